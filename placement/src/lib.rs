@@ -1,1 +1,29 @@
-//! See Cargo.toml.
+//! Where bytes of persistent memory fit.
+//!
+//! Everything here is pure: no clock, no I/O, no Kubernetes types. The operator, the scheduler extender and the node
+//! driver call the same functions, so what the scheduler predicts is what the node does.
+//!
+//! - [`Bytes`]: an exact, non-negative number of bytes.
+//! - [`Mode`] with [`Mode::usable`] and [`Mode::footprint`]: what a namespace of some raw size offers, and what raw
+//!   size a claim needs.
+//! - [`Region`] and [`Region::place`]: what the kernel does with a request for space in one region.
+//! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together.
+//! - [`Node::free_view`]: a published snapshot minus the volumes that it does not contain yet.
+
+mod bytes;
+mod extent;
+mod free_view;
+mod mode;
+mod node;
+mod refusal;
+mod region;
+mod want;
+
+pub use bytes::{Bytes, NotAByteCount};
+pub use extent::{Extent, free_between};
+pub use free_view::Pending;
+pub use mode::{MapLocation, Mode};
+pub use node::{Node, Placed};
+pub use refusal::{Refusal, Space};
+pub use region::{Alignment, NotAnAlignment, Region, RegionId};
+pub use want::{NumaNode, NumaWish, Want};

@@ -1,0 +1,43 @@
+//! What one claim asks for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bytes, Mode};
+
+/// A NUMA node, as the kernel numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(transparent)]
+pub struct NumaNode(pub u32);
+
+impl fmt::Display for NumaNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// Which NUMA node a claim wants its bytes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NumaWish {
+    /// Wherever they fit best.
+    #[default]
+    Any,
+    /// Only on this one.
+    Node(NumaNode),
+}
+
+/// What one claim asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Want {
+    /// Usable bytes that it needs at least.
+    pub required: Bytes,
+    /// Usable bytes that it may get at most.
+    pub limit: Option<Bytes>,
+    /// How the namespace presents them.
+    pub mode: Mode,
+    /// On which NUMA node.
+    pub numa: NumaWish,
+}
