@@ -30,7 +30,7 @@ impl Extent {
 
     /// The part that starts and ends on multiples of `step`; it may be empty.
     ///
-    /// The kernel allocates only such parts of a hole (`space_valid` in drivers/nvdimm/namespace_devs.c).
+    /// The kernel allocates only such parts of a hole (`space_valid` in `drivers/nvdimm/namespace_devs.c`).
     #[must_use]
     pub const fn aligned(self, step: Bytes) -> Self {
         let start = self.start.round_up(step);

@@ -28,18 +28,18 @@ pub enum MapLocation {
     Mem,
 }
 
-/// `sizeof(struct page)` that the kernel reserves for (MAX_STRUCT_PAGE_SIZE in drivers/nvdimm/nd.h).
+/// `sizeof(struct page)` that the kernel reserves for (`MAX_STRUCT_PAGE_SIZE` in `drivers/nvdimm/nd.h`).
 const STRUCT_PAGE: Bytes = Bytes::new(64);
-/// Info block and padding before the page map (`nd_pfn_init` in drivers/nvdimm/pfn_devs.c).
+/// Info block and padding before the page map (`nd_pfn_init` in `drivers/nvdimm/pfn_devs.c`).
 const PFN_INFO: Bytes = Bytes::kib(8);
 /// What the start of the data of a fsdax namespace is aligned to: one huge page, so that DAX can use them.
 const PFN_ALIGN: Bytes = Bytes::mib(2);
 /// Smallest fsdax namespace that the kernel enables.
 const MIN_FSDAX: Bytes = Bytes::mib(16);
 
-/// Size of a BTT page, and of the sectors that we use (drivers/nvdimm/btt.h).
+/// Size of a BTT page, and of the sectors that we use (`drivers/nvdimm/btt.h`).
 const BTT_PAGE: Bytes = Bytes::kib(4);
-/// A BTT of version 1.1 starts this far into its namespace (`initial_offset` in drivers/nvdimm/btt_devs.c).
+/// A BTT of version 1.1 starts this far into its namespace (`initial_offset` in `drivers/nvdimm/btt_devs.c`).
 const BTT_OFFSET: Bytes = Bytes::kib(4);
 const BTT_ARENA_MAX: Bytes = Bytes::gib(512);
 const BTT_ARENA_MIN: Bytes = Bytes::mib(16);
@@ -106,9 +106,9 @@ impl Mode {
         while plenty - too_few > 1 {
             let middle = too_few + (plenty - too_few) / 2;
             if enough(middle) {
-                plenty = middle
+                plenty = middle;
             } else {
-                too_few = middle
+                too_few = middle;
             }
         }
         Ok(step.times(plenty))
@@ -124,7 +124,7 @@ fn pfn_overhead(map: MapLocation, raw: Bytes) -> Bytes {
     PFN_INFO.plus(page_map).round_up(PFN_ALIGN)
 }
 
-/// Sum over the arenas that `create_arenas` in drivers/nvdimm/btt.c would make.
+/// Sum over the arenas that `create_arenas` in `drivers/nvdimm/btt.c` would make.
 fn btt_usable(raw: Bytes) -> Bytes {
     let full = raw.divided_by(BTT_ARENA_MAX);
     let rest = raw.minus(BTT_ARENA_MAX.times(full));
@@ -133,7 +133,7 @@ fn btt_usable(raw: Bytes) -> Bytes {
         .plus(arena_usable(rest))
 }
 
-/// `alloc_arena` in drivers/nvdimm/btt.c: two info blocks, the log, the map, and spare sectors.
+/// `alloc_arena` in `drivers/nvdimm/btt.c`: two info blocks, the log, the map, and spare sectors.
 fn arena_usable(arena: Bytes) -> Bytes {
     if arena < BTT_ARENA_MIN {
         return Bytes::ZERO;

@@ -97,7 +97,7 @@ impl Node {
         {
             match left_over(region, want) {
                 Ok(left) if best.is_none_or(|(least, _)| left < least) => {
-                    best = Some((left, index))
+                    best = Some((left, index));
                 }
                 Ok(_) => {}
                 Err(why) => refusal = Some(why),

@@ -110,7 +110,7 @@ impl Region {
 
     /// The free extent that the kernel would take `footprint` bytes from: the lowest that is large enough.
     ///
-    /// `scan_allocate` in drivers/nvdimm/namespace_devs.c walks the holes upwards; the caller never chooses the offset.
+    /// `scan_allocate` in `drivers/nvdimm/namespace_devs.c` walks the holes upwards; the caller never chooses the offset.
     #[must_use]
     pub fn hole_for(&self, footprint: Bytes) -> Option<usize> {
         let align = self.alignment.get();

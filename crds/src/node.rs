@@ -1,0 +1,231 @@
+//! What one node has.
+
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A node with persistent memory. Its name is the name of the Node, which owns it; only the node's own driver writes
+/// it. There is nothing to set: everything is in its status.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "daxfit.dev",
+    version = "v1alpha1",
+    kind = "PmemNode",
+    plural = "pmemnodes",
+    shortname = "pmn",
+    category = "daxfit",
+    no_spec,
+    status = "PmemNodeStatus",
+    derive = "Default",
+    derive = "PartialEq",
+    doc = "A node with persistent memory: its regions, their free extents, and what is wrong with them. Written by the node's own driver only.",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(
+        name = "Size",
+        type_ = "integer",
+        json_path = ".status.totals.size",
+        description = "Bytes in all regions"
+    ),
+    printcolumn(
+        name = "Free",
+        type_ = "integer",
+        json_path = ".status.totals.free",
+        description = "Raw free bytes in ready regions"
+    ),
+    printcolumn(
+        name = "Largest",
+        type_ = "integer",
+        json_path = ".status.totals.largest",
+        description = "Raw bytes of the largest free extent"
+    ),
+    printcolumn(
+        name = "Backend",
+        type_ = "string",
+        json_path = ".status.backend",
+        priority = "1"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+pub struct PmemNodeFields {}
+
+/// What the node's driver found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PmemNodeStatus {
+    /// Grows by one whenever any extent changes.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub layout_revision: i64,
+    /// What the driver works on: "libndctl", or "emulated" for files that only look like persistent memory.
+    #[serde(default)]
+    pub backend: String,
+    /// Sums over the regions, for people.
+    #[serde(default)]
+    pub totals: NodeTotals,
+    /// All regions of persistent memory, ready or not.
+    #[serde(default)]
+    pub regions: Vec<RegionStatus>,
+    /// What is wrong and what to do about it.
+    #[serde(default)]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// Sums over the regions of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct NodeTotals {
+    /// Bytes in all regions.
+    pub size: Bytes,
+    /// Raw free bytes in ready regions.
+    pub free: Bytes,
+    /// Raw bytes of the largest free extent in a ready region.
+    pub largest: Bytes,
+}
+
+/// One region of persistent memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionStatus {
+    /// Stable over reboots: made of the ids and positions of the modules behind it.
+    pub id: RegionId,
+    /// What the kernel calls it now, such as "region0".
+    pub device: String,
+    /// What kind of bus it hangs on.
+    pub bus: BusProvider,
+    /// The NUMA node it belongs to, if the platform says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numa_node: Option<NumaNode>,
+    /// All its bytes.
+    pub size: Bytes,
+    /// The unit in which it hands out space.
+    pub alignment: Alignment,
+    /// Over how many modules it is interleaved.
+    #[schemars(range(min = 1))]
+    pub ways: u32,
+    /// What survives a power loss.
+    pub persistence_domain: PersistenceDomain,
+    /// Whether volumes can be made in it.
+    pub state: RegionState,
+    /// Why it is not ready and what to do, empty when it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// Free extents, ascending.
+    #[serde(default)]
+    pub free: Vec<Extent>,
+    /// Namespaces that are not volumes: somebody's data, never touched.
+    #[serde(default)]
+    pub foreign: ForeignNamespaces,
+}
+
+/// Namespaces that are not volumes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ForeignNamespaces {
+    /// How many.
+    pub count: u32,
+    /// Their raw bytes.
+    pub bytes: Bytes,
+}
+
+/// What kind of bus a region hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum BusProvider {
+    /// NVDIMMs described by ACPI.
+    #[serde(rename = "NFIT")]
+    Nfit,
+    /// CXL memory devices.
+    #[serde(rename = "CXL")]
+    Cxl,
+    /// Memory that firmware or the kernel command line calls persistent.
+    #[serde(rename = "e820")]
+    E820,
+    /// Files that look like persistent memory.
+    #[serde(rename = "emulated")]
+    Emulated,
+    /// Any other.
+    #[serde(rename = "other")]
+    Other,
+}
+
+/// What survives a power loss (`persistence_domain` of a region in sysfs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(inline)]
+pub enum PersistenceDomain {
+    /// What has reached the memory controller.
+    MemoryController,
+    /// CPU caches as well.
+    CpuCache,
+    /// The platform does not say.
+    Unknown,
+}
+
+/// Whether volumes can be made in a region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub enum RegionState {
+    /// Yes.
+    Ready,
+    /// Its modules have no label area, or one that was never written.
+    Unprepared,
+    /// It is read-only.
+    ReadOnly,
+    /// It is disabled.
+    Disabled,
+    /// It does not start on an address that the kernel can map.
+    Misaligned,
+    /// It can be read, but something is wrong with it.
+    Degraded,
+}
+
+impl fmt::Display for RegionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl RegionStatus {
+    /// The region as placement sees it, if volumes can be made in it.
+    #[must_use]
+    pub fn to_placement(&self) -> Option<Region> {
+        (self.state == RegionState::Ready).then(|| Region {
+            id: self.id.clone(),
+            numa: self.numa_node,
+            alignment: self.alignment,
+            free: self.free.clone(),
+        })
+    }
+}
+
+impl PmemNodeStatus {
+    /// The ready regions as placement sees them, without volumes that are not in the extents yet.
+    #[must_use]
+    pub fn to_placement(&self) -> placement::Node {
+        placement::Node {
+            regions: self
+                .regions
+                .iter()
+                .filter_map(RegionStatus::to_placement)
+                .collect(),
+        }
+    }
+}

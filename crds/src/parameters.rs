@@ -1,0 +1,172 @@
+//! The parameters of a `StorageClass`.
+
+use std::collections::BTreeMap;
+
+use placement::{Bytes, MapLocation, Want};
+
+use crate::{ErasePolicy, NumaChoice, PARAMETER_PREFIX, VolumeMode};
+
+/// What a `StorageClass` asks for, apart from the size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassParameters {
+    /// `csi.daxfit.dev/mode`
+    pub mode: VolumeMode,
+    /// `csi.daxfit.dev/map`
+    pub map: MapLocation,
+    /// `csi.daxfit.dev/numa`
+    pub numa: NumaChoice,
+    /// `csi.daxfit.dev/erase`
+    pub erase: ErasePolicy,
+}
+
+/// A parameter that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// There is no parameter of that name.
+    #[error("unknown StorageClass parameter {name:?}: allowed are {}", NAMES.join(", "))]
+    UnknownName {
+        /// The name that was found.
+        name: String,
+    },
+    /// The parameter cannot have that value.
+    #[error("StorageClass parameter {name} is {value:?}: allowed are {allowed}")]
+    BadValue {
+        /// The parameter.
+        name: String,
+        /// The value that was found.
+        value: String,
+        /// The values that there are.
+        allowed: &'static str,
+    },
+    /// A sector volume has no page map.
+    #[error(
+        "StorageClass parameter csi.daxfit.dev/map is for mode fsdax only: remove it or change csi.daxfit.dev/mode"
+    )]
+    MapWithoutFsdax,
+}
+
+const NAMES: [&str; 4] = [
+    "csi.daxfit.dev/mode",
+    "csi.daxfit.dev/map",
+    "csi.daxfit.dev/numa",
+    "csi.daxfit.dev/erase",
+];
+/// What Kubernetes itself adds to the parameters of a CreateVolume call or keeps in a `StorageClass`.
+const OF_KUBERNETES: &str = "csi.storage.k8s.io/";
+
+impl ClassParameters {
+    /// Reads the parameters of a `StorageClass` or of a CreateVolume call. Those of Kubernetes itself are left alone.
+    ///
+    /// # Errors
+    /// Names the first parameter that is not understood, and what is allowed instead.
+    pub fn parse<'a>(
+        parameters: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self, ParameterError> {
+        let ours: BTreeMap<_, _> = parameters
+            .into_iter()
+            .filter(|(name, _)| !name.starts_with(OF_KUBERNETES))
+            .collect();
+        let mut parsed = Self::default();
+        for (name, value) in &ours {
+            parsed.set(name, value)?;
+        }
+        let has_map = ours
+            .keys()
+            .any(|name| name.strip_prefix(PARAMETER_PREFIX) == Some("map"));
+        if has_map && parsed.mode == VolumeMode::Sector {
+            return Err(ParameterError::MapWithoutFsdax);
+        }
+        Ok(parsed)
+    }
+
+    /// What a claim of `required` to `limit` usable bytes in this class asks of a node.
+    #[must_use]
+    pub fn want(&self, required: Bytes, limit: Option<Bytes>) -> Want {
+        Want {
+            required,
+            limit,
+            mode: self.mode.with_map(self.map),
+            numa: self.numa.0,
+        }
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), ParameterError> {
+        let bad = |allowed| ParameterError::BadValue {
+            name: name.into(),
+            value: value.into(),
+            allowed,
+        };
+        match (name.strip_prefix(PARAMETER_PREFIX), value) {
+            (Some("mode"), "fsdax") => self.mode = VolumeMode::Fsdax,
+            (Some("mode"), "sector") => self.mode = VolumeMode::Sector,
+            (Some("mode"), _) => return Err(bad("fsdax, sector")),
+            (Some("map"), "dev") => self.map = MapLocation::Dev,
+            (Some("map"), "mem") => self.map = MapLocation::Mem,
+            (Some("map"), _) => return Err(bad("dev, mem")),
+            (Some("numa"), _) => {
+                self.numa = value
+                    .to_owned()
+                    .try_into()
+                    .map_err(|_| bad("any, or the number of a NUMA node"))?;
+            }
+            (Some("erase"), "zero") => self.erase = ErasePolicy::Zero,
+            (Some("erase"), _) => return Err(bad("zero")),
+            _ => return Err(ParameterError::UnknownName { name: name.into() }),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(parameters: &[(&str, &str)]) -> Result<ClassParameters, String> {
+        let map: BTreeMap<String, String> = parameters
+            .iter()
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect();
+        ClassParameters::parse(&map).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads_ours_and_leaves_those_of_kubernetes() {
+        let parsed = parse(&[
+            ("csi.daxfit.dev/mode", "fsdax"),
+            ("csi.daxfit.dev/map", "mem"),
+            ("csi.daxfit.dev/numa", "1"),
+            ("csi.storage.k8s.io/fstype", "xfs"),
+        ]);
+        let parsed = parsed.unwrap();
+        assert_eq!(
+            (parsed.mode, parsed.map),
+            (VolumeMode::Fsdax, MapLocation::Mem)
+        );
+        assert_eq!(String::from(parsed.numa), "1");
+        assert_eq!(parse(&[]), Ok(ClassParameters::default()));
+    }
+
+    #[test]
+    fn refuses_by_name_with_what_is_allowed() {
+        assert_eq!(
+            parse(&[("csi.daxfit.dev/mode", "dax")]).unwrap_err(),
+            "StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector"
+        );
+        assert_eq!(
+            parse(&[("mode", "fsdax")]).unwrap_err(),
+            "unknown StorageClass parameter \"mode\": allowed are csi.daxfit.dev/mode, csi.daxfit.dev/map, csi.daxfit.dev/numa, csi.daxfit.dev/erase"
+        );
+        assert!(
+            parse(&[("csi.daxfit.dev/numa", "one")])
+                .unwrap_err()
+                .contains("any, or the number")
+        );
+        assert!(
+            parse(&[
+                ("csi.daxfit.dev/mode", "sector"),
+                ("csi.daxfit.dev/map", "mem")
+            ])
+            .is_err()
+        );
+    }
+}
