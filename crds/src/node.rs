@@ -1,4 +1,8 @@
 //! What one node has.
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "every printcolumn of the derive has a type_ of its own"
+)]
 
 use std::fmt;
 

@@ -1,4 +1,8 @@
 //! The YAML in `crds/yaml` is what the types say. `UPDATE_YAML=1 cargo test -p crds` writes it anew.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failure to read or write is a failure of the test"
+)]
 
 use std::path::Path;
 
