@@ -21,17 +21,12 @@ pub enum ClaimError {
 ///
 /// # Errors
 /// If the claim has no storage request, or one that is no number of bytes.
-pub fn want_of_claim(
-    spec: &PersistentVolumeClaimSpec,
-    parameters: &ClassParameters,
-) -> Result<Want, ClaimError> {
+pub fn want_of_claim(spec: &PersistentVolumeClaimSpec, parameters: &ClassParameters) -> Result<Want, ClaimError> {
     let resources = spec.resources.as_ref();
     let request = resources
         .and_then(|r| r.requests.as_ref())
         .and_then(|r| r.get("storage"));
-    let limit = resources
-        .and_then(|r| r.limits.as_ref())
-        .and_then(|r| r.get("storage"));
+    let limit = resources.and_then(|r| r.limits.as_ref()).and_then(|r| r.get("storage"));
     let required = bytes_of_quantity(request.ok_or(ClaimError::NoRequest)?)?;
     let limit = limit
         .map(|quantity: &Quantity| bytes_of_quantity(quantity))

@@ -18,13 +18,12 @@ mod volume;
 pub use claim::{ClaimError, want_of_claim};
 pub use names::{API_GROUP, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
 pub use node::{
-    BusProvider, ForeignNamespaces, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields,
-    PmemNodeStatus, RegionState, RegionStatus,
+    BusProvider, ForeignNamespaces, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields, PmemNodeStatus,
+    RegionState, RegionStatus,
 };
 pub use parameters::{ClassParameters, ParameterError};
 pub use quantity::{NotAQuantity, bytes_of_quantity, quantity_of_bytes};
 pub use view::{free_view, is_pending};
 pub use volume::{
-    ClaimRef, ErasePolicy, EraseProgress, NumaChoice, Phase, PmemVolume, PmemVolumeSpec,
-    PmemVolumeStatus, VolumeMode,
+    ClaimRef, ErasePolicy, EraseProgress, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus, VolumeMode,
 };

@@ -55,17 +55,8 @@ use serde::{Deserialize, Serialize};
         json_path = ".status.totals.largest",
         description = "Raw bytes of the largest free extent"
     ),
-    printcolumn(
-        name = "Backend",
-        type_ = "string",
-        json_path = ".status.backend",
-        priority = "1"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Backend", type_ = "string", json_path = ".status.backend", priority = "1"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 pub struct PmemNodeFields {}
 
@@ -225,11 +216,7 @@ impl PmemNodeStatus {
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
         placement::Node {
-            regions: self
-                .regions
-                .iter()
-                .filter_map(RegionStatus::to_placement)
-                .collect(),
+            regions: self.regions.iter().filter_map(RegionStatus::to_placement).collect(),
         }
     }
 }

@@ -59,9 +59,7 @@ impl ClassParameters {
     ///
     /// # Errors
     /// Names the first parameter that is not understood, and what is allowed instead.
-    pub fn parse<'a>(
-        parameters: impl IntoIterator<Item = (&'a String, &'a String)>,
-    ) -> Result<Self, ParameterError> {
+    pub fn parse<'a>(parameters: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<Self, ParameterError> {
         let ours: BTreeMap<_, _> = parameters
             .into_iter()
             .filter(|(name, _)| !name.starts_with(OF_KUBERNETES))
@@ -122,10 +120,7 @@ mod tests {
     use super::*;
 
     fn parse(parameters: &[(&str, &str)]) -> Result<ClassParameters, String> {
-        let map: BTreeMap<String, String> = parameters
-            .iter()
-            .map(|(k, v)| ((*k).into(), (*v).into()))
-            .collect();
+        let map: BTreeMap<String, String> = parameters.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
         ClassParameters::parse(&map).map_err(|error| error.to_string())
     }
 
@@ -138,10 +133,7 @@ mod tests {
             ("csi.storage.k8s.io/fstype", "xfs"),
         ]);
         let parsed = parsed.unwrap();
-        assert_eq!(
-            (parsed.mode, parsed.map),
-            (VolumeMode::Fsdax, MapLocation::Mem)
-        );
+        assert_eq!((parsed.mode, parsed.map), (VolumeMode::Fsdax, MapLocation::Mem));
         assert_eq!(String::from(parsed.numa), "1");
         assert_eq!(parse(&[]), Ok(ClassParameters::default()));
     }
@@ -161,12 +153,6 @@ mod tests {
                 .unwrap_err()
                 .contains("any, or the number")
         );
-        assert!(
-            parse(&[
-                ("csi.daxfit.dev/mode", "sector"),
-                ("csi.daxfit.dev/map", "mem")
-            ])
-            .is_err()
-        );
+        assert!(parse(&[("csi.daxfit.dev/mode", "sector"), ("csi.daxfit.dev/map", "mem")]).is_err());
     }
 }

@@ -88,9 +88,7 @@ mod tests {
     use super::*;
 
     fn bytes(text: &str) -> Option<i64> {
-        bytes_of_quantity(&Quantity(text.into()))
-            .ok()
-            .map(Bytes::get)
+        bytes_of_quantity(&Quantity(text.into())).ok().map(Bytes::get)
     }
 
     #[test]
@@ -132,9 +130,6 @@ mod tests {
 
     #[test]
     fn writes_exact_bytes() {
-        assert_eq!(
-            quantity_of_bytes(Bytes::mib(28)),
-            Quantity("29360128".into())
-        );
+        assert_eq!(quantity_of_bytes(Bytes::mib(28)), Quantity("29360128".into()));
     }
 }

@@ -7,20 +7,12 @@ use crate::{Phase, PmemNodeStatus, PmemVolume};
 /// The free space of a node: what it published, minus the volumes in `volumes` that are not in there yet, in the order
 /// in which they were made. Volumes of other nodes must not be among them.
 #[must_use]
-pub fn free_view<'a>(
-    status: &PmemNodeStatus,
-    volumes: impl IntoIterator<Item = &'a PmemVolume>,
-) -> Node {
+pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
     let mut pending: Vec<&PmemVolume> = volumes
         .into_iter()
         .filter(|v| is_pending(v, status.layout_revision))
         .collect();
-    pending.sort_by_key(|volume| {
-        (
-            volume.metadata.creation_timestamp.clone(),
-            volume.metadata.name.clone(),
-        )
-    });
+    pending.sort_by_key(|volume| (volume.metadata.creation_timestamp.clone(), volume.metadata.name.clone()));
     let pending: Vec<Pending> = pending.into_iter().map(to_pending).collect();
     status.to_placement().free_view(&pending)
 }
@@ -39,10 +31,7 @@ pub fn is_pending(volume: &PmemVolume, layout_revision: i64) -> bool {
 }
 
 fn to_pending(volume: &PmemVolume) -> Pending {
-    let region = volume
-        .status
-        .as_ref()
-        .and_then(|status| status.region.clone());
+    let region = volume.status.as_ref().and_then(|status| status.region.clone());
     Pending {
         want: volume.spec.want(),
         region,

@@ -1,8 +1,5 @@
 //! The YAML in `crds/yaml` is what the types say. `UPDATE_YAML=1 cargo test -p crds` writes it anew.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failure to read or write is a failure of the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a failure to read or write is a failure of the test")]
 
 use std::path::Path;
 
@@ -11,9 +8,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 
 fn check(file: &str, definition: &CustomResourceDefinition) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("yaml")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("yaml").join(file);
     let expected = serde_saphyr::to_string(definition).unwrap();
     if std::env::var_os("UPDATE_YAML").is_some() {
         std::fs::write(&path, &expected).unwrap();

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// On the wire it is a plain integer, never rounded to MiB or GiB. It wraps an `i64` because that is what CSI and
 /// Kubernetes quantities carry. Arithmetic saturates at zero and at [`Bytes::MAX`]; no region comes near the latter.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Bytes(i64);
 
@@ -88,11 +86,7 @@ impl Bytes {
     #[must_use]
     pub const fn times(self, n: i64) -> Self {
         let product = self.0.saturating_mul(n);
-        if product < 0 {
-            Self::ZERO
-        } else {
-            Self(product)
-        }
+        if product < 0 { Self::ZERO } else { Self(product) }
     }
 
     /// How many whole `step`s are in it; none if `step` is zero.
@@ -147,9 +141,7 @@ impl TryFrom<u64> for Bytes {
     type Error = NotAByteCount;
 
     fn try_from(n: u64) -> Result<Self, NotAByteCount> {
-        i64::try_from(n)
-            .map(Self)
-            .map_err(|_| NotAByteCount(n.into()))
+        i64::try_from(n).map(Self).map_err(|_| NotAByteCount(n.into()))
     }
 }
 
@@ -201,10 +193,7 @@ mod tests {
     #[test]
     fn shows_exact_numbers() {
         assert_eq!(Bytes::mib(28).to_string(), "28 MiB");
-        assert_eq!(
-            Bytes::try_from(100_000_000_i64).unwrap().to_string(),
-            "100000000 B"
-        );
+        assert_eq!(Bytes::try_from(100_000_000_i64).unwrap().to_string(), "100000000 B");
         assert_eq!(Bytes::ZERO.to_string(), "0 B");
         assert_eq!(Bytes::gib(1024).to_string(), "1 TiB");
     }

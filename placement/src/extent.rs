@@ -74,10 +74,7 @@ mod tests {
 
     #[test]
     fn free_is_what_nobody_took() {
-        let free = free_between(
-            Bytes::mib(512),
-            [mib(128, 64), mib(0, 64), mib(500, 20), mib(130, 10)],
-        );
+        let free = free_between(Bytes::mib(512), [mib(128, 64), mib(0, 64), mib(500, 20), mib(130, 10)]);
         assert_eq!(free, [mib(64, 64), mib(192, 308)]);
         assert_eq!(free_between(Bytes::mib(16), []), [mib(0, 16)]);
         assert_eq!(free_between(Bytes::mib(16), [mib(0, 16)]), []);

@@ -14,9 +14,7 @@ pub enum Mode {
 }
 
 /// Where the kernel keeps the page map of a fsdax namespace.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(inline))]
 #[serde(rename_all = "lowercase")]
@@ -77,12 +75,7 @@ impl Mode {
     /// # Errors
     /// [`Refusal::BeyondAddressing`] if no raw size is large enough, [`Refusal::LimitTooLow`] if the smallest one offers
     /// more than `limit`.
-    pub fn footprint(
-        self,
-        alignment: Alignment,
-        required: Bytes,
-        limit: Option<Bytes>,
-    ) -> Result<Bytes, Refusal> {
+    pub fn footprint(self, alignment: Alignment, required: Bytes, limit: Option<Bytes>) -> Result<Bytes, Refusal> {
         let raw = self.smallest_raw(self.granularity(alignment), required)?;
         let usable = self.usable(raw);
         match limit {
@@ -128,9 +121,7 @@ fn pfn_overhead(map: MapLocation, raw: Bytes) -> Bytes {
 fn btt_usable(raw: Bytes) -> Bytes {
     let full = raw.divided_by(BTT_ARENA_MAX);
     let rest = raw.minus(BTT_ARENA_MAX.times(full));
-    arena_usable(BTT_ARENA_MAX)
-        .times(full)
-        .plus(arena_usable(rest))
+    arena_usable(BTT_ARENA_MAX).times(full).plus(arena_usable(rest))
 }
 
 /// `alloc_arena` in `drivers/nvdimm/btt.c`: two info blocks, the log, the map, and spare sectors.
@@ -138,13 +129,8 @@ fn arena_usable(arena: Bytes) -> Bytes {
     if arena < BTT_ARENA_MIN {
         return Bytes::ZERO;
     }
-    let available = arena
-        .round_down(BTT_PAGE)
-        .minus(BTT_PAGE.times(2))
-        .minus(BTT_LOG);
-    let sectors = available
-        .minus(BTT_PAGE)
-        .divided_by(BTT_PAGE.plus(BTT_MAP_ENTRY));
+    let available = arena.round_down(BTT_PAGE).minus(BTT_PAGE.times(2)).minus(BTT_LOG);
+    let sectors = available.minus(BTT_PAGE).divided_by(BTT_PAGE.plus(BTT_MAP_ENTRY));
     BTT_PAGE.times(sectors - BTT_FREE_SECTORS)
 }
 
@@ -160,14 +146,7 @@ mod tests {
     /// Read off Linux 6.1 with ndctl 76.1.
     #[test]
     fn usable_as_measured() {
-        for (raw, usable) in [
-            (16, 14),
-            (28, 26),
-            (32, 30),
-            (64, 62),
-            (160, 156),
-            (512, 502),
-        ] {
+        for (raw, usable) in [(16, 14), (28, 26), (32, 30), (64, 62), (160, 156), (512, 502)] {
             assert_eq!(DEV.usable(Bytes::mib(raw)), Bytes::mib(usable), "{raw} MiB");
         }
         assert_eq!(Mode::Sector.usable(Bytes::mib(64)).get(), 65_961_984);
@@ -192,9 +171,7 @@ mod tests {
     #[test]
     fn a_limit_below_what_fits_names_both_numbers() {
         let align = Alignment::try_from(Bytes::mib(2)).unwrap();
-        let refusal = DEV
-            .footprint(align, Bytes::mib(1), Some(Bytes::mib(2)))
-            .unwrap_err();
+        let refusal = DEV.footprint(align, Bytes::mib(1), Some(Bytes::mib(2))).unwrap_err();
         assert_eq!(
             refusal,
             Refusal::LimitTooLow {

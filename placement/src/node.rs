@@ -63,9 +63,7 @@ impl Node {
     #[must_use]
     pub fn largest_usable(&self, mode: crate::Mode, numa: Option<NumaNode>) -> Bytes {
         let here = self.regions.iter().filter(|region| region.numa == numa);
-        here.map(|region| region.largest_usable(mode))
-            .max()
-            .unwrap_or_default()
+        here.map(|region| region.largest_usable(mode)).max().unwrap_or_default()
     }
 
     fn fits_in_every_order(&self, wants: &[Want], seen: &mut HashSet<(Node, Vec<Want>)>) -> bool {
@@ -89,12 +87,7 @@ impl Node {
         };
         let mut best: Option<(Bytes, usize)> = None;
         let mut refusal = None;
-        for (index, region) in self
-            .regions
-            .iter()
-            .enumerate()
-            .filter(|(_, region)| wished(region))
-        {
+        for (index, region) in self.regions.iter().enumerate().filter(|(_, region)| wished(region)) {
             match left_over(region, want) {
                 Ok(left) if best.is_none_or(|(least, _)| left < least) => {
                     best = Some((left, index));

@@ -69,17 +69,14 @@ impl Refusal {
     #[must_use]
     pub fn is_for_ever(&self) -> bool {
         match self {
-            Self::BeyondAddressing { .. } | Self::LimitTooLow { .. } | Self::NoRegion { .. } => {
-                true
-            }
+            Self::BeyondAddressing { .. } | Self::LimitTooLow { .. } | Self::NoRegion { .. } => true,
             Self::NoSpace { .. } | Self::NotTogether { .. } => false,
         }
     }
 }
 
 fn on(numa: Option<NumaNode>) -> String {
-    numa.map(|numa| format!(" on NUMA {numa}"))
-        .unwrap_or_default()
+    numa.map(|numa| format!(" on NUMA {numa}")).unwrap_or_default()
 }
 
 struct Spaces<'a>(&'a [Space]);

@@ -114,9 +114,7 @@ impl Region {
     #[must_use]
     pub fn hole_for(&self, footprint: Bytes) -> Option<usize> {
         let align = self.alignment.get();
-        self.free
-            .iter()
-            .position(|hole| hole.aligned(align).size >= footprint)
+        self.free.iter().position(|hole| hole.aligned(align).size >= footprint)
     }
 
     /// Takes the space for `want` as the kernel would, and says where it is.
@@ -124,17 +122,12 @@ impl Region {
     /// # Errors
     /// Says why there is no such space; the region is unchanged then.
     pub fn place(&mut self, want: &Want) -> Result<Extent, Refusal> {
-        let footprint = want
-            .mode
-            .footprint(self.alignment, want.required, want.limit)?;
+        let footprint = want.mode.footprint(self.alignment, want.required, want.limit)?;
         let hole = self.hole_for(footprint).ok_or_else(|| Refusal::NoSpace {
             required: want.required,
             space: vec![self.space(want.mode)],
         })?;
-        let taken = Extent::new(
-            self.free[hole].aligned(self.alignment.get()).start,
-            footprint,
-        );
+        let taken = Extent::new(self.free[hole].aligned(self.alignment.get()).start, footprint);
         self.take(taken);
         Ok(taken)
     }
