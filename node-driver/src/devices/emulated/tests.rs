@@ -1,0 +1,81 @@
+use placement::{Bytes, Extent, MapLocation, RegionId};
+
+use super::*;
+
+const FSDAX: Mode = Mode::Fsdax(MapLocation::Dev);
+
+fn open(directory: &Path) -> Emulated {
+    let regions = ["64Mi@0".parse().unwrap(), "128Mi@1".parse().unwrap()];
+    Emulated::open(directory, &regions, Attach::Nothing).unwrap()
+}
+
+fn new(name: &str, region: usize, mib: u32) -> NewNamespace {
+    NewNamespace {
+        name: name.into(),
+        region: RegionId(format!("emulated-{region}")),
+        footprint: Bytes::mib(mib),
+    }
+}
+
+#[test]
+fn a_volume_lives_and_survives_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = open(directory.path());
+    devices.create(&new("a", 0, 28)).unwrap();
+    assert!(matches!(devices.find_volume("a"), Err(DeviceError::Incomplete { .. })));
+    devices.configure("a", FSDAX).unwrap();
+
+    let devices = open(directory.path());
+    let volume = devices.find_volume("a").unwrap().unwrap();
+    assert_eq!(volume.usable, Bytes::mib(26));
+    assert_eq!(fs::metadata(&volume.path).unwrap().len(), Bytes::mib(26).get_u64());
+    assert_eq!(devices.find_volume("b").unwrap(), None);
+}
+
+#[test]
+fn takes_the_lowest_hole_and_says_when_there_is_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = open(directory.path());
+    for (name, mib) in [("a", 16), ("b", 16), ("c", 32)] {
+        devices.create(&new(name, 0, mib)).unwrap();
+    }
+    assert!(matches!(
+        devices.create(&new("d", 0, 16)),
+        Err(DeviceError::NoSpace { .. })
+    ));
+    devices.destroy("b").unwrap();
+    devices.create(&new("d", 0, 16)).unwrap();
+    let inventory = devices.inventory().unwrap();
+    let found = inventory.named("d").next().unwrap();
+    assert_eq!(found.extent, Extent::new(Bytes::mib(16), Bytes::mib(16)));
+}
+
+#[test]
+fn all_bytes_can_be_read_and_zeroed() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = open(directory.path());
+    devices.create(&new("a", 0, 16)).unwrap();
+    devices.configure("a", FSDAX).unwrap();
+    let path = devices.find_volume("a").unwrap().unwrap().path;
+    fs::write(&path, vec![7; 8192]).unwrap();
+
+    let raw = devices.open_raw("a").unwrap();
+    assert_eq!(raw.size(), Bytes::mib(16));
+    let mut buffer = vec![0; 4096];
+    raw.read(Bytes::kib(4), &mut buffer).unwrap();
+    assert!(buffer.iter().all(|byte| *byte == 7));
+    raw.write_zeros(Bytes::kib(4), &[0; 4096]).unwrap();
+    raw.flush().unwrap();
+    raw.read(Bytes::kib(4), &mut buffer).unwrap();
+    assert!(buffer.iter().all(|byte| *byte == 0));
+    assert!(matches!(devices.find_volume("a"), Err(DeviceError::Incomplete { .. })));
+}
+
+#[test]
+fn a_damaged_layout_is_an_error_and_not_an_empty_node() {
+    let directory = tempfile::tempdir().unwrap();
+    open(directory.path());
+    fs::write(directory.path().join("layout.json"), "{").unwrap();
+    let opened = Emulated::open(directory.path(), &[], Attach::Nothing);
+    assert!(matches!(opened, Err(EmulatedError::Damaged { .. })));
+}

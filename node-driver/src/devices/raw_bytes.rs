@@ -1,0 +1,58 @@
+//! Every byte of a namespace.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use placement::Bytes;
+
+/// Every byte of a namespace, open for one caller. Dropping it closes them.
+pub trait RawBytes: Send {
+    /// How many there are.
+    fn size(&self) -> Bytes;
+
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// EIO for bad blocks, or what else the kernel says.
+    fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Writes zeros. `zeros` is a buffer of nothing else.
+    ///
+    /// # Errors
+    /// EIO for bad blocks that the device cannot clear, or what else the kernel says.
+    fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()>;
+
+    /// Returns when everything that was written survives a power loss.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn flush(&self) -> io::Result<()>;
+}
+
+/// The bytes of a file or block device.
+#[derive(Debug)]
+pub struct RawFile {
+    /// Open for reading and writing.
+    pub file: File,
+    /// How many bytes there are.
+    pub size: Bytes,
+}
+
+impl RawBytes for RawFile {
+    fn size(&self) -> Bytes {
+        self.size
+    }
+
+    fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset.get_u64())
+    }
+
+    fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(zeros, offset.get_u64())
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
