@@ -39,6 +39,14 @@ impl Node {
         })
     }
 
+    /// What would stay free of the hole that the kernel takes for `want`: the smaller, the better the fit.
+    ///
+    /// # Errors
+    /// Says why it fits nowhere.
+    pub fn left_over(&self, want: &Want) -> Result<Bytes, Refusal> {
+        left_over(&self.regions[self.best_region(want)?], want)
+    }
+
     /// Whether all `wants` of a pod fit, in whatever order they come to be created.
     ///
     /// # Errors
@@ -175,6 +183,14 @@ mod tests {
         assert_eq!(node.place(&want(60)).unwrap().region, RegionId("r1".into()));
         assert_eq!(node.place(&want(60)).unwrap().extent.start, Bytes::mib(200));
         assert_eq!(node.place(&want(60)).unwrap().region, RegionId("r0".into()));
+    }
+
+    #[test]
+    fn left_over_is_of_the_hole_that_is_taken() {
+        let node = node(&[&[(0, 512)], &[(0, 100), (200, 64)]]);
+        assert_eq!(node.left_over(&want(60)), Ok(Bytes::mib(38)));
+        assert_eq!(node.left_over(&want(90)), Ok(Bytes::mib(8)));
+        assert!(node.left_over(&want(600)).is_err());
     }
 
     #[test]
