@@ -1,0 +1,57 @@
+//! Buses: where persistent memory comes from.
+
+use std::fmt;
+
+use crate::ffi;
+use crate::region::Region;
+use crate::values::{collect, text};
+
+/// A provider of persistent memory.
+#[derive(Clone, Copy)]
+pub struct Bus<'ctx>(&'ctx ffi::ndctl_bus);
+
+impl<'ctx> Bus<'ctx> {
+    pub(crate) fn new(raw: &'ctx ffi::ndctl_bus) -> Self {
+        Self(raw)
+    }
+
+    /// Device name, for example "ndbus0". It can change from boot to boot.
+    #[must_use]
+    pub fn device(self) -> String {
+        // SAFETY: a name that the bus owns.
+        unsafe { text(ffi::ndctl_bus_get_devname(self.0)) }.unwrap_or_default()
+    }
+
+    /// Who provides it: "ACPI.NFIT", "CXL", "e820", ….
+    #[must_use]
+    pub fn provider(self) -> String {
+        // SAFETY: a name that the bus owns.
+        unsafe { text(ffi::ndctl_bus_get_provider(self.0)) }.unwrap_or_default()
+    }
+
+    /// Whether ACPI describes it in an NFIT.
+    #[must_use]
+    pub fn has_nfit(self) -> bool {
+        ffi::ndctl_bus_has_nfit(self.0) != 0
+    }
+
+    /// Whether its memory devices are CXL devices.
+    #[must_use]
+    pub fn has_cxl(self) -> bool {
+        ffi::ndctl_bus_has_cxl(self.0) != 0
+    }
+
+    pub(crate) fn regions(self) -> Vec<Region<'ctx>> {
+        let first = ffi::ndctl_region_get_first(self.0);
+        collect(first, ffi::ndctl_region_get_next)
+            .into_iter()
+            .map(Region::new)
+            .collect()
+    }
+}
+
+impl fmt::Debug for Bus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bus({})", self.device())
+    }
+}

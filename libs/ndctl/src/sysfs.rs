@@ -1,0 +1,72 @@
+//! What libndctl does not tell: read straight from `/sys`.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::error::{Error, Operation};
+
+/// All devices of the nvdimm subsystem, one entry each (kernel: `drivers/nvdimm/bus.c`).
+const DEVICES: &str = "/sys/bus/nd/devices";
+
+/// Where the kernel shows the attribute `name` of `device`.
+pub(crate) fn attribute(device: &str, name: &str) -> PathBuf {
+    Path::new(DEVICES).join(device).join(name)
+}
+
+/// The text of an attribute without the end of its line.
+pub(crate) fn read(device: &str, name: &'static str) -> Result<String, Error> {
+    fs::read_to_string(attribute(device, name))
+        .map(|text| text.trim_end().to_owned())
+        .map_err(|source| Error::io(Operation::Read(name), device.to_owned(), source))
+}
+
+/// The names of all devices that consist of `prefix` and a number. None where the kernel has no nvdimm subsystem.
+pub(crate) fn devices(prefix: &str) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::io(Operation::List, DEVICES.into(), source);
+    let entries = match fs::read_dir(DEVICES) {
+        Ok(entries) => entries,
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(other) => return Err(failed(other)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(failed)?.file_name();
+        names.extend(name.to_str().filter(|n| is_numbered(n, prefix)).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+fn is_numbered(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Fails if one of the `expected` is not `listed`.
+pub(crate) fn require_all(expected: Vec<String>, listed: &[String]) -> Result<(), Error> {
+    match expected.into_iter().find(|name| !listed.contains(name)) {
+        Some(object) => Err(Error::Incomplete { object }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_regions_from_other_devices() {
+        assert!(is_numbered("region12", "region"));
+        assert!(!is_numbered("region", "region"));
+        assert!(!is_numbered("regional", "region"));
+        assert!(is_numbered("namespace1.0", "namespace1."));
+        assert!(!is_numbered("namespace11.0", "namespace1."));
+    }
+
+    #[test]
+    fn a_list_that_lacks_a_device_is_an_error() {
+        let listed = ["region0".to_owned(), "region2".to_owned()];
+        assert!(require_all(vec!["region2".into()], &listed).is_ok());
+        let lacking = require_all(vec!["region0".into(), "region1".into()], &listed);
+        assert!(matches!(lacking, Err(Error::Incomplete { object }) if object == "region1"));
+    }
+}
