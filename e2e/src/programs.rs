@@ -1,0 +1,91 @@
+//! Programs of this workspace, built as users get them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::command::capture;
+use crate::progress::step;
+
+/// Something that cargo makes an executable of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// The crate it is in.
+    pub(crate) package: &'static str,
+    /// `--bin`, `--example` or `--test`.
+    pub(crate) kind: &'static str,
+    /// Its name, also that of the executable in the folder where it is wanted.
+    pub(crate) name: &'static str,
+}
+
+/// Builds programs with the release profile and copies each into `folder` under its name.
+///
+/// # Errors
+/// One does not compile.
+pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {
+    for program in programs {
+        let built = step(&format!("building {}", program.name), build(program)).await?;
+        fs::copy(&built, folder.join(program.name)).with_context(|| format!("copying {}", built.display()))?;
+    }
+    Ok(())
+}
+
+/// Builds one program and returns where cargo has put it.
+async fn build(program: &Program) -> Result<PathBuf> {
+    let Program { package, kind, name } = program;
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .args(["--package", package, kind, name]);
+    let messages = capture(command).await?;
+    executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
+}
+
+/// A message of cargo, as far as it matters here ("External tools" in the Cargo book).
+#[derive(Debug, Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Target {
+    name: String,
+}
+
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    let parsed = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    parsed
+        .filter(|message| message.target.as_ref().is_some_and(|target| target.name == name))
+        .find_map(|m| m.executable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_of_the_program_is_found() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"ours"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"ours"},"executable":"/target/release/ours"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(
+            executable(messages, "ours"),
+            Some(PathBuf::from("/target/release/ours"))
+        );
+        assert_eq!(executable(messages, "serde"), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! `cargo verify`: everything that has to hold before a change is published.
+
+mod checks;
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+
+use crate::progress::human;
+use crate::{hardware, packages};
+
+/// What to verify; all tiers unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Run only these tiers
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "TIER")]
+    only: Vec<Tier>,
+    /// Within the hardware and cluster tiers, run only tests whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    test: String,
+}
+
+/// A group of checks; the later ones take longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tier {
+    /// Formatting, lints, dependencies, unit and property tests
+    Unit,
+    /// A virtual machine with emulated persistent memory, without Kubernetes
+    Hardware,
+}
+
+impl Options {
+    fn tiers(&self) -> &[Tier] {
+        if self.only.is_empty() {
+            Tier::value_variants()
+        } else {
+            &self.only
+        }
+    }
+}
+
+/// Runs the chosen tiers, all of them even when one fails.
+///
+/// # Errors
+/// Some check failed; which one has been printed.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    packages::ensure_all().await?;
+    let mut failed = Vec::new();
+    for tier in options.tiers() {
+        let begun = Instant::now();
+        eprintln!("{tier:?} tier");
+        if let Err(error) = run_tier(*tier, &options.test).await {
+            eprintln!("error: {error:#}");
+            failed.push(format!("{tier:?}"));
+        }
+        eprintln!("{tier:?} tier took {}", human(begun.elapsed()));
+    }
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    eprintln!("verified");
+    Ok(())
+}
+
+async fn run_tier(tier: Tier, test: &str) -> Result<()> {
+    match tier {
+        Tier::Unit => checks::all().await,
+        Tier::Hardware => hardware::run(test).await,
+    }
+}
