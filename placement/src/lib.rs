@@ -9,14 +9,17 @@
 //! - [`Region`] and [`Region::place`]: what the kernel does with a request for space in one region.
 //! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together.
 //! - [`Node::free_view`]: a published snapshot minus the volumes that it does not contain yet.
+//! - [`Prepared`] with [`Ask`]: the same answers for thousands of nodes at once, and [`scores`] to choose among them.
 
 mod bytes;
 mod extent;
 mod free_view;
 mod mode;
 mod node;
+mod prepared;
 mod refusal;
 mod region;
+mod scores;
 mod want;
 
 pub use bytes::{Bytes, NotAByteCount};
@@ -24,6 +27,8 @@ pub use extent::{Extent, free_between};
 pub use free_view::Pending;
 pub use mode::{MapLocation, Mode};
 pub use node::{Node, Placed};
-pub use refusal::{Refusal, Space};
+pub use prepared::{Ask, Prepared};
+pub use refusal::{Reason, Refusal, Space};
 pub use region::{Alignment, NotAnAlignment, Region, RegionId};
+pub use scores::{HIGHEST, NotAPolicy, Policy, scores};
 pub use want::{NumaNode, NumaWish, Want};

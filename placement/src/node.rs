@@ -89,10 +89,7 @@ impl Node {
     }
 
     fn best_region(&self, want: &Want) -> Result<usize, Refusal> {
-        let wished = |region: &Region| match want.numa {
-            NumaWish::Any => true,
-            NumaWish::Node(numa) => region.numa == Some(numa),
-        };
+        let wished = |region: &Region| want.numa.allows(region.numa);
         let mut best: Option<(Bytes, usize)> = None;
         let mut refusal = None;
         for (index, region) in self.regions.iter().enumerate().filter(|(_, region)| wished(region)) {

@@ -29,6 +29,17 @@ pub enum NumaWish {
     Node(NumaNode),
 }
 
+impl NumaWish {
+    /// Whether a region on `numa` will do.
+    #[must_use]
+    pub fn allows(self, numa: Option<NumaNode>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Node(wished) => numa == Some(wished),
+        }
+    }
+}
+
 /// What one claim asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Want {
