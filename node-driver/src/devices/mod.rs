@@ -6,6 +6,7 @@
 mod emulated;
 mod error;
 mod inventory;
+mod libndctl;
 mod raw_bytes;
 
 use crds::VolumeMode;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
 pub use inventory::{FoundMode, Inventory, Namespace, RegionFound};
+pub use libndctl::LibNdctl;
 pub use raw_bytes::{RawBytes, RawFile};
 
 /// Persistent memory of this node.

@@ -1,0 +1,196 @@
+//! Whether volumes can be made in a region, and what an administrator can do about it.
+
+use crds::RegionState;
+use ndctl::LabelArea;
+use placement::Bytes;
+
+/// What the kernel shows of a region.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    pub(super) device: String,
+    pub(super) is_enabled: bool,
+    pub(super) is_read_only: bool,
+    pub(super) has_labels: bool,
+    pub(super) start: Bytes,
+    pub(super) modules: Vec<ModuleFacts>,
+}
+
+/// What the kernel shows of a module.
+#[derive(Clone, Debug)]
+pub(super) struct ModuleFacts {
+    pub(super) device: String,
+    pub(super) is_locked: bool,
+    pub(super) labels: LabelArea,
+}
+
+/// What the kernel can map: huge pages.
+const MAPPABLE: Bytes = Bytes::mib(2);
+
+/// The state of a region, and what to do about it.
+pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
+    if !facts.is_enabled {
+        (RegionState::Disabled, disabled(facts))
+    } else if facts.is_read_only {
+        (RegionState::ReadOnly, read_only(facts))
+    } else if !facts.has_labels {
+        (RegionState::Unprepared, unprepared(facts))
+    } else if !facts.start.is_multiple_of(MAPPABLE) {
+        (RegionState::Misaligned, misaligned(facts))
+    } else if let Some(full) = facts.modules.iter().find(|module| is_full(module)) {
+        (RegionState::Degraded, no_slots(facts, full))
+    } else {
+        (RegionState::Ready, String::new())
+    }
+}
+
+fn is_full(module: &ModuleFacts) -> bool {
+    matches!(module.labels, LabelArea::Initialised { free_slots: 0 })
+}
+
+fn disabled(facts: &Facts) -> String {
+    let device = &facts.device;
+    match facts.modules.iter().find(|module| module.is_locked) {
+        Some(locked) => format!(
+            "{device} is disabled because {} is locked: unlock it, then `ndctl enable-region {device}`",
+            locked.device
+        ),
+        None => format!("{device} is disabled: `ndctl enable-region {device}`"),
+    }
+}
+
+fn read_only(facts: &Facts) -> String {
+    let device = &facts.device;
+    format!(
+        "{device} is read-only: `echo 0 > /sys/bus/nd/devices/{device}/read_only && ndctl disable-region {device} && \
+         ndctl enable-region {device}`; a module that cannot save its data stays read-only"
+    )
+}
+
+fn unprepared(facts: &Facts) -> String {
+    let device = &facts.device;
+    let without = |module: &&ModuleFacts| module.labels == LabelArea::None;
+    if facts.modules.is_empty() || facts.modules.iter().any(|module| without(&module)) {
+        return format!("{device} has no label area, so it cannot be divided into volumes");
+    }
+    let blank = |module: &&ModuleFacts| module.labels == LabelArea::Uninitialised;
+    let blank: Vec<&str> = facts
+        .modules
+        .iter()
+        .filter(blank)
+        .map(|module| &*module.device)
+        .collect();
+    if blank.is_empty() {
+        return format!(
+            "{device} has labels that the kernel does not use yet: `ndctl disable-region {device} && ndctl \
+             enable-region {device}`"
+        );
+    }
+    format!(
+        "{device} has no labels: `ndctl disable-region {device} && ndctl init-labels -f {} && ndctl enable-region \
+         {device}` (destroys what is on it)",
+        blank.join(" ")
+    )
+}
+
+fn misaligned(facts: &Facts) -> String {
+    format!(
+        "{} starts at {:#x}, which is not a multiple of {MAPPABLE}: change the memory layout in firmware",
+        facts.device,
+        facts.start.get()
+    )
+}
+
+fn no_slots(facts: &Facts, full: &ModuleFacts) -> String {
+    format!(
+        "{} can hold no more volumes: the label area of {} is full until a namespace is destroyed",
+        facts.device, full.device
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(labels: LabelArea) -> Facts {
+        Facts {
+            device: "region0".into(),
+            is_enabled: true,
+            is_read_only: false,
+            has_labels: matches!(labels, LabelArea::Initialised { .. }),
+            start: Bytes::gib(4),
+            modules: vec![ModuleFacts {
+                device: "nmem0".into(),
+                is_locked: false,
+                labels,
+            }],
+        }
+    }
+
+    const LABELS: LabelArea = LabelArea::Initialised { free_slots: 16_346 };
+
+    #[test]
+    fn labels_make_it_ready() {
+        assert_eq!(judge(&facts(LABELS)), (RegionState::Ready, String::new()));
+    }
+
+    #[test]
+    fn says_how_to_write_labels() {
+        let (state, message) = judge(&facts(LabelArea::Uninitialised));
+        assert_eq!(state, RegionState::Unprepared);
+        assert_eq!(
+            message,
+            "region0 has no labels: `ndctl disable-region region0 && ndctl init-labels -f nmem0 && ndctl enable-region \
+             region0` (destroys what is on it)"
+        );
+    }
+
+    #[test]
+    fn says_that_no_labels_are_possible() {
+        let legacy = Facts {
+            modules: Vec::new(),
+            ..facts(LabelArea::None)
+        };
+        for region in [legacy, facts(LabelArea::None)] {
+            let (state, message) = judge(&region);
+            assert_eq!(state, RegionState::Unprepared);
+            assert!(
+                message.contains("no label area") && !message.contains("init-labels"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_troubles_by_name() {
+        let ready = facts(LABELS);
+        let cases = [
+            (
+                RegionState::Disabled,
+                Facts {
+                    is_enabled: false,
+                    ..ready.clone()
+                },
+            ),
+            (
+                RegionState::ReadOnly,
+                Facts {
+                    is_read_only: true,
+                    ..ready.clone()
+                },
+            ),
+            (
+                RegionState::Misaligned,
+                Facts {
+                    start: Bytes::mib(4097),
+                    ..ready
+                },
+            ),
+            (RegionState::Degraded, facts(LabelArea::Initialised { free_slots: 0 })),
+        ];
+        for (state, facts) in cases {
+            let (judged, message) = judge(&facts);
+            assert_eq!(judged, state);
+            assert!(message.contains("region0"), "{message}");
+        }
+    }
+}

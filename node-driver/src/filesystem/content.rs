@@ -1,0 +1,156 @@
+//! What is on a block device, and whether it may be overwritten.
+//!
+//! Only a blank device, or one that `mkfs` was interrupted on, is ever formatted. How to tell was measured by killing the
+//! tools at each of their writes:
+//!
+//! - `mkfs.ext4` (1.47) first zeroes the place of the superblock, writes everything else, waits until it is on the device
+//!   (fsync), and writes the superblock last. So before the end there is no signature, and the first 4 KiB are zero.
+//! - `mkfs.xfs` (6.1) zeroes the start, then writes a superblock with `sb_inprogress` set, and clears that in the last
+//!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
+//!   whole one.
+
+use super::FsType;
+
+/// What is on a block device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing: it may be formatted.
+    Blank,
+    /// What an interrupted `mkfs` left: it may be formatted.
+    Unfinished,
+    /// A file system that volumes can have.
+    Filesystem(FsType),
+    /// Anything else. Never overwritten. The text says what it is.
+    Foreign(String),
+}
+
+/// What `blkid` says about a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// No signature that it knows; also its answer for a device that it cannot read.
+    Nothing,
+    /// Signatures of several kinds.
+    Ambiguous,
+    /// One signature, of this type.
+    Type(String),
+}
+
+/// Bytes at the start of a device that must be zero for it to be blank: where the superblocks of ext4 and xfs are.
+pub(super) const HEAD: usize = 4096;
+/// `sb_inprogress` in the superblock of xfs (XFS Algorithms & Data Structures, "Superblocks").
+const XFS_IN_PROGRESS: usize = 126;
+
+impl Content {
+    /// Says what is on a device whose first bytes are `head`.
+    ///
+    /// A superblock that `blkid` rejects because its checksum is wrong counts as foreign: it may be all that is left of
+    /// somebody's data.
+    #[must_use]
+    pub fn judge(probe: &Probe, head: &[u8]) -> Self {
+        let blank = head.iter().all(|byte| *byte == 0);
+        match probe {
+            Probe::Nothing if blank => Self::Blank,
+            Probe::Nothing => Self::Foreign("data that nothing identifies".into()),
+            Probe::Ambiguous => Self::Foreign("signatures of several kinds".into()),
+            Probe::Type(name) => match name.parse() {
+                Ok(FsType::Xfs) if is_unfinished_xfs(head) => Self::Unfinished,
+                Ok(fs) => Self::Filesystem(fs),
+                Err(_) => Self::Foreign(name.clone()),
+            },
+        }
+    }
+}
+
+fn is_unfinished_xfs(head: &[u8]) -> bool {
+    head.starts_with(b"XFSB") && head.get(XFS_IN_PROGRESS).is_some_and(|flag| *flag != 0)
+}
+
+/// Reads what `blkid -p -o export` wrote and the code it ended with; none if it failed (blkid(8), "EXIT STATUS").
+#[must_use]
+pub fn read_probe(code: Option<i32>, output: &str) -> Option<Probe> {
+    let value = |key: &str| {
+        let pairs = output.lines().filter_map(|line| line.split_once('='));
+        let mut values = pairs.filter(|(name, _)| *name == key);
+        values.next().map(|(_, value)| value.to_owned())
+    };
+    match code? {
+        0 => {
+            let table = || value("PTTYPE").map(|name| format!("a {name} partition table"));
+            let found = value("TYPE").or_else(table);
+            Some(Probe::Type(
+                found.unwrap_or_else(|| "a signature without a type".into()),
+            ))
+        }
+        2 => Some(Probe::Nothing),
+        8 => Some(Probe::Ambiguous),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(set: &[(usize, u8)]) -> Vec<u8> {
+        let mut head = vec![0; HEAD];
+        for (at, byte) in set {
+            head[*at] = *byte;
+        }
+        head
+    }
+
+    fn xfs(in_progress: u8) -> Vec<u8> {
+        let mut head = head(&[(XFS_IN_PROGRESS, in_progress)]);
+        head[..4].copy_from_slice(b"XFSB");
+        head
+    }
+
+    fn found(name: &str) -> Probe {
+        Probe::Type(name.into())
+    }
+
+    #[test]
+    fn only_zeros_are_blank() {
+        assert_eq!(Content::judge(&Probe::Nothing, &head(&[])), Content::Blank);
+        let torn = Content::judge(&Probe::Nothing, &head(&[(1080, 0x53)]));
+        assert!(matches!(torn, Content::Foreign(_)));
+        let ambiguous = Content::judge(&Probe::Ambiguous, &head(&[]));
+        assert!(matches!(ambiguous, Content::Foreign(_)));
+    }
+
+    #[test]
+    fn a_half_made_xfs_is_not_a_file_system() {
+        assert_eq!(
+            Content::judge(&found("xfs"), &xfs(1)),
+            Content::Unfinished
+        );
+        assert_eq!(
+            Content::judge(&found("xfs"), &xfs(0)),
+            Content::Filesystem(FsType::Xfs)
+        );
+    }
+
+    #[test]
+    fn what_others_made_is_foreign() {
+        for name in ["crypto_LUKS", "LVM2_member", "ext3", "swap", "a gpt partition table"] {
+            let content = Content::judge(&found(name), &head(&[]));
+            assert_eq!(content, Content::Foreign(name.into()));
+        }
+    }
+
+    #[test]
+    fn reads_blkid() {
+        let ext4 = "DEVNAME=/dev/loop0\nUUID=1-2\nVERSION=1.0\nTYPE=ext4\nUSAGE=filesystem\n";
+        assert_eq!(read_probe(Some(0), ext4), Some(found("ext4")));
+        let gpt = "DEVNAME=/dev/loop0\nPTUUID=1\nPTTYPE=gpt\n";
+        assert_eq!(
+            read_probe(Some(0), gpt),
+            Some(found("a gpt partition table"))
+        );
+        assert!(matches!(read_probe(Some(0), ""), Some(Probe::Type(_))));
+        assert_eq!(read_probe(Some(2), ""), Some(Probe::Nothing));
+        assert_eq!(read_probe(Some(8), ""), Some(Probe::Ambiguous));
+        assert_eq!(read_probe(Some(4), ""), None);
+        assert_eq!(read_probe(None, ""), None);
+    }
+}
