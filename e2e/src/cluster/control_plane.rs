@@ -1,0 +1,301 @@
+//! etcd, API server, controller manager and scheduler, each a process on the host inside the run's network.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http::Request;
+use kube::{Client, Config};
+use serde_json::{Value, json};
+
+use super::cell::{API_SERVICE, Cell, GATEWAY, Inside};
+use super::launch::Daemon;
+use super::pki::{IdentityFiles, Pki, Subject};
+use super::wait::{Probe, until};
+use crate::tools::{Tool, Tools};
+
+/// Address range of Services; its first address is [`API_SERVICE`].
+const SERVICES: &str = "10.96.0.0/24";
+const SCHEDULER_PORT: u16 = 10259;
+const CONTROLLERS_PORT: u16 = 10257;
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+/// A process of the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Component {
+    /// The database.
+    Etcd,
+    /// The API server.
+    ApiServer,
+    /// The controllers.
+    ControllerManager,
+    /// The scheduler.
+    Scheduler,
+}
+
+impl Component {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::ApiServer => "kube-apiserver",
+            Self::ControllerManager => "kube-controller-manager",
+            Self::Scheduler => "kube-scheduler",
+        }
+    }
+}
+
+/// The control plane of one run.
+pub(crate) struct ControlPlane {
+    cell: Arc<Cell>,
+    tools: Tools,
+    folder: PathBuf,
+    files: Files,
+    authority: String,
+    daemons: Vec<(Component, Daemon)>,
+}
+
+/// Certificates and kubeconfigs of the components.
+struct Files {
+    authority: IdentityFiles,
+    token_key: PathBuf,
+    token_public_key: PathBuf,
+    server: IdentityFiles,
+    /// The API server's own identity when it talks to kubelets.
+    kubelet_client: IdentityFiles,
+    controllers: PathBuf,
+    scheduler: PathBuf,
+}
+
+impl ControlPlane {
+    /// Starts all components, with their data and logs in `folder`, and waits until each says it is ready.
+    pub(crate) async fn start(cell: Arc<Cell>, tools: &Tools, pki: &Pki, folder: &Path) -> Result<Self> {
+        let mut plane = Self {
+            files: Files::create(pki, &cell)?,
+            tools: tools.clone(),
+            folder: folder.to_owned(),
+            authority: pki.certificate().to_owned(),
+            daemons: Vec::new(),
+            cell,
+        };
+        plane.write_scheduler_config(json!({}))?;
+        plane.spawn(Component::Etcd)?;
+        plane.start_component(Component::ApiServer).await?;
+        // They give up at once when there is no API server.
+        plane.spawn(Component::ControllerManager)?;
+        plane.start_component(Component::Scheduler).await?;
+        plane.wait_ready(Component::ControllerManager).await?;
+        Ok(plane)
+    }
+
+    /// Kills a component with SIGKILL; it stays down until [`Self::restart`].
+    pub(crate) fn kill(&mut self, component: Component) -> Result<()> {
+        let position = self.daemons.iter().position(|(known, _)| *known == component);
+        let position = position.with_context(|| format!("{} is not running", component.name()))?;
+        let (_, mut daemon) = self.daemons.swap_remove(position);
+        daemon.kill()
+    }
+
+    /// Kills a component if it runs, starts it and waits until it is ready.
+    pub(crate) async fn restart(&mut self, component: Component) -> Result<()> {
+        if self.daemons.iter().any(|(known, _)| *known == component) {
+            self.kill(component)?;
+        }
+        self.start_component(component).await
+    }
+
+    /// Restarts the scheduler with a `KubeSchedulerConfiguration`; how it reaches the API server is filled in.
+    pub(crate) async fn restart_scheduler(&mut self, config: Value) -> Result<()> {
+        self.write_scheduler_config(config)?;
+        self.restart(Component::Scheduler).await
+    }
+
+    /// Fails when a component has ended by itself.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.daemons.iter_mut().try_for_each(|(_, daemon)| daemon.check())
+    }
+
+    async fn start_component(&mut self, component: Component) -> Result<()> {
+        self.spawn(component)?;
+        self.wait_ready(component).await
+    }
+
+    fn spawn(&mut self, component: Component) -> Result<()> {
+        let (tool, arguments) = match component {
+            Component::Etcd => (Tool::Etcd, self.etcd()),
+            Component::ApiServer => (Tool::KubeApiserver, self.api_server()),
+            Component::ControllerManager => (Tool::KubeControllerManager, self.controllers()),
+            Component::Scheduler => (Tool::KubeScheduler, self.scheduler()),
+        };
+        let mut command = self.cell.command(Inside::Network, self.tools.path(tool));
+        command.args(arguments);
+        let name = component.name();
+        let daemon = Daemon::spawn(name, command, &self.folder.join(format!("{name}.log")))?;
+        self.daemons.push((component, daemon));
+        Ok(())
+    }
+
+    async fn wait_ready(&mut self, component: Component) -> Result<()> {
+        let (scheme, port) = match component {
+            // The API server cannot be ready without it.
+            Component::Etcd => return Ok(()),
+            Component::ApiServer => ("readyz", 443),
+            Component::ControllerManager => ("healthz", CONTROLLERS_PORT),
+            Component::Scheduler => ("readyz", SCHEDULER_PORT),
+        };
+        let client = self.probe_client(port)?;
+        let what = format!("{} to be ready", component.name());
+        until(&what, READY_WITHIN, async || match self.check() {
+            Err(error) => Probe::Never(error),
+            Ok(()) => get(&client, scheme).await.into(),
+        })
+        .await
+    }
+
+    /// An HTTPS client without credentials: health endpoints are open to all.
+    fn probe_client(&self, port: u16) -> Result<Client> {
+        let url = format!("https://{}:{port}", self.cell.address_from_host());
+        let mut config = Config::new(url.parse()?);
+        config.root_cert = Some(vec![pem_to_der(&self.authority)?]);
+        Ok(Client::try_from(config)?)
+    }
+
+    fn etcd(&self) -> Vec<String> {
+        let data = self.folder.join("etcd");
+        vec![
+            flag("data-dir", data.display()),
+            // The data need not survive this machine.
+            "--unsafe-no-fsync".to_owned(),
+            flag("listen-client-urls", "http://127.0.0.1:2379"),
+            flag("advertise-client-urls", "http://127.0.0.1:2379"),
+            flag("listen-peer-urls", "http://127.0.0.1:2380"),
+            flag("initial-advertise-peer-urls", "http://127.0.0.1:2380"),
+            flag("initial-cluster", "default=http://127.0.0.1:2380"),
+        ]
+    }
+
+    fn api_server(&self) -> Vec<String> {
+        let Files {
+            authority,
+            token_key,
+            token_public_key,
+            server,
+            kubelet_client,
+            ..
+        } = &self.files;
+        vec![
+            flag("etcd-servers", "http://127.0.0.1:2379"),
+            flag("bind-address", "0.0.0.0"),
+            // The port of the Service `kubernetes`, whose address is one of this machine's.
+            flag("secure-port", 443),
+            flag("advertise-address", GATEWAY),
+            flag("service-cluster-ip-range", SERVICES),
+            flag("client-ca-file", authority.certificate.display()),
+            flag("tls-cert-file", server.certificate.display()),
+            flag("tls-private-key-file", server.key.display()),
+            flag("kubelet-certificate-authority", authority.certificate.display()),
+            flag("kubelet-client-certificate", kubelet_client.certificate.display()),
+            flag("kubelet-client-key", kubelet_client.key.display()),
+            flag("kubelet-preferred-address-types", "InternalIP"),
+            flag("service-account-issuer", "https://kubernetes.default.svc"),
+            flag("service-account-key-file", token_public_key.display()),
+            flag("service-account-signing-key-file", token_key.display()),
+            flag("authorization-mode", "Node,RBAC"),
+            flag("enable-admission-plugins", "NodeRestriction"),
+            flag("allow-privileged", true),
+        ]
+    }
+
+    fn controllers(&self) -> Vec<String> {
+        let Files {
+            authority,
+            token_key,
+            server,
+            controllers,
+            ..
+        } = &self.files;
+        vec![
+            flag("kubeconfig", controllers.display()),
+            flag("authentication-kubeconfig", controllers.display()),
+            flag("authorization-kubeconfig", controllers.display()),
+            flag("secure-port", CONTROLLERS_PORT),
+            flag("tls-cert-file", server.certificate.display()),
+            flag("tls-private-key-file", server.key.display()),
+            flag("leader-elect", false),
+            flag("use-service-account-credentials", true),
+            flag("root-ca-file", authority.certificate.display()),
+            flag("cluster-signing-cert-file", authority.certificate.display()),
+            flag("cluster-signing-key-file", authority.key.display()),
+            flag("service-account-private-key-file", token_key.display()),
+        ]
+    }
+
+    fn scheduler(&self) -> Vec<String> {
+        let Files { server, scheduler, .. } = &self.files;
+        vec![
+            flag("config", self.scheduler_config().display()),
+            flag("authentication-kubeconfig", scheduler.display()),
+            flag("authorization-kubeconfig", scheduler.display()),
+            flag("secure-port", SCHEDULER_PORT),
+            flag("tls-cert-file", server.certificate.display()),
+            flag("tls-private-key-file", server.key.display()),
+        ]
+    }
+
+    fn scheduler_config(&self) -> PathBuf {
+        self.folder.join("scheduler.json")
+    }
+
+    fn write_scheduler_config(&self, mut config: Value) -> Result<()> {
+        config["apiVersion"] = json!("kubescheduler.config.k8s.io/v1");
+        config["kind"] = json!("KubeSchedulerConfiguration");
+        config["leaderElection"] = json!({"leaderElect": false});
+        config["clientConnection"]["kubeconfig"] = json!(self.files.scheduler);
+        let path = self.scheduler_config();
+        fs::write(&path, config.to_string()).with_context(|| format!("writing {}", path.display()))
+    }
+}
+
+impl Files {
+    fn create(pki: &Pki, cell: &Cell) -> Result<Self> {
+        let client = |user: &str| pki.kubeconfig_file(user, GATEWAY, &Subject::user(&format!("system:{user}")));
+        Ok(Self {
+            authority: pki.authority(),
+            token_key: pki.token_key(),
+            token_public_key: pki.token_public_key(),
+            server: pki.issue_files("server", &Subject::server("server", server_names(cell)))?,
+            kubelet_client: pki.issue_files("kubelet-client", &Subject::admin())?,
+            controllers: client("kube-controller-manager")?,
+            scheduler: client("kube-scheduler")?,
+        })
+    }
+}
+
+fn server_names(cell: &Cell) -> Vec<String> {
+    let addresses = [GATEWAY, API_SERVICE, Ipv4Addr::LOCALHOST, cell.address_from_host()];
+    let names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+    ];
+    let addresses = addresses.iter().map(Ipv4Addr::to_string);
+    addresses.chain(names.map(str::to_owned)).collect()
+}
+
+fn flag(name: &str, value: impl std::fmt::Display) -> String {
+    format!("--{name}={value}")
+}
+
+async fn get(client: &Client, path: &str) -> Result<()> {
+    let request = Request::get(format!("/{path}")).body(Vec::new())?;
+    client.request_text(request).await?;
+    Ok(())
+}
+
+fn pem_to_der(pem: &str) -> Result<Vec<u8>> {
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
+    Ok(CertificateDer::from_pem_slice(pem.as_bytes())?.to_vec())
+}
