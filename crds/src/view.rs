@@ -1,19 +1,69 @@
 //! The free space of a node at this moment.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::{Node, Pending};
 
 use crate::{Phase, PmemNodeStatus, PmemVolume};
+
+/// All of a [`PmemVolume`] that matters to the free space of its node: small enough to keep tens of thousands of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeSpace {
+    created: Option<Time>,
+    name: Option<Box<str>>,
+    refused: bool,
+    contained_since: Option<i64>,
+    pending: Pending,
+}
+
+impl VolumeSpace {
+    /// Whether the extents that a node published as `layout_revision` do not contain the volume yet, although it takes
+    /// space. A refused volume takes none.
+    #[must_use]
+    pub fn is_pending(&self, layout_revision: i64) -> bool {
+        let contained = self.contained_since.is_some_and(|first| first <= layout_revision);
+        !self.refused && !contained
+    }
+
+    /// Whether its node refused it: it takes no space and never will.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.refused
+    }
+}
+
+impl From<&PmemVolume> for VolumeSpace {
+    fn from(volume: &PmemVolume) -> Self {
+        let status = volume.status.as_ref();
+        Self {
+            created: volume.metadata.creation_timestamp.clone(),
+            name: volume.metadata.name.as_deref().map(Into::into),
+            refused: status.is_some_and(|status| status.phase == Some(Phase::Refused)),
+            contained_since: status.and_then(|status| status.layout_revision),
+            pending: Pending {
+                want: volume.spec.want(),
+                region: status.and_then(|status| status.region.clone()),
+            },
+        }
+    }
+}
 
 /// The free space of a node: what it published, minus the volumes in `volumes` that are not in there yet, in the order
 /// in which they were made. Volumes of other nodes must not be among them.
 #[must_use]
 pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
-    let mut pending: Vec<&PmemVolume> = volumes
+    let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
+    free_view_of(status, &volumes)
+}
+
+/// [`free_view`] of volumes of which no more is known than their space.
+#[must_use]
+pub fn free_view_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Node {
+    let mut pending: Vec<&VolumeSpace> = volumes
         .into_iter()
-        .filter(|v| is_pending(v, status.layout_revision))
+        .filter(|volume| volume.is_pending(status.layout_revision))
         .collect();
-    pending.sort_by_key(|volume| (volume.metadata.creation_timestamp.clone(), volume.metadata.name.clone()));
-    let pending: Vec<Pending> = pending.into_iter().map(to_pending).collect();
+    pending.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
+    let pending: Vec<Pending> = pending.into_iter().map(|volume| volume.pending.clone()).collect();
     status.to_placement().free_view(&pending)
 }
 
@@ -22,20 +72,7 @@ pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = 
 /// A refused volume takes none.
 #[must_use]
 pub fn is_pending(volume: &PmemVolume, layout_revision: i64) -> bool {
-    let status = volume.status.as_ref();
-    let refused = status.is_some_and(|status| status.phase == Some(Phase::Refused));
-    let contained = status
-        .and_then(|status| status.layout_revision)
-        .is_some_and(|first| first <= layout_revision);
-    !refused && !contained
-}
-
-fn to_pending(volume: &PmemVolume) -> Pending {
-    let region = volume.status.as_ref().and_then(|status| status.region.clone());
-    Pending {
-        want: volume.spec.want(),
-        region,
-    }
+    VolumeSpace::from(volume).is_pending(layout_revision)
 }
 
 #[cfg(test)]
