@@ -115,7 +115,8 @@ impl Context {
 
     /// Deletes the label of a namespace: its space is free afterwards. Its bytes stay as they are.
     ///
-    /// The device stays as an idle one of size 0. Returns only after the kernel shows it so.
+    /// The device stays as an idle one of size 0, or the kernel removes it in the background. Returns only after the
+    /// kernel shows one of both.
     ///
     /// # Errors
     ///

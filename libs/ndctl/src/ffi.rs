@@ -71,7 +71,6 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_bus_get_devname(bus: &ndctl_bus) -> *const c_char;
     pub(crate) safe fn ndctl_bus_get_provider(bus: &ndctl_bus) -> *const c_char;
     pub(crate) safe fn ndctl_bus_has_nfit(bus: &ndctl_bus) -> c_int;
-    pub(crate) safe fn ndctl_bus_has_cxl(bus: &ndctl_bus) -> c_int;
 
     pub(crate) safe fn ndctl_dimm_get_devname(dimm: &ndctl_dimm) -> *const c_char;
     pub(crate) safe fn ndctl_dimm_get_unique_id(dimm: &ndctl_dimm) -> *const c_char;
@@ -107,6 +106,7 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_region_enable(region: &ndctl_region) -> c_int;
     /// Keeps the objects of the region in memory, unlike `ndctl_region_disable_invalidate`.
     pub(crate) safe fn ndctl_region_disable_preserve(region: &ndctl_region) -> c_int;
+    pub(crate) safe fn ndctl_region_get_namespace_seed(region: &ndctl_region) -> Option<&ndctl_namespace>;
     pub(crate) safe fn ndctl_region_get_pfn_seed(region: &ndctl_region) -> Option<&ndctl_pfn>;
     pub(crate) safe fn ndctl_region_get_btt_seed(region: &ndctl_region) -> Option<&ndctl_btt>;
     pub(crate) safe fn ndctl_region_get_interleave_set(region: &ndctl_region) -> Option<&ndctl_interleave_set>;

@@ -12,6 +12,7 @@ use crate::ffi;
 use crate::mode::Mode;
 use crate::name::NamespaceName;
 use crate::region::Region;
+use crate::sysfs;
 use crate::values::{bytes, known_bytes, text, uuid};
 
 /// A piece of a region.
@@ -155,8 +156,13 @@ impl<'ctx> Namespace<'ctx> {
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`], with `ResourceBusy` if the namespace is enabled.
+    /// [`Error::Refused`], with `ResourceBusy` if the namespace is enabled, or has its size.
     pub fn set_uuid(self, uuid: Uuid) -> Result<(), Error> {
+        if self.size().is_zero() && self.uuid().is_some() {
+            // Left over from an attempt that did not get its size: the kernel takes no second UUID (namespace_update_uuid
+            // in drivers/nvdimm/namespace_devs.c), but forgets the first one for a size of 0.
+            sysfs::write(&self.device(), "size", "0")?;
+        }
         let code = ffi::ndctl_namespace_set_uuid(self.0, &mut uuid.into_bytes());
         self.check(code, Operation::Set("uuid"))
     }

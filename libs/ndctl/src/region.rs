@@ -221,16 +221,18 @@ impl<'ctx> Region<'ctx> {
         Ok(namespaces)
     }
 
-    /// The first namespace that is free to be configured: size 0, not enabled, not claimed.
+    /// A namespace that is free to be configured: size 0, not enabled, not claimed.
     ///
-    /// That is the kernel's seed, or a namespace deleted earlier; taking the lowest keeps their number bounded.
+    /// That is number 0, or else the kernel's seed. Any other namespace of size 0 is about to go: the kernel removes it
+    /// in the background (`__size_store` in `drivers/nvdimm/namespace_devs.c`).
     ///
     /// # Errors
     ///
     /// [`Error::NoSeed`] if there is none (no labels, or the region is disabled), else as [`Region::namespaces`].
     pub fn idle_namespace(self) -> Result<Namespace<'ctx>, Error> {
-        let namespaces = self.namespaces()?;
-        let idle = namespaces.into_iter().find(|n| n.is_idle());
+        let first = self.namespaces()?.into_iter().find(|n| n.number() == 0);
+        let seed = ffi::ndctl_region_get_namespace_seed(self.0).map(Namespace::new);
+        let idle = first.into_iter().chain(seed).find(|n| n.is_idle());
         idle.ok_or_else(|| Error::NoSeed {
             region: self.device(),
             kind: "namespace",

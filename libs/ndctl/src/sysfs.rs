@@ -41,9 +41,20 @@ fn is_numbered(name: &str, prefix: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Fails if one of the `expected` is not `listed`.
+/// Writes an attribute.
+pub(crate) fn write(device: &str, name: &'static str, value: &str) -> Result<(), Error> {
+    fs::write(attribute(device, name), value)
+        .map_err(|source| Error::io(Operation::Set(name), device.to_owned(), source))
+}
+
+/// Fails if one of the `expected` is not `listed`, unless it went away meanwhile.
 pub(crate) fn require_all(expected: Vec<String>, listed: &[String]) -> Result<(), Error> {
-    match expected.into_iter().find(|name| !listed.contains(name)) {
+    require_present(expected, listed, |name| Path::new(DEVICES).join(name).exists())
+}
+
+fn require_present(expected: Vec<String>, listed: &[String], exists: impl Fn(&str) -> bool) -> Result<(), Error> {
+    let lacking = |name: &String| !listed.contains(name) && exists(name);
+    match expected.into_iter().find(lacking) {
         Some(object) => Err(Error::Incomplete { object }),
         None => Ok(()),
     }
@@ -65,8 +76,13 @@ mod tests {
     #[test]
     fn a_list_that_lacks_a_device_is_an_error() {
         let listed = ["region0".to_owned(), "region2".to_owned()];
-        assert!(require_all(vec!["region2".into()], &listed).is_ok());
-        let lacking = require_all(vec!["region0".into(), "region1".into()], &listed);
+        assert!(require_present(vec!["region2".into()], &listed, |_| true).is_ok());
+        let lacking = require_present(vec!["region0".into(), "region1".into()], &listed, |_| true);
         assert!(matches!(lacking, Err(Error::Incomplete { object }) if object == "region1"));
+    }
+
+    #[test]
+    fn a_device_that_went_away_is_not_missed() {
+        assert!(require_present(vec!["namespace0.3".into()], &[], |_| false).is_ok());
     }
 }
