@@ -1,2 +1,1 @@
-//! See Cargo.toml.
 fn main() {}

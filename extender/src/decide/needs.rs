@@ -1,0 +1,127 @@
+//! What a pod needs of a node.
+
+use std::sync::Arc;
+
+use placement::{Ask, Want};
+
+use super::{ClaimOfPod, Known, Missing, claims_of_pod};
+use crate::index::{Claim, Class};
+use crate::pod::Pod;
+
+/// What a pod needs of a node.
+#[derive(Debug)]
+pub enum Needs {
+    /// Nothing of ours: any node will do.
+    Nothing,
+    /// What no node has: something is wrong with a claim, as the text says.
+    Impossible(Arc<str>),
+    /// All of this.
+    Space {
+        /// The nodes that its claims are on already.
+        pins: Vec<Pin>,
+        /// The space for the claims that have none yet.
+        ask: Ask,
+    },
+}
+
+/// A claim that is on a node already, or bound to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// The only node that will do.
+    pub node: Box<str>,
+    /// Why, for people.
+    pub why: Arc<str>,
+}
+
+/// What one claim needs.
+enum Need {
+    Nothing,
+    On(Pin),
+    Space(Want, Option<Pin>),
+    Impossible(String),
+}
+
+/// What `pod` needs of a node.
+///
+/// # Errors
+/// Everything that has to be asked of the API server first.
+pub fn needs_of(pod: &Pod, known: Known) -> Result<Needs, Vec<Missing>> {
+    let mut missing = Vec::new();
+    let mut needs = Vec::new();
+    for claim in claims_of_pod(pod) {
+        match need_of(&claim, pod, known) {
+            Ok(need) => needs.push(need),
+            Err(what) => missing.push(what),
+        }
+    }
+    if missing.is_empty() {
+        Ok(sum(needs))
+    } else {
+        Err(missing)
+    }
+}
+
+fn sum(needs: Vec<Need>) -> Needs {
+    let (mut pins, mut wants) = (Vec::new(), Vec::new());
+    for need in needs {
+        match need {
+            Need::Nothing => {}
+            Need::On(pin) => pins.push(pin),
+            Need::Space(want, pin) => {
+                wants.push(want);
+                pins.extend(pin);
+            }
+            Need::Impossible(why) => return Needs::Impossible(why.into()),
+        }
+    }
+    if pins.is_empty() && wants.is_empty() {
+        return Needs::Nothing;
+    }
+    let ask = Ask::new(wants);
+    Needs::Space { pins, ask }
+}
+
+fn need_of(of: &ClaimOfPod, pod: &Pod, known: Known) -> Result<Need, Missing> {
+    let key = &of.key;
+    let Some(claim) = known.claim(key)? else {
+        return Ok(Need::Impossible(format!("claim {key} does not exist")));
+    };
+    if of.ephemeral && claim.owner_pod.as_deref() != Some(pod.metadata.uid.as_str()) {
+        return Ok(Need::Impossible(format!("claim {key} was not made for this pod")));
+    }
+    if let Some(volume) = &claim.volume {
+        let node = known.index.node_of_persistent_volume(volume);
+        return Ok(node.map_or(Need::Nothing, |node| Need::On(pin(node, of, "is on"))));
+    }
+    need_of_unbound(of, claim, known)
+}
+
+fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need, Missing> {
+    let class = match &claim.class {
+        Some(name) => known.class(name)?,
+        None => None,
+    };
+    let parameters = match class {
+        Some(Class::Ours(parameters)) => parameters,
+        // A claim without a class, or with one that does not exist, is for the scheduler to complain about.
+        Some(Class::Foreign) | None => return Ok(Need::Nothing),
+    };
+    if let Some(node) = known.index.node_making(claim) {
+        return Ok(Need::On(pin(node, of, "is being made on")));
+    }
+    Ok(match (parameters, &claim.size) {
+        (Err(why), _) | (_, Err(why)) => Need::Impossible(format!("claim {}: {why}", of.key)),
+        (Ok(parameters), Ok((required, limit))) => {
+            let selected = claim.selected_node.as_deref();
+            let pin = selected.map(|node| pin(node, of, "was given to"));
+            Need::Space(parameters.want(*required, *limit), pin)
+        }
+    })
+}
+
+fn pin(node: &str, of: &ClaimOfPod, how: &str) -> Pin {
+    Pin {
+        node: node.into(),
+        why: format!("claim {} {how} node {node}", of.key).into(),
+    }
+}

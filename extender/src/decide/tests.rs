@@ -1,0 +1,340 @@
+use placement::{Bytes, Policy};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
+use crate::pod::Pod;
+use crate::testing::{claim, class, node, persistent_volume, pod, volume};
+
+/// "small" has 64 MiB free, "large" 512 MiB, "split" 2 × 64 MiB on two NUMA nodes.
+fn index() -> Index {
+    let mut index = Index::default();
+    index.apply(&node("small", 1, &[&[(100, 64)]]));
+    index.apply(&node("large", 1, &[&[(0, 512)]]));
+    index.apply(&node("split", 1, &[&[(0, 64)], &[(0, 64)]]));
+    index.apply(&class("fsdax", &[]));
+    index
+}
+
+fn decide<'a>(index: &Index, pod: &Pod, names: &[&'a str]) -> Filtered<'a> {
+    let found = Found::default();
+    let mut needs = needs_of(pod, Known { index, found: &found }).expect("everything is known");
+    filter(index, &mut needs, names.iter().copied())
+}
+
+fn texts(nodes: &[(&str, Why)]) -> Vec<String> {
+    nodes.iter().map(|(name, why)| format!("{name}: {why}")).collect()
+}
+
+const ALL: [&str; 4] = ["small", "large", "split", "none"];
+const NO_PMEM: &str = "none: no persistent memory (no PmemNode)";
+
+#[test]
+fn one_claim() {
+    let mut index = index();
+    index.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let filtered = decide(&index, &pod(&["c"]), &ALL);
+    assert_eq!(filtered.passed, ["large"]);
+    assert_eq!(
+        texts(&filtered.failed),
+        [
+            "small: asked 100 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent",
+            "split: asked 100 MiB; largest extent 62 MiB on NUMA 1, 128 MiB free in 2 extents",
+        ]
+    );
+    assert_eq!(texts(&filtered.unresolvable), [NO_PMEM]);
+}
+
+#[test]
+fn larger_than_any_region_is_for_ever() {
+    let mut index = index();
+    index.apply(&claim("ns", "c", "fsdax", "600Mi"));
+    let filtered = decide(&index, &pod(&["c"]), &["large"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: asked 600 MiB; largest extent 502 MiB on NUMA 0, 512 MiB free in 1 extent"]
+    );
+}
+
+#[test]
+fn several_claims_have_to_fit_together() {
+    let mut index = index();
+    for name in ["a", "b"] {
+        index.apply(&claim("ns", name, "fsdax", "40Mi"));
+    }
+    let filtered = decide(&index, &pod(&["a", "b", "a"]), &ALL);
+    assert_eq!(filtered.passed, ["large", "split"]);
+    assert_eq!(
+        texts(&filtered.failed),
+        ["small: asked 40 MiB + 40 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent"]
+    );
+}
+
+#[test]
+fn pods_without_our_claims_need_nothing() {
+    let mut index = index();
+    index.apply(&claim("ns", "foreign", "other", "1Ti"));
+    let mut other = class("other", &[]);
+    other.provisioner = "other.example".into();
+    index.apply(&other);
+    let mut bound_elsewhere = claim("ns", "bound", "other", "1Ti");
+    bound_elsewhere.spec.as_mut().unwrap().volume_name = Some("pv-of-others".into());
+    index.apply(&bound_elsewhere);
+    let mut classless = claim("ns", "classless", "", "1Ti");
+    index.apply(&classless);
+    classless.metadata.name = Some("null".into());
+    classless.spec.as_mut().unwrap().storage_class_name = None;
+    index.apply(&classless);
+    for claims in [&[][..], &["foreign", "bound", "classless", "null"]] {
+        let needs = needs_of(
+            &pod(claims),
+            Known {
+                index: &index,
+                found: &Found::default(),
+            },
+        );
+        assert!(matches!(needs, Ok(Needs::Nothing)), "{claims:?}");
+    }
+}
+
+#[test]
+fn a_bound_claim_pins_its_node() {
+    let mut index = index();
+    let mut bound = claim("ns", "bound", "fsdax", "40Mi");
+    bound.spec.as_mut().unwrap().volume_name = Some("pv".into());
+    index.apply(&bound);
+    index.apply(&persistent_volume("pv", "v", Some("split")));
+    let filtered = decide(&index, &pod(&["bound"]), &["large", "split"]);
+    assert_eq!(filtered.passed, ["split"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: claim ns/bound is on node split"]
+    );
+
+    // What else the pod wants has to be there as well.
+    index.apply(&claim("ns", "more", "fsdax", "100Mi"));
+    let filtered = decide(&index, &pod(&["bound", "more"]), &["large", "split"]);
+    assert_eq!(filtered.passed, [""; 0]);
+    assert_eq!((filtered.failed.len(), filtered.unresolvable.len()), (1, 1));
+}
+
+#[test]
+fn claims_on_two_nodes_leave_none() {
+    let mut index = index();
+    for (name, on) in [("a", "small"), ("b", "large")] {
+        let mut bound = claim("ns", name, "fsdax", "1Mi");
+        bound.spec.as_mut().unwrap().volume_name = Some(format!("pv-{name}"));
+        index.apply(&bound);
+        index.apply(&persistent_volume(&format!("pv-{name}"), "v", Some(on)));
+    }
+    let filtered = decide(&index, &pod(&["a", "b"]), &["small", "large"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        [
+            "small: claim ns/b is on node large",
+            "large: claim ns/a is on node small"
+        ]
+    );
+}
+
+#[test]
+fn a_volume_that_is_being_made_is_not_counted_twice() {
+    let mut index = index();
+    index.apply(&claim("ns", "c", "fsdax", "60Mi"));
+    index.apply(&volume("pvc-uid-of-c", "small", 60));
+    let filtered = decide(&index, &pod(&["c"]), &["small", "large"]);
+    assert_eq!(filtered.passed, ["small"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: claim ns/c is being made on node small"]
+    );
+}
+
+#[test]
+fn a_selected_node_is_kept() {
+    let mut index = index();
+    let mut selected = claim("ns", "c", "fsdax", "60Mi");
+    let annotation = ("volume.kubernetes.io/selected-node".to_owned(), "small".to_owned());
+    selected.metadata.annotations = Some([annotation].into());
+    index.apply(&selected);
+    let filtered = decide(&index, &pod(&["c"]), &["small", "large"]);
+    assert_eq!(filtered.passed, ["small"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: claim ns/c was given to node small"]
+    );
+}
+
+#[test]
+fn generic_ephemeral_volumes() {
+    let mut index = index();
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
+        "spec": { "volumes": [{ "name": "scratch", "ephemeral": { "volumeClaimTemplate": {} } }] },
+    }))
+    .unwrap();
+    let mut made = claim("ns", "p-scratch", "fsdax", "100Mi");
+    index.apply(&made);
+    let filtered = decide(&index, &pod, &["large"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: claim ns/p-scratch was not made for this pod"]
+    );
+
+    let owner = json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "uid-of-p", "controller": true }]);
+    made.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
+    index.apply(&made);
+    let filtered = decide(&index, &pod, &["small", "large"]);
+    assert_eq!(filtered.passed, ["large"]);
+    assert_eq!(filtered.failed.len(), 1);
+}
+
+#[test]
+fn what_the_index_does_not_have_is_asked_for() {
+    let mut index = index();
+    let pod = pod(&["late", "later"]);
+    let mut found = Found::default();
+    let ask = |index: &Index, found: &Found| needs_of(&pod, Known { index, found }).map(|_| ());
+    let key = |name| ObjectKey::new("ns", name);
+    let missing = ask(&index, &found);
+    assert_eq!(
+        missing,
+        Err(vec![Missing::Claim(key("late")), Missing::Claim(key("later"))])
+    );
+
+    found.claim(key("late"), Some(Claim::from(&claim("ns", "late", "new", "1Mi"))));
+    index.apply(&claim("ns", "later", "fsdax", "1Mi"));
+    assert_eq!(ask(&index, &found), Err(vec![Missing::Class("new".into())]));
+    found.class("new".into(), Some(Class::Foreign));
+    assert_eq!(ask(&index, &found), Ok(()));
+}
+
+#[test]
+fn a_claim_that_does_not_exist_fits_nowhere() {
+    let index = index();
+    let mut found = Found::default();
+    found.claim(ObjectKey::new("ns", "c"), None);
+    let mut needs = needs_of(
+        &pod(&["c"]),
+        Known {
+            index: &index,
+            found: &found,
+        },
+    )
+    .unwrap();
+    let filtered = filter(&index, &mut needs, ["large"]);
+    assert_eq!(texts(&filtered.unresolvable), ["large: claim ns/c does not exist"]);
+}
+
+#[test]
+fn a_claim_that_cannot_be_understood_fits_nowhere() {
+    let mut index = index();
+    index.apply(&class("wrong", &[("csi.daxfit.dev/mode", "dax")]));
+    index.apply(&claim("ns", "a", "wrong", "1Mi"));
+    index.apply(&claim("ns", "b", "fsdax", "-1"));
+    let why = |name: &str| texts(&decide(&index, &pod(&[name]), &["large"]).unresolvable);
+    assert_eq!(
+        why("a"),
+        ["large: claim ns/a: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector"]
+    );
+    assert!(why("b")[0].starts_with("large: claim ns/b: \"-1\" is not a number of bytes"));
+}
+
+#[test]
+fn a_numa_wish_that_no_region_has_is_for_ever() {
+    let mut index = index();
+    index.apply(&class("numa1", &[("csi.daxfit.dev/numa", "1")]));
+    index.apply(&claim("ns", "c", "numa1", "1Mi"));
+    let filtered = decide(&index, &pod(&["c"]), &["small", "split"]);
+    assert_eq!(filtered.passed, ["split"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["small: asked 1 MiB: no ready region on NUMA 1"]
+    );
+}
+
+#[test]
+fn the_tightest_node_has_the_highest_score() {
+    let mut index = index();
+    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
+    let found = Found::default();
+    let score = |policy| {
+        let mut needs = needs_of(
+            &pod(&["c"]),
+            Known {
+                index: &index,
+                found: &found,
+            },
+        )
+        .unwrap();
+        prioritize(&index, policy, &mut needs, &["small", "large", "none"])
+    };
+    assert_eq!(score(Policy::Pack), [("small", 10), ("large", 0), ("none", 0)]);
+    assert_eq!(score(Policy::Spread), [("small", 0), ("large", 10), ("none", 0)]);
+    let mut nothing = Needs::Nothing;
+    assert_eq!(prioritize(&index, Policy::Pack, &mut nothing, &["small"]), []);
+}
+
+proptest! {
+    /// Invariant: a node that the filter accepted holds the volumes in every order of creation, with what is pending.
+    #[test]
+    fn never_passes_what_cannot_fit(
+        holes in prop::collection::vec((0_u32..32, 1_u32..96), 0..4),
+        pending in prop::collection::vec(1_u32..64, 0..4),
+        asked in prop::collection::vec(1_u32..100, 1..4),
+    ) {
+        let mut cursor = 0;
+        let holes: Vec<(u32, u32)> = holes
+            .into_iter()
+            .map(|(gap, size)| {
+                let start = cursor + gap + 2;
+                cursor = start + size;
+                (start, size)
+            })
+            .collect();
+        let mut index = Index::default();
+        index.apply(&node("n", 1, &[&holes]));
+        index.apply(&class("fsdax", &[]));
+        for (i, mib) in pending.iter().enumerate() {
+            index.apply(&volume(&format!("v{i}"), "n", *mib));
+        }
+        let names: Vec<String> = (0..asked.len()).map(|i| format!("c{i}")).collect();
+        for (name, mib) in names.iter().zip(&asked) {
+            index.apply(&claim("ns", name, "fsdax", &format!("{mib}Mi")));
+        }
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let passed = !decide(&index, &pod(&names), &["n"]).passed.is_empty();
+
+        // By hand: the volumes as the node's driver would make them, one after the other, in each order.
+        let wants: Vec<_> = asked.iter().map(|mib| volume("w", "n", *mib).spec.want()).collect();
+        let mut before = node("n", 1, &[&holes]).status.unwrap().to_placement();
+        for mib in &pending {
+            let _ = before.place(&volume("w", "n", *mib).spec.want());
+        }
+        let all_orders = orders(wants.len()).into_iter().all(|order| {
+            let mut node = before.clone();
+            order.into_iter().all(|i| node.place(&wants[i]).is_ok())
+        });
+        prop_assert_eq!(passed, all_orders);
+        let free: Bytes = before.regions.iter().flat_map(|region| &region.free).map(|extent| extent.size).sum();
+        let sum: Bytes = wants.iter().map(|want| want.required).sum();
+        prop_assert!(!passed || sum <= free);
+    }
+}
+
+fn orders(n: usize) -> Vec<Vec<usize>> {
+    if n == 0 {
+        return vec![Vec::new()];
+    }
+    let shorter = orders(n - 1);
+    let insert = |order: &Vec<usize>, at: usize| {
+        let mut longer = order.clone();
+        longer.insert(at, n - 1);
+        longer
+    };
+    shorter
+        .iter()
+        .flat_map(|order| (0..n).map(move |at| insert(order, at)))
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! How each kind of object changes the index.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crds::{PmemNode, PmemVolume};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::StorageClass;
+
+use super::{Index, Indexes, Kind, NodeSpace, ObjectKey, VolumeOfOurs};
+
+impl Indexes<PmemNode> for Index {
+    const KIND: Kind = Kind::PmemNode;
+
+    fn apply(&mut self, object: &PmemNode) {
+        let name = ObjectKey::of(object).name;
+        self.space_of(&name).1.publish(object.status.as_ref());
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if let Some(space) = self.nodes.get_mut(&*key.name) {
+            space.publish(None);
+        }
+        self.nodes.retain(|_, space| !space.is_forgotten());
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for (name, space) in &mut self.nodes {
+            if !listed.contains(&ObjectKey::new("", name)) {
+                space.publish(None);
+            }
+        }
+        self.nodes.retain(|_, space| !space.is_forgotten());
+        self.listed.insert(Kind::PmemNode);
+    }
+}
+
+impl Indexes<PmemVolume> for Index {
+    const KIND: Kind = Kind::PmemVolume;
+
+    fn apply(&mut self, object: &PmemVolume) {
+        let name = ObjectKey::of(object).name;
+        let moved = self.volumes.get(&name).is_some_and(|node| **node != *object.spec.node);
+        if moved {
+            // The same name, made anew on another node while nobody looked.
+            self.forget_volume(&name);
+        }
+        let (node, space) = self.space_of(&object.spec.node);
+        space.add(&name, object);
+        self.volumes.insert(name, node);
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.forget_volume(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        let gone = |name: &&Box<str>| !listed.contains(&ObjectKey::new("", name));
+        let gone: Vec<Box<str>> = self.volumes.keys().filter(gone).cloned().collect();
+        for name in gone {
+            self.forget_volume(&name);
+        }
+        self.listed.insert(Kind::PmemVolume);
+    }
+}
+
+impl Indexes<PersistentVolumeClaim> for Index {
+    const KIND: Kind = Kind::PersistentVolumeClaim;
+
+    fn apply(&mut self, object: &PersistentVolumeClaim) {
+        self.claims.insert(ObjectKey::of(object), object.into());
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.claims.remove(key);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        self.claims.retain(|key, _| listed.contains(key));
+        self.listed.insert(Kind::PersistentVolumeClaim);
+    }
+}
+
+impl Indexes<PersistentVolume> for Index {
+    const KIND: Kind = Kind::PersistentVolume;
+
+    fn apply(&mut self, object: &PersistentVolume) {
+        let name = ObjectKey::of(object).name;
+        if let Some(volume) = VolumeOfOurs::of(object) {
+            self.persistent_volumes.insert(name, volume);
+        } else {
+            self.persistent_volumes.remove(&name);
+        }
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.persistent_volumes.remove(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        let keep = |name: &str| listed.contains(&ObjectKey::new("", name));
+        self.persistent_volumes.retain(|name, _| keep(name));
+        self.listed.insert(Kind::PersistentVolume);
+    }
+}
+
+impl Indexes<StorageClass> for Index {
+    const KIND: Kind = Kind::StorageClass;
+
+    fn apply(&mut self, object: &StorageClass) {
+        self.classes.insert(ObjectKey::of(object).name, object.into());
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.classes.remove(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        let keep = |name: &str| listed.contains(&ObjectKey::new("", name));
+        self.classes.retain(|name, _| keep(name));
+        self.listed.insert(Kind::StorageClass);
+    }
+}
+
+impl Index {
+    /// The space of a node, made if it is not known yet, and the one copy of its name.
+    fn space_of(&mut self, node: &str) -> (Arc<str>, &mut NodeSpace) {
+        let known = self.nodes.get_key_value(node).map(|(name, _)| name.clone());
+        let name = known.unwrap_or_else(|| node.into());
+        (name.clone(), self.nodes.entry(name).or_default())
+    }
+
+    fn forget_volume(&mut self, volume: &str) {
+        let Some(node) = self.volumes.remove(volume) else {
+            return;
+        };
+        let Some(space) = self.nodes.get_mut(&node) else {
+            return;
+        };
+        space.remove(volume);
+        if space.is_forgotten() {
+            self.nodes.remove(&node);
+        }
+    }
+}

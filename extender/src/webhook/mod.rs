@@ -1,0 +1,2 @@
+//! The calls of kube-scheduler.
+pub mod wire;

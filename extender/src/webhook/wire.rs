@@ -1,0 +1,257 @@
+//! What kube-scheduler sends and expects.
+//!
+//! The Go types (`k8s.io/kube-scheduler/extender/v1`) have no JSON tags: keys are written as in Go (`NodeNames`) and read
+//! in any case. Slices and maps may be null. The pod inside follows the Kubernetes API.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::decide::{Filtered, Why};
+use crate::pod::Pod;
+
+/// `ExtenderArgs`: a pod and the candidates for it.
+#[derive(Debug)]
+pub struct Args<'a> {
+    /// The pod to be scheduled.
+    pub pod: Pod,
+    /// The names of the candidates as they were sent; none if null.
+    pub node_names: Option<&'a RawValue>,
+}
+
+/// A request that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// It is not JSON, or not of the right shape.
+    #[error("the request is not an ExtenderArgs of kube-scheduler")]
+    Json(#[from] serde_json::Error),
+    /// It has no pod.
+    #[error("the request has no Pod")]
+    NoPod,
+    /// It has nodes where names are needed.
+    #[error("the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender")]
+    NodesWithoutNames,
+}
+
+/// The name of a node, not copied unless it has escapes.
+#[derive(Debug, Deserialize)]
+pub struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
+
+/// `HostPriority`: the score of one node.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct HostPriority<'a> {
+    /// The name of the node.
+    pub host: &'a str,
+    /// From 0 to 10.
+    pub score: u8,
+}
+
+/// `ExtenderFilterResult`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FilterResult<'a> {
+    /// Always null: names are enough.
+    nodes: Option<()>,
+    node_names: Names<'a>,
+    #[serde(serialize_with = "as_map")]
+    failed_nodes: Vec<(&'a str, Why)>,
+    #[serde(serialize_with = "as_map")]
+    failed_and_unresolvable_nodes: Vec<(&'a str, Why)>,
+    error: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Names<'a> {
+    Untouched(&'a RawValue),
+    Passed(Vec<&'a str>),
+}
+
+impl<'a> Args<'a> {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// If it cannot be answered.
+    pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        let fields: Fields = serde_json::from_slice(body)?;
+        if fields.has_nodes && fields.node_names.is_none() {
+            return Err(DecodeError::NodesWithoutNames);
+        }
+        Ok(Self {
+            pod: fields.pod.ok_or(DecodeError::NoPod)?,
+            node_names: fields.node_names,
+        })
+    }
+
+    /// Reads the names of the candidates.
+    ///
+    /// # Errors
+    /// If they are not a list of texts.
+    pub fn names(&self) -> Result<Vec<NodeName<'a>>, DecodeError> {
+        match self.node_names {
+            Some(names) => Ok(serde_json::from_str(names.get())?),
+            None => Ok(Vec::new()),
+        }
+    }
+}
+
+impl<'a> FilterResult<'a> {
+    /// All candidates pass as they came.
+    #[must_use]
+    pub fn untouched(node_names: Option<&'a RawValue>) -> Self {
+        let names = node_names.map_or(Names::Passed(Vec::new()), Names::Untouched);
+        Self::new(names, Vec::new(), Vec::new())
+    }
+
+    fn new(node_names: Names<'a>, failed: Vec<(&'a str, Why)>, unresolvable: Vec<(&'a str, Why)>) -> Self {
+        Self {
+            nodes: None,
+            node_names,
+            failed_nodes: failed,
+            failed_and_unresolvable_nodes: unresolvable,
+            error: "",
+        }
+    }
+}
+
+impl<'a> From<Filtered<'a>> for FilterResult<'a> {
+    fn from(filtered: Filtered<'a>) -> Self {
+        Self::new(Names::Passed(filtered.passed), filtered.failed, filtered.unresolvable)
+    }
+}
+
+/// The keys of `ExtenderArgs`, in any case.
+struct Fields<'a> {
+    pod: Option<Pod>,
+    has_nodes: bool,
+    node_names: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with Pod and NodeNames")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields {
+            pod: None,
+            has_nodes: false,
+            node_names: None,
+        };
+        while let Some(NodeName(key)) = map.next_key()? {
+            if key.eq_ignore_ascii_case("Pod") {
+                fields.pod = map.next_value()?;
+            } else if key.eq_ignore_ascii_case("Nodes") {
+                fields.has_nodes = map.next_value::<Option<IgnoredAny>>()?.is_some();
+            } else if key.eq_ignore_ascii_case("NodeNames") {
+                fields.node_names = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(fields)
+    }
+}
+
+fn as_map<S: Serializer>(nodes: &[(&str, Why)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(nodes.iter().map(|(name, why)| (name, why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const POD: &str = r#"{"metadata":{"name":"p","namespace":"n","uid":"u","labels":null},"spec":{"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}}],"containers":[{}]},"status":{}}"#;
+
+    #[rstest]
+    #[case::as_go_writes(r#"{"Pod":POD,"Nodes":null,"NodeNames":["a","b"]}"#, &["a", "b"])]
+    #[case::as_older_go_wrote(r#"{"pod":POD,"nodenames":["a"]}"#, &["a"])]
+    #[case::shouting(r#"{"POD":POD,"NODENAMES":["a"],"NODES":null}"#, &["a"])]
+    #[case::unknown_keys(r#"{"Future":{"x":[1]},"Pod":POD,"NodeNames":[],"More":1}"#, &[])]
+    #[case::null_names(r#"{"Pod":POD,"NodeNames":null}"#, &[])]
+    #[case::no_names(r#"{"Pod":POD}"#, &[])]
+    #[case::escaped(r#"{"Pod":POD,"NodeNames":["\u0061\"b"]}"#, &["a\"b"])]
+    #[case::both(r#"{"Pod":POD,"Nodes":{"items":null},"NodeNames":["a"]}"#, &["a"])]
+    fn reads(#[case] body: &str, #[case] expected: &[&str]) {
+        let body = body.replace(":POD", &format!(":{POD}"));
+        let args = Args::decode(body.as_bytes()).unwrap();
+        let names = args.names().unwrap();
+        let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
+        assert_eq!(names, expected);
+        assert_eq!(args.pod.metadata.namespace, "n");
+        let claim = args.pod.spec.volumes[0].persistent_volume_claim.as_ref();
+        assert_eq!(claim.unwrap().claim_name, "c");
+    }
+
+    #[rstest]
+    #[case("", "the request is not an ExtenderArgs of kube-scheduler")]
+    #[case("[]", "the request is not an ExtenderArgs of kube-scheduler")]
+    #[case("{\"Pod\":{", "the request is not an ExtenderArgs of kube-scheduler")]
+    #[case("{\"Pod\":null}", "the request has no Pod")]
+    #[case("{}", "the request has no Pod")]
+    #[case(
+        "{\"Pod\":{},\"Nodes\":{\"items\":[]}}",
+        "the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender"
+    )]
+    fn refuses(#[case] body: &str, #[case] why: &str) {
+        assert_eq!(Args::decode(body.as_bytes()).unwrap_err().to_string(), why);
+    }
+
+    #[rstest]
+    #[case(r#"{"Pod":{}}"#)]
+    #[case(r#"{"Pod":{"metadata":{},"spec":null}}"#)]
+    #[case(r#"{"Pod":{"spec":{"volumes":null}}}"#)]
+    #[case(
+        r#"{"Pod":{"spec":{"volumes":[{"name":"v","persistentVolumeClaim":null,"ephemeral":null,"configMap":{}}]}}}"#
+    )]
+    fn pods_may_be_bare(#[case] body: &str) {
+        let args = Args::decode(body.as_bytes()).unwrap();
+        let volumes = args.pod.spec.volumes;
+        assert!(
+            volumes
+                .iter()
+                .all(|v| v.persistent_volume_claim.is_none() && v.ephemeral.is_none())
+        );
+    }
+
+    #[test]
+    fn names_must_be_texts() {
+        let args = Args::decode(br#"{"Pod":{},"NodeNames":[1]}"#).unwrap();
+        assert!(args.names().is_err());
+    }
+
+    #[test]
+    fn writes_as_go_reads() {
+        let names = serde_json::value::to_raw_value(&["a"]).unwrap();
+        assert_eq!(
+            serde_json::to_string(&FilterResult::untouched(Some(&names))).unwrap(),
+            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}"#
+        );
+        let filtered = Filtered {
+            passed: vec!["a"],
+            failed: vec![("b", Why::told("no \"space\""))],
+            unresolvable: vec![("c", Why::told("never"))],
+        };
+        assert_eq!(
+            serde_json::to_string(&FilterResult::from(filtered)).unwrap(),
+            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{"b":"no \"space\""},"FailedAndUnresolvableNodes":{"c":"never"},"Error":""}"#
+        );
+        let score = HostPriority { host: "a", score: 10 };
+        assert_eq!(serde_json::to_string(&[score]).unwrap(), r#"[{"Host":"a","Score":10}]"#);
+    }
+}
