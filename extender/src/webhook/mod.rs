@@ -1,2 +1,13 @@
 //! The calls of kube-scheduler.
+
+mod answer;
+mod error;
+mod lookup;
+mod router;
+#[cfg(test)]
+mod tests;
 pub mod wire;
+
+pub use error::WebhookError;
+pub use lookup::{ApiServer, Lookup};
+pub use router::{Webhook, router};

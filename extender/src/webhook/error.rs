@@ -1,0 +1,62 @@
+//! What goes wrong with a call, as kube-scheduler sees it.
+
+use std::error::Error;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+
+use super::wire::DecodeError;
+use crate::index::Kind;
+
+/// A call that is not answered. kube-scheduler then goes on without the extender if it is `ignorable`, or else tries the
+/// pod again later.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The request makes no sense.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Not everything was listed yet.
+    #[error("not ready: still listing {}", names(.0))]
+    NotSynced(Vec<Kind>),
+    /// Something that the index does not have could not be asked for.
+    #[error("the API server could not be asked for a claim or a class of the pod")]
+    Lookup(#[from] kube::Error),
+    /// The answer cannot be written.
+    #[error("the answer could not be written as JSON")]
+    Encode(#[source] serde_json::Error),
+}
+
+impl WebhookError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Decode(_) => StatusCode::BAD_REQUEST,
+            Self::NotSynced(_) | Self::Lookup(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The error with all that led to it.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// kube-scheduler shows the status only, so the text is logged here as well.
+impl IntoResponse for WebhookError {
+    fn into_response(self) -> Response {
+        let text = self.with_causes();
+        tracing::warn!(status = self.status().as_u16(), "{text}");
+        (self.status(), text).into_response()
+    }
+}
+
+fn names(kinds: &[Kind]) -> String {
+    let names: Vec<String> = kinds.iter().map(Kind::to_string).collect();
+    names.join(", ")
+}

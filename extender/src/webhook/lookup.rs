@@ -1,0 +1,54 @@
+//! What the index does not have yet is asked of the API server, once per call.
+
+use std::future::Future;
+
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::{Api, Client};
+
+use crate::decide::{Found, Missing};
+use crate::index::{Claim, Class, ObjectKey};
+
+/// Where to ask for single objects.
+pub trait Lookup: Send + Sync + 'static {
+    /// The claim, or none if there is no such claim.
+    fn claim(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Claim>>> + Send;
+    /// The class, or none if there is no such class.
+    fn class(&self, name: &str) -> impl Future<Output = kube::Result<Option<Class>>> + Send;
+}
+
+/// The API server.
+#[derive(Clone)]
+pub struct ApiServer(pub Client);
+
+impl Lookup for ApiServer {
+    async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
+        let api: Api<PersistentVolumeClaim> = Api::namespaced(self.0.clone(), &key.namespace);
+        Ok(api.get_opt(&key.name).await?.as_ref().map(Claim::from))
+    }
+
+    async fn class(&self, name: &str) -> kube::Result<Option<Class>> {
+        let api: Api<StorageClass> = Api::all(self.0.clone());
+        Ok(api.get_opt(name).await?.as_ref().map(Class::from))
+    }
+}
+
+/// Asks for all that is missing.
+///
+/// # Errors
+/// If the API server cannot be asked.
+pub async fn find(lookup: &impl Lookup, missing: Vec<Missing>, found: &mut Found) -> kube::Result<()> {
+    for what in missing {
+        match what {
+            Missing::Claim(key) => {
+                let claim = lookup.claim(&key).await?;
+                found.claim(key, claim);
+            }
+            Missing::Class(name) => {
+                let class = lookup.class(&name).await?;
+                found.class(name, class);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use crds::{PmemNode, PmemVolume};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::StorageClass;
+use placement::Policy;
+use rstest::rstest;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
+use crate::testing::{claim, class, node};
+
+/// Claims by "namespace/name", and how often it was asked.
+#[derive(Default)]
+struct Shelf {
+    claims: HashMap<String, Claim>,
+    asked: AtomicUsize,
+    broken: bool,
+}
+
+impl Lookup for &'static Shelf {
+    async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.broken {
+            return Err(kube::Error::LinesCodecMaxLineLengthExceeded);
+        }
+        Ok(self.claims.get(&key.to_string()).cloned())
+    }
+
+    async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
+        Ok(None)
+    }
+}
+
+/// "tight" has 64 MiB, "roomy" 512 MiB; claim "c" asks for 40 MiB.
+fn synced() -> Index {
+    let mut index = Index::default();
+    index.apply(&node("tight", 1, &[&[(0, 64)]]));
+    index.apply(&node("roomy", 1, &[&[(0, 512)]]));
+    index.apply(&class("fsdax", &[]));
+    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
+    let cluster =
+        |names: &[&str]| -> HashSet<ObjectKey> { names.iter().map(|name| ObjectKey::new("", name)).collect() };
+    Indexes::<PmemNode>::reset(&mut index, &cluster(&["tight", "roomy"]));
+    Indexes::<PmemVolume>::reset(&mut index, &HashSet::new());
+    Indexes::<PersistentVolume>::reset(&mut index, &HashSet::new());
+    Indexes::<PersistentVolumeClaim>::reset(&mut index, &[ObjectKey::new("ns", "c")].into());
+    Indexes::<StorageClass>::reset(&mut index, &cluster(&["fsdax"]));
+    index
+}
+
+fn app(index: Index, shelf: Shelf) -> (Router, &'static Shelf) {
+    let lookup: &'static Shelf = Box::leak(Box::new(shelf));
+    let webhook = Webhook {
+        index: index.into(),
+        lookup,
+        policy: Policy::Pack,
+    };
+    (router(webhook), lookup)
+}
+
+async fn send(app: &Router, method: &str, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
+    let request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn args(claim: Option<&str>) -> String {
+    let volume = |claim: &str| json!({ "name": "v", "persistentVolumeClaim": { "claimName": claim } });
+    let volumes: Vec<Value> = claim.into_iter().map(volume).collect();
+    let pod = json!({ "metadata": { "namespace": "ns", "name": "p" }, "spec": { "volumes": volumes } });
+    json!({ "Pod": pod, "Nodes": null, "NodeNames": ["tight", "roomy", "bare"] }).to_string()
+}
+
+fn parse(body: &str) -> Value {
+    serde_json::from_str(body).unwrap()
+}
+
+#[tokio::test]
+async fn filters() {
+    let (app, shelf) = app(synced(), Shelf::default());
+    let (status, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
+    assert_eq!(status, StatusCode::OK);
+    let body = parse(&body);
+    assert_eq!(body["NodeNames"], json!(["tight", "roomy"]));
+    assert_eq!(
+        body["FailedAndUnresolvableNodes"]["bare"],
+        "no persistent memory (no PmemNode)"
+    );
+    assert_eq!(body["Error"], "");
+    assert_eq!(shelf.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn prioritizes() {
+    let (app, _) = app(synced(), Shelf::default());
+    let (status, body) = send(&app, "POST", "/prioritize", args(Some("c"))).await;
+    let scores = json!([{"Host":"tight","Score":10},{"Host":"roomy","Score":0},{"Host":"bare","Score":0}]);
+    assert_eq!((status, parse(&body)), (StatusCode::OK, scores));
+}
+
+#[tokio::test]
+async fn a_pod_without_claims_passes_untouched() {
+    let (app, _) = app(synced(), Shelf::default());
+    let (_, body) = send(&app, "POST", "/filter", args(None)).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["tight", "roomy", "bare"]));
+    assert_eq!(parse(&body)["FailedNodes"], json!({}));
+    let (_, body) = send(&app, "POST", "/prioritize", args(None)).await;
+    assert_eq!(body, "[]");
+}
+
+#[tokio::test]
+async fn a_claim_that_is_not_indexed_yet_is_asked_for_once() {
+    let mut shelf = Shelf::default();
+    let late = Claim::from(&claim("ns", "late", "fsdax", "100Mi"));
+    shelf.claims.insert("ns/late".into(), late);
+    let (app, shelf) = app(synced(), shelf);
+    let (_, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["roomy"]));
+    assert_eq!(shelf.asked.load(Ordering::SeqCst), 1);
+    let (_, body) = send(&app, "POST", "/filter", args(Some("never"))).await;
+    let why = &parse(&body)["FailedAndUnresolvableNodes"]["roomy"];
+    assert_eq!(why, "claim ns/never does not exist");
+}
+
+#[tokio::test]
+async fn an_api_server_that_does_not_answer_is_an_error() {
+    let shelf = Shelf {
+        broken: true,
+        ..Shelf::default()
+    };
+    let (app, _) = app(synced(), shelf);
+    let (status, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        body.starts_with("the API server could not be asked for a claim"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_answered_before_everything_was_listed() {
+    let mut index = Index::default();
+    Indexes::<PmemNode>::reset(&mut index, &HashSet::new());
+    let (app, _) = app(index, Shelf::default());
+    let not_ready = "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass";
+    for (method, path) in [("POST", "/filter"), ("POST", "/prioritize"), ("GET", "/readyz")] {
+        let answer = send(&app, method, path, args(None)).await;
+        assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, not_ready.into()), "{path}");
+    }
+    assert_eq!(send(&app, "GET", "/healthz", "").await, (StatusCode::OK, "ok".into()));
+}
+
+#[tokio::test]
+async fn ready_when_everything_was_listed() {
+    let (app, _) = app(synced(), Shelf::default());
+    assert_eq!(send(&app, "GET", "/readyz", "").await, (StatusCode::OK, "ok".into()));
+}
+
+#[rstest]
+#[case(
+    "POST",
+    "/filter",
+    "{",
+    StatusCode::BAD_REQUEST,
+    "the request is not an ExtenderArgs of kube-scheduler: EOF"
+)]
+#[case(
+    "POST",
+    "/prioritize",
+    "{\"Pod\":null}",
+    StatusCode::BAD_REQUEST,
+    "the request has no Pod"
+)]
+#[case(
+    "POST",
+    "/filter",
+    "{\"Pod\":{},\"Nodes\":{}}",
+    StatusCode::BAD_REQUEST,
+    "the request has Nodes but no NodeNames"
+)]
+#[case("GET", "/filter", "", StatusCode::METHOD_NOT_ALLOWED, "")]
+#[case("POST", "/readyz", "", StatusCode::METHOD_NOT_ALLOWED, "")]
+#[case("POST", "/bind", "", StatusCode::NOT_FOUND, "")]
+#[tokio::test]
+async fn refuses(
+    #[case] method: &str,
+    #[case] path: &str,
+    #[case] body: &'static str,
+    #[case] status: StatusCode,
+    #[case] text: &str,
+) {
+    let (app, _) = app(synced(), Shelf::default());
+    let answer = send(&app, method, path, body).await;
+    assert_eq!(answer.0, status);
+    assert!(answer.1.starts_with(text), "{}", answer.1);
+}
+
+#[tokio::test]
+async fn bodies_have_a_limit() {
+    let (app, _) = app(synced(), Shelf::default());
+    let (status, _) = send(&app, "POST", "/filter", vec![b' '; (16 << 20) + 1]).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    let padded = format!("{}{}", " ".repeat(8 << 20), args(None));
+    assert_eq!(send(&app, "POST", "/filter", padded).await.0, StatusCode::OK);
+}
