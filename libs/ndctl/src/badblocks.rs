@@ -19,14 +19,18 @@ pub struct BadRange {
     pub size: Bytes,
 }
 
-/// The list in the file `path` of `device`, or nothing if there is no such file.
+/// What the kernel answers for a region that is disabled (`badblocks_show` in `drivers/nvdimm/region_devs.c`).
+const ENXIO: i32 = 6;
+
+/// The list in the file `path` of `device`, or nothing if the kernel keeps none.
 ///
 /// libndctl can read it too, but answers the same for "none" and for "could not look".
 pub(crate) fn read(path: &Path, device: &str) -> Result<Option<Vec<BadRange>>, Error> {
     let failed = |source| Error::io(Operation::Read("badblocks"), device.to_owned(), source);
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(none) if none.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(none) if none.raw_os_error() == Some(ENXIO) => return Ok(None),
         Err(other) => return Err(failed(other)),
     };
     let unclear = || failed(io::Error::from(io::ErrorKind::InvalidData));

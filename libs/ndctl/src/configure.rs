@@ -116,9 +116,12 @@ impl Namespace<'_> {
 
     /// Stops it and removes whatever claims it. What is written in it stays. Fine if it is stopped already.
     ///
+    /// It refuses if the block device is mounted, part of another device, or opened with `O_EXCL`. A program that has it
+    /// open otherwise does not stop it, and gets errors from then on.
+    ///
     /// # Errors
     ///
-    /// [`Error::Refused`] with `ResourceBusy` if it is mounted or open, [`Error::InUse`] if the kernel left it enabled.
+    /// [`Error::Refused`] with `ResourceBusy` if it is mounted or claimed, [`Error::InUse`] if the kernel left it enabled.
     pub fn disable(self) -> Result<(), Error> {
         // SAFETY: this crate holds no pfn, btt or dax object longer than one call.
         let code = unsafe { ffi::ndctl_namespace_disable_safe(self.get()) };

@@ -181,12 +181,13 @@ impl<'ctx> Namespace<'ctx> {
     /// Takes that many bytes of the region and writes the label: from here on the namespace survives a reboot.
     ///
     /// The kernel chooses the place: the lowest hole that fits. The size has to be a multiple of the region's alignment.
-    /// Meant for a namespace of size 0: one that grows may move its start.
+    /// Meant for a namespace of size 0: one that grows may move its start. A read-only region does not refuse: its label
+    /// area can be written.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`]: `StorageFull` if no hole fits, `InvalidInput` for a size that is not a multiple
-    /// of the alignment, is 0, or if the region is read-only.
+    /// [`Error::Refused`]: `StorageFull` if no hole fits, `InvalidInput` for a size that is 0 or not a multiple of the
+    /// alignment.
     pub fn set_size(self, size: Bytes) -> Result<(), Error> {
         let code = ffi::ndctl_namespace_set_size(self.0, size.get_u64());
         self.check(code, Operation::Set("size"))

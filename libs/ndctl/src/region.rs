@@ -261,7 +261,7 @@ impl<'ctx> Region<'ctx> {
         check(code, Operation::Disable, || self.device()).map(drop)
     }
 
-    /// Stretches of the region that cannot be read, by offset from its start. Nothing if the kernel does not tell.
+    /// Stretches of the region that cannot be read, by offset from its start. Nothing if the kernel does not tell (disabled).
     ///
     /// # Errors
     ///

@@ -62,6 +62,7 @@ fn one(region: &str, raw: Bytes, purpose: Use) -> Result<Value> {
         Ok(device) => {
             line["usable"] = json!(block_size(&device)?);
             line["claimed"] = json!(claimed(&device)?);
+            line["start"] = json!(Context::new()?.namespace(&device)?.start());
             let began = Instant::now();
             remove(&device)?;
             line["delete_us"] = json!(began.elapsed().as_micros());
