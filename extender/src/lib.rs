@@ -6,9 +6,12 @@
 //! - [`tls`]: the certificates on both ends of these calls.
 //! - [`serve`], [`probe`], [`client`]: the server, and the two ways to call it.
 
+pub mod client;
 pub mod decide;
 pub mod index;
 pub mod pod;
+pub mod serve;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod webhook;

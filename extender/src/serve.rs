@@ -1,0 +1,122 @@
+//! The server: mutual TLS, certificates that are renewed under way, and an orderly end.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::tls::{TlsDirectory, TlsError, keep, server_config};
+
+/// How often the certificates are looked at.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+/// How long calls that are under way may take when the server ends: kube-scheduler gives up before that.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why the server ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// There are no certificates to begin with.
+    #[error("no certificates")]
+    Tls(#[from] TlsError),
+    /// The address is taken, or is not one of this host.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// It broke.
+    #[error("the server broke")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A server that has certificates and a port, but does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    directory: TlsDirectory,
+    tls: RustlsConfig,
+}
+
+impl Server {
+    /// Makes or reads the certificates in `directory` and listens on `address`.
+    ///
+    /// # Errors
+    /// If either does not work.
+    pub async fn bind(address: SocketAddr, directory: TlsDirectory) -> Result<Self, ServeError> {
+        let config = load(directory.clone()).await?;
+        let listen = || {
+            let listener = TcpListener::bind(address)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = listen().map_err(|error| ServeError::Listen(address, error))?;
+        Ok(Self {
+            listener,
+            address,
+            directory,
+            tls: RustlsConfig::from_config(config),
+        })
+    }
+
+    /// The address it listens on, with the real port if 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop`, then finishes the calls that are under way.
+    ///
+    /// # Errors
+    /// If the server breaks.
+    pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
+        let handle = Handle::new();
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(NoDelayAcceptor::new());
+        let server = axum_server::from_tcp(self.listener)
+            .map_err(ServeError::Serve)?
+            .acceptor(acceptor)
+            .handle(handle.clone());
+        let ending = async {
+            stop.cancelled().await;
+            handle.graceful_shutdown(Some(GRACE));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = server.serve(app.into_make_service()) => ended.map_err(ServeError::Serve),
+            () = renew(&self.directory, &self.tls) => Ok(()),
+            () = ending => Ok(()),
+        }
+    }
+}
+
+/// Renews certificates before they end, and takes up those that an administrator exchanged. Never ends.
+async fn renew(directory: &TlsDirectory, tls: &RustlsConfig) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match load(directory.clone()).await {
+            Ok(config) => tls.reload_from_config(config),
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "certificates cannot be renewed; going on with the old ones"
+                );
+            }
+        }
+    }
+}
+
+async fn load(directory: TlsDirectory) -> Result<Arc<ServerConfig>, TlsError> {
+    let load = move || {
+        keep(&directory, Timestamp::now())?;
+        server_config(&directory).map(Arc::new)
+    };
+    match spawn_blocking(load).await {
+        Ok(config) => config,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}

@@ -1,0 +1,50 @@
+//! What rustls needs to know on either end.
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use super::directory::{CA, CLIENT, CLIENT_KEY, SERVER, SERVER_KEY};
+use super::{TlsDirectory, TlsError};
+
+/// For a server that answers only clients with a certificate of the authority in `ca.crt`. Blocks on files.
+///
+/// HTTP/1.1 only: kube-scheduler has at most a few calls under way, and answers of known length keep its connections.
+///
+/// # Errors
+/// If a file is missing, or the files do not go together.
+pub fn server_config(directory: &TlsDirectory) -> Result<ServerConfig, TlsError> {
+    let clients = WebPkiClientVerifier::builder_with_provider(authorities(directory)?.into(), provider()).build()?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(clients)
+        .with_single_cert(directory.certificates(SERVER)?, directory.key(SERVER_KEY)?)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// For a client that shows `client.crt`. Blocks on files.
+///
+/// # Errors
+/// If a file is missing, or the files do not go together.
+pub fn client_config(directory: &TlsDirectory) -> Result<ClientConfig, TlsError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(authorities(directory)?)
+        .with_client_auth_cert(directory.certificates(CLIENT)?, directory.key(CLIENT_KEY)?)?;
+    Ok(config)
+}
+
+pub(super) fn authorities(directory: &TlsDirectory) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in directory.certificates(CA)? {
+        roots.add(authority)?;
+    }
+    Ok(roots)
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
