@@ -1,0 +1,122 @@
+//! Writes CSIStorageCapacity objects: only what differs, as soon as something happens.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client};
+use tracing::{debug, info, warn};
+
+use super::{Capacity, Change, Published, desired, diff};
+use crate::chain::chain;
+use crate::index::{Index, SharedIndex};
+
+/// A burst of events becomes one write for each object; still far below the 250 ms in which capacity has to be true.
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long a write that failed waits for the next attempt.
+const RETRY: Duration = Duration::from_secs(1);
+/// Writes in flight.
+const PARALLEL: usize = 32;
+
+/// Keeps the objects in `namespace` as they should be, for ever.
+pub async fn run(client: Client, namespace: String, index: SharedIndex) {
+    let api = Api::namespaced(client, &namespace);
+    loop {
+        index.wait_for(|index| index.is_dirty().then_some(())).await;
+        tokio::time::sleep(SETTLE).await;
+        let failed = write_once(&api, &namespace, &index).await;
+        if !failed.is_empty() {
+            tokio::spawn(look_again(index.clone(), failed));
+        }
+    }
+}
+
+/// Writes what differs now. Returns the nodes of which something could not be written.
+pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &SharedIndex) -> BTreeSet<String> {
+    let changes = index.update(due);
+    let writes = changes.into_iter().map(async |change| {
+        let node = change.node().unwrap_or_default().to_owned();
+        match write(api, namespace, &change).await {
+            Ok(written) => {
+                record(index, written);
+                None
+            }
+            Err(error) => {
+                warn!(?change, error = chain(&error), "capacity not written, trying again");
+                Some(node)
+            }
+        }
+    });
+    let results = stream::iter(writes).buffer_unordered(PARALLEL);
+    results.filter_map(async |failed| failed).collect().await
+}
+
+/// What to write for the nodes that are dirty; they are clean after that.
+fn due(index: &mut Index) -> Vec<Change> {
+    let nodes = index.take_dirty();
+    let of_node = |node: &String| diff(desired(index, node), index.capacities(node));
+    nodes.iter().flat_map(of_node).collect()
+}
+
+enum Written {
+    Is(Box<CSIStorageCapacity>, Capacity),
+    Gone(String),
+}
+
+async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) -> kube::Result<Written> {
+    match change {
+        Change::Create(to) => {
+            let object = api.create(&PostParams::default(), &to.to_object(namespace)).await?;
+            info!(node = to.node, class = to.class, usable = %to.usable, "capacity object created");
+            Ok(Written::Is(Box::new(object), to.clone()))
+        }
+        Change::Update {
+            to,
+            uid,
+            resource_version,
+        } => {
+            let patch = Patch::Merge(to.to_patch(uid, resource_version));
+            let object = api.patch(&to.name(), &PatchParams::default(), &patch).await?;
+            debug!(node = to.node, class = to.class, usable = %to.usable, "capacity object updated");
+            Ok(Written::Is(Box::new(object), to.clone()))
+        }
+        Change::Delete {
+            name,
+            uid,
+            resource_version,
+            ..
+        } => {
+            delete(api, name, uid, resource_version).await?;
+            info!(name, "capacity object deleted");
+            Ok(Written::Gone(name.clone()))
+        }
+    }
+}
+
+/// That somebody else deleted it first is as good.
+async fn delete(api: &Api<CSIStorageCapacity>, name: &str, uid: &str, resource_version: &str) -> kube::Result<()> {
+    let seen = Preconditions {
+        uid: Some(uid.into()),
+        resource_version: Some(resource_version.into()),
+    };
+    match api.delete(name, &DeleteParams::default().preconditions(seen)).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+fn record(index: &SharedIndex, written: Written) {
+    match written {
+        Written::Is(object, to) => {
+            index.update(|index| index.capacity_written(to.name(), Published::of(&object)));
+        }
+        Written::Gone(name) => index.update(|index| index.capacity_deleted(&name)),
+    }
+}
+
+async fn look_again(index: SharedIndex, nodes: BTreeSet<String>) {
+    tokio::time::sleep(RETRY).await;
+    index.update(|index| index.mark_dirty(nodes));
+}

@@ -1,0 +1,83 @@
+//! GetCapacity: how large a volume can be had where.
+
+use std::collections::BTreeSet;
+
+use csi::v1::{GetCapacityRequest, GetCapacityResponse};
+use placement::{Bytes, NumaNode};
+use tonic::Code;
+
+use super::Service;
+use super::places::{ForeignTopology, node_of};
+use super::usage::{UsageError, filesystem_of};
+use crate::filesystem::Filesystem;
+use crate::index::{Asks, ClassError, Index};
+
+/// Why that cannot be told.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CapacityError {
+    /// A parameter of the StorageClass.
+    #[error(transparent)]
+    Class(#[from] ClassError),
+    /// The use.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The place.
+    #[error(transparent)]
+    Topology(#[from] ForeignTopology),
+    /// The operator has just started.
+    #[error("the operator is still reading the state of the cluster: try again")]
+    Starting,
+}
+
+impl CapacityError {
+    /// CSI leaves these to the general codes.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Class(_) | Self::Usage(_) | Self::Topology(_) => Code::InvalidArgument,
+            Self::Starting => Code::Unavailable,
+        }
+    }
+}
+
+impl Service {
+    /// The largest volume that one CreateVolume can get there, in usable bytes; anywhere, if no node is named.
+    ///
+    /// # Errors
+    /// If the question makes no sense.
+    pub fn capacity(&self, request: &GetCapacityRequest) -> Result<GetCapacityResponse, CapacityError> {
+        let asks = asks(request)?;
+        let node = request.accessible_topology.as_ref().map(node_of).transpose()?;
+        if !self.index.read(Index::synced) {
+            return Err(CapacityError::Starting);
+        }
+        let largest = self.index.read(|index| largest(index, node, &asks)).get();
+        Ok(GetCapacityResponse {
+            available_capacity: largest,
+            maximum_volume_size: Some(largest),
+            minimum_volume_size: Some(asks.minimum.get()),
+        })
+    }
+}
+
+fn asks(request: &GetCapacityRequest) -> Result<Asks, CapacityError> {
+    let mut asks = Asks::parse(&request.parameters)?;
+    if !request.volume_capabilities.is_empty() {
+        let filesystem = filesystem_of(&request.volume_capabilities)?;
+        asks.minimum = asks.minimum.max(filesystem.map_or(Bytes::new(1), Filesystem::minimum));
+    }
+    Ok(asks)
+}
+
+fn largest(index: &Index, node: Option<&str>, asks: &Asks) -> Bytes {
+    let of_node = |node: &str| {
+        let view = index.free_view(node)?;
+        let numas: BTreeSet<Option<NumaNode>> = view.regions.iter().map(|region| region.numa).collect();
+        let wanted = numas.into_iter().filter(|numa| asks.wants(*numa));
+        wanted.map(|numa| asks.largest(&view, numa)).max()
+    };
+    match node {
+        Some(node) => of_node(node).unwrap_or_default(),
+        None => index.node_names().filter_map(of_node).max().unwrap_or_default(),
+    }
+}

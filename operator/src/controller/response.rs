@@ -1,0 +1,40 @@
+//! A PmemVolume in the words of CSI.
+
+use crds::{PARAMETER_PREFIX, PmemVolume};
+use csi::v1::{Volume, VolumeCondition};
+use kube::ResourceExt;
+use placement::Bytes;
+
+use super::places::topology_of;
+use crate::index::Index;
+
+/// The volume, with its real size and the node it can be reached from.
+#[must_use]
+pub fn to_csi(volume: &PmemVolume) -> Volume {
+    let usable = volume.status.as_ref().and_then(|status| status.usable);
+    let mode = serde_json::to_value(volume.spec.mode).ok();
+    let mode = mode.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
+    Volume {
+        volume_id: volume.name_any(),
+        capacity_bytes: usable.map_or(0, Bytes::get),
+        volume_context: [(format!("{PARAMETER_PREFIX}mode"), mode.to_owned())].into(),
+        accessible_topology: vec![topology_of(&volume.spec.node)],
+        content_source: None,
+    }
+}
+
+/// Whether the volume can be used now.
+#[must_use]
+pub fn condition(index: &Index, volume: &PmemVolume) -> VolumeCondition {
+    let node = &volume.spec.node;
+    match index.node_uid(node) {
+        Some(_) => VolumeCondition {
+            abnormal: false,
+            message: format!("node {node} publishes its persistent memory"),
+        },
+        None => VolumeCondition {
+            abnormal: true,
+            message: format!("node {node} does not publish persistent memory: it is gone, or its driver does not run"),
+        },
+    }
+}

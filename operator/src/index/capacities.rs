@@ -1,0 +1,76 @@
+//! Our CSIStorageCapacity objects, by name and by node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::store::Store;
+use super::version::number;
+use crate::capacity::Published;
+
+/// Our CSIStorageCapacity objects, by name and by node. Those that name no node are under the node "".
+#[derive(Debug, Default)]
+pub struct Capacities {
+    store: Store<Published>,
+    by_node: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Capacities {
+    /// Whether a complete list has been seen.
+    pub fn synced(&self) -> bool {
+        self.store.synced()
+    }
+
+    /// The nodes that have objects.
+    pub fn nodes(&self) -> impl Iterator<Item = &String> {
+        self.by_node.keys()
+    }
+
+    /// The objects of a node.
+    pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a Published)> {
+        let names = self.by_node.get(node).into_iter().flatten();
+        names.filter_map(|name| Some((name, self.store.get(name)?)))
+    }
+
+    /// Takes in an object, unless a newer version of it is known. Returns the nodes it matters to.
+    pub fn apply(&mut self, name: String, object: Published) -> BTreeSet<String> {
+        if self.store.get(&name).is_some_and(|known| is_stale(&object, known)) {
+            return BTreeSet::new();
+        }
+        let mut touched: BTreeSet<String> = self.delete(&name).into_iter().collect();
+        let node = object.node.clone().unwrap_or_default();
+        self.by_node.entry(node.clone()).or_default().insert(name.clone());
+        self.store.insert(name, object);
+        touched.insert(node);
+        touched
+    }
+
+    /// Takes in that an object is gone. Returns the node it matters to.
+    pub fn delete(&mut self, name: &str) -> Option<String> {
+        let node = self.store.remove(name)?.node.unwrap_or_default();
+        if let Some(names) = self.by_node.get_mut(&node) {
+            names.remove(name);
+            if names.is_empty() {
+                self.by_node.remove(&node);
+            }
+        }
+        Some(node)
+    }
+
+    /// Exactly these exist. Returns the nodes it matters to.
+    pub fn reset(&mut self, objects: BTreeMap<String, Published>) -> BTreeSet<String> {
+        let mut touched: BTreeSet<String> = self.by_node.keys().cloned().collect();
+        self.by_node.clear();
+        for (name, object) in &objects {
+            let node = object.node.clone().unwrap_or_default();
+            self.by_node.entry(node).or_default().insert(name.clone());
+        }
+        self.store.replace(objects);
+        touched.extend(self.by_node.keys().cloned());
+        touched
+    }
+}
+
+/// Whether an event tells nothing that is not known from the answer to our own write.
+fn is_stale(event: &Published, known: &Published) -> bool {
+    let numbers = (number(&event.resource_version), number(&known.resource_version));
+    event.uid == known.uid && matches!(numbers, (Some(event), Some(known)) if event <= known)
+}

@@ -1,0 +1,53 @@
+//! Objects of one kind by name.
+
+use std::collections::BTreeMap;
+
+/// Objects of one kind by name. It is not `synced` before the first complete list: until then, that an object is
+/// missing means nothing.
+#[derive(Debug)]
+pub struct Store<V> {
+    objects: BTreeMap<String, V>,
+    synced: bool,
+}
+
+impl<V> Default for Store<V> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            synced: false,
+        }
+    }
+}
+
+impl<V> Store<V> {
+    /// Whether a complete list has been seen.
+    pub fn synced(&self) -> bool {
+        self.synced
+    }
+
+    /// The object of that name.
+    pub fn get(&self, name: &str) -> Option<&V> {
+        self.objects.get(name)
+    }
+
+    /// All objects, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &V)> {
+        self.objects.iter()
+    }
+
+    /// Puts an object in place of the one of that name, if any.
+    pub fn insert(&mut self, name: String, object: V) -> Option<V> {
+        self.objects.insert(name, object)
+    }
+
+    /// Takes an object out.
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        self.objects.remove(name)
+    }
+
+    /// Exactly these objects exist. Returns those that were there before.
+    pub fn replace(&mut self, objects: BTreeMap<String, V>) -> BTreeMap<String, V> {
+        self.synced = true;
+        std::mem::replace(&mut self.objects, objects)
+    }
+}

@@ -1,0 +1,17 @@
+//! Publishes how much persistent memory can be had where, and makes and removes volumes for the external-provisioner.
+//!
+//! - [`index`]: what is known of the cluster.
+//! - [`capacity`]: CSIStorageCapacity objects for the scheduler.
+//! - [`controller`]: the CSI Controller service; [`identity`] and [`serve`] go with it.
+//! - [`lost`]: says which volumes wait for a node that is gone.
+
+pub mod capacity;
+mod chain;
+pub mod controller;
+mod filesystem;
+pub mod identity;
+pub mod index;
+pub mod lost;
+pub mod probe;
+pub mod run;
+pub mod serve;

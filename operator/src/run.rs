@@ -1,0 +1,68 @@
+//! Puts the parts together.
+
+use std::path::PathBuf;
+
+use crds::{MANAGED_BY, PmemNode, PmemVolume};
+use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::watcher::Config;
+use kube::{Api, Client};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::capacity::{self, MANAGED_BY_LABEL};
+use crate::controller::Service;
+use crate::identity::Plugin;
+use crate::index::{SharedIndex, pump};
+use crate::lost;
+use crate::serve::{SocketError, listen, serve};
+
+/// Why the operator ends before it is told to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The socket cannot be served any more.
+    #[error("cannot serve CSI")]
+    Serve(#[source] tonic::transport::Error),
+    /// One of the tasks that never end has ended.
+    #[error("a background task ended")]
+    Background(#[source] Option<tokio::task::JoinError>),
+}
+
+/// Runs the operator until `stop`.
+///
+/// # Errors
+/// If the socket cannot be served, or a background task ends.
+pub async fn run(client: Client, namespace: String, socket: PathBuf, stop: CancellationToken) -> Result<(), RunError> {
+    let index = SharedIndex::default();
+    let connections = listen(&socket)?;
+    let mut background = start(&client, &namespace, &index);
+    let service = Service::new(client, index.clone(), stop.clone());
+    let serving = serve(connections, Plugin::new(index), service, stop);
+    tokio::select! {
+        served = serving => served.map_err(RunError::Serve),
+        ended = background.join_next() => Err(RunError::Background(ended.and_then(Result::err))),
+    }
+}
+
+fn start(client: &Client, namespace: &str, index: &SharedIndex) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let all = Config::default;
+    let ours = Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    let capacities: Api<CSIStorageCapacity> = Api::namespaced(client.clone(), namespace);
+    tasks.spawn(pump::run(Api::<PmemNode>::all(client.clone()), all(), index.clone()));
+    tasks.spawn(pump::run(Api::<PmemVolume>::all(client.clone()), all(), index.clone()));
+    tasks.spawn(pump::run(
+        Api::<StorageClass>::all(client.clone()),
+        all(),
+        index.clone(),
+    ));
+    tasks.spawn(pump::run(capacities, ours, index.clone()));
+    tasks.spawn(capacity::writer::run(client.clone(), namespace.into(), index.clone()));
+    let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+    tasks.spawn(capacity::warnings::run(recorder.clone(), index.clone()));
+    tasks.spawn(lost::run(client.clone(), recorder, index.clone()));
+    tasks
+}

@@ -1,0 +1,335 @@
+//! Which CSIStorageCapacity objects exist, and what is written for it.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{MANAGED_BY, TOPOLOGY_KEY};
+use daxfit_operator::capacity::{Capacity, Change, Published, desired, diff, warnings, writer};
+use daxfit_operator::index::{Index, SharedIndex};
+use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+use kube::Api;
+use placement::{Bytes, NumaNode, NumaWish, Want};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::api_server::ApiServer;
+use support::{class, index, node, plain_node, volume, with_status};
+
+const NAMESPACE: &str = "daxfit-system";
+const OBJECTS: &str = "/apis/storage.k8s.io/v1/namespaces/daxfit-system/csistoragecapacities";
+
+/// (class, NUMA node, usable MiB), by name.
+fn of(index: &SharedIndex, node: &str) -> BTreeSet<(String, Option<u32>, i64)> {
+    let all = index.read(|index| desired(index, node));
+    let short = |c: Capacity| (c.class, c.numa.map(|numa| numa.0), c.usable.get() >> 20);
+    all.into_iter().map(short).collect()
+}
+
+#[test]
+fn one_object_for_each_numa_node_and_class() {
+    let regions = node(
+        "n",
+        &[(Some(0), &[(0, 512)]), (Some(1), &[(0, 64)]), (None, &[(0, 32)])],
+    );
+    let classes = vec![
+        class("dev", &[]),
+        class("mem", &[("csi.daxfit.dev/map", "mem")]),
+        class("one", &[("csi.daxfit.dev/numa", "1")]),
+        class("xfs", &[("csi.storage.k8s.io/fstype", "xfs")]),
+    ];
+    let index = index(vec![regions], vec![], classes);
+    let expected = [
+        ("dev", Some(0), 502),
+        ("dev", Some(1), 62),
+        ("dev", None, 30),
+        ("mem", Some(0), 510),
+        ("mem", Some(1), 62),
+        ("mem", None, 30),
+        ("one", Some(1), 62),
+        ("xfs", Some(0), 502),
+        // Not less than xfs needs: none.
+        ("xfs", Some(1), 0),
+        ("xfs", None, 0),
+    ];
+    assert_eq!(
+        of(&index, "n"),
+        expected.map(|(class, numa, mib)| (class.into(), numa, mib)).into()
+    );
+}
+
+#[test]
+fn regions_that_are_not_ready_and_nodes_that_are_gone_have_none() {
+    let mut unprepared = plain_node("n", 512);
+    unprepared.status.as_mut().unwrap().regions[0].state = crds::RegionState::Unprepared;
+    let index = index(vec![unprepared], vec![], vec![class("dev", &[])]);
+    assert_eq!(of(&index, "n"), BTreeSet::new());
+    assert_eq!(of(&index, "elsewhere"), BTreeSet::new());
+}
+
+#[test]
+fn pending_volumes_are_subtracted_once() {
+    let index = index(
+        vec![plain_node("n", 512)],
+        vec![volume("v", "n", 98)],
+        vec![class("dev", &[])],
+    );
+    assert_eq!(of(&index, "n"), [("dev".into(), Some(0), 404)].into());
+    let contained = json!({"phase": "Ready", "region": "r0", "layoutRevision": 7});
+    index.apply(with_status(volume("v", "n", 98), contained));
+    assert_eq!(of(&index, "n"), [("dev".into(), Some(0), 502)].into());
+}
+
+#[test]
+fn a_class_that_cannot_be_understood_has_none_and_says_why() {
+    let classes = vec![
+        class("bad", &[("csi.daxfit.dev/mode", "dax")]),
+        class("odd", &[("csi.storage.k8s.io/fstype", "btrfs")]),
+    ];
+    let index = index(vec![plain_node("n", 512)], vec![], classes);
+    assert_eq!(of(&index, "n"), BTreeSet::new());
+    let mistakes: Vec<String> = index
+        .read(warnings::mistakes)
+        .into_iter()
+        .map(|mistake| mistake.message)
+        .collect();
+    assert_eq!(
+        mistakes,
+        [
+            "StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector",
+            "StorageClass parameter csi.storage.k8s.io/fstype: file system \"btrfs\": allowed are ext4, xfs",
+        ]
+    );
+}
+
+#[test]
+fn classes_of_others_are_none_of_ours() {
+    let mut other = class("other", &[]);
+    other.provisioner = "example.com".into();
+    let index = index(vec![plain_node("n", 512)], vec![], vec![other]);
+    assert_eq!(of(&index, "n"), BTreeSet::new());
+}
+
+fn capacity(class: &str, mib: u32) -> Capacity {
+    Capacity {
+        node: "n".into(),
+        numa: Some(NumaNode(0)),
+        class: class.into(),
+        owner: "uid-of-n".into(),
+        usable: Bytes::mib(mib),
+    }
+}
+
+fn published(capacity: &Capacity) -> (String, Published) {
+    let mut object = capacity.to_object(NAMESPACE);
+    object.metadata.uid = Some("u".into());
+    object.metadata.resource_version = Some("5".into());
+    (capacity.name(), Published::of(&object))
+}
+
+#[test]
+fn only_differences_are_written() {
+    let existing = BTreeMap::from([
+        published(&capacity("same", 10)),
+        published(&capacity("smaller", 20)),
+        published(&capacity("gone", 30)),
+    ]);
+    let wanted = vec![capacity("same", 10), capacity("smaller", 15), capacity("new", 40)];
+    let changes = diff(wanted, &existing);
+    let (uid, resource_version) = ("u".to_owned(), "5".to_owned());
+    assert_eq!(changes.len(), 3);
+    assert!(changes.contains(&Change::Create(capacity("new", 40))));
+    let update = Change::Update {
+        to: capacity("smaller", 15),
+        uid: uid.clone(),
+        resource_version: resource_version.clone(),
+    };
+    assert!(changes.contains(&update));
+    let delete = Change::Delete {
+        name: capacity("gone", 30).name(),
+        node: Some("n".into()),
+        uid,
+        resource_version,
+    };
+    assert!(changes.contains(&delete));
+}
+
+#[test]
+fn a_new_owner_is_written() {
+    let existing = BTreeMap::from([published(&Capacity {
+        owner: "before".into(),
+        ..capacity("c", 10)
+    })]);
+    let changes = diff(vec![capacity("c", 10)], &existing);
+    assert!(matches!(&changes[..], [Change::Update { to, .. }] if to.owner == "uid-of-n"));
+}
+
+#[test]
+fn one_that_cannot_be_changed_into_what_it_should_be_is_deleted_first() {
+    let (name, mut odd) = published(&capacity("c", 10));
+    odd.says = None;
+    let changes = diff(vec![capacity("c", 10)], &BTreeMap::from([(name, odd)]));
+    assert!(matches!(&changes[..], [Change::Delete { .. }]));
+}
+
+#[test]
+fn nothing_is_due_before_everything_is_listed() {
+    let mut index = Index::default();
+    index.reset(vec![plain_node("n", 512)]);
+    index.reset(vec![class("dev", &[])]);
+    index.reset(Vec::<CSIStorageCapacity>::new());
+    assert!(!index.is_dirty() && index.take_dirty().is_empty());
+    index.reset(Vec::<crds::PmemVolume>::new());
+    assert!(index.is_dirty());
+    assert_eq!(index.take_dirty(), ["n".to_owned()].into());
+}
+
+#[tokio::test]
+async fn objects_follow_the_index() {
+    let index = index(
+        vec![plain_node("n", 512)],
+        vec![],
+        vec![class("dev", &[]), class("sector", &[("csi.daxfit.dev/mode", "sector")])],
+    );
+    let (server, client) = ApiServer::start(&index, |_| None);
+    let api = Api::namespaced(client, NAMESPACE);
+
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    let object = server.objects(OBJECTS).remove(0);
+    assert_eq!(object["maximumVolumeSize"], json!((502 << 20).to_string()));
+    assert_eq!(object["capacity"], object["maximumVolumeSize"]);
+    assert_eq!(object["nodeTopology"]["matchLabels"][TOPOLOGY_KEY], json!("n"));
+    assert_eq!(
+        object["metadata"]["labels"]["csi.storage.k8s.io/managed-by"],
+        json!(MANAGED_BY)
+    );
+    assert_eq!(
+        object["metadata"]["labels"]["csi.storage.k8s.io/drivername"],
+        json!(crds::DRIVER_NAME)
+    );
+    assert_eq!(object["metadata"]["ownerReferences"][0]["uid"], json!("uid-of-n"));
+    assert_eq!(server.take_writes().len(), 2);
+
+    // What the watch now shows is no news.
+    for object in server.objects(OBJECTS) {
+        index.apply(serde_json::from_value::<CSIStorageCapacity>(object).unwrap());
+    }
+    index.apply(plain_node("n", 512));
+    writer::write_once(&api, NAMESPACE, &index).await;
+    assert_eq!(server.take_writes(), Vec::<String>::new());
+
+    // A burst of volumes is one write for each object.
+    for at in 0..5 {
+        index.apply(volume(&format!("v{at}"), "n", 14));
+    }
+    writer::write_once(&api, NAMESPACE, &index).await;
+    let writes = server.take_writes();
+    assert_eq!(
+        (
+            writes.len(),
+            writes.iter().filter(|write| write.starts_with("PATCH")).count()
+        ),
+        (2, 2)
+    );
+    assert_eq!(server.objects(OBJECTS)[0]["capacity"], json!((424 << 20).to_string()));
+
+    index.update(|index| index.delete(&class("sector", &[])));
+    writer::write_once(&api, NAMESPACE, &index).await;
+    assert_eq!(server.objects(OBJECTS).len(), 1);
+    index.update(|index| index.delete(&plain_node("n", 512)));
+    writer::write_once(&api, NAMESPACE, &index).await;
+    assert_eq!(server.objects(OBJECTS), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_somebody_changed_is_put_right() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| None);
+    let api = Api::namespaced(client, NAMESPACE);
+    writer::write_once(&api, NAMESPACE, &index).await;
+
+    let mut object = server.objects(OBJECTS).remove(0);
+    object["capacity"] = json!("1Ti");
+    object["metadata"]["resourceVersion"] = json!("2000");
+    let path = format!("{OBJECTS}/{}", object["metadata"]["name"].as_str().unwrap());
+    server.store(path.clone(), object.clone());
+    index.apply(serde_json::from_value::<CSIStorageCapacity>(object).unwrap());
+    // Deleted first, as it is not as we write it; then made anew.
+    writer::write_once(&api, NAMESPACE, &index).await;
+    writer::write_once(&api, NAMESPACE, &index).await;
+    assert_eq!(
+        server.object(&path).unwrap()["capacity"],
+        json!((502 << 20).to_string())
+    );
+}
+
+#[tokio::test]
+async fn an_object_of_that_name_that_is_not_ours_stays() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| None);
+    let api = Api::namespaced(client, NAMESPACE);
+    let name = index.read(|index| desired(index, "n")).remove(0).name();
+    let foreign = json!({"metadata": {"name": name, "resourceVersion": "3"}, "storageClassName": "theirs"});
+    server.store(format!("{OBJECTS}/{name}"), foreign.clone());
+    let failed = writer::write_once(&api, NAMESPACE, &index).await;
+    assert_eq!(failed, ["n".to_owned()].into());
+    assert_eq!(server.object(&format!("{OBJECTS}/{name}")), Some(foreign));
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_told_and_changes_nothing() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| None);
+    let api = Api::namespaced(client, NAMESPACE);
+    server.fail(Some(http::StatusCode::INTERNAL_SERVER_ERROR));
+    assert_eq!(
+        writer::write_once(&api, NAMESPACE, &index).await,
+        ["n".to_owned()].into()
+    );
+    server.fail(None);
+    index.update(|index| index.mark_dirty(["n".to_owned()]));
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    assert_eq!(server.objects(OBJECTS).len(), 1);
+}
+
+/// Holes of one region, as gaps and sizes in MiB.
+fn holes() -> impl Strategy<Value = Vec<(u32, u32)>> {
+    prop::collection::vec((1_u32..64, 1_u32..300), 0..5).prop_map(|parts| {
+        let mut at = 0;
+        parts
+            .into_iter()
+            .map(|(gap, size)| {
+                let hole = (at + gap, size);
+                at += gap + size;
+                hole
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    /// Published capacity never exceeds what one CreateVolume can get, and is never less.
+    #[test]
+    fn published_capacity_can_be_placed_and_one_byte_more_cannot(
+        zero in holes(), one in holes(), none in holes(), pending in prop::collection::vec(1_u32..200, 0..6),
+        mode in prop::sample::select(vec!["fsdax", "sector"]),
+    ) {
+        let regions = [(Some(0), zero.as_slice()), (Some(1), one.as_slice()), (None, none.as_slice())];
+        let volumes = pending.iter().enumerate().map(|(at, mib)| volume(&format!("v{at}"), "n", *mib)).collect();
+        let index = index(vec![node("n", &regions)], volumes, vec![class("c", &[("csi.daxfit.dev/mode", mode)])]);
+        let view = index.read(|index| index.free_view("n")).unwrap();
+        for capacity in index.read(|index| desired(index, "n")) {
+            let only_there = placement::Node {
+                regions: view.regions.iter().filter(|region| region.numa == capacity.numa).cloned().collect(),
+            };
+            let mode = if mode == "fsdax" { crds::VolumeMode::Fsdax } else { crds::VolumeMode::Sector };
+            let want = |required| Want {
+                required, limit: None, mode: mode.with_map(placement::MapLocation::Dev), numa: NumaWish::Any,
+            };
+            if !capacity.usable.is_zero() {
+                let placed = only_there.clone().place(&want(capacity.usable)).unwrap();
+                prop_assert_eq!(placed.usable, capacity.usable);
+            }
+            prop_assert!(only_there.clone().place(&want(capacity.usable.plus(Bytes::new(1)))).is_err());
+        }
+    }
+}

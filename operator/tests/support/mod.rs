@@ -1,0 +1,85 @@
+//! Objects for tests.
+
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+pub mod api_server;
+
+use crds::{PmemNode, PmemVolume};
+use daxfit_operator::index::SharedIndex;
+use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use serde_json::json;
+
+/// One region: NUMA node, free extents as (start, size) in MiB.
+pub type Region<'a> = (Option<u32>, &'a [(u32, u32)]);
+
+/// A node whose regions are ready and hand out space in steps of 2 MiB.
+pub fn node(name: &str, regions: &[Region]) -> PmemNode {
+    let mib = |n: u32| u64::from(n) << 20;
+    let region = |(at, (numa, free)): (usize, &Region)| {
+        let free: Vec<_> = free
+            .iter()
+            .map(|(start, size)| json!({"start": mib(*start), "size": mib(*size)}))
+            .collect();
+        json!({
+            "id": format!("r{at}"), "device": format!("region{at}"), "bus": "NFIT", "numaNode": numa,
+            "size": mib(512), "alignment": mib(2), "ways": 1, "persistenceDomain": "unknown",
+            "state": "Ready", "free": free,
+        })
+    };
+    let regions: Vec<_> = regions.iter().enumerate().map(region).collect();
+    let node = json!({
+        "apiVersion": "daxfit.dev/v1alpha1", "kind": "PmemNode",
+        "metadata": {"name": name, "uid": format!("uid-of-{name}"), "resourceVersion": "1"},
+        "status": {"layoutRevision": 7, "backend": "emulated", "regions": regions},
+    });
+    serde_json::from_value(node).unwrap()
+}
+
+/// A node with one region on NUMA node 0 that is one hole of `mib`.
+pub fn plain_node(name: &str, mib: u32) -> PmemNode {
+    node(name, &[(Some(0), &[(0, mib)])])
+}
+
+/// A volume of which its node has not said anything yet.
+pub fn volume(name: &str, node: &str, mib: u32) -> PmemVolume {
+    let volume = json!({
+        "apiVersion": "daxfit.dev/v1alpha1", "kind": "PmemVolume",
+        "metadata": {
+            "name": name, "uid": format!("uid-of-{name}"), "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": [crds::FINALIZER],
+        },
+        "spec": {"node": node, "required": u64::from(mib) << 20, "mode": "fsdax"},
+    });
+    serde_json::from_value(volume).unwrap()
+}
+
+/// The same volume with this status.
+pub fn with_status(mut volume: PmemVolume, status: serde_json::Value) -> PmemVolume {
+    volume.status = Some(serde_json::from_value(status).unwrap());
+    volume
+}
+
+/// A StorageClass of ours.
+pub fn class(name: &str, parameters: &[(&str, &str)]) -> StorageClass {
+    let parameters: serde_json::Map<_, _> = parameters
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
+    let class = json!({
+        "metadata": {"name": name, "uid": format!("uid-of-{name}")},
+        "provisioner": crds::DRIVER_NAME, "parameters": parameters,
+    });
+    serde_json::from_value(class).unwrap()
+}
+
+/// An index in which everything has been listed.
+pub fn index(nodes: Vec<PmemNode>, volumes: Vec<PmemVolume>, classes: Vec<StorageClass>) -> SharedIndex {
+    let shared = SharedIndex::default();
+    shared.update(|index| {
+        index.reset(nodes);
+        index.reset(volumes);
+        index.reset(classes);
+        index.reset(Vec::<CSIStorageCapacity>::new());
+    });
+    shared
+}
