@@ -37,6 +37,14 @@ pub(crate) enum Component {
 }
 
 impl Component {
+    /// The scheduler reads the extender's certificates, which its pod on the native node writes to the host.
+    fn inside(self) -> Inside {
+        match self {
+            Self::Scheduler => Inside::Mounts,
+            Self::Etcd | Self::ApiServer | Self::ControllerManager => Inside::Network,
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Etcd => "etcd",
@@ -48,6 +56,7 @@ impl Component {
 }
 
 /// The control plane of one run.
+#[derive(Debug)]
 pub(crate) struct ControlPlane {
     cell: Arc<Cell>,
     tools: Tools,
@@ -58,6 +67,7 @@ pub(crate) struct ControlPlane {
 }
 
 /// Certificates and kubeconfigs of the components.
+#[derive(Debug)]
 struct Files {
     authority: IdentityFiles,
     token_key: PathBuf,
@@ -129,7 +139,7 @@ impl ControlPlane {
             Component::ControllerManager => (Tool::KubeControllerManager, self.controllers()),
             Component::Scheduler => (Tool::KubeScheduler, self.scheduler()),
         };
-        let mut command = self.cell.command(Inside::Network, self.tools.path(tool));
+        let mut command = self.cell.command(component.inside(), self.tools.path(tool));
         command.args(arguments);
         let name = component.name();
         let daemon = Daemon::spawn(name, command, &self.folder.join(format!("{name}.log")))?;

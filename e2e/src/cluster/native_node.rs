@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kube::Client;
 use serde_json::json;
 
@@ -21,6 +21,15 @@ use crate::tools::{Tool, Tools};
 
 /// Name of the native node.
 pub(crate) const NAME: &str = "control-plane";
+/// Its folder in that of the run.
+pub(crate) const FOLDER: &str = "native-node";
+/// Folders of the run, and where kubelet, CNI plugins, hostPath volumes of our manifests and the scheduler expect them.
+const PLACES: [(&str, &str); 4] = [
+    ("kubelet", "/var/lib/kubelet"),
+    ("cni", "/var/lib/cni"),
+    ("log", "/var/log"),
+    ("kubernetes", "/etc/kubernetes"),
+];
 const CONTAINERD_WITHIN: Duration = Duration::from_secs(120);
 
 /// kubelet and containerd on the host, inside a [`Cell`].
@@ -36,7 +45,7 @@ pub(crate) struct NativeNode {
 impl NativeNode {
     /// Starts containerd, with nothing in it; the kubelet follows with [`Self::start_kubelet`].
     pub(crate) async fn start(cell: Arc<Cell>, tools: &Tools, pki: &Pki, run: &RunDir, client: Client) -> Result<Self> {
-        let folder = run.folder("control-plane-node")?;
+        let folder = run.folder(FOLDER)?;
         show_folders(&cell, &folder).await?;
         write_files(&folder, pki, &run.cgroup())?;
         let containerd = spawn_containerd(&cell, tools, &folder)?;
@@ -122,11 +131,7 @@ fn member() -> Member {
 
 /// Folders at the paths where kubelet, CNI plugins and hostPath volumes of our own manifests expect them.
 async fn show_folders(cell: &Cell, folder: &Path) -> Result<()> {
-    for (name, place) in [
-        ("kubelet", "/var/lib/kubelet"),
-        ("cni", "/var/lib/cni"),
-        ("log", "/var/log"),
-    ] {
+    for (name, place) in PLACES {
         let source = folder.join(name);
         fs::create_dir_all(&source)?;
         cell.bind(&source.to_string_lossy(), place).await?;
@@ -136,7 +141,6 @@ async fn show_folders(cell: &Cell, folder: &Path) -> Result<()> {
 
 fn write_files(folder: &Path, pki: &Pki, cgroup: &str) -> Result<()> {
     let etc = folder.join("etc");
-    fs::create_dir_all(etc.join("cni"))?;
     let subject = Subject::node(NAME, GATEWAY);
     let identity = pki.issue(&subject)?;
     let path = |name: &str| etc.join(name).to_string_lossy().into_owned();
@@ -156,10 +160,7 @@ fn write_files(folder: &Path, pki: &Pki, cgroup: &str) -> Result<()> {
         ("containerd.toml", node::containerd_config(&places)),
         ("cni/10-pods.conflist", node::cni_config(&member()).to_string()),
     ];
-    for (name, text) in files {
-        fs::write(etc.join(name), text).with_context(|| format!("writing {name}"))?;
-    }
-    Ok(())
+    node::write_files(&etc, &files)
 }
 
 /// The host's cgroups may be of version 1 and not ours to divide: the kubelet only gets one subtree for its containers.

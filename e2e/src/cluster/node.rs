@@ -1,7 +1,10 @@
 //! What the native node and the PMEM nodes have in common: the Node object and the files that kubelet, containerd and CNI read.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -168,6 +171,20 @@ pub(crate) fn cni_config(member: &Member) -> Value {
             {"type": "portmap", "capabilities": {"portMappings": true}},
         ],
     })
+}
+
+/// Writes the files of a node below `folder`. All can be run: the one script among them has to be.
+pub(crate) fn write_files(folder: &Path, files: &[(&str, String)]) -> Result<()> {
+    for (name, text) in files {
+        let path = folder.join(name);
+        let write = || {
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(&path, text)?;
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))
+        };
+        write().with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

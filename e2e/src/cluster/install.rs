@@ -1,0 +1,110 @@
+//! Installing Daxfit as a user does: `kubectl apply -k` of an overlay that names the images.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::images::Image;
+use crate::kubectl::Kubectl;
+
+/// The namespace that the manifests create.
+pub(crate) const NAMESPACE: &str = "daxfit-system";
+/// What the manifests bring up. A part is up when all its pods are.
+const PARTS: [&str; 3] = [
+    "deployment/daxfit-operator",
+    "daemonset/daxfit-extender",
+    "daemonset/daxfit-node-driver",
+];
+const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
+/// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
+const LIMIT: &str = "--timeout=15m";
+
+/// The folder of the workspace with the manifests.
+pub(crate) fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
+}
+
+/// Applies `manifests/base` with these images and waits until all parts are up. `folder` is for the overlay.
+pub(crate) async fn install<'a>(
+    kubectl: &Kubectl,
+    images: impl Iterator<Item = &'a Image>,
+    folder: &Path,
+) -> Result<()> {
+    let base = relative(folder, &manifests().join("base"))?;
+    let overlay = overlay(&base, images);
+    fs::write(folder.join("kustomization.yaml"), overlay.to_string()).context("writing the overlay")?;
+    kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
+    for crd in CRDS {
+        kubectl
+            .run(&["wait", "--for=condition=Established", LIMIT, crd])
+            .await?;
+    }
+    for part in PARTS {
+        kubectl
+            .run(&["rollout", "status", "--namespace", NAMESPACE, LIMIT, part])
+            .await?;
+    }
+    Ok(())
+}
+
+fn overlay<'a>(base: &Path, images: impl Iterator<Item = &'a Image>) -> Value {
+    let images: Vec<Value> = images.map(named).collect();
+    json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [base],
+        "images": images,
+    })
+}
+
+fn named(image: &Image) -> Value {
+    let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, "latest"));
+    json!({"name": image.in_manifests, "newName": name, "newTag": tag})
+}
+
+/// The way from one folder to another: kustomize takes no absolute paths.
+fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
+    let real = |path: &Path| {
+        path.canonicalize()
+            .with_context(|| format!("looking for {}", path.display()))
+    };
+    let (from, to) = (real(from)?, real(to)?);
+    let up = from
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|_| Component::ParentDir);
+    let down = to.components().filter(|part| matches!(part, Component::Normal(_)));
+    Ok(up.chain(down).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overlay_names_our_images() {
+        let image = Image {
+            in_manifests: "daxfit/operator",
+            reference: "localhost/daxfit/operator:0123".to_owned(),
+            archive: PathBuf::new(),
+        };
+        let overlay = overlay(Path::new("../base"), [&image].into_iter());
+        assert_eq!(
+            overlay["images"],
+            json!([{"name": "daxfit/operator", "newName": "localhost/daxfit/operator", "newTag": "0123"}])
+        );
+    }
+
+    #[test]
+    fn the_way_between_folders_leads_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("a/b"), root.path().join("c"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(&to).unwrap();
+        let way = relative(&from, &to).unwrap();
+        assert!(way.is_relative());
+        assert_eq!(from.join(way).canonicalize().unwrap(), to.canonicalize().unwrap());
+    }
+}

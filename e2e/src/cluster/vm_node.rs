@@ -1,0 +1,232 @@
+//! A node with persistent memory: a virtual machine with a real kubelet.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use kube::Client;
+
+use super::cell::{Cell, GATEWAY};
+use super::images::{Image, Images};
+use super::node::{self, Member, Places};
+use super::pki::{Pki, Subject};
+use crate::cache::{Key, cached};
+use crate::guest::{self, Guest};
+use crate::progress::step;
+use crate::tools::{Tool, Tools};
+use crate::vm::{Disk, Machine, Network, Vm};
+
+/// Name of the PMEM node.
+pub(crate) const NAME: &str = "pmem-1";
+const TAP: &str = "pmem-1";
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 11);
+const PODS: &str = "10.78.1.0/24";
+const MAC: &str = "52:54:00:77:00:11";
+/// Where the guest mounts the disk with the files of this run.
+const FILES: &str = "/mnt/files";
+
+/// A running virtual machine that is a node of the cluster.
+pub(crate) struct VmNode {
+    vm: Vm,
+    client: Client,
+}
+
+/// A PMEM node that is not running.
+pub(crate) struct VmNodePlan {
+    machine: Machine,
+    guest: Guest,
+    folder: PathBuf,
+    images: Vec<String>,
+    client: Client,
+}
+
+impl VmNodePlan {
+    /// Makes all that the machine needs: its tap device, its disks, its identity and its Node object.
+    pub(crate) async fn prepare(
+        cell: Arc<Cell>,
+        guest: &Guest,
+        tools: &Tools,
+        images: &Images,
+        pki: &Pki,
+        client: Client,
+        folder: &Path,
+    ) -> Result<Self> {
+        cell.add_tap(TAP).await?;
+        cell.add_pod_route(PODS, ADDRESS).await?;
+        let images: Vec<&Image> = images.of_pmem_node().collect();
+        let mut machine = Machine::node(NAME);
+        machine.disks = vec![
+            tools_disk(tools).await?,
+            images_disk(&images).await?,
+            files_disk(pki, folder).await?,
+        ];
+        machine.network = Some(Network {
+            namespace: cell.network(),
+            tap: TAP.to_owned(),
+            mac: MAC.to_owned(),
+        });
+        node::register(&client, &member()).await?;
+        Ok(Self {
+            machine,
+            guest: guest.clone(),
+            folder: folder.to_owned(),
+            images: images.iter().map(|image| file_name(image)).collect(),
+            client,
+        })
+    }
+
+    /// Boots the machine, gives containerd its images and waits until the node is ready.
+    ///
+    /// The NVDIMMs hold what an earlier machine of this plan wrote; all else starts afresh.
+    pub(crate) async fn boot(&self) -> Result<VmNode> {
+        let console = self.folder.join("console.log");
+        let boot = self.machine.boot(&self.guest, &self.folder, &console);
+        let vm = step(&format!("booting {NAME}"), boot).await?;
+        let node = VmNode {
+            vm,
+            client: self.client.clone(),
+        };
+        step(&format!("importing images on {NAME}"), node.import(&self.images)).await?;
+        step(&format!("waiting for the kubelet on {NAME}"), node.wait_ready()).await?;
+        Ok(node)
+    }
+}
+
+impl VmNode {
+    /// The machine.
+    pub(crate) fn vm(&self) -> &Vm {
+        &self.vm
+    }
+
+    /// Ends the machine as a power cut does.
+    pub(crate) fn cut_power(self) -> Result<()> {
+        self.vm.cut_power()
+    }
+
+    async fn import(&self, images: &[String]) -> Result<()> {
+        // A unit of ours that fails shows here, not as a silence of minutes.
+        self.vm.shell("until systemctl is-active --quiet containerd; do ! systemctl is-failed --quiet daxfit-node || exit 1; sleep 0.5; done").await.context("containerd did not start")?;
+        for image in images {
+            self.vm
+                .shell(&format!(
+                    "ctr --namespace k8s.io images import --local /mnt/images/{image}"
+                ))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_ready(&self) -> Result<()> {
+        node::wait_ready(&self.client, NAME, || Ok(())).await
+    }
+}
+
+fn member() -> Member {
+    let pmem = ("csi.daxfit.dev/pmem".to_owned(), "true".to_owned());
+    Member {
+        name: NAME.to_owned(),
+        address: ADDRESS,
+        pods: PODS.to_owned(),
+        labels: BTreeMap::from([pmem]),
+    }
+}
+
+/// The programs of Kubernetes and containerd, which differ from run to run only when their pins do.
+async fn tools_disk(tools: &Tools) -> Result<Disk> {
+    let mut sources = vec![
+        tools.path(Tool::Kubelet),
+        tools.path(Tool::Containerd),
+        tools.path(Tool::Ctr),
+        tools.path(Tool::CsiSanity),
+    ];
+    sources.push(tools.containerd_folder().join("containerd-shim-runc-v2"));
+    let files = sources
+        .into_iter()
+        .map(|path| Ok((last_part(&path)?, path)))
+        .collect::<Result<Vec<_>>>()?;
+    disk("tools", &files).await
+}
+
+async fn images_disk(images: &[&Image]) -> Result<Disk> {
+    let files: Vec<_> = images
+        .iter()
+        .map(|image| (file_name(image), image.archive.clone()))
+        .collect();
+    disk("images", &files).await
+}
+
+/// A disk with copies of files whose paths say what is in them; cached.
+async fn disk(name: &str, files: &[(String, PathBuf)]) -> Result<Disk> {
+    let key = files
+        .iter()
+        .fold(Key::new(), |key, (_, path)| key.with(path.to_string_lossy().as_bytes()));
+    let entry_name = format!("disk-{name}");
+    let entry = cached(&entry_name, &key, async |folder| {
+        let content = folder.join("content");
+        fs::create_dir(&content).context("creating a folder for a disk")?;
+        for (file, source) in files {
+            fs::copy(source, content.join(file)).with_context(|| format!("copying {}", source.display()))?;
+        }
+        guest::pack(&content, &folder.join("disk.img")).await?;
+        fs::remove_dir_all(&content).context("removing the content of a packed disk")
+    });
+    Ok(Disk {
+        name: name.to_owned(),
+        image: entry.await?.join("disk.img"),
+    })
+}
+
+async fn files_disk(pki: &Pki, folder: &Path) -> Result<Disk> {
+    let content = folder.join("files");
+    let subject = Subject::node(NAME, ADDRESS);
+    let identity = pki.issue(&subject)?;
+    let at = |name: &str| format!("{FILES}/{name}");
+    let places = Places {
+        containerd_root: "/var/lib/containerd".to_owned(),
+        cni: at("cni"),
+        authority: at("ca.crt"),
+        certificate: at("kubelet.crt"),
+        key: at("kubelet.key"),
+    };
+    let arguments = format!(
+        "--config={} --kubeconfig={} --hostname-override={NAME} --node-ip={ADDRESS}",
+        at("kubelet.json"),
+        at("kubelet.kubeconfig")
+    );
+    node::write_files(
+        &content,
+        &[
+            ("ca.crt", pki.certificate().to_owned()),
+            ("kubelet.crt", identity.certificate),
+            ("kubelet.key", identity.key),
+            ("kubelet.kubeconfig", pki.kubeconfig(GATEWAY, &subject)?),
+            ("kubelet.json", node::kubelet_config(&places).to_string()),
+            ("kubelet.env", format!("KUBELET_ARGS={arguments}\n")),
+            ("containerd.toml", node::containerd_config(&places)),
+            ("cni/10-pods.conflist", node::cni_config(&member()).to_string()),
+            ("node.env", format!("ADDRESS={ADDRESS}\nGATEWAY={GATEWAY}\n")),
+            ("node-setup", include_str!("files/node-setup").to_owned()),
+        ],
+    )?;
+    let image = folder.join("files.img");
+    guest::pack(&content, &image).await?;
+    Ok(Disk {
+        name: "files".to_owned(),
+        image,
+    })
+}
+
+fn file_name(image: &Image) -> String {
+    let name = image.reference.rsplit('/').next().unwrap_or(&image.reference);
+    format!("{}.tar", name.replace(':', "-"))
+}
+
+fn last_part(path: &Path) -> Result<String> {
+    let name = path
+        .file_name()
+        .with_context(|| format!("{} has no name", path.display()))?;
+    Ok(name.to_string_lossy().into_owned())
+}
