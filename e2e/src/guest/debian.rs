@@ -82,15 +82,8 @@ pub(super) async fn install(suite: &str, root: &Path) -> Result<()> {
     let mut command = Command::new("mmdebstrap");
     command
         .env("DAXFIT_INITRD_MODULES", INITRD_MODULES)
-        .args(["--mode=root", "--variant=minbase", "--quiet"])
-        .args([
-            "--aptopt=Acquire::Retries \"5\"",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-        ])
-        .args([
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-        ])
+        .args(["--mode=root", "--variant=minbase", "--quiet", "--aptopt=Acquire::Retries \"5\""])
+        .args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude={path}")))
         .arg(format!("--essential-hook={INITRD_HOOK}"))
         .arg(format!("--include={}", PACKAGES.join(",")))
         .arg(suite)

@@ -74,7 +74,7 @@ impl Tally {
             }
             Err(error) => {
                 println!("test {name} ... FAILED");
-                eprintln!("{name}: {error:?}");
+                eprintln!("{name}: {error:#}");
                 self.failed += 1;
             }
         }

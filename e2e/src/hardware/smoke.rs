@@ -29,7 +29,7 @@ const NODE_DRIVER: Program = Program {
     name: "daxfit-node-driver",
 };
 
-/// What `ndctl list --regions` says of one region.
+/// What `ndctl list --regions --verbose` says of one region.
 #[derive(Debug, Deserialize)]
 struct Listed {
     size: u64,
@@ -40,7 +40,7 @@ struct Listed {
 }
 
 async fn regions(bench: &Bench) -> Result<Vec<Listed>> {
-    let listed = bench.shell("ndctl list --regions").await?;
+    let listed = bench.shell("ndctl list --regions --verbose").await?;
     serde_json::from_str(&listed).with_context(|| format!("not a list of regions: {listed}"))
 }
 
