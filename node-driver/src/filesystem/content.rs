@@ -43,8 +43,7 @@ const XFS_IN_PROGRESS: usize = 126;
 impl Content {
     /// Says what is on a device whose first bytes are `head`.
     ///
-    /// A superblock that `blkid` rejects because its checksum is wrong counts as foreign: it may be all that is left of
-    /// somebody's data.
+    /// A damaged superblock that `blkid` does not know counts as foreign: it may be all that is left of somebody's data.
     #[must_use]
     pub fn judge(probe: &Probe, head: &[u8]) -> Self {
         let blank = head.iter().all(|byte| *byte == 0);
@@ -120,14 +119,8 @@ mod tests {
 
     #[test]
     fn a_half_made_xfs_is_not_a_file_system() {
-        assert_eq!(
-            Content::judge(&found("xfs"), &xfs(1)),
-            Content::Unfinished
-        );
-        assert_eq!(
-            Content::judge(&found("xfs"), &xfs(0)),
-            Content::Filesystem(FsType::Xfs)
-        );
+        assert_eq!(Content::judge(&found("xfs"), &xfs(1)), Content::Unfinished);
+        assert_eq!(Content::judge(&found("xfs"), &xfs(0)), Content::Filesystem(FsType::Xfs));
     }
 
     #[test]
@@ -143,10 +136,7 @@ mod tests {
         let ext4 = "DEVNAME=/dev/loop0\nUUID=1-2\nVERSION=1.0\nTYPE=ext4\nUSAGE=filesystem\n";
         assert_eq!(read_probe(Some(0), ext4), Some(found("ext4")));
         let gpt = "DEVNAME=/dev/loop0\nPTUUID=1\nPTTYPE=gpt\n";
-        assert_eq!(
-            read_probe(Some(0), gpt),
-            Some(found("a gpt partition table"))
-        );
+        assert_eq!(read_probe(Some(0), gpt), Some(found("a gpt partition table")));
         assert!(matches!(read_probe(Some(0), ""), Some(Probe::Type(_))));
         assert_eq!(read_probe(Some(2), ""), Some(Probe::Nothing));
         assert_eq!(read_probe(Some(8), ""), Some(Probe::Ambiguous));

@@ -45,10 +45,7 @@ pub enum FilesystemError {
 
 impl FilesystemError {
     /// For `map_err` on a call of the kernel.
-    pub(super) fn io<E: Into<io::Error>>(
-        action: &'static str,
-        path: &Path,
-    ) -> impl FnOnce(E) -> Self {
+    pub(super) fn io<E: Into<io::Error>>(action: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             action,

@@ -26,9 +26,7 @@ pub enum PrepareError {
         found: String,
     },
     /// It has another file system than asked for.
-    #[error(
-        "the volume holds {found} but {wanted} was asked for: it is never overwritten; use fsType {found}"
-    )]
+    #[error("the volume holds {found} but {wanted} was asked for: it is never overwritten; use fsType {found}")]
     Other {
         /// The file system that is there.
         found: FsType,
@@ -54,20 +52,11 @@ pub enum PrepareError {
 ///
 /// # Errors
 /// If the content is not ours to overwrite, or the device is too small.
-pub fn prepare(
-    content: &Content,
-    wanted: Option<FsType>,
-    usable: Bytes,
-) -> Result<Preparation, PrepareError> {
+pub fn prepare(content: &Content, wanted: Option<FsType>, usable: Bytes) -> Result<Preparation, PrepareError> {
     match (content, wanted) {
-        (Content::Foreign(found), _) => Err(PrepareError::Foreign {
-            found: found.clone(),
-        }),
+        (Content::Foreign(found), _) => Err(PrepareError::Foreign { found: found.clone() }),
         (Content::Filesystem(found), Some(wanted)) if *found != wanted => {
-            Err(PrepareError::Other {
-                found: *found,
-                wanted,
-            })
+            Err(PrepareError::Other { found: *found, wanted })
         }
         (Content::Filesystem(found), _) => Ok(Preparation::Use(*found)),
         (Content::Blank | Content::Unfinished, wanted) => {
@@ -118,7 +107,16 @@ pub fn mkfs_arguments(fs: FsType, usable: Bytes, force: bool) -> Vec<&'static st
             vec!["-q", "-K", "-b", "size=4096", "-m", "reflink=0", "-d", "noalign"]
         }
         FsType::Xfs => vec![
-            "-q", "-K", "-b", "size=4096", "-m", "reflink=0", "-d", "su=2m,sw=1", "-l", "su=32k",
+            "-q",
+            "-K",
+            "-b",
+            "size=4096",
+            "-m",
+            "reflink=0",
+            "-d",
+            "su=2m,sw=1",
+            "-l",
+            "su=32k",
         ],
     };
     if force {
@@ -140,10 +138,7 @@ mod tests {
         let large = Bytes::gib(1);
         for content in [Content::Blank, Content::Unfinished] {
             assert_eq!(prepare(&content, None, large), Ok(Preparation::Format(Ext4)));
-            assert_eq!(
-                prepare(&content, Some(Xfs), large),
-                Ok(Preparation::Format(Xfs))
-            );
+            assert_eq!(prepare(&content, Some(Xfs), large), Ok(Preparation::Format(Xfs)));
         }
         let xfs = Content::Filesystem(Xfs);
         assert_eq!(prepare(&xfs, None, large), Ok(Preparation::Use(Xfs)));

@@ -13,9 +13,10 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::content::HEAD;
 use super::mountinfo::has_option;
 use super::{
-    Content, DeviceNumber, FilesystemError, Filesystems, Found, FsType, MountOptions, MountTable,
-    Usage, badblocks, mkfs_arguments, read_probe, tool,
+    Content, DeviceNumber, FilesystemError, Filesystems, Found, FsType, MountOptions, MountTable, Usage, badblocks,
+    mkfs_arguments, read_probe, tool,
 };
+use crate::csi::chain;
 
 /// The real kernel and tools. Needs root.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,13 +54,7 @@ impl Filesystems for Kernel {
         Ok(Content::judge(&probe, &head))
     }
 
-    fn format(
-        &self,
-        device: &Path,
-        fs: FsType,
-        usable: Bytes,
-        content: &Content,
-    ) -> Result<(), FilesystemError> {
+    fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError> {
         let mkfs = match fs {
             FsType::Ext4 => "mkfs.ext4",
             FsType::Xfs => "mkfs.xfs",
@@ -96,13 +91,7 @@ impl Filesystems for Kernel {
         Ok(MountTable::parse(&text)?)
     }
 
-    fn mount(
-        &self,
-        device: &Path,
-        target: &Path,
-        fs: FsType,
-        options: &MountOptions,
-    ) -> Result<(), FilesystemError> {
+    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError> {
         let options = options.to_argument();
         let arguments = [
             OsStr::new("-t"),
@@ -128,12 +117,14 @@ impl Filesystems for Kernel {
             .and_then(|()| self.make_read_only(&aside))
             .and_then(|()| bind(&aside, target));
         let cleared = self.clear_interrupted_bind(target);
+        if let (Err(_), Err(left)) = (&bound, &cleared) {
+            tracing::warn!(error = %chain(left), "left a mount beside the target; the next call clears it");
+        }
         bound.and(cleared)
     }
 
     fn unmount(&self, target: &Path) -> Result<(), FilesystemError> {
-        rustix::mount::unmount(target, UnmountFlags::NOFOLLOW)
-            .map_err(FilesystemError::io("unmount", target))
+        rustix::mount::unmount(target, UnmountFlags::NOFOLLOW).map_err(FilesystemError::io("unmount", target))
     }
 
     fn clear_interrupted_bind(&self, target: &Path) -> Result<(), FilesystemError> {
@@ -198,17 +189,12 @@ impl Kernel {
     /// A remount replaces the flags of a mount, so those that it has are given again.
     fn make_read_only(self, point: &Path) -> Result<(), FilesystemError> {
         let table = self.mounts()?;
-        let has = |option| {
-            table
-                .at(point)
-                .is_some_and(|mount| has_option(&mount.options, option))
-        };
+        let has = |option| table.at(point).is_some_and(|mount| has_option(&mount.options, option));
         let mut flags = MountFlags::BIND | MountFlags::RDONLY;
         flags.set(MountFlags::NOSUID, has("nosuid"));
         flags.set(MountFlags::NODEV, has("nodev"));
         flags.set(MountFlags::NOEXEC, has("noexec"));
-        rustix::mount::mount_remount(point, flags, "")
-            .map_err(FilesystemError::io("make read-only", point))
+        rustix::mount::mount_remount(point, flags, "").map_err(FilesystemError::io("make read-only", point))
     }
 }
 
@@ -243,3 +229,6 @@ fn device_number(number: u64) -> DeviceNumber {
         minor: rustix::fs::minor(number),
     }
 }
+
+#[cfg(test)]
+mod tests;

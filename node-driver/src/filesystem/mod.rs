@@ -48,13 +48,7 @@ pub trait Filesystems: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the tool failed. It fails if the device is mounted or open elsewhere for itself alone.
-    fn format(
-        &self,
-        device: &Path,
-        fs: FsType,
-        usable: Bytes,
-        content: &Content,
-    ) -> Result<(), FilesystemError>;
+    fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError>;
 
     /// Repairs what can be repaired without a person, on a device that is not mounted. xfs does so when it is mounted.
     ///
@@ -72,13 +66,7 @@ pub trait Filesystems: Send + Sync + 'static {
     ///
     /// # Errors
     /// If the kernel refuses, with what `mount` says about it.
-    fn mount(
-        &self,
-        device: &Path,
-        target: &Path,
-        fs: FsType,
-        options: &MountOptions,
-    ) -> Result<(), FilesystemError>;
+    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError>;
 
     /// Shows `source` at `target` too. A read-only target is never writable, not even for a moment.
     ///

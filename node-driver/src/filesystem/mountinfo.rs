@@ -73,12 +73,9 @@ impl MountTable {
     /// # Errors
     /// Shows the first line that is not understood.
     pub fn parse(text: &[u8]) -> Result<Self, NotMountInfo> {
-        let lines = text
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
-        let mounts = lines.map(|line| {
-            parse_line(line).ok_or_else(|| NotMountInfo(String::from_utf8_lossy(line).into_owned()))
-        });
+        let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mounts =
+            lines.map(|line| parse_line(line).ok_or_else(|| NotMountInfo(String::from_utf8_lossy(line).into_owned())));
         Ok(Self {
             mounts: mounts.collect::<Result<_, _>>()?,
         })
@@ -187,10 +184,7 @@ mod tests {
     #[test]
     fn reads_the_kernels_table() {
         let table = MountTable::parse(TABLE).unwrap();
-        let pmem = DeviceNumber {
-            major: 259,
-            minor: 0,
-        };
+        let pmem = DeviceNumber { major: 259, minor: 0 };
         let staged = table.at(Path::new("/var/lib/kubelet/globalmount")).unwrap();
         assert_eq!(staged.device, pmem);
         assert_eq!(staged.fs_type, "ext4");

@@ -45,11 +45,22 @@ pub enum OptionError {
 
 /// Options of mount(8) that change what is mounted or where, in words and as starts of words.
 const NOT_ALLOWED: [&str; 14] = [
-    "bind", "rbind", "move", "remount", "loop", "private", "rprivate", "slave", "rslave", "shared",
-    "rshared", "unbindable", "runbindable", "fd",
+    "bind",
+    "rbind",
+    "move",
+    "remount",
+    "loop",
+    "private",
+    "rprivate",
+    "slave",
+    "rslave",
+    "shared",
+    "rshared",
+    "unbindable",
+    "runbindable",
+    "fd",
 ];
-const NOT_ALLOWED_STARTS: [&str; 6] =
-    ["loop=", "offset=", "sizelimit=", "X-mount.", "verity.", "fd="];
+const NOT_ALLOWED_STARTS: [&str; 6] = ["loop=", "offset=", "sizelimit=", "X-mount.", "verity.", "fd="];
 
 impl MountOptions {
     /// The options for a volume: those that the user asked for, each once, and `dax=always` if the device has `dax`.
@@ -100,19 +111,13 @@ fn allow(option: &str, dax: bool) -> Result<(), OptionError> {
     let option_owned = || option.to_owned();
     let starts = NOT_ALLOWED_STARTS;
     if NOT_ALLOWED.contains(&option) || starts.iter().any(|start| option.starts_with(start)) {
-        return Err(OptionError::NotAllowed {
-            option: option_owned(),
-        });
+        return Err(OptionError::NotAllowed { option: option_owned() });
     }
     if is_dax_on(option) && !dax {
-        return Err(OptionError::NoDax {
-            option: option_owned(),
-        });
+        return Err(OptionError::NoDax { option: option_owned() });
     }
     if option.starts_with("dax=") && !is_dax_on(option) && dax {
-        return Err(OptionError::DaxOff {
-            option: option_owned(),
-        });
+        return Err(OptionError::DaxOff { option: option_owned() });
     }
     Ok(())
 }
@@ -129,9 +134,7 @@ fn split(flag: &str) -> Result<Vec<String>, OptionError> {
         }
     }
     if quoted {
-        return Err(OptionError::OpenQuote {
-            options: flag.into(),
-        });
+        return Err(OptionError::OpenQuote { options: flag.into() });
     }
     options.retain(|option| !option.is_empty());
     Ok(options)
@@ -181,9 +184,6 @@ mod tests {
     #[case(&["noatime"], false)]
     fn read_only(#[case] flags: &[&str], #[case] expected: bool) {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            MountOptions::plan(&flags, true).unwrap().read_only(),
-            expected
-        );
+        assert_eq!(MountOptions::plan(&flags, true).unwrap().read_only(), expected);
     }
 }

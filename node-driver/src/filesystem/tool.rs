@@ -12,10 +12,7 @@ pub(super) struct Finished {
 }
 
 /// Runs a tool to its end. It reads nothing, and writes in English.
-pub(super) fn run<A: AsRef<OsStr>>(
-    tool: &'static str,
-    arguments: &[A],
-) -> Result<Finished, FilesystemError> {
+pub(super) fn run<A: AsRef<OsStr>>(tool: &'static str, arguments: &[A]) -> Result<Finished, FilesystemError> {
     tracing::debug!(tool, arguments = ?arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>(), "running");
     let output = Command::new(tool)
         .args(arguments)

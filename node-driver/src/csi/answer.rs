@@ -1,0 +1,59 @@
+//! From the outcome of a call to what goes over the wire.
+
+use std::error::Error;
+
+use tonic::{Code, Response, Status};
+
+/// An error of a call that has a gRPC code in the CSI specification.
+pub trait Coded: Error + 'static {
+    /// Its gRPC code.
+    fn code(&self) -> Code;
+}
+
+/// The error and its sources, outermost first.
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| (*error).source());
+    let texts: Vec<String> = sources.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// The answer of the call `rpc` on a volume; a failure is logged here, and nowhere else, with all its sources.
+///
+/// # Errors
+/// The status for the failure.
+#[expect(clippy::result_large_err, reason = "tonic's services return Status by value")]
+pub fn answer<T, E: Coded>(rpc: &'static str, volume: &str, outcome: Result<T, E>) -> Result<Response<T>, Status> {
+    outcome.map(Response::new).map_err(|error| {
+        let (code, error) = (error.code(), chain(&error));
+        if code == Code::Aborted {
+            tracing::info!(rpc, volume, error, "call refused");
+        } else {
+            tracing::error!(rpc, volume, ?code, error, "call failed");
+        }
+        Status::new(code, error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot list")]
+    struct Outer(#[source] std::io::Error);
+
+    impl Coded for Outer {
+        fn code(&self) -> Code {
+            Code::Unavailable
+        }
+    }
+
+    #[test]
+    fn a_status_tells_every_source_once() {
+        let outcome: Result<(), _> = Err(Outer(std::io::Error::other("no bus")));
+        let status = answer("Probe", "v", outcome).unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.message(), "cannot list: no bus");
+    }
+}

@@ -1,0 +1,210 @@
+//! The CSI Node service.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ::csi::v1::node_server::Node;
+use ::csi::v1::node_service_capability::rpc::Type as Rpc;
+use ::csi::v1::node_service_capability::{Rpc as RpcCapability, Type};
+use ::csi::v1::{
+    NodeGetCapabilitiesRequest, NodeGetCapabilitiesResponse, NodeGetInfoRequest, NodeGetInfoResponse,
+    NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse, NodePublishVolumeRequest, NodePublishVolumeResponse,
+    NodeServiceCapability, NodeStageVolumeRequest, NodeStageVolumeResponse, NodeUnpublishVolumeRequest,
+    NodeUnpublishVolumeResponse, NodeUnstageVolumeRequest, NodeUnstageVolumeResponse, Topology,
+};
+use crds::TOPOLOGY_KEY;
+use tokio::task::JoinError;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status};
+
+use super::publish::Publish;
+use super::stage::Stage;
+use super::stats::Stats;
+use super::unpublish::Unpublish;
+use super::unstage::Unstage;
+use super::{Busy, PublishError, StageError, StatsError, UnpublishError, UnstageError, VolumeLocks, answer};
+use crate::devices::Devices;
+use crate::filesystem::{FilesystemError, Filesystems};
+
+/// The CSI Node service. Clones share everything.
+#[derive(Clone)]
+pub struct NodeService {
+    node: String,
+    host: Arc<Host>,
+    locks: VolumeLocks,
+    work: TaskTracker,
+}
+
+/// What the calls work on.
+pub(super) struct Host {
+    pub(super) devices: Arc<dyn Devices>,
+    pub(super) filesystems: Arc<dyn Filesystems>,
+}
+
+impl Host {
+    /// Takes away all mounts at a path without symbolic links.
+    pub(super) fn unmount_all(&self, target: &Path) -> Result<(), FilesystemError> {
+        while self.filesystems.mounts()?.at(target).is_some() {
+            self.filesystems.unmount(target)?;
+            tracing::info!(target = %target.display(), "unmounted");
+        }
+        Ok(())
+    }
+}
+
+/// The calls that this service answers beyond the required ones. No EXPAND_VOLUME: the kernel may move the start of a
+/// namespace that grows.
+const CAPABILITIES: [Rpc; 4] = [
+    Rpc::StageUnstageVolume,
+    Rpc::GetVolumeStats,
+    Rpc::VolumeCondition,
+    Rpc::SingleNodeMultiWriter,
+];
+
+impl NodeService {
+    /// The service of the node named `node`, as Kubernetes knows it.
+    #[must_use]
+    pub fn new(node: String, devices: Arc<dyn Devices>, filesystems: Arc<dyn Filesystems>) -> Self {
+        Self {
+            node,
+            host: Arc::new(Host { devices, filesystems }),
+            locks: VolumeLocks::default(),
+            work: TaskTracker::new(),
+        }
+    }
+
+    /// Waits until the work of every call is through, also of those whose caller gave up. New calls may still come.
+    pub async fn finish(&self) {
+        self.work.close();
+        self.work.wait().await;
+    }
+
+    /// Does blocking work on a volume, for itself alone. It goes on if the caller stops waiting.
+    async fn alone<T, E>(&self, volume: &str, work: impl FnOnce(&Host) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Busy> + From<JoinError> + Send + 'static,
+    {
+        let lock = self.locks.take(volume)?;
+        self.blocking(move |host| {
+            let _lock = lock;
+            work(host)
+        })
+        .await
+    }
+
+    async fn blocking<T, E>(&self, work: impl FnOnce(&Host) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<JoinError> + Send + 'static,
+    {
+        let host = Arc::clone(&self.host);
+        self.work.spawn_blocking(move || work(&host)).await?
+    }
+
+    async fn stage(&self, request: NodeStageVolumeRequest) -> Result<NodeStageVolumeResponse, StageError> {
+        let call = Stage::parse(request)?;
+        let volume = call.volume.clone();
+        self.alone(&volume, move |host| call.run(host)).await?;
+        Ok(NodeStageVolumeResponse {})
+    }
+
+    async fn unstage(&self, request: NodeUnstageVolumeRequest) -> Result<NodeUnstageVolumeResponse, UnstageError> {
+        let call = Unstage::parse(request)?;
+        let volume = call.volume.clone();
+        self.alone(&volume, move |host| call.run(host)).await?;
+        Ok(NodeUnstageVolumeResponse {})
+    }
+
+    async fn publish(&self, request: NodePublishVolumeRequest) -> Result<NodePublishVolumeResponse, PublishError> {
+        let call = Publish::parse(request)?;
+        let volume = call.volume.clone();
+        self.alone(&volume, move |host| call.run(host)).await?;
+        Ok(NodePublishVolumeResponse {})
+    }
+
+    async fn unpublish(
+        &self,
+        request: NodeUnpublishVolumeRequest,
+    ) -> Result<NodeUnpublishVolumeResponse, UnpublishError> {
+        let call = Unpublish::parse(request)?;
+        let volume = call.volume.clone();
+        self.alone(&volume, move |host| call.run(host)).await?;
+        Ok(NodeUnpublishVolumeResponse {})
+    }
+
+    /// Only looks, so that it need not wait for a volume that is being formatted.
+    async fn stats(&self, request: NodeGetVolumeStatsRequest) -> Result<NodeGetVolumeStatsResponse, StatsError> {
+        let call = Stats::parse(request)?;
+        self.blocking(move |host| call.run(host)).await
+    }
+}
+
+#[tonic::async_trait]
+impl Node for NodeService {
+    async fn node_stage_volume(
+        &self,
+        request: Request<NodeStageVolumeRequest>,
+    ) -> Result<Response<NodeStageVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let volume = request.volume_id.clone();
+        answer("NodeStageVolume", &volume, self.stage(request).await)
+    }
+
+    async fn node_unstage_volume(
+        &self,
+        request: Request<NodeUnstageVolumeRequest>,
+    ) -> Result<Response<NodeUnstageVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let volume = request.volume_id.clone();
+        answer("NodeUnstageVolume", &volume, self.unstage(request).await)
+    }
+
+    async fn node_publish_volume(
+        &self,
+        request: Request<NodePublishVolumeRequest>,
+    ) -> Result<Response<NodePublishVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let volume = request.volume_id.clone();
+        answer("NodePublishVolume", &volume, self.publish(request).await)
+    }
+
+    async fn node_unpublish_volume(
+        &self,
+        request: Request<NodeUnpublishVolumeRequest>,
+    ) -> Result<Response<NodeUnpublishVolumeResponse>, Status> {
+        let request = request.into_inner();
+        let volume = request.volume_id.clone();
+        answer("NodeUnpublishVolume", &volume, self.unpublish(request).await)
+    }
+
+    async fn node_get_volume_stats(
+        &self,
+        request: Request<NodeGetVolumeStatsRequest>,
+    ) -> Result<Response<NodeGetVolumeStatsResponse>, Status> {
+        let request = request.into_inner();
+        let volume = request.volume_id.clone();
+        answer("NodeGetVolumeStats", &volume, self.stats(request).await)
+    }
+
+    async fn node_get_capabilities(
+        &self,
+        _: Request<NodeGetCapabilitiesRequest>,
+    ) -> Result<Response<NodeGetCapabilitiesResponse>, Status> {
+        let capability = |rpc: Rpc| NodeServiceCapability {
+            r#type: Some(Type::Rpc(RpcCapability { r#type: rpc.into() })),
+        };
+        Ok(Response::new(NodeGetCapabilitiesResponse {
+            capabilities: CAPABILITIES.into_iter().map(capability).collect(),
+        }))
+    }
+
+    async fn node_get_info(&self, _: Request<NodeGetInfoRequest>) -> Result<Response<NodeGetInfoResponse>, Status> {
+        let segments = [(TOPOLOGY_KEY.to_owned(), self.node.clone())].into();
+        Ok(Response::new(NodeGetInfoResponse {
+            node_id: self.node.clone(),
+            max_volumes_per_node: 0,
+            accessible_topology: Some(Topology { segments }),
+        }))
+    }
+}

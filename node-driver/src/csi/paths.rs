@@ -1,0 +1,102 @@
+//! Paths of requests, and what is at them.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A path could not be made, found or removed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct PathError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PathError {
+    let path = path.to_owned();
+    move |source| PathError { action, path, source }
+}
+
+/// The path without symbolic links in its parents, as the table of mounts has it; the last part may not exist yet.
+///
+/// The path as it is if its parent does not exist: then nothing is mounted there.
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, PathError> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(path.to_owned());
+    };
+    match fs::canonicalize(parent) {
+        Ok(parent) => Ok(parent.join(name)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(failed("resolve", path)(error)),
+    }
+}
+
+/// Makes a directory that only its owner can change, unless there is one.
+pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
+    match DirBuilder::new().mode(0o750).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make directory", path)(error)),
+        _ if path.is_dir() => Ok(()),
+        _ => {
+            let error = io::Error::from(io::ErrorKind::NotADirectory);
+            Err(failed("use as a directory", path)(error))
+        }
+    }
+}
+
+/// Makes an empty file to bind a device to, unless there is one.
+pub(super) fn make_file(path: &Path) -> Result<(), PathError> {
+    let mut options = OpenOptions::new();
+    let options = options.create(true).append(true).mode(0o600);
+    options.open(path).map(drop).map_err(failed("make file", path))
+}
+
+/// Removes an empty directory or a file; nothing there is fine. What has contents stays: it may be somebody's data.
+pub(super) fn remove(path: &Path) -> Result<(), PathError> {
+    let removed = fs::symlink_metadata(path).and_then(|metadata| {
+        if metadata.is_dir() {
+            fs::remove_dir(path)
+        } else {
+            fs::remove_file(path)
+        }
+    });
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn removes_only_what_is_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("t");
+        make_directory(&target).unwrap();
+        make_directory(&target).unwrap();
+        fs::write(target.join("data"), "x").unwrap();
+        assert!(remove(&target).is_err());
+        fs::remove_file(target.join("data")).unwrap();
+        remove(&target).unwrap();
+        remove(&target).unwrap();
+        make_file(&target).unwrap();
+        make_file(&target).unwrap();
+        assert!(make_directory(&target).is_err());
+        remove(&target).unwrap();
+        assert!(!target.exists());
+    }
+
+    #[test]
+    fn resolves_parents_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir(real.join("a")).unwrap();
+        std::os::unix::fs::symlink(real.join("a"), real.join("link")).unwrap();
+        assert_eq!(resolve(&real.join("link/t")).unwrap(), real.join("a/t"));
+        assert_eq!(resolve(Path::new("/none/t")).unwrap(), Path::new("/none/t"));
+        assert_eq!(resolve(Path::new("/")).unwrap(), Path::new("/"));
+    }
+}

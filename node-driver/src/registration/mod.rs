@@ -1,0 +1,66 @@
+//! Registers the driver with the kubelet, so that a node needs no other container for it.
+//!
+//! The kubelet watches its `plugins_registry` directory, connects to each socket there, asks for GetInfo, calls
+//! NodeGetInfo at the endpoint named there, and reports the outcome with NotifyRegistrationStatus. It tries again by
+//! itself, and after each restart of its own.
+
+mod service;
+
+use std::path::{Path, PathBuf};
+
+use ::csi::registration::registration_server::RegistrationServer;
+use crds::DRIVER_NAME;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::csi::PluginSocket;
+use service::RegistrationService;
+
+/// What the kubelet has said so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RegistrationState {
+    /// Nothing yet.
+    #[default]
+    Waiting,
+    /// It knows the driver.
+    Registered,
+    /// It does not, and says why.
+    Failed(String),
+}
+
+/// The registration server ended with a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("the registration server failed")]
+pub struct RegistrationError(#[from] tonic::transport::Error);
+
+/// Where the registration socket belongs in the kubelet's `plugins_registry` directory.
+#[must_use]
+pub fn socket_path(plugins_registry: &Path) -> PathBuf {
+    plugins_registry.join(format!("{DRIVER_NAME}-reg.sock"))
+}
+
+/// Serves until `shutdown`, then removes the socket, upon which the kubelet forgets the driver.
+///
+/// `endpoint` is the path of the CSI socket as the kubelet sees it; that socket must be served already. `state` follows
+/// what the kubelet says.
+///
+/// # Errors
+/// If connections can no longer be served.
+pub async fn serve(
+    socket: PluginSocket,
+    endpoint: &Path,
+    state: watch::Sender<RegistrationState>,
+    shutdown: CancellationToken,
+) -> Result<(), RegistrationError> {
+    let (incoming, _file) = socket.into_incoming();
+    let service = RegistrationService::new(endpoint.display().to_string(), state);
+    Server::builder()
+        .add_service(RegistrationServer::new(service))
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
