@@ -4,12 +4,15 @@
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
-//! - [`serve`], [`probe`], [`client`]: the server, and the two ways to call it.
+//! - [`serve`]: the server; [`client`] and [`probe`] call it.
+//! - [`args`]: the command line.
 
+pub mod args;
 pub mod client;
 pub mod decide;
 pub mod index;
 pub mod pod;
+pub mod probe;
 pub mod serve;
 #[cfg(test)]
 mod testing;

@@ -1,1 +1,68 @@
-fn main() {}
+//! The scheduler extender of Daxfit; see the library for what it does.
+
+use anyhow::Context;
+use clap::Parser;
+use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
+use extender::index::{SharedIndex, watch_all};
+use extender::probe::probe;
+use extender::serve::Server;
+use extender::tls::TlsDirectory;
+use extender::webhook::{ApiServer, Webhook, router};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Probe) => Ok(probe(cli.endpoint.listen, &TlsDirectory::new(cli.endpoint.tls_dir)).await?),
+        None => run(cli.endpoint, cli.options).await,
+    }
+}
+
+async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
+    log_to_stderr(options.log_format);
+    let stop = stop_on_signal()?;
+    let server = Server::bind(endpoint.listen, TlsDirectory::new(endpoint.tls_dir)).await?;
+    let client = kube::Client::try_default()
+        .await
+        .context("no credentials for the API server")?;
+    let index = SharedIndex::default();
+    let pumps = watch_all(&client, &index, &stop);
+    let app = router(Webhook {
+        index,
+        lookup: ApiServer(client),
+        policy: options.score,
+    });
+    tracing::info!(address = %server.address(), score = %options.score, "listening");
+    server.run(app, stop.clone()).await?;
+    stop.cancel();
+    pumps.join_all().await;
+    Ok(())
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Ends the server when the kubelet (SIGTERM) or a person (SIGINT) asks for it.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).context("signals cannot be received")?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            signals.recv().await;
+            stop.cancel();
+        });
+    }
+    Ok(stop)
+}

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::tls::{TlsDirectory, TlsError, keep, server_config};
 
 /// How often the certificates are looked at.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long calls that are under way may take when the server ends: kube-scheduler gives up before that.
 const GRACE: Duration = Duration::from_secs(5);
 

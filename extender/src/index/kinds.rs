@@ -55,8 +55,8 @@ impl Indexes<PmemVolume> for Index {
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
-        let gone = |name: &&Box<str>| !listed.contains(&ObjectKey::new("", name));
-        let gone: Vec<Box<str>> = self.volumes.keys().filter(gone).cloned().collect();
+        let gone = |name: &str| !listed.contains(&ObjectKey::new("", name));
+        let gone: Vec<Box<str>> = self.volumes.keys().filter(|name| gone(name)).cloned().collect();
         for name in gone {
             self.forget_volume(&name);
         }

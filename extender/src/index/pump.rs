@@ -44,6 +44,7 @@ impl Feed {
 
 /// Keeps `index` true to the cluster until `stop`. Watches that fail are started again, with growing pauses; meanwhile
 /// the index stays as it was.
+#[must_use]
 pub fn watch_all(client: &Client, index: &SharedIndex, stop: &CancellationToken) -> JoinSet<()> {
     let mut pumps = JoinSet::new();
     pumps.spawn(pump::<PmemNode>(Api::all(client.clone()), index.clone(), stop.clone()));

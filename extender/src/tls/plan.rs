@@ -66,16 +66,16 @@ mod tests {
 
     const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-    fn days(n: i32) -> Option<Timestamp> {
-        Some(Timestamp::UNIX_EPOCH + DAY * n)
+    fn days(n: i32) -> Timestamp {
+        Timestamp::UNIX_EPOCH + DAY * n
     }
 
     fn ours(ca: i32, server: Option<i32>, client: Option<i32>) -> Existing {
         Existing {
             files: vec![CA, GENERATED_CA_KEY, SERVER, SERVER_KEY, CLIENT, CLIENT_KEY],
-            own_ca_until: days(ca),
-            server_until: server.and_then(days),
-            client_until: client.and_then(days),
+            own_ca_until: Some(days(ca)),
+            server_until: server.map(days),
+            client_until: client.map(days),
         }
     }
 

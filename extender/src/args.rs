@@ -1,0 +1,94 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use placement::Policy;
+
+/// Tells kube-scheduler which nodes have room for a pod's persistent memory, byte by byte.
+///
+/// Runs beside each kube-scheduler, which calls it on this host over HTTPS with a client certificate. It reads the
+/// cluster with the credentials of its pod, or of a kubeconfig, and writes nothing to it.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show them as the text of the command")]
+    pub endpoint: Endpoint,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show them as the text of the command")]
+    pub options: Options,
+    #[command(subcommand)]
+    #[expect(missing_docs, reason = "clap would show them as the text of the command")]
+    pub command: Option<Command>,
+}
+
+/// Where the extender is called, and with what certificates.
+#[derive(Debug, Args)]
+pub struct Endpoint {
+    /// Address and port to be called on.
+    #[arg(
+        long,
+        env = "DAXFIT_EXTENDER_LISTEN",
+        default_value = "127.0.0.1:10361",
+        global = true
+    )]
+    pub listen: SocketAddr,
+    /// Directory with ca.crt, server.crt, server.key, client.crt and client.key. Where there are none, the extender makes
+    /// them and renews them in time; files that it did not make are used and never written.
+    #[arg(
+        long,
+        env = "DAXFIT_EXTENDER_TLS_DIR",
+        default_value = "/etc/kubernetes/daxfit",
+        global = true
+    )]
+    pub tls_dir: PathBuf,
+}
+
+/// How the extender decides and what it tells of it.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Which of the nodes with room is best: "pack" keeps large extents whole, "spread" prefers the most free bytes.
+    #[arg(long, env = "DAXFIT_EXTENDER_SCORE", default_value_t = Policy::Pack)]
+    pub score: Policy,
+    /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,extender=debug".
+    #[arg(long, env = "DAXFIT_EXTENDER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+/// How to write the log.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What else it can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask the extender on this host whether it is ready, for an exec probe: exits with 0 if it is.
+    Probe,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_probe_takes_the_same_endpoint() {
+        let cli = Cli::parse_from(["daxfit-extender", "probe", "--tls-dir=/x", "--listen=127.0.0.1:1"]);
+        assert!(matches!(cli.command, Some(Command::Probe)));
+        assert_eq!(cli.endpoint.tls_dir, PathBuf::from("/x"));
+        assert_eq!(cli.endpoint.listen.port(), 1);
+        assert!(Cli::try_parse_from(["daxfit-extender", "--score=best"]).is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! What `daxfit-extender probe` asks. The kubelet cannot show a client certificate, so it runs this in the container.
+
+use std::net::SocketAddr;
+
+use http::{Method, StatusCode};
+
+use crate::client::{CallError, ExtenderClient};
+use crate::tls::{TlsDirectory, TlsError, client_config};
+
+/// The extender is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// There is no certificate to ask with.
+    #[error("no client certificate")]
+    Tls(#[from] TlsError),
+    /// It does not answer.
+    #[error("no answer from {0}")]
+    Call(SocketAddr, #[source] CallError),
+    /// It says so.
+    #[error("{status}: {text}")]
+    NotReady {
+        /// The status of its answer.
+        status: StatusCode,
+        /// What it says.
+        text: String,
+    },
+}
+
+/// Asks the extender on `server` whether it is ready.
+///
+/// # Errors
+/// If it is not, or cannot be asked.
+pub async fn probe(server: SocketAddr, directory: &TlsDirectory) -> Result<(), ProbeError> {
+    let client = ExtenderClient::new(server, client_config(directory)?);
+    let answer = client.call(Method::GET, "/readyz", "").await;
+    let (status, text) = answer.map_err(|error| ProbeError::Call(server, error))?;
+    if status.is_success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    Err(ProbeError::NotReady { status, text })
+}
