@@ -21,7 +21,7 @@ pub(crate) fn measure(region: &str) -> Result<()> {
     fill(&make(region, "secret", SIZE, Use::Raw)?)?;
     for purpose in [Use::Fsdax(PageMap::Dev, Bytes::mib(2)), Use::Sector] {
         let device = make(region, "heir", SIZE, purpose)?;
-        let (mode, begins) = (format!("{purpose:?}"), fresh_contents(&device)?);
+        let (mode, begins) = (purpose.to_string(), fresh_contents(&device)?);
         print(json!({ "use": mode, "sees_old_bytes": begins }));
         zero(&device)?;
         print(json!({ "use": mode, "left_after_erasing": not_zero(&device)? }));

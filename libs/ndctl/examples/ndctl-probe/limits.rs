@@ -1,6 +1,7 @@
 //! What the kernel refuses, and with which error.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 
 use anyhow::{Context as _, Result};
 use ndctl::{Context, Error, Namespace, PageMap, Region};
@@ -9,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::pieces::{Use, align, make, remove};
 use crate::{print, reasons};
+
+/// On a block device: to the exclusion of mounts and of other such openers.
+const O_EXCL: i32 = 0o200;
 
 pub(crate) fn measure(region: &str) -> Result<()> {
     let before = Context::new()?.region(region)?.align();
@@ -88,7 +92,12 @@ fn in_use(region: &str) -> Result<()> {
         .namespace(&device)?
         .block_device()
         .context("no block device")?;
-    let open = File::open(format!("/dev/{block}"))?;
+    let path = format!("/dev/{block}");
+    // As a mount does.
+    let mounted = OpenOptions::new().read(true).custom_flags(O_EXCL).open(&path)?;
+    outcome("disable a mounted namespace", on_namespace(&device, stop));
+    drop(mounted);
+    let open = File::open(&path)?;
     outcome("disable an open namespace", on_namespace(&device, stop));
     drop(open);
     outcome(

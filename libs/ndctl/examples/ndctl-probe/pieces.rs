@@ -1,5 +1,7 @@
 //! Making and removing namespaces, step by step.
 
+use std::fmt;
+
 use anyhow::{Context as _, Result};
 use ndctl::{Context, Error, Fsdax, Mode, Namespace, PageMap, Sector};
 use placement::Bytes;
@@ -11,6 +13,17 @@ pub(crate) enum Use {
     Raw,
     Fsdax(PageMap, Bytes),
     Sector,
+}
+
+impl fmt::Display for Use {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Raw => "raw",
+            Self::Fsdax(PageMap::Dev, _) => "fsdax-dev",
+            Self::Fsdax(PageMap::Mem, _) => "fsdax-mem",
+            Self::Sector => "sector",
+        })
+    }
 }
 
 /// Sets the alignment of a region.

@@ -1,27 +1,32 @@
-//! Usable bytes by size, mode and alignment.
+//! Usable bytes by size, mode and alignment, beside what `placement` says.
 
 use std::time::Instant;
 
 use anyhow::Result;
 use ndctl::{Context, PageMap};
-use placement::Bytes;
+use placement::{Bytes, MapLocation, Mode};
 use serde_json::{Value, json};
 
 use crate::pieces::{Use, align, block_size, make, remove};
 use crate::{print, reasons};
 
-const MIB: [u32; 19] = [
-    2, 4, 8, 12, 14, 16, 18, 20, 28, 30, 32, 48, 64, 96, 100, 128, 160, 256, 512,
+const PURPOSES: [Use; 4] = [
+    Use::Raw,
+    Use::Fsdax(PageMap::Dev, Bytes::mib(2)),
+    Use::Fsdax(PageMap::Mem, Bytes::mib(2)),
+    Use::Sector,
 ];
 
 pub(crate) fn measure(region: &str) -> Result<()> {
     let before = Context::new()?.region(region)?.align();
-    for region_align in [Bytes::mib(16), Bytes::mib(2), Bytes::kib(4)] {
+    for (region_align, sizes) in sizes() {
         align(region, region_align)?;
-        print(json!({ "region_align": region_align }));
-        for raw in sizes(region_align) {
-            for purpose in purposes() {
-                print(one(region, raw, purpose)?);
+        for raw in sizes {
+            for purpose in PURPOSES {
+                let mut line = one(region, raw, purpose)?;
+                line["region_align"] = json!(region_align);
+                line["predicted"] = json!(predicted(purpose, raw));
+                print(line);
             }
         }
     }
@@ -32,32 +37,40 @@ pub(crate) fn measure(region: &str) -> Result<()> {
     Ok(())
 }
 
-/// Multiples of the alignment, and sizes next to the smallest one that works.
-fn sizes(region_align: Bytes) -> Vec<Bytes> {
-    let mut sizes: Vec<Bytes> = MIB.into_iter().map(Bytes::mib).collect();
-    if region_align == Bytes::kib(4) {
-        let odd = [16 * 1024 - 4, 16 * 1024 + 4, 16 * 1024 + 8, 17 * 1024, 29 * 1024 + 12];
-        sizes.extend([Bytes::kib(4), Bytes::mib(1)].into_iter().chain(odd.map(Bytes::kib)));
-    }
-    sizes.retain(|size| size.is_multiple_of(region_align));
-    sizes
+/// Sizes around the smallest that work, and where the page map grows by another 2 MiB, in regions of each alignment.
+fn sizes() -> [(Bytes, Vec<Bytes>); 3] {
+    let mib = |sizes: &[u32]| sizes.iter().copied().map(Bytes::mib).collect();
+    let around_16_mib = [
+        4,
+        1024,
+        16 * 1024 - 4,
+        16 * 1024,
+        16 * 1024 + 4,
+        16 * 1024 + 8,
+        29 * 1024 + 12,
+    ];
+    [
+        (Bytes::mib(16), mib(&[16, 32, 64, 160, 512])),
+        (Bytes::mib(2), mib(&[2, 14, 16, 18, 28, 30, 100, 126, 128, 130, 256])),
+        (Bytes::kib(4), around_16_mib.into_iter().map(Bytes::kib).collect()),
+    ]
 }
 
-fn purposes() -> [Use; 5] {
-    [
-        Use::Raw,
-        Use::Fsdax(PageMap::Dev, Bytes::mib(2)),
-        Use::Fsdax(PageMap::Mem, Bytes::mib(2)),
-        Use::Fsdax(PageMap::Dev, Bytes::kib(4)),
-        Use::Sector,
-    ]
+/// Zero where the kernel is not expected to start the namespace.
+fn predicted(purpose: Use, raw: Bytes) -> Bytes {
+    match purpose {
+        Use::Raw => raw,
+        Use::Fsdax(PageMap::Dev, _) => Mode::Fsdax(MapLocation::Dev).usable(raw),
+        Use::Fsdax(PageMap::Mem, _) => Mode::Fsdax(MapLocation::Mem).usable(raw),
+        Use::Sector => Mode::Sector.usable(raw),
+    }
 }
 
 fn one(region: &str, raw: Bytes, purpose: Use) -> Result<Value> {
     let began = Instant::now();
     let made = make(region, "probe", raw, purpose);
     let took = began.elapsed().as_micros();
-    let mut line = json!({ "use": format!("{purpose:?}"), "raw": raw, "create_us": took });
+    let mut line = json!({ "use": purpose.to_string(), "raw": raw, "create_us": took });
     match made {
         Ok(device) => {
             line["usable"] = json!(block_size(&device)?);
@@ -79,14 +92,15 @@ fn claimed(device: &str) -> Result<Option<Bytes>> {
     Ok(claim.and_then(|claim| claim.usable))
 }
 
-/// The same sizes for a namespace that starts 4 KiB and 1 MiB off.
+/// Namespaces that start 4 KiB and 1 MiB off. The region's alignment is 4 KiB here.
 fn displaced(region: &str) -> Result<()> {
     for off in [Bytes::kib(4), Bytes::mib(1)] {
         let before = make(region, "before", off, Use::Raw)?;
-        print(json!({ "displaced_by": off }));
-        for raw in [16, 18, 28, 32, 64].map(Bytes::mib) {
-            for purpose in purposes() {
-                print(one(region, raw, purpose)?);
+        for raw in [18, 64].map(Bytes::mib) {
+            for purpose in PURPOSES {
+                let mut line = one(region, raw, purpose)?;
+                line["displaced_by"] = json!(off);
+                print(line);
             }
         }
         remove(&before)?;
