@@ -9,6 +9,7 @@ pub mod capacity;
 mod chain;
 pub mod controller;
 mod filesystem;
+mod hash;
 pub mod identity;
 pub mod index;
 pub mod lost;

@@ -1,5 +1,7 @@
 //! Which CSIStorageCapacity objects exist, and what is written for it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is a failed test")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +192,7 @@ async fn objects_follow_the_index() {
         vec![],
         vec![class("dev", &[]), class("sector", &[("csi.daxfit.dev/mode", "sector")])],
     );
-    let (server, client) = ApiServer::start(&index, |_| None);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
     let api = Api::namespaced(client, NAMESPACE);
 
     assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
@@ -243,7 +245,7 @@ async fn objects_follow_the_index() {
 #[tokio::test]
 async fn what_somebody_changed_is_put_right() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
-    let (server, client) = ApiServer::start(&index, |_| None);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
     let api = Api::namespaced(client, NAMESPACE);
     writer::write_once(&api, NAMESPACE, &index).await;
 
@@ -265,7 +267,7 @@ async fn what_somebody_changed_is_put_right() {
 #[tokio::test]
 async fn an_object_of_that_name_that_is_not_ours_stays() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
-    let (server, client) = ApiServer::start(&index, |_| None);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
     let api = Api::namespaced(client, NAMESPACE);
     let name = index.read(|index| desired(index, "n")).remove(0).name();
     let foreign = json!({"metadata": {"name": name, "resourceVersion": "3"}, "storageClassName": "theirs"});
@@ -278,7 +280,7 @@ async fn an_object_of_that_name_that_is_not_ours_stays() {
 #[tokio::test]
 async fn a_write_that_fails_is_told_and_changes_nothing() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
-    let (server, client) = ApiServer::start(&index, |_| None);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
     let api = Api::namespaced(client, NAMESPACE);
     server.fail(Some(http::StatusCode::INTERNAL_SERVER_ERROR));
     assert_eq!(

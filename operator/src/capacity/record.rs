@@ -7,7 +7,8 @@ use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 use kube::Resource;
 use placement::{Bytes, NumaNode};
-use sha2::{Digest, Sha256};
+
+use crate::hash::hex;
 
 /// Says whose objects these are (`pkg/capacity` of external-provisioner leaves alone what has another value).
 pub const MANAGED_BY_LABEL: &str = "csi.storage.k8s.io/managed-by";
@@ -52,8 +53,7 @@ impl Capacity {
         let mut readable = format!("{}.numa-{numa}.{}", self.node, self.class);
         readable.truncate(READABLE);
         let readable = readable.trim_end_matches(['.', '-']);
-        let hash = Sha256::digest(format!("{}/{numa}/{}", self.node, self.class));
-        let hash: String = hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&format!("{}/{numa}/{}", self.node, self.class), 6);
         format!("{readable}.{hash}")
     }
 

@@ -55,7 +55,7 @@ impl ApiError {
     }
 }
 
-/// Reads and writes PmemVolumes.
+/// Reads and writes `PmemVolumes`.
 #[derive(Clone)]
 pub struct VolumesApi {
     volumes: Api<PmemVolume>,
@@ -111,7 +111,7 @@ impl VolumesApi {
         self.delete_if(id, DeleteParams::default().preconditions(seen)).await
     }
 
-    /// Whether the PersistentVolume `name` stands for the volume.
+    /// Whether the `PersistentVolume` `name` stands for the volume.
     ///
     /// # Errors
     /// If the API server does not answer that.

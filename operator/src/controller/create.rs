@@ -67,7 +67,7 @@ pub enum CreateError {
         id: VolumeId,
         /// Its node.
         node: String,
-        /// Its PersistentVolume.
+        /// Its `PersistentVolume`.
         persistent_volume: String,
     },
     /// It fits nowhere.
@@ -102,8 +102,8 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    /// CSI "CreateVolume Errors", and what external-provisioner makes of each code: after RESOURCE_EXHAUSTED the pod is
-    /// scheduled anew, after ABORTED, UNAVAILABLE and DEADLINE_EXCEEDED the call is repeated for the same node.
+    /// CSI "CreateVolume Errors", and what external-provisioner makes of each code: after `RESOURCE_EXHAUSTED` the pod is
+    /// scheduled anew, after ABORTED, UNAVAILABLE and `DEADLINE_EXCEEDED` the call is repeated for the same node.
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -230,7 +230,7 @@ impl Service {
         })
     }
 
-    /// The pod was scheduled to another node before its volume was bound. No PersistentVolume stands for the volume, so
+    /// The pod was scheduled to another node before its volume was bound. No `PersistentVolume` stands for the volume, so
     /// nobody can have used it.
     async fn move_away(&self, asked: &Asked, volume: &PmemVolume) -> Result<Volume, CreateError> {
         let (id, node) = (asked.id.clone(), volume.spec.node.clone());

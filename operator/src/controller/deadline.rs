@@ -12,7 +12,7 @@ const DEFAULT: Duration = Duration::from_secs(60);
 pub fn patience(metadata: &MetadataMap) -> Duration {
     let text = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
     let timeout = text.and_then(parse).unwrap_or(DEFAULT);
-    timeout - (timeout / 10).min(Duration::from_millis(500))
+    timeout.saturating_sub((timeout / 10).min(Duration::from_millis(500)))
 }
 
 /// "PROTOCOL-HTTP2.md" of gRPC: at most 8 digits and a unit.

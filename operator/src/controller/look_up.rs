@@ -1,4 +1,4 @@
-//! ControllerGetVolume, ListVolumes and ValidateVolumeCapabilities: what there is.
+//! `ControllerGetVolume`, `ListVolumes` and `ValidateVolumeCapabilities`: what there is.
 
 use crds::{Phase, PmemVolume};
 use csi::v1::controller_get_volume_response::VolumeStatus as GotStatus;
@@ -37,7 +37,7 @@ pub enum LookUpError {
 }
 
 impl LookUpError {
-    /// CSI "ValidateVolumeCapabilities Errors" and "ControllerGetVolume Errors".
+    /// CSI "`ValidateVolumeCapabilities` Errors" and "`ControllerGetVolume` Errors".
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -63,7 +63,7 @@ pub enum ListError {
 }
 
 impl ListError {
-    /// CSI "ListVolumes Errors".
+    /// CSI "`ListVolumes` Errors".
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

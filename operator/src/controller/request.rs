@@ -22,7 +22,7 @@ pub struct Asked {
     pub places: Places,
     /// The claim that it is for, if the caller says.
     pub claim: Option<ClaimRef>,
-    /// The name that its PersistentVolume has or will have.
+    /// The name that its `PersistentVolume` has or will have.
     pub persistent_volume: String,
 }
 

@@ -70,8 +70,7 @@ impl Size {
         match (required, limit) {
             (None, None) => Err(SizeError::Zero),
             (Some(required), Some(limit)) if limit < required => Err(SizeError::Reversed { required, limit }),
-            (Some(asked), _) if asked < minimum => Err(SizeError::BelowXfs { asked }),
-            (None, Some(asked)) if asked < minimum => Err(SizeError::BelowXfs { asked }),
+            (Some(asked), _) | (None, Some(asked)) if asked < minimum => Err(SizeError::BelowXfs { asked }),
             (required, limit) => Ok(Self {
                 required: required.unwrap_or(minimum),
                 limit,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use crate::hash::hex;
 
 /// CSI id of a volume, name of its PmemVolume and of its namespace: a DNS label, so at most 63 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,11 +13,7 @@ impl VolumeId {
     /// else a hash of it. The same name has always the same id.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        Self::existing(name).unwrap_or_else(|| {
-            let hash = Sha256::digest(name);
-            let hex: String = hash.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-            Self(format!("v-{hex}"))
-        })
+        Self::existing(name).unwrap_or_else(|| Self(format!("v-{}", hex(name, 20))))
     }
 
     /// Reads an id. What could never have been made by [`VolumeId::of_name`] is none: there is no such volume.

@@ -25,7 +25,7 @@ use capacities::Capacities;
 use store::Store;
 use volumes::Volumes;
 
-/// PmemNodes, PmemVolumes, StorageClasses of our provisioner, and our CSIStorageCapacity objects.
+/// `PmemNodes`, `PmemVolumes`, `StorageClasses` of our provisioner, and our CSIStorageCapacity objects.
 ///
 /// It is `synced` once each kind has been listed completely. Until then, that something is missing means nothing.
 #[derive(Debug, Default)]
@@ -67,7 +67,7 @@ impl Index {
         Some(crds::free_view(status, self.volumes.of_node(node)))
     }
 
-    /// Names of all PmemNodes.
+    /// Names of all `PmemNodes`.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
     }
@@ -89,14 +89,14 @@ impl Index {
         self.volumes.iter()
     }
 
-    /// StorageClasses that can be understood, by name.
+    /// `StorageClasses` that can be understood, by name.
     pub fn valid_classes(&self) -> impl Iterator<Item = (&str, &Asks)> {
         self.classes
             .iter()
             .filter_map(|(name, class)| Some((name.as_str(), class.asks.as_ref().ok()?)))
     }
 
-    /// StorageClasses that cannot be understood: name, uid, why.
+    /// `StorageClasses` that cannot be understood: name, uid, why.
     pub fn invalid_classes(&self) -> impl Iterator<Item = (&str, &str, &ClassError)> {
         self.classes
             .iter()

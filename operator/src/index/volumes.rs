@@ -1,4 +1,4 @@
-//! The PmemVolumes, by name and by node, and those that are being written at this moment.
+//! The `PmemVolumes`, by name and by node, and those that are being written at this moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crds::PmemVolume;
 use super::store::Store;
 use super::version::is_older;
 
-/// The PmemVolumes, by name and by node.
+/// The `PmemVolumes`, by name and by node.
 ///
 /// An assumed volume is one that was decided on and is being written: it takes its space until the watch shows it, or
 /// the writer gives it up. Two calls at the same time thus never count on the same bytes.

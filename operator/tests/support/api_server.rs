@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tower_test::mock::{self, Handle, SendResponse};
 
 /// What the nodes do with a volume, once they see it.
-pub type NodeDriver = fn(&PmemVolume) -> Option<PmemVolumeStatus>;
+pub type NodeDriver = fn(&PmemVolume) -> PmemVolumeStatus;
 
 /// What is stored, by path, and what was asked.
 #[derive(Default)]
@@ -143,11 +143,9 @@ impl ApiServer {
                 self.state.lock().unwrap().objects.remove(&path);
                 self.index.update(|index| index.delete(&volume));
             }
-        } else if let Some(status) = (self.driver)(&volume) {
-            let volume = PmemVolume {
-                status: Some(status),
-                ..volume
-            };
+        } else {
+            let status = Some((self.driver)(&volume));
+            let volume = PmemVolume { status, ..volume };
             self.state
                 .lock()
                 .unwrap()
@@ -178,14 +176,14 @@ impl State {
         (StatusCode::CREATED, object)
     }
 
-    fn patch(&mut self, path: &str, patch: &Value) -> (StatusCode, Value) {
+    fn patch(&mut self, path: &str, changes: &Value) -> (StatusCode, Value) {
         let Some(mut object) = self.objects.get(path).cloned() else {
             return refuse(StatusCode::NOT_FOUND, "NotFound");
         };
-        if patch["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+        if changes["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
             return refuse(StatusCode::CONFLICT, "Conflict");
         }
-        merge(&mut object, patch);
+        merge(&mut object, changes);
         self.stamp(&mut object);
         self.objects.insert(path.into(), object.clone());
         (StatusCode::OK, object)
