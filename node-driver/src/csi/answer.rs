@@ -22,7 +22,6 @@ pub fn chain(error: &dyn Error) -> String {
 ///
 /// # Errors
 /// The status for the failure.
-#[expect(clippy::result_large_err, reason = "tonic's services return Status by value")]
 pub fn answer<T, E: Coded>(rpc: &'static str, volume: &str, outcome: Result<T, E>) -> Result<Response<T>, Status> {
     outcome.map(Response::new).map_err(|error| {
         let (code, error) = (error.code(), chain(&error));

@@ -66,7 +66,7 @@ pub enum CapabilityError {
 }
 
 impl Coded for CapabilityError {
-    /// "Exceeds capabilities" is FAILED_PRECONDITION (CSI, "NodeStageVolume Errors").
+    /// "Exceeds capabilities" is `FAILED_PRECONDITION` (CSI, "`NodeStageVolume` Errors").
     fn code(&self) -> Code {
         match self {
             Self::Missing | Self::NoAccessType | Self::NoAccessMode | Self::FsType(_) => Code::InvalidArgument,

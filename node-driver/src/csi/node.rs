@@ -52,7 +52,7 @@ impl Host {
     }
 }
 
-/// The calls that this service answers beyond the required ones. No EXPAND_VOLUME: the kernel may move the start of a
+/// The calls that this service answers beyond the required ones. No `EXPAND_VOLUME`: the kernel may move the start of a
 /// namespace that grows.
 const CAPABILITIES: [Rpc; 4] = [
     Rpc::StageUnstageVolume,

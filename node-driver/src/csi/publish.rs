@@ -1,4 +1,4 @@
-//! NodePublishVolume: shows a staged volume to one pod.
+//! `NodePublishVolume`: shows a staged volume to one pod.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub enum PublishError {
     /// The request is not allowed.
     #[error(transparent)]
     Request(#[from] BadRequest),
-    /// A driver with STAGE_UNSTAGE_VOLUME needs the staging path.
+    /// A driver with `STAGE_UNSTAGE_VOLUME` needs the staging path.
     #[error("staging_target_path is missing: this driver publishes what it staged")]
     NoStagingPath,
     /// Another call works on the volume.
@@ -82,7 +82,7 @@ pub enum PublishError {
 }
 
 impl Coded for PublishError {
-    /// A missing staging path and a second writer are FAILED_PRECONDITION (CSI, "NodePublishVolume Errors").
+    /// A missing staging path and a second writer are `FAILED_PRECONDITION` (CSI, "`NodePublishVolume` Errors").
     fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),

@@ -1,4 +1,4 @@
-//! NodeStageVolume: formats a volume if it is blank, and mounts it once for the whole node.
+//! `NodeStageVolume`: formats a volume if it is blank, and mounts it once for the whole node.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! NodeGetVolumeStats: how full a volume is, and whether it is well.
+//! `NodeGetVolumeStats`: how full a volume is, and whether it is well.
 
 use std::path::PathBuf;
 
@@ -66,7 +66,7 @@ impl Coded for StatsError {
 }
 
 impl Stats {
-    /// Reads a request. Any path is allowed: where the volume is not, the answer is NOT_FOUND.
+    /// Reads a request. Any path is allowed: where the volume is not, the answer is `NOT_FOUND`.
     pub(super) fn parse(request: NodeGetVolumeStatsRequest) -> Result<Self, BadRequest> {
         Ok(Self {
             volume: required("volume_id", request.volume_id)?,

@@ -1,4 +1,4 @@
-//! NodeUnpublishVolume: takes a volume away from one pod.
+//! `NodeUnpublishVolume`: takes a volume away from one pod.
 
 use std::path::PathBuf;
 

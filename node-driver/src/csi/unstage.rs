@@ -1,4 +1,4 @@
-//! NodeUnstageVolume: takes the mount of the whole node away.
+//! `NodeUnstageVolume`: takes the mount of the whole node away.
 
 use std::path::PathBuf;
 

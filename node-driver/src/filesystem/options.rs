@@ -122,7 +122,7 @@ fn allow(option: &str, dax: bool) -> Result<(), OptionError> {
     Ok(())
 }
 
-/// Splits at commas outside of quotation marks, which SELinux contexts have (mount(8), "context=").
+/// Splits at commas outside of quotation marks, which `SELinux` contexts have (mount(8), "context=").
 fn split(flag: &str) -> Result<Vec<String>, OptionError> {
     let mut options = vec![String::new()];
     let mut quoted = false;

@@ -1,7 +1,7 @@
 //! Registers the driver with the kubelet, so that a node needs no other container for it.
 //!
-//! The kubelet watches its `plugins_registry` directory, connects to each socket there, asks for GetInfo, calls
-//! NodeGetInfo at the endpoint named there, and reports the outcome with NotifyRegistrationStatus. It tries again by
+//! The kubelet watches its `plugins_registry` directory, connects to each socket there, asks for `GetInfo`, calls
+//! NodeGetInfo at the endpoint named there, and reports the outcome with `NotifyRegistrationStatus`. It tries again by
 //! itself, and after each restart of its own.
 
 mod service;
