@@ -1,0 +1,51 @@
+//! The requests of a scheduling loop, each for another pod.
+
+use serde_json::{Value, json};
+
+use crate::cluster::{NODES, UNBOUND_CLAIMS, mix, node_name};
+
+/// Pods with the same number of claims, one after the other.
+pub struct Pods {
+    claims: u64,
+    next: u64,
+    names: Vec<String>,
+}
+
+impl Pods {
+    /// Pods that have nothing to do with persistent memory.
+    pub fn without_claims() -> Self {
+        Self::with_claims(0)
+    }
+
+    /// Pods with `claims` claims of ours, not bound yet.
+    pub fn with_claims(claims: u64) -> Self {
+        Self {
+            claims,
+            next: 1,
+            names: (0..NODES).map(node_name).collect(),
+        }
+    }
+
+    /// What kube-scheduler would send for the next pod.
+    pub fn next_request(&mut self) -> Vec<u8> {
+        self.next += 1;
+        let claim = |i: u64| format!("claim-{}", mix(self.next * 16 + i) % UNBOUND_CLAIMS);
+        let volume = |i: u64| json!({ "name": format!("v{i}"), "persistentVolumeClaim": { "claimName": claim(i) } });
+        let volumes: Vec<Value> = (0..self.claims).map(volume).chain([service_account()]).collect();
+        let pod = json!({
+            "metadata": { "namespace": "ns", "name": format!("p-{}", self.next), "uid": format!("uid-{}", self.next) },
+            "spec": { "volumes": volumes, "containers": [container()], "schedulerName": "default-scheduler" },
+            "status": { "phase": "Pending" },
+        });
+        let args = json!({ "Pod": pod, "Nodes": null, "NodeNames": self.names });
+        args.to_string().into_bytes()
+    }
+}
+
+fn container() -> Value {
+    json!({ "name": "main", "image": "app", "resources": { "requests": { "cpu": "100m", "memory": "128Mi" } } })
+}
+
+fn service_account() -> Value {
+    json!({ "name": "token", "projected": { "sources": [{ "serviceAccountToken": { "path": "token" } }] } })
+}
