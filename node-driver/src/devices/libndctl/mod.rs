@@ -20,7 +20,8 @@ use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::devices::{
-    DeviceError, Devices, FoundMode, Inventory, Namespace, NewNamespace, RawBytes, RawFile, Source, VolumeDevice,
+    DeviceError, Devices, FoundMode, Inventory, Namespace, NewNamespace, RawBytes, RawFile, RegionFound, Source,
+    VolumeDevice,
 };
 
 /// What the usable bytes of a fsdax namespace are aligned to, so that DAX can map huge pages.
@@ -134,22 +135,40 @@ fn only<'a>(inventory: &'a Inventory, name: &'a str) -> Result<&'a Namespace, De
     }
 }
 
-/// The kernel's name of a region that may be written to.
+/// The kernel's name of a region that namespaces can be made in.
 fn ready_region(inventory: &Inventory, id: &RegionId) -> Result<String, DeviceError> {
-    let not_ready = |message: &str| DeviceError::NotReady {
-        region: id.clone(),
-        message: message.into(),
-    };
-    let region = inventory
-        .region(id)
-        .ok_or_else(|| not_ready("the kernel does not show it"))?;
+    let region = region(inventory, id)?;
     match region.state {
         RegionState::Ready => Ok(region.device.clone()),
         RegionState::Unprepared
         | RegionState::ReadOnly
         | RegionState::Disabled
         | RegionState::Misaligned
-        | RegionState::Degraded => Err(not_ready(&region.message)),
+        | RegionState::Degraded => Err(not_ready(id, &region.message)),
+    }
+}
+
+/// Whether the namespaces of a region may be written to. A full label area keeps new ones out, and does no harm to others.
+fn check_writable(inventory: &Inventory, id: &RegionId) -> Result<(), DeviceError> {
+    let region = region(inventory, id)?;
+    match region.state {
+        RegionState::Ready | RegionState::Degraded => Ok(()),
+        RegionState::Unprepared | RegionState::ReadOnly | RegionState::Disabled | RegionState::Misaligned => {
+            Err(not_ready(id, &region.message))
+        }
+    }
+}
+
+fn region<'a>(inventory: &'a Inventory, id: &RegionId) -> Result<&'a RegionFound, DeviceError> {
+    inventory
+        .region(id)
+        .ok_or_else(|| not_ready(id, "the kernel does not show it"))
+}
+
+fn not_ready(id: &RegionId, message: &str) -> DeviceError {
+    DeviceError::NotReady {
+        region: id.clone(),
+        message: message.into(),
     }
 }
 
@@ -193,7 +212,7 @@ fn create(region: &str, new: &NewNamespace) -> Result<(), ndctl::Error> {
 fn idle(name: &str) -> Result<Namespace, DeviceError> {
     let inventory = listing::inventory()?;
     let found = only(&inventory, name)?;
-    ready_region(&inventory, &found.region)?;
+    check_writable(&inventory, &found.region)?;
     let device = || match &found.block {
         Some(block) => block.display().to_string(),
         None => found.device.clone(),

@@ -1,0 +1,111 @@
+//! The command line.
+
+mod backend;
+mod drive;
+mod inventory;
+mod volume;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use node_driver::probe::probe;
+use tracing_subscriber::EnvFilter;
+
+use backend::BackendArgs;
+
+/// Provisions, mounts and erases persistent memory on one node of a Kubernetes cluster.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    drive: DriveArgs,
+}
+
+#[derive(Debug, Args)]
+struct DriveArgs {
+    /// Name of this node in Kubernetes.
+    #[arg(long, env = "NODE_NAME")]
+    node_name: Option<String>,
+    #[command(flatten)]
+    socket: SocketArgs,
+    /// The kubelet's directory of plugin sockets.
+    #[arg(long, default_value = "/var/lib/kubelet/plugins_registry")]
+    registration_dir: PathBuf,
+    /// Do not tell the kubelet about the driver: nothing can be mounted then. For tests with many nodes.
+    #[arg(long, conflicts_with = "registration_dir")]
+    no_registration: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+struct SocketArgs {
+    /// Unix socket of the CSI services.
+    #[arg(long, default_value = "/var/lib/kubelet/plugins/csi.daxfit.dev/csi.sock")]
+    csi_socket: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct LogArgs {
+    /// How log lines look. What is logged is set in the environment, such as `RUST_LOG=node_driver=debug`.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask the running driver whether it is well; ends with 0 if it is.
+    Probe(SocketArgs),
+    /// Print regions, namespaces and free extents as JSON.
+    Inventory(BackendArgs),
+    /// Make or erase a volume without Kubernetes, as the driver would. For debugging.
+    #[command(subcommand)]
+    Volume(volume::VolumeCommand),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub fn main(self) -> anyhow::Result<()> {
+        start_log(self.drive.log.log_format);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .context("cannot start threads")?;
+        runtime.block_on(self.dispatch())
+    }
+
+    async fn dispatch(self) -> anyhow::Result<()> {
+        match self.command {
+            Some(Command::Probe(socket)) => Ok(probe(&socket.csi_socket).await?),
+            Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
+            Some(Command::Volume(command)) => command.run().await,
+            None => drive::drive(self.drive).await,
+        }
+    }
+}
+
+fn start_log(format: LogFormat) {
+    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(levels)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

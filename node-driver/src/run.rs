@@ -1,0 +1,154 @@
+//! Everything that runs on a node, together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
+use kube::api::{Api, ListParams};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::csi::{IdentityService, NodeService, PluginSocket, ServeError, SocketError, serve};
+use crate::devices::Devices;
+use crate::filesystem::Kernel;
+use crate::layout::{EventsError, Layout, Revision, watch_devices};
+use crate::publish::Publisher;
+use crate::registration::{self, RegistrationError, RegistrationState};
+use crate::volumes::{Cluster, Watch, Worker};
+
+/// How long to wait before asking the API server again.
+const AFTER_ERROR: Duration = Duration::from_secs(2);
+
+/// Where and for whom the driver runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node, as Kubernetes knows it.
+    pub node: String,
+    /// The CSI socket.
+    pub csi_socket: PathBuf,
+    /// The kubelet's `plugins_registry` directory; without it, the kubelet is not told about the driver.
+    pub registration_dir: Option<PathBuf>,
+}
+
+/// Why the driver ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A socket for the kubelet cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The CSI server failed.
+    #[error(transparent)]
+    Csi(#[from] ServeError),
+    /// The registration server failed.
+    #[error(transparent)]
+    Registration(#[from] RegistrationError),
+    /// The kernel's announcements cannot be heard.
+    #[error(transparent)]
+    Events(#[from] EventsError),
+    /// A part of the driver died.
+    #[error("a part of the driver died")]
+    Died(#[from] JoinError),
+}
+
+/// Serves the kubelet and works for the cluster until `stop`, or until a part fails; then the others stop as well.
+///
+/// The kubelet is served whether or not the API server can be reached: pods start from what is on the node.
+///
+/// # Errors
+/// What made it end, unless it was `stop`.
+pub async fn run(
+    settings: Settings,
+    devices: Arc<dyn Devices>,
+    client: kube::Client,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let mut parts = JoinSet::new();
+    serve_kubelet(&mut parts, &settings, &devices, &stop)?;
+    parts.spawn(work(settings.node, devices, client, stop.clone()));
+    let mut outcome = Ok(());
+    while let Some(ended) = parts.join_next().await {
+        let ended = ended.map_err(RunError::from).flatten();
+        stop.cancel();
+        outcome = outcome.and(ended);
+    }
+    outcome
+}
+
+fn serve_kubelet(
+    parts: &mut JoinSet<Result<(), RunError>>,
+    settings: &Settings,
+    devices: &Arc<dyn Devices>,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let socket = PluginSocket::bind(&settings.csi_socket)?;
+    let identity = IdentityService::new(Arc::clone(devices));
+    let node = NodeService::new(settings.node.clone(), Arc::clone(devices), Arc::new(Kernel));
+    let shutdown = stop.clone();
+    parts.spawn(async move { Ok(serve(socket, identity, node, shutdown).await?) });
+    let Some(directory) = &settings.registration_dir else {
+        return Ok(());
+    };
+    let socket = PluginSocket::bind(&registration::socket_path(directory))?;
+    parts.spawn(register(socket, settings.csi_socket.clone(), stop.clone()));
+    Ok(())
+}
+
+async fn register(socket: PluginSocket, endpoint: PathBuf, stop: CancellationToken) -> Result<(), RunError> {
+    let state = watch::Sender::new(RegistrationState::Waiting);
+    Ok(registration::serve(socket, Path::new(&endpoint), state, stop).await?)
+}
+
+/// Publishes what the node has, and works on its volumes.
+async fn work(
+    node: String,
+    devices: Arc<dyn Devices>,
+    client: kube::Client,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let Some((published, told)) = stop.run_until_cancelled(past(&client, &node)).await else {
+        return Ok(());
+    };
+    let backend = devices.backend();
+    let revision = Revision::resume(published.as_ref(), told);
+    let layout = Arc::new(Layout::new(devices, revision));
+    let volumes = Watch::new(client.clone(), &node);
+    let record = Cluster::new(client.clone(), volumes.store());
+    let advanced = Arc::new(Notify::new());
+    let publish = Publisher::new(&client, &node, backend, volumes.store(), published);
+    let worker = Worker::new(Arc::clone(&layout), record, stop.clone());
+    let (publishing, working, watching) = tokio::join!(
+        tokio::spawn(publish.run(layout.seen(), Arc::clone(&advanced), stop.clone())),
+        tokio::spawn(volumes.run(worker, advanced, stop.clone())),
+        watch_devices(&layout, &stop),
+    );
+    publishing?;
+    working?;
+    Ok(watching?)
+}
+
+/// What this node has published, and the highest layout revision that any of its volumes was told. Asks until it is told.
+async fn past(client: &kube::Client, node: &str) -> (Option<PmemNodeStatus>, i64) {
+    loop {
+        match ask_past(client, node).await {
+            Ok(past) => return past,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(error, "cannot read what this node published; asking again");
+            }
+        }
+        sleep(AFTER_ERROR).await;
+    }
+}
+
+async fn ask_past(client: &kube::Client, node: &str) -> Result<(Option<PmemNodeStatus>, i64), kube::Error> {
+    let nodes: Api<PmemNode> = Api::all(client.clone());
+    let volumes: Api<PmemVolume> = Api::all(client.clone());
+    let published = nodes.get_opt(node).await?.and_then(|node| node.status);
+    let own = ListParams::default().fields(&format!("spec.node={node}"));
+    let told = |volume: &PmemVolume| volume.status.as_ref().and_then(|status| status.layout_revision);
+    let highest = volumes.list(&own).await?.items.iter().filter_map(told).max();
+    Ok((published, highest.unwrap_or(0)))
+}

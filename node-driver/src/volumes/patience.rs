@@ -1,0 +1,86 @@
+//! How long to wait before a step that failed is repeated.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crds::PmemVolume;
+
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(60);
+/// When to look again at what somebody has to help with. Most help comes with an event that is heard at once.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// How long to wait before a step that failed is repeated: twice as long each time. The status that tells of a failure
+/// comes back as a change of the volume, which is no reason to try again sooner; its deletion is.
+#[derive(Debug, Default)]
+pub(super) struct Patience(Mutex<HashMap<String, Failures>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    wait: Duration,
+    last: Instant,
+    while_deleted: bool,
+}
+
+impl Patience {
+    /// How long the volume has to wait still, if it has to.
+    pub(super) fn wait(&self, volume: &PmemVolume) -> Option<Duration> {
+        let failures = *self.entries().get(key(volume))?;
+        let rest = failures.wait.checked_sub(failures.last.elapsed())?;
+        (failures.while_deleted == is_deleted(volume)).then_some(rest)
+    }
+
+    pub(super) fn failed(&self, volume: &PmemVolume) -> Duration {
+        let mut entries = self.entries();
+        let before = entries.get(key(volume)).map(|failures| failures.wait);
+        let wait = before.map_or(FIRST, |wait| wait.saturating_mul(2).min(LONGEST));
+        let failures = Failures {
+            wait,
+            last: Instant::now(),
+            while_deleted: is_deleted(volume),
+        };
+        entries.insert(key(volume).into(), failures);
+        wait
+    }
+
+    pub(super) fn succeeded(&self, volume: &PmemVolume) {
+        self.entries().remove(key(volume));
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(volume: &PmemVolume) -> &str {
+    volume.metadata.uid.as_deref().unwrap_or_default()
+}
+
+fn is_deleted(volume: &PmemVolume) -> bool {
+    volume.metadata.deletion_timestamp.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_longer_each_time_and_not_after_success() {
+        let spec = serde_json::json!({ "node": "n", "required": 1, "mode": "fsdax" });
+        let mut volume = PmemVolume::new("v", serde_json::from_value(spec).unwrap());
+        volume.metadata.uid = Some("u".into());
+        let patience = Patience::default();
+        assert_eq!(patience.wait(&volume), None);
+        let waits: Vec<Duration> = (0..12).map(|_| patience.failed(&volume)).collect();
+        assert_eq!(waits[1], waits[0] * 2);
+        assert_eq!(waits[11], LONGEST);
+        assert!(patience.wait(&volume).is_some());
+        let mut deleted = volume.clone();
+        deleted.metadata.deletion_timestamp = Some(serde_json::from_value("2026-01-01T00:00:00Z".into()).unwrap());
+        assert_eq!(patience.wait(&deleted), None);
+        patience.succeeded(&volume);
+        assert_eq!(patience.wait(&volume), None);
+    }
+}
