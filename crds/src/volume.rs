@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
     category = "daxfit",
     status = "PmemVolumeStatus",
     derive = "PartialEq",
-    selectable = "spec.node",
+    selectable = ".spec.node",
     validation = ("self.spec == oldSelf.spec", "a volume is what it was made as: its spec cannot change"),
     validation = ("size(self.metadata.name) <= 63", "the name of a volume is the name of its namespace: at most 63 bytes"),
     doc = "A volume of persistent memory on one node. Made by the operator, carried out by the node's driver. Its name is the name of the namespace.",
