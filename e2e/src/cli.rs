@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::verify;
+use crate::{demo, figures, verify};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo", about = "Daxfit on a real control plane, a real kubelet and a real kernel", long_about = None)]
@@ -15,6 +15,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    /// Show the main job: a pod gets exactly the bytes it asks for, on a real cluster with emulated persistent memory
+    Demo(demo::Options),
+    /// Measure: one line for each figure, beside its goal
+    Figures(figures::Options),
     /// Check everything: formatting, lints, unit tests, then real hardware and a real cluster
     Verify(verify::Options),
 }
@@ -35,6 +39,8 @@ pub(crate) async fn run() -> Result<()> {
 
 async fn act(action: Action) -> Result<()> {
     match action {
-        Action::Verify(options) => verify::run(options).await,
+        Action::Demo(options) => Box::pin(demo::run(options)).await,
+        Action::Figures(options) => figures::run(options).await,
+        Action::Verify(options) => Box::pin(verify::run(options)).await,
     }
 }

@@ -1,29 +1,49 @@
 //! `cargo demo`, `cargo verify` and `cargo figures`: Daxfit on a real control plane, a real kubelet and a real kernel.
 
 mod cache;
+mod capacity;
 mod cli;
 mod cluster;
 mod command;
+mod demo;
+mod figures;
 mod go;
 mod guest;
 mod hardware;
+mod kubectl;
 mod packages;
 mod programs;
 mod progress;
+mod scenarios;
+mod stage;
 mod tools;
 mod verify;
 mod vm;
+mod workload;
 
-use anyhow::Result;
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+
 use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> ExitCode {
+    log_to_stderr();
+    match cli::run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,e2e=info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
         .without_time()
         .init();
-    cli::run().await
 }

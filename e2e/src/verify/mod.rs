@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use crate::progress::human;
-use crate::{hardware, packages};
+use crate::{hardware, packages, scenarios};
 
 /// What to verify; all tiers unless told otherwise.
 #[derive(Debug, Args)]
@@ -28,6 +28,8 @@ enum Tier {
     Unit,
     /// A virtual machine with emulated persistent memory, without Kubernetes
     Hardware,
+    /// A control plane and nodes with real kubelets, Daxfit installed as a user does it
+    Cluster,
 }
 
 impl Options {
@@ -65,5 +67,6 @@ async fn run_tier(tier: Tier, test: &str) -> Result<()> {
     match tier {
         Tier::Unit => checks::all().await,
         Tier::Hardware => hardware::run(test).await,
+        Tier::Cluster => Box::pin(scenarios::run(test)).await,
     }
 }

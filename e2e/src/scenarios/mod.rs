@@ -1,0 +1,101 @@
+//! The cluster tier: what a user meets, on a real control plane, a real kubelet and a real kernel.
+//!
+//! All scenarios share one cluster, one after the other. Each leaves nothing behind, and the capacity that is published
+//! then is what it was before, to the byte. To add one, write a module and list its cases in [`cases`].
+
+mod conformance;
+mod crashes;
+mod policy;
+mod refusals;
+
+mod volumes;
+
+use std::pin::Pin;
+
+use anyhow::{Result, ensure};
+
+use crate::cluster::Cluster;
+use crate::progress;
+use crate::stage::Stage;
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// One scenario.
+struct Case {
+    /// Says what holds when it succeeds.
+    name: &'static str,
+    /// The scenario.
+    run: for<'a> fn(&'a mut Stage) -> Running<'a>,
+}
+
+/// Makes a [`Case`] of an async function, under its own name.
+macro_rules! case {
+    ($module:ident :: $function:ident) => {
+        Case {
+            name: concat!(stringify!($module), "::", stringify!($function)),
+            run: |stage| Box::pin($module::$function(stage)),
+        }
+    };
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case!(volumes::an_unprepared_region_is_named_and_left_alone),
+        case!(volumes::two_claims_of_a_pod_get_exactly_their_bytes),
+        case!(volumes::the_smallest_claim_takes_the_smallest_namespace),
+        case!(volumes::xfs_sector_and_raw_block_work_side_by_side),
+        case!(volumes::bytes_of_an_earlier_tenant_are_gone),
+        case!(volumes::an_immediate_claim_is_bound_without_a_pod),
+        case!(refusals::a_claim_that_is_too_large_waits_until_space_is_free),
+        case!(refusals::sizes_that_are_none_are_refused),
+        case!(refusals::a_wrong_parameter_is_named_in_the_event),
+        case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
+        case!(crashes::provisioning_survives_the_death_of_every_part),
+        case!(conformance::csi_sanity_passes),
+    ]
+}
+
+/// Starts a cluster, installs Daxfit, runs the scenarios whose name contains `filter`, and prints a line for each and
+/// their number.
+///
+/// # Errors
+/// A scenario failed, none has such a name, or the cluster does not start.
+pub(crate) async fn run(filter: &str) -> Result<()> {
+    let chosen: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(filter)).collect();
+    ensure!(!chosen.is_empty(), "no scenario has {filter:?} in its name");
+    let cluster = Cluster::start().await?;
+    let outcome = play(cluster, chosen).await;
+    let (passed, failed) = outcome?;
+    println!("{passed} passed, {failed} failed");
+    ensure!(failed == 0, "{failed} scenarios failed");
+    Ok(())
+}
+
+async fn play(cluster: Cluster, chosen: Vec<Case>) -> Result<(usize, usize)> {
+    let mut stage = progress::step("installing Daxfit", Stage::set(cluster)).await?;
+    let (mut passed, mut failed) = (0, 0);
+    for case in chosen {
+        match play_one(&mut stage, &case).await {
+            Ok(()) => {
+                println!("test {} ... ok", case.name);
+                passed += 1;
+            }
+            Err(error) => {
+                println!("test {} ... FAILED", case.name);
+                eprintln!("{}: {error:?}", case.name);
+                stage.collect_logs(case.name).await?;
+                failed += 1;
+                stage.sweep().await?;
+            }
+        }
+    }
+    Ok((passed, failed))
+}
+
+async fn play_one(stage: &mut Stage, case: &Case) -> Result<()> {
+    progress::step(case.name, async {
+        (case.run)(stage).await?;
+        stage.is_as_before().await
+    })
+    .await
+}

@@ -1,0 +1,71 @@
+//! What is refused, and what it says.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::stage::Stage;
+use crate::workload::{self, Claim};
+
+/// A pod whose claim fits nowhere is told why, and starts by itself once there is room.
+pub(super) async fn a_claim_that_is_too_large_waits_until_space_is_free(stage: &mut Stage) -> Result<()> {
+    let filling = [
+        Claim::new("fill-0", "300Mi", "daxfit-ext4"),
+        Claim::new("fill-1", "300Mi", "daxfit-ext4"),
+    ];
+    stage.start("filling", &filling).await?;
+    let large = [Claim::new("large", "400Mi", "daxfit-ext4")];
+    stage.submit("large", &large).await?;
+    // 512 − 306 MiB are left in each region, 200 MiB of them usable.
+    let told = workload::event(&stage.kubectl, "large", &["asked 400 MiB", "largest extent"]).await?;
+    ensure!(told.contains("200 MiB"), "the largest extent is not named: {told}");
+    stage.stop("filling", &filling).await?;
+    workload::running(&stage.kubectl, "large").await?;
+    stage.stop("large", &large).await
+}
+
+/// Nothing and more than there are bytes.
+pub(super) async fn sizes_that_are_none_are_refused(stage: &mut Stage) -> Result<()> {
+    let zero = stage
+        .kubectl
+        .apply(&[Claim::new("zero", "0", "daxfit-ext4").object()])
+        .await;
+    let said = zero.err().map(|error| error.to_string()).unwrap_or_default();
+    ensure!(
+        said.contains("greater than zero"),
+        "a claim of 0 is not refused: {said:?}"
+    );
+    let most = [Claim::new("most", "9223372036854775807", "daxfit-ext4")];
+    stage.submit("most", &most).await?;
+    workload::event(&stage.kubectl, "most", &["asked 9223372036854775807 B"]).await?;
+    stage.stop("most", &most).await?;
+    // Kubernetes itself caps a quantity beyond i64 at its largest value.
+    let beyond = [Claim::new("beyond", "9223372036854775808", "daxfit-ext4")];
+    stage.submit("beyond", &beyond).await?;
+    workload::event(&stage.kubectl, "beyond", &["9223372036854775807"]).await?;
+    stage.stop("beyond", &beyond).await
+}
+
+/// CreateVolume names the parameter and what is allowed instead.
+pub(super) async fn a_wrong_parameter_is_named_in_the_event(stage: &mut Stage) -> Result<()> {
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": { "name": "wrong" },
+        "provisioner": "csi.daxfit.dev",
+        "parameters": { "csi.daxfit.dev/mode": "devdax" },
+        "volumeBindingMode": "Immediate",
+    });
+    stage
+        .kubectl
+        .apply(&[class, Claim::new("wrong", "20Mi", "wrong").object()])
+        .await?;
+    workload::event(
+        &stage.kubectl,
+        "wrong",
+        &["csi.daxfit.dev/mode", "devdax", "fsdax, sector"],
+    )
+    .await?;
+    stage.kubectl.run(&["delete", "pvc", "wrong"]).await?;
+    stage.kubectl.run(&["delete", "storageclass", "wrong"]).await?;
+    Ok(())
+}

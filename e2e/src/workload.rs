@@ -1,0 +1,184 @@
+//! Claims and pods that the demo and the tests make, and what becomes of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use placement::Bytes;
+use serde_json::{Value, json};
+
+use crate::cluster::wait::{Probe, until};
+use crate::kubectl::Kubectl;
+
+/// Only ends a run that hangs: a pod of a software-emulated node takes 15 s to a minute.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A claim as a user writes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim<'a> {
+    /// Its name.
+    pub(crate) name: &'a str,
+    /// A Kubernetes quantity.
+    pub(crate) size: &'a str,
+    /// Its StorageClass.
+    pub(crate) class: &'a str,
+    /// A raw block volume instead of a file system.
+    pub(crate) block: bool,
+}
+
+impl<'a> Claim<'a> {
+    /// A claim of a file system.
+    pub(crate) const fn new(name: &'a str, size: &'a str, class: &'a str) -> Self {
+        Self {
+            name,
+            size,
+            class,
+            block: false,
+        }
+    }
+
+    /// The object.
+    pub(crate) fn object(&self) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": { "name": self.name },
+            "spec": {
+                "storageClassName": self.class,
+                "volumeMode": if self.block { "Block" } else { "Filesystem" },
+                "accessModes": ["ReadWriteOncePod"],
+                "resources": { "requests": { "storage": self.size } },
+            },
+        })
+    }
+}
+
+/// A pod that sleeps, with each claim at `/pmem/CLAIM`.
+pub(crate) fn pod(name: &str, image: &str, claims: &[Claim]) -> Value {
+    let of = |block: bool| claims.iter().filter(move |claim| claim.block == block);
+    let path = |claim: &Claim| format!("/pmem/{}", claim.name);
+    let mounts: Vec<Value> = of(false)
+        .map(|c| json!({ "name": c.name, "mountPath": path(c) }))
+        .collect();
+    let devices: Vec<Value> = of(true)
+        .map(|c| json!({ "name": c.name, "devicePath": path(c) }))
+        .collect();
+    let volume = |c: &Claim| json!({ "name": c.name, "persistentVolumeClaim": { "claimName": c.name } });
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name },
+        "spec": {
+            "terminationGracePeriodSeconds": 1,
+            "containers": [{
+                "name": "main",
+                "image": image,
+                "imagePullPolicy": "Never",
+                "command": ["sleep", "infinity"],
+                "volumeMounts": mounts,
+                "volumeDevices": devices,
+            }],
+            "volumes": claims.iter().map(volume).collect::<Vec<_>>(),
+        },
+    })
+}
+
+/// Waits until a pod runs; fails at once if it cannot any more.
+pub(crate) async fn running(kubectl: &Kubectl, pod: &str) -> Result<()> {
+    until(&format!("pod {pod} runs"), PATIENCE, async || {
+        match kubectl.json(&["get", "pod", pod]).await {
+            Ok(found) => match found["status"]["phase"].as_str() {
+                Some("Running") => Probe::Ready(()),
+                Some("Failed" | "Succeeded") => Probe::Never(anyhow!("it ended: {}", found["status"])),
+                _ => Probe::NotYet(anyhow!("{}", found["status"])),
+            },
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await
+}
+
+/// Waits until no object `kind/name` exists.
+pub(crate) async fn gone(kubectl: &Kubectl, kind: &str, name: &str) -> Result<()> {
+    until(&format!("{kind} {name} is gone"), PATIENCE, async || {
+        match kubectl
+            .run(&["get", kind, name, "--ignore-not-found", "-o", "yaml"])
+            .await
+        {
+            Ok(found) if found.trim().is_empty() => Probe::Ready(()),
+            Ok(found) => Probe::NotYet(anyhow!("it is there:\n{found}")),
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await
+}
+
+/// Waits for an event about `object` whose message has all `words`, and returns the message.
+pub(crate) async fn event(kubectl: &Kubectl, object: &str, words: &[&str]) -> Result<String> {
+    let selector = format!("involvedObject.name={object}");
+    until(
+        &format!("an event about {object} with {words:?}"),
+        PATIENCE,
+        async || {
+            let events = match kubectl.items(&["events", "--field-selector", &selector]).await {
+                Ok(events) => events,
+                Err(error) => return Probe::NotYet(error),
+            };
+            let messages = events.iter().filter_map(|event| event["message"].as_str());
+            let messages: Vec<String> = messages.map(str::to_owned).collect();
+            match messages
+                .iter()
+                .find(|message| words.iter().all(|word| message.contains(word)))
+            {
+                Some(message) => Probe::Ready(message.clone()),
+                None => Probe::NotYet(anyhow!("events so far: {messages:#?}")),
+            }
+        },
+    )
+    .await
+}
+
+/// The name of the volume that a claim is bound to: PersistentVolume, PmemVolume and namespace alike.
+pub(crate) async fn volume_of(kubectl: &Kubectl, claim: &str) -> Result<String> {
+    let found = kubectl.json(&["get", "pvc", claim]).await?;
+    let name = found["spec"]["volumeName"].as_str();
+    name.map(str::to_owned)
+        .with_context(|| format!("claim {claim} is not bound"))
+}
+
+/// A field of an object that holds a number of bytes.
+pub(crate) fn bytes_at(object: &Value, pointer: &str) -> Result<Bytes> {
+    let Some(number) = object.pointer(pointer).and_then(Value::as_i64) else {
+        bail!("{pointer} is no number in {object}");
+    };
+    Ok(Bytes::try_from(number)?)
+}
+
+/// Waits until no object of a kind exists in any namespace.
+///
+/// # Errors
+/// Some stay.
+pub(crate) async fn none_left(kubectl: &Kubectl, kind: &str) -> Result<()> {
+    until(&format!("no {kind} are left"), PATIENCE, async || {
+        match kubectl.items(&[kind, "-A"]).await {
+            Ok(items) if items.is_empty() => Probe::Ready(()),
+            Ok(items) => Probe::NotYet(anyhow!("still there: {items:?}")),
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await
+}
+
+/// Waits until a claim is bound.
+///
+/// # Errors
+/// It is not.
+pub(crate) async fn bound(kubectl: &Kubectl, claim: &str) -> Result<()> {
+    until(&format!("claim {claim} is bound"), PATIENCE, async || {
+        match kubectl.json(&["get", "pvc", claim]).await {
+            Ok(found) if found["status"]["phase"] == "Bound" => Probe::Ready(()),
+            Ok(found) => Probe::NotYet(anyhow!("{}", found["status"])),
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await
+}
