@@ -1,5 +1,7 @@
 //! The scheduler extender of Daxfit; see the library for what it does.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
@@ -46,6 +48,7 @@ fn log_to_stderr(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),
