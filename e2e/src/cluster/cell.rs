@@ -201,15 +201,17 @@ fn start_init() -> Result<(Child, i32)> {
         ])
         .args(["--", "sh", "-c", INIT])
         .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut outer = spawn_bound(command)?;
     let output = outer.stdout.take().context("the cell's init has no output")?;
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
     if line != "up\n" {
+        let said = String::from_utf8_lossy(&outer.wait_with_output()?.stderr).into_owned();
         bail!(
-            "making namespaces failed ({}): root and a kernel that allows unshare(2) are needed",
-            outer.wait()?
+            "making namespaces failed: {} (root and a kernel that allows unshare(2) are needed)",
+            said.trim()
         );
     }
     let init = only_child(outer.id())?.context("the cell's init has ended")?;

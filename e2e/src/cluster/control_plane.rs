@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use http::Request;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 
 use super::cell::{API_SERVICE, Cell, GATEWAY, Inside};
 use super::launch::Daemon;
 use super::pki::{IdentityFiles, Pki, Subject};
-use super::wait::{Probe, until};
+use super::wait::{Probe, get, until};
 use crate::tools::{Tool, Tools};
 
 /// Address range of Services; its first address is [`API_SERVICE`].
@@ -148,18 +147,18 @@ impl ControlPlane {
     }
 
     async fn wait_ready(&mut self, component: Component) -> Result<()> {
-        let (scheme, port) = match component {
+        let (path, port) = match component {
             // The API server cannot be ready without it.
             Component::Etcd => return Ok(()),
-            Component::ApiServer => ("readyz", 443),
-            Component::ControllerManager => ("healthz", CONTROLLERS_PORT),
-            Component::Scheduler => ("readyz", SCHEDULER_PORT),
+            Component::ApiServer => ("/readyz", 443),
+            Component::ControllerManager => ("/healthz", CONTROLLERS_PORT),
+            Component::Scheduler => ("/readyz", SCHEDULER_PORT),
         };
         let client = self.probe_client(port)?;
         let what = format!("{} to be ready", component.name());
         until(&what, READY_WITHIN, async || match self.check() {
             Err(error) => Probe::Never(error),
-            Ok(()) => get(&client, scheme).await.into(),
+            Ok(()) => get(&client, path).await.into(),
         })
         .await
     }
@@ -297,12 +296,6 @@ fn server_names(cell: &Cell) -> Vec<String> {
 
 fn flag(name: &str, value: impl std::fmt::Display) -> String {
     format!("--{name}={value}")
-}
-
-async fn get(client: &Client, path: &str) -> Result<()> {
-    let request = Request::get(format!("/{path}")).body(Vec::new())?;
-    client.request_text(request).await?;
-    Ok(())
 }
 
 fn pem_to_der(pem: &str) -> Result<Vec<u8>> {

@@ -22,8 +22,15 @@ const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev
 const LIMIT: &str = "--timeout=15m";
 
 /// The folder of the workspace with the manifests.
-pub(crate) fn manifests() -> PathBuf {
+fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
+}
+
+/// The scheduler's configuration, as `manifests/scheduler/README.md` has it put on each control plane node.
+pub(crate) fn scheduler_config() -> Result<Value> {
+    let path = manifests().join("scheduler/kube-scheduler-config.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("parsing {}", path.display()))
 }
 
 /// Applies `manifests/base` with these images and waits until all parts are up. `folder` is for the overlay.
@@ -82,6 +89,12 @@ fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_schedulers_configuration_names_the_extender() {
+        let config = scheduler_config().unwrap();
+        assert_eq!(config["extenders"][0]["filterVerb"], "filter");
+    }
 
     #[test]
     fn the_overlay_names_our_images() {

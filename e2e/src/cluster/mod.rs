@@ -9,7 +9,8 @@ mod logs;
 mod native_node;
 mod node;
 mod pki;
-mod run_dir;
+pub(crate) mod run_dir;
+mod sanity;
 mod vm_node;
 pub(crate) mod wait;
 
@@ -102,12 +103,13 @@ impl Cluster {
         })
     }
 
-    /// Installs Daxfit as a user does, and waits until all its parts are up.
+    /// Installs Daxfit as a user does, waits until all its parts are up, and connects the scheduler to the extender.
     ///
     /// # Errors
     /// kubectl fails, or a part does not come up.
     pub(crate) async fn install(&self) -> Result<()> {
-        install::install(&self.kubectl(), self.images.all(), &self.run.folder("overlay")?).await
+        install::install(&self.kubectl(), self.images.all(), &self.run.folder("overlay")?).await?;
+        self.restart_scheduler(install::scheduler_config()?).await
     }
 
     /// The cluster as an administrator works with it.
@@ -200,6 +202,14 @@ impl Cluster {
     /// It does not come up.
     pub(crate) async fn restart_kubelet(&self) -> Result<()> {
         self.native_node.lock().await.restart_kubelet().await
+    }
+
+    /// Runs csi-sanity on the PMEM node, without the tests that match `skipped`, and returns its report.
+    ///
+    /// # Errors
+    /// It cannot be run. Failed tests are in the report.
+    pub(crate) async fn csi_sanity(&self, skipped: &str) -> Result<String> {
+        sanity::report(&self.kubectl(), self.vm()?, skipped).await
     }
 
     /// Saves objects and logs of all parts in a folder that outlives the run, and says where.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use kube::Client;
+use kube::{Client, Config};
 use serde_json::json;
 
 use super::cell::{Cell, GATEWAY, Inside};
@@ -15,7 +15,7 @@ use super::launch::Daemon;
 use super::node::{self, CONTAINERD_SOCKET, Member, Places};
 use super::pki::{Pki, Subject};
 use super::run_dir::RunDir;
-use super::wait::{Probe, until};
+use super::wait::{Probe, get, until};
 use crate::command::run;
 use crate::tools::{Tool, Tools};
 
@@ -30,7 +30,7 @@ const PLACES: [(&str, &str); 4] = [
     ("log", "/var/log"),
     ("kubernetes", "/etc/kubernetes"),
 ];
-const CONTAINERD_WITHIN: Duration = Duration::from_secs(120);
+const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 
 /// kubelet and containerd on the host, inside a [`Cell`].
 pub(crate) struct NativeNode {
@@ -73,6 +73,8 @@ impl NativeNode {
             kubelet.kill()?;
         }
         let mut kubelet = self.spawn_kubelet()?;
+        self.wait_for_kubelet(&mut kubelet).await?;
+        // The Node may still say what an earlier kubelet reported, so this alone would not do.
         node::wait_ready(&self.client, NAME, || kubelet.check()).await?;
         self.kubelet = Some(kubelet);
         Ok(())
@@ -92,10 +94,22 @@ impl NativeNode {
     }
 
     async fn wait_for_containerd(&mut self) -> Result<()> {
-        until("containerd to answer", CONTAINERD_WITHIN, async || {
+        until("containerd to answer", HEALTHY_WITHIN, async || {
             match self.containerd.check() {
                 Err(error) => Probe::Never(error),
                 Ok(()) => run(self.ctr(&["version"])).await.into(),
+            }
+        })
+        .await
+    }
+
+    async fn wait_for_kubelet(&self, kubelet: &mut Daemon) -> Result<()> {
+        let url = format!("http://{}:{}", self.cell.address_from_host(), node::HEALTH_PORT);
+        let client = Client::try_from(Config::new(url.parse()?))?;
+        until("the kubelet to be healthy", HEALTHY_WITHIN, async || {
+            match kubelet.check() {
+                Err(error) => Probe::Never(error),
+                Ok(()) => get(&client, "/healthz").await.into(),
             }
         })
         .await

@@ -17,6 +17,8 @@ use super::wait::{Probe, until};
 
 /// Pods' sandboxes run this image on every node.
 pub(crate) const PAUSE_IMAGE: &str = "localhost/daxfit/pause:1";
+/// Where a kubelet says that it is healthy, over plain HTTP.
+pub(crate) const HEALTH_PORT: u16 = 10248;
 /// A kubelet in an emulated machine needs about 90 s.
 const READY_WITHIN: Duration = Duration::from_secs(900);
 
@@ -120,6 +122,8 @@ pub(crate) fn kubelet_config(places: &Places) -> Value {
         "failSwapOn": false,
         "evictionHard": {},
         "imageGCHighThresholdPercent": 100,
+        "healthzBindAddress": "0.0.0.0",
+        "healthzPort": HEALTH_PORT,
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
         "resolvConf": "",
     })

@@ -11,6 +11,7 @@ use kube::Client;
 
 use super::cell::{Cell, GATEWAY};
 use super::images::{Image, Images};
+use super::logs;
 use super::node::{self, Member, Places};
 use super::pki::{Pki, Subject};
 use crate::cache::{Key, cached};
@@ -27,6 +28,11 @@ const PODS: &str = "10.78.1.0/24";
 const MAC: &str = "52:54:00:77:00:11";
 /// Where the guest mounts the disk with the files of this run.
 const FILES: &str = "/mnt/files";
+/// A set-up that failed shows at once, not as a silence of minutes.
+const CONTAINERD_IS_UP: &str = "until systemctl is-active --quiet containerd; do
+    if systemctl is-failed --quiet daxfit-node; then journalctl --no-pager --unit daxfit-node >&2; exit 1; fi
+    sleep 0.5
+done";
 
 /// A running virtual machine that is a node of the cluster.
 pub(crate) struct VmNode {
@@ -89,8 +95,10 @@ impl VmNodePlan {
             vm,
             client: self.client.clone(),
         };
-        step(&format!("importing images on {NAME}"), node.import(&self.images)).await?;
-        step(&format!("waiting for the kubelet on {NAME}"), node.wait_ready()).await?;
+        if let Err(error) = node.come_up(&self.images).await {
+            logs::save_guest(&node.vm, &logs::folder(NAME)?).await?;
+            return Err(error);
+        }
         Ok(node)
     }
 }
@@ -106,21 +114,22 @@ impl VmNode {
         self.vm.cut_power()
     }
 
-    async fn import(&self, images: &[String]) -> Result<()> {
-        // A unit of ours that fails shows here, not as a silence of minutes.
-        self.vm.shell("until systemctl is-active --quiet containerd; do ! systemctl is-failed --quiet daxfit-node || exit 1; sleep 0.5; done").await.context("containerd did not start")?;
-        for image in images {
-            self.vm
-                .shell(&format!(
-                    "ctr --namespace k8s.io images import --local /mnt/images/{image}"
-                ))
-                .await?;
-        }
-        Ok(())
+    async fn come_up(&self, images: &[String]) -> Result<()> {
+        step(&format!("importing images on {NAME}"), self.import(images)).await?;
+        let ready = node::wait_ready(&self.client, NAME, || Ok(()));
+        step(&format!("waiting for the kubelet on {NAME}"), ready).await
     }
 
-    async fn wait_ready(&self) -> Result<()> {
-        node::wait_ready(&self.client, NAME, || Ok(())).await
+    async fn import(&self, images: &[String]) -> Result<()> {
+        self.vm
+            .shell(CONTAINERD_IS_UP)
+            .await
+            .context("containerd did not start")?;
+        for image in images {
+            let import = format!("ctr --namespace k8s.io images import /mnt/images/{image}");
+            self.vm.shell(&import).await?;
+        }
+        Ok(())
     }
 }
 

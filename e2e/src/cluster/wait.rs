@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
+use http::Request;
+use kube::Client;
 use tokio::time::{Instant, sleep};
 
 const PAUSE: Duration = Duration::from_millis(200);
@@ -42,6 +44,13 @@ where
             Probe::NotYet(_) => sleep(PAUSE).await,
         }
     }
+}
+
+/// Asks an HTTP server that `client` was made for; any answer but success is an error.
+pub(crate) async fn get(client: &Client, path: &str) -> Result<()> {
+    let request = Request::get(path).body(Vec::new())?;
+    client.request_text(request).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -56,9 +56,9 @@ pub(crate) struct Image {
 pub(crate) struct Images {
     /// For pods on any node.
     pub(crate) common: Vec<Image>,
-    /// For the node driver's pods.
-    pub(crate) node_driver: Image,
-    /// For the operator's and the extender's pods.
+    /// For pods on PMEM nodes: the node driver's, and the operator's for the conformance tests.
+    pub(crate) pmem_node: Vec<Image>,
+    /// For pods on the native node only.
     pub(crate) control: Vec<Image>,
 }
 
@@ -87,11 +87,13 @@ impl Images {
                 Recipe::of_busybox(PAUSE_IMAGE, PAUSE)?.ready().await?,
                 Recipe::of_busybox(BUSYBOX_IMAGE, WORKLOAD)?.ready().await?,
             ],
-            node_driver: ours("daxfit/node-driver", "node-driver", Base::FileSystems)?
-                .ready()
-                .await?,
-            control: vec![
+            pmem_node: vec![
+                ours("daxfit/node-driver", "node-driver", Base::FileSystems)?
+                    .ready()
+                    .await?,
                 ours("daxfit/operator", "operator", Base::Library)?.ready().await?,
+            ],
+            control: vec![
                 ours("daxfit/extender", "extender", Base::Library)?.ready().await?,
                 Recipe::provisioner(tools)?.ready().await?,
             ],
@@ -100,12 +102,12 @@ impl Images {
 
     /// All of them.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Image> {
-        self.common.iter().chain([&self.node_driver]).chain(&self.control)
+        self.of_pmem_node().chain(&self.control)
     }
 
     /// Those that a node with persistent memory needs.
     pub(crate) fn of_pmem_node(&self) -> impl Iterator<Item = &Image> {
-        self.common.iter().chain([&self.node_driver])
+        self.common.iter().chain(&self.pmem_node)
     }
 }
 
