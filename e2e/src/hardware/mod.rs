@@ -5,13 +5,15 @@
 //! To add tests, write a module like [`smoke`] and list its group in [`groups`].
 
 mod bench;
+mod driver;
+mod ndctl;
 mod smoke;
 
 use std::pin::Pin;
 
-use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
+use anyhow::{Result, ensure};
 
+use crate::cluster::run_dir::RunDir;
 use crate::guest::{Guest, pack};
 use crate::programs::{self, Program};
 use crate::vm::{Disk, Machine};
@@ -55,7 +57,7 @@ use case;
 
 /// All groups of tests.
 fn groups() -> Vec<Group> {
-    vec![smoke::group()]
+    vec![smoke::group(), ndctl::group(), driver::group()]
 }
 
 /// How many tests succeeded and failed.
@@ -88,11 +90,10 @@ impl Tally {
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Group> = groups().into_iter().filter_map(|group| group.only(filter)).collect();
     ensure!(!chosen.is_empty(), "no hardware test has {filter:?} in its name");
-    let guest = Guest::ready().await?;
-    let files = Files::of(&chosen).await?;
+    let mut lab = Lab::of(&chosen).await?;
     let mut tally = Tally::default();
     for group in &chosen {
-        group.run(&guest, &files, &mut tally).await;
+        group.run(&mut lab, &mut tally).await;
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} hardware tests failed", tally.failed);
@@ -107,19 +108,19 @@ impl Group {
         (!self.cases.is_empty()).then_some(self)
     }
 
-    async fn run(&self, guest: &Guest, files: &Files, tally: &mut Tally) {
+    async fn run(&self, lab: &mut Lab, tally: &mut Tally) {
         let mut bench = None;
         for case in &self.cases {
-            let outcome = self.run_case(guest, files, case, &mut bench).await;
+            let outcome = self.run_case(lab, case, &mut bench).await;
             tally.record(&full_name(self.name, case), &outcome);
         }
     }
 
     /// The machine is there for the next test only when this one succeeded and left nothing on it.
-    async fn run_case(&self, guest: &Guest, files: &Files, case: &Case, bench: &mut Option<Bench>) -> Result<()> {
+    async fn run_case(&self, lab: &mut Lab, case: &Case, bench: &mut Option<Bench>) -> Result<()> {
         let mut taken = match bench.take() {
             Some(bench) => bench,
-            None => Bench::fresh(guest, files.given_to((self.machine)())).await?,
+            None => lab.bench((self.machine)()).await?,
         };
         (case.run)(&mut taken).await?;
         taken.is_clean().await?;
@@ -132,38 +133,49 @@ fn full_name(group: &str, case: &Case) -> String {
     format!("{group}::{}", case.name)
 }
 
-/// The disk with the programs of all chosen groups.
+/// What all benches of a run share.
 #[derive(Debug)]
-struct Files {
-    folder: TempDir,
+struct Lab {
+    guest: Guest,
+    run: RunDir,
+    /// The programs of all chosen groups.
+    files: Disk,
+    benches: usize,
 }
 
-impl Files {
+impl Lab {
     async fn of(groups: &[Group]) -> Result<Self> {
-        let mut wanted: Vec<Program> = groups.iter().flat_map(|group| group.programs).copied().collect();
-        wanted.sort_unstable_by_key(|program| program.name);
-        wanted.dedup();
-        let folder = tempfile::Builder::new()
-            .prefix("daxfit-")
-            .tempdir()
-            .context("making a folder for files")?;
-        let content = folder.path().join("content");
-        std::fs::create_dir(&content).context("making a folder for programs")?;
-        programs::build_into(&content, &wanted).await?;
-        let files = Self { folder };
-        pack(&content, &files.image()).await?;
-        Ok(files)
-    }
-
-    fn image(&self) -> std::path::PathBuf {
-        self.folder.path().join("files.img")
-    }
-
-    fn given_to(&self, mut machine: Machine) -> Machine {
-        machine.disks.push(Disk {
+        let guest = Guest::ready().await?;
+        let run = RunDir::create(&crate::cache::folder()?.join("runs"))?;
+        let image = run.path().join("files.img");
+        let content = run.folder("files")?;
+        programs::build_into(&content, &wanted_by(groups)).await?;
+        pack(&content, &image).await?;
+        let files = Disk {
             name: "files".to_owned(),
-            image: self.image(),
-        });
-        machine
+            image,
+        };
+        Ok(Self {
+            guest,
+            run,
+            files,
+            benches: 0,
+        })
     }
+
+    /// A bench with new DIMMs.
+    async fn bench(&mut self, mut machine: Machine) -> Result<Bench> {
+        self.benches += 1;
+        machine.disks.push(self.files.clone());
+        // A short path: it becomes that of a socket, which has at most 107 bytes.
+        let folder = self.run.folder(&format!("bench{}", self.benches))?;
+        Bench::fresh(&self.guest, machine, folder).await
+    }
+}
+
+fn wanted_by(groups: &[Group]) -> Vec<Program> {
+    let mut wanted: Vec<Program> = groups.iter().flat_map(|group| group.programs).copied().collect();
+    wanted.sort_unstable_by_key(|program| program.name);
+    wanted.dedup();
+    wanted
 }
