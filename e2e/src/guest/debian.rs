@@ -76,7 +76,11 @@ fn suite_of(os_release: &str) -> Option<&str> {
 
 /// Everything that [`install`] depends on.
 pub(super) fn inputs(suite: &str) -> Key {
-    let key = Key::new().with(REVISION).with(suite).with(INITRD_HOOK).with(INITRD_MODULES);
+    let key = Key::new()
+        .with(REVISION)
+        .with(suite)
+        .with(INITRD_HOOK)
+        .with(INITRD_MODULES);
     PACKAGES.iter().chain(&EXCLUDED).fold(key, Key::with)
 }
 
@@ -85,7 +89,12 @@ pub(super) async fn install(suite: &str, root: &Path) -> Result<()> {
     let mut command = Command::new("mmdebstrap");
     command
         .env("DAXFIT_INITRD_MODULES", INITRD_MODULES)
-        .args(["--mode=root", "--variant=minbase", "--quiet", "--aptopt=Acquire::Retries \"5\""])
+        .args([
+            "--mode=root",
+            "--variant=minbase",
+            "--quiet",
+            "--aptopt=Acquire::Retries \"5\"",
+        ])
         .args(EXCLUDED.map(|path| format!("--dpkgopt=path-exclude={path}")))
         .arg(format!("--essential-hook={INITRD_HOOK}"))
         .arg(format!("--include={}", PACKAGES.join(",")))

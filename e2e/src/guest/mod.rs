@@ -13,8 +13,6 @@ use anyhow::{Context, Result, ensure};
 use crate::cache::{Key, cached};
 use crate::packages::is_root;
 use crate::progress::step;
-use crate::tools::{Tool, Tools};
-use crate::vm::Disk;
 
 pub(crate) use debian::suite;
 pub(crate) use disk::pack;
@@ -106,33 +104,6 @@ impl Guest {
     pub(crate) fn initrd(&self) -> PathBuf {
         self.folder.join("initrd.img")
     }
-}
-
-/// A disk called `tools` with the programs that a node of a cluster runs; the node profile expects it.
-///
-/// # Errors
-/// The disk cannot be made.
-pub(crate) async fn tools_disk(tools: &Tools) -> Result<Disk> {
-    let sources = [tools.containerd_folder().to_owned(), tools.path(Tool::Kubelet)];
-    let key = sources.iter().fold(Key::new(), |key, path| key.with(path.as_os_str().as_encoded_bytes()));
-    let build = async |folder: &Path| pack_tools(tools, folder).await;
-    let folder = cached("tools-disk", &key, build).await?;
-    Ok(Disk { name: "tools".to_owned(), image: folder.join("tools.img") })
-}
-
-async fn pack_tools(tools: &Tools, folder: &Path) -> Result<()> {
-    let content = folder.join("content");
-    std::fs::create_dir(&content).context("making a folder for tools")?;
-    for program in ["containerd", "containerd-shim-runc-v2", "ctr"] {
-        copy(&tools.containerd_folder().join(program), &content.join(program))?;
-    }
-    copy(&tools.path(Tool::Kubelet), &content.join("kubelet"))?;
-    pack(&content, &folder.join("tools.img")).await?;
-    std::fs::remove_dir_all(&content).context("removing the copied tools")
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::copy(from, to).with_context(|| format!("copying {}", from.display())).map(drop)
 }
 
 async fn build(suite: &str, folder: &Path) -> Result<()> {

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
 use crate::guest::Guest;
 use crate::progress::step;
@@ -15,8 +14,10 @@ const LOGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/e2e-logs");
 /// Writes empty label areas, which destroys what was on the DIMMs.
 const INITIALISE_LABELS: &str = "ndctl disable-region all && ndctl init-labels -f all && ndctl enable-region all";
 
-/// The kernel shows an idle namespace of size 0 in each region: the seed of the next one.
-const LIST_NAMESPACES: &str = "ndctl list --namespaces --idle | jq --compact-output '.[] | select(.size > 0)'";
+/// The kernel shows an idle namespace of size 0 in each region: the seed of the next one. A region without labels is one
+/// namespace that has no UUID and never goes.
+const LIST_NAMESPACES: &str =
+    "ndctl list --namespaces --idle | jq --compact-output '.[] | select(.size > 0 and .uuid)'";
 
 /// A running machine with initialised label areas and no namespaces.
 #[derive(Debug)]
@@ -24,21 +25,17 @@ pub(crate) struct Bench {
     vm: Option<Vm>,
     machine: Machine,
     guest: Guest,
-    folder: TempDir,
+    folder: PathBuf,
     console: PathBuf,
 }
 
 impl Bench {
-    /// Boots a machine with new DIMMs and initialises their label areas.
+    /// Boots a machine with new DIMMs, whose bytes are in `folder`, and initialises their label areas.
     ///
     /// # Errors
     /// The machine does not come up, or a label area cannot be written.
-    pub(crate) async fn fresh(guest: &Guest, machine: Machine) -> Result<Self> {
+    pub(super) async fn fresh(guest: &Guest, machine: Machine, folder: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(LOGS).with_context(|| format!("creating {LOGS}"))?;
-        let folder = tempfile::Builder::new()
-            .prefix("daxfit-")
-            .tempdir()
-            .context("making a folder for a machine")?;
         let console = PathBuf::from(LOGS).join(format!("{}.console", machine.name));
         let mut bench = Self {
             vm: None,
@@ -83,7 +80,7 @@ impl Bench {
     }
 
     async fn switch_on(&mut self) -> Result<()> {
-        let booting = self.machine.boot(&self.guest, self.folder.path(), &self.console);
+        let booting = self.machine.boot(&self.guest, &self.folder, &self.console);
         self.vm = Some(step(&format!("booting {}", self.machine.name), booting).await?);
         Ok(())
     }

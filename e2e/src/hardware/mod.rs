@@ -7,6 +7,7 @@
 mod bench;
 mod driver;
 mod ndctl;
+mod ndctl_odd;
 mod smoke;
 
 use std::pin::Pin;
@@ -57,7 +58,7 @@ use case;
 
 /// All groups of tests.
 fn groups() -> Vec<Group> {
-    vec![smoke::group(), ndctl::group(), driver::group()]
+    vec![smoke::group(), ndctl::group(), ndctl_odd::group(), driver::group()]
 }
 
 /// How many tests succeeded and failed.

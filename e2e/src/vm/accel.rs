@@ -42,6 +42,7 @@ impl Accel {
         }
         let verdict = cached("accel", &this_machine(guest).await?, async |folder: &Path| {
             let accel = step("trying KVM", async { Ok(Self::after_trial(guest, folder).await) }).await?;
+            fs::remove_dir_all(folder.join("scratch")).context("removing the trial's DIMMs")?;
             Ok(fs::write(folder.join("verdict"), accel.name())?)
         })
         .await?;
@@ -84,9 +85,10 @@ impl Accel {
 
 async fn trial(guest: &Guest, folder: &Path) -> Result<()> {
     let machine = Machine::light("trial");
-    let scratch = tempfile::tempdir().context("making a folder for the trial")?;
+    let scratch = folder.join("scratch");
+    fs::create_dir(&scratch).context("making a folder for the trial")?;
     let vm = machine
-        .boot_with(guest, Accel::Kvm, scratch.path(), &folder.join("console.log"))
+        .boot_with(guest, Accel::Kvm, &scratch, &folder.join("console.log"))
         .await?;
     answered(&vm).await
 }

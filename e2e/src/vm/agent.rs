@@ -125,9 +125,10 @@ impl Agent {
         let mut writer = self.writer.lock().await;
         writer.last_id += 1;
         let (id, (sender, answer)) = (writer.last_id, oneshot::channel());
-        self.pending.with(|asked| match asked {
-            Some(asked) => Ok(drop(asked.insert(id, sender))),
-            None => Err(anyhow!("the machine has ended")),
+        self.pending.with(|asked| {
+            let asked = asked.as_mut().context("the machine has ended")?;
+            asked.insert(id, sender);
+            anyhow::Ok(())
         })?;
         let line = format!("{id} {}\n", BASE64_STANDARD.encode(script));
         writer

@@ -17,7 +17,6 @@ use crate::guest::Guest;
 const BOOT_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// For a command of which nothing else is known.
 const COMMAND_LIMIT: Duration = Duration::from_secs(10 * 60);
-const POWER_OFF_LIMIT: Duration = Duration::from_secs(2 * 60);
 const GLANCE: Duration = Duration::from_millis(200);
 
 /// A running virtual machine; killed when dropped, and when the harness ends in any way.
@@ -25,7 +24,6 @@ const GLANCE: Duration = Duration::from_millis(200);
 pub(crate) struct Vm {
     qemu: Daemon,
     agent: Agent,
-    folder: PathBuf,
     console: PathBuf,
     name: String,
 }
@@ -50,12 +48,11 @@ impl Machine {
         }
         let listening = Listening::at(&socket)?;
         let qemu = self.start_qemu(guest, accel, folder, console)?;
-        let (name, folder, console) = (self.name.clone(), folder.to_owned(), console.to_owned());
+        let (name, console) = (self.name.clone(), console.to_owned());
         let (qemu, agent) = connected(qemu, listening).await?;
         let mut vm = Vm {
             qemu,
             agent,
-            folder,
             console,
             name,
         };
@@ -149,24 +146,6 @@ impl Vm {
     /// QEMU cannot be killed.
     pub(crate) fn cut_power(mut self) -> Result<()> {
         self.qemu.kill()
-    }
-
-    /// Ends the machine in order: file systems are synced, then it powers off.
-    ///
-    /// # Errors
-    /// It does not end in two minutes; it is killed then.
-    pub(crate) async fn power_off(mut self) -> Result<()> {
-        // The answer may be lost with the machine.
-        let ask = self.agent.run("sync; echo o > /proc/sysrq-trigger; sleep infinity");
-        let ended = timeout(POWER_OFF_LIMIT, async { tokio::join!(ask, ended(&mut self.qemu)) }).await;
-        ended
-            .map(drop)
-            .with_context(|| format!("{} did not power off\n{}", self.name, self.said()))
-    }
-
-    /// The folder with the bytes of its NVDIMMs.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     /// What the kernel and init print.
