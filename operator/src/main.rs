@@ -1,5 +1,6 @@
 //! The operator of Daxfit.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -55,6 +56,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
     let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(levels)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let namespace = args

@@ -108,7 +108,7 @@ fn makes(volume: &PmemVolume) -> PmemVolumeStatus {
 /// The node refuses every volume.
 fn refuses(_: &PmemVolume) -> PmemVolumeStatus {
     let condition = json!({
-        "type": "Ready", "status": "False", "reason": "Refused", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "type": "Provisioned", "status": "False", "reason": "Refused", "lastTransitionTime": "2026-01-01T00:00:00Z",
         "message": "asked 28 MiB; largest extent 14 MiB, 16 MiB free in 1 extent",
     });
     serde_json::from_value(json!({"phase": "Refused", "conditions": [condition]})).unwrap()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crds::{Phase, PmemVolume};
+use crds::PmemVolume;
 use csi::v1::{CreateVolumeRequest, Volume};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -14,7 +14,7 @@ use super::Service;
 use super::api::ApiError;
 use super::choose::{NoPlace, choose};
 use super::existing::{Existing, judge, phase};
-use super::outcome::{Outcome, outcome, refusal};
+use super::outcome::{Outcome, explanation, outcome};
 use super::request::{Asked, RequestError};
 use super::response::to_csi;
 use super::size::SizeError;
@@ -87,14 +87,14 @@ pub enum CreateError {
     #[error("volume {0} was deleted while it was being made: try again")]
     Vanished(VolumeId),
     /// Its node takes longer than the caller waits.
-    #[error("node {node} has not finished volume {id} in time (phase {phase}): try again, it goes on meanwhile")]
+    #[error("node {node} has not finished volume {id} in time, and goes on meanwhile: {state}")]
     Deadline {
         /// The volume.
         id: VolumeId,
         /// Its node.
         node: String,
         /// Where it stands.
-        phase: String,
+        state: String,
     },
     /// The API server.
     #[error(transparent)]
@@ -225,7 +225,7 @@ impl Service {
         let _late = tokio::time::timeout_at(until, gone).await.is_err();
         Err(CreateError::Refused {
             id: id.clone(),
-            message: refusal(&volume),
+            message: explanation(&volume).unwrap_or("its driver gives no reason").into(),
             node: volume.spec.node,
         })
     }
@@ -253,11 +253,25 @@ impl Service {
     }
 
     fn too_late(&self, id: &VolumeId, volume: PmemVolume) -> CreateError {
-        let now = self.index.read(|index| index.volume(id.as_str()).and_then(phase));
+        let state = self
+            .index
+            .read(|index| index.volume(id.as_str()).map_or_else(|| UNSEEN.into(), state));
         CreateError::Deadline {
             id: id.clone(),
             node: volume.spec.node,
-            phase: now.map_or("not seen by its driver yet".into(), |phase: Phase| format!("{phase:?}")),
+            state,
         }
+    }
+}
+
+const UNSEEN: &str = "its driver has not seen it yet";
+
+/// Where a volume stands, in words.
+fn state(volume: &PmemVolume) -> String {
+    match (phase(volume), explanation(volume)) {
+        (None, None) => UNSEEN.into(),
+        (None, Some(why)) => why.into(),
+        (Some(phase), None) => format!("{phase:?}"),
+        (Some(phase), Some(why)) => format!("{phase:?}: {why}"),
     }
 }

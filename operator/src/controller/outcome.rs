@@ -31,16 +31,10 @@ pub fn outcome(volume: Option<&PmemVolume>, uid: Option<&str>) -> Option<Outcome
     }
 }
 
-/// What the driver says about a volume that it refused: the message of the condition Ready, or of any other.
+/// What the driver says about a volume that is not there (yet): the message of its condition `Provisioned`.
 #[must_use]
-pub fn refusal(volume: &PmemVolume) -> String {
-    let conditions = volume
-        .status
-        .as_ref()
-        .map(|status| status.conditions.as_slice())
-        .unwrap_or_default();
-    let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
-    ready
-        .or(conditions.first())
-        .map_or("it gives no reason".into(), |condition| condition.message.clone())
+pub fn explanation(volume: &PmemVolume) -> Option<&str> {
+    let conditions = &volume.status.as_ref()?.conditions;
+    let provisioned = conditions.iter().find(|condition| condition.type_ == "Provisioned")?;
+    Some(&provisioned.message)
 }

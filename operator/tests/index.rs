@@ -1,0 +1,98 @@
+//! What the index makes of watches, and of volumes that are being written.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is a failed test")]
+
+mod support;
+
+use daxfit_operator::index::{SharedIndex, pump};
+use futures::stream;
+use kube::runtime::watcher::{Error, Event};
+use support::{class, index, plain_node, volume};
+
+fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
+    let mode = placement::Mode::Fsdax(placement::MapLocation::Dev);
+    let numa = Some(placement::NumaNode(0));
+    let view = index.read(|index| index.free_view(node));
+    view.map(|view| u32::try_from(view.largest_usable(mode, numa).get() >> 20).unwrap())
+}
+
+#[tokio::test]
+async fn a_watch_that_fails_drops_nothing() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![]);
+    index.update(daxfit_operator::index::Index::take_dirty);
+    let broken = [
+        Err(Error::NoResourceVersion),
+        Ok(Event::Init),
+        Err(Error::NoResourceVersion),
+        Ok(Event::Init),
+        Ok(Event::InitApply(plain_node("other", 64))),
+    ];
+    pump::feed(stream::iter(broken), &index).await;
+    assert_eq!(largest(&index, "n"), Some(502));
+    assert!(!index.read(daxfit_operator::index::Index::is_dirty));
+}
+
+#[tokio::test]
+async fn a_complete_list_replaces_what_was_there() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("c", &[])]);
+    let listed = [
+        Ok(Event::Init),
+        Ok(Event::InitApply(plain_node("half", 64))),
+        Ok(Event::Init),
+        Ok(Event::InitApply(plain_node("other", 64))),
+        Ok(Event::InitDone),
+    ];
+    pump::feed(stream::iter(listed), &index).await;
+    assert_eq!((largest(&index, "n"), largest(&index, "half")), (None, None));
+    assert_eq!(largest(&index, "other"), Some(62));
+    let dirty = index.update(daxfit_operator::index::Index::take_dirty);
+    assert!(dirty.contains("n") && dirty.contains("other"));
+}
+
+#[test]
+fn a_volume_that_is_being_written_takes_its_space_once() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![]);
+    let decided = index.assume(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
+    assert_eq!(largest(&index, "n"), Some(404));
+    index.apply(volume("v", "n", 98));
+    assert_eq!(largest(&index, "n"), Some(404));
+    drop(decided);
+    assert_eq!(largest(&index, "n"), Some(404));
+    index.update(|index| index.delete(&volume("v", "n", 98)));
+    assert_eq!(largest(&index, "n"), Some(502));
+}
+
+#[test]
+fn a_volume_that_was_not_written_gives_its_space_back() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![]);
+    let decided = index.assume(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
+    drop(decided);
+    assert_eq!(largest(&index, "n"), Some(502));
+    assert!(index.assume(|_| Err(())).is_err());
+    assert_eq!(largest(&index, "n"), Some(502));
+}
+
+#[test]
+fn a_volume_of_the_same_name_on_another_node_is_counted_there() {
+    let nodes = vec![plain_node("a", 512), plain_node("b", 512)];
+    let index = index(nodes, vec![volume("v", "a", 98)], vec![]);
+    index.apply(volume("v", "b", 98));
+    assert_eq!((largest(&index, "a"), largest(&index, "b")), (Some(502), Some(404)));
+}
+
+#[test]
+fn an_old_answer_does_not_replace_what_the_watch_showed() {
+    let index = index(vec![plain_node("n", 512)], vec![volume("v", "n", 98)], vec![]);
+    let refresh = |version: &str, deleting: bool| {
+        let mut answer = volume("v", "n", 98);
+        answer.metadata.resource_version = Some(version.into());
+        answer.metadata.deletion_timestamp = deleting.then(|| answer.metadata.creation_timestamp.clone().unwrap());
+        index.update(|index| index.refresh_volume("v", answer));
+        index.read(|index| index.volume("v").unwrap().metadata.deletion_timestamp.is_some())
+    };
+    assert!(refresh("5", true));
+    assert!(refresh("4", false), "older");
+    index.update(|index| index.delete(&volume("v", "n", 98)));
+    index.update(|index| index.refresh_volume("v", volume("v", "n", 98)));
+    assert!(index.read(|index| index.volume("v").is_none()), "gone is gone");
+}
