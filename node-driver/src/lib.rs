@@ -18,5 +18,8 @@ pub mod registration;
 pub mod run;
 pub mod volumes;
 
+#[cfg(test)]
+mod fixtures;
+
 /// What the API server knows this driver as, as the owner of fields.
 pub const FIELD_MANAGER: &str = "daxfit-node-driver";

@@ -31,8 +31,10 @@ pub struct Publisher {
     name: String,
     backend: &'static str,
     volumes: Store<PmemVolume>,
-    /// What the cluster holds, as far as known.
-    published: Option<PmemNodeStatus>,
+    /// What was published last. It outlives the object: when devices cannot be listed, it is all that is known.
+    published: PmemNodeStatus,
+    /// Whether the cluster holds that, as far as known.
+    is_there: bool,
 }
 
 /// The PmemNode could not be written.
@@ -74,7 +76,8 @@ impl Publisher {
             name: name.into(),
             backend,
             volumes,
-            published,
+            is_there: published.is_some(),
+            published: published.unwrap_or_default(),
         }
     }
 
@@ -101,7 +104,7 @@ impl Publisher {
                 () = stop.cancelled() => {}
                 () = volumes_changed.notified() => {}
                 changed = seen.changed() => if changed.is_err() { return },
-                () = sleep(pause) => self.forget_if_gone().await,
+                () = sleep(pause) => self.check().await,
             }
         }
     }
@@ -113,22 +116,21 @@ impl Publisher {
     pub async fn publish(&mut self, seen: &Seen) -> Result<(), PublishError> {
         let ours: Vec<Arc<PmemVolume>> = self.volumes.state();
         let is_ours = |name: &str| ours.iter().any(|volume| volume.metadata.name.as_deref() == Some(name));
-        let before = self.published.clone().unwrap_or_default();
-        let Some(status) = next_status(&before, seen, self.backend, is_ours, Timestamp::now()) else {
+        let Some(status) = next_status(&self.published, seen, self.backend, is_ours, Timestamp::now()) else {
             return Ok(());
         };
-        if self.published.as_ref() == Some(&status) {
+        if self.is_there && self.published == status {
             return Ok(());
         }
-        if self.published.is_none() {
+        if !self.is_there {
             self.ensure().await?;
         }
-        self.write(&status).await.inspect_err(|_| {
-            // Somebody may have deleted it: make sure of it before the next attempt.
-            self.published = None;
-        })?;
+        // Somebody may have deleted it: unless this succeeds, it is made again.
+        self.is_there = false;
+        self.write(&status).await?;
+        self.is_there = true;
         tracing::info!(layout_revision = status.layout_revision, "published");
-        self.published = Some(status);
+        self.published = status;
         Ok(())
     }
 
@@ -173,10 +175,14 @@ impl Publisher {
         written.map(drop).map_err(|source| self.refused(source))
     }
 
-    /// Forgets what was published if somebody deleted the object, so that it is made again.
-    async fn forget_if_gone(&mut self) {
-        if let Ok(None) = self.pmem_nodes.get_opt(&self.name).await {
-            self.published = None;
+    /// Makes it again if somebody deleted it.
+    async fn check(&mut self) {
+        match self.pmem_nodes.get_opt(&self.name).await {
+            Ok(found) => self.is_there &= found.is_some(),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "cannot see whether the PmemNode is there still");
+            }
         }
     }
 
@@ -191,3 +197,6 @@ impl Publisher {
 fn parameters() -> PatchParams {
     PatchParams::apply(FIELD_MANAGER).force()
 }
+
+#[cfg(test)]
+mod tests;

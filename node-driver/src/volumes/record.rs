@@ -122,3 +122,6 @@ fn failed(name: &str) -> impl FnOnce(kube::Error) -> RecordError {
 fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
+
+#[cfg(test)]
+mod tests;
