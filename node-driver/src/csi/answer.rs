@@ -25,10 +25,10 @@ pub fn chain(error: &dyn Error) -> String {
 pub fn answer<T, E: Coded>(rpc: &'static str, volume: &str, outcome: Result<T, E>) -> Result<Response<T>, Status> {
     outcome.map(Response::new).map_err(|error| {
         let (code, error) = (error.code(), chain(&error));
-        if code == Code::Aborted {
-            tracing::info!(rpc, volume, error, "call refused");
-        } else {
-            tracing::error!(rpc, volume, ?code, error, "call failed");
+        match code {
+            Code::Aborted => tracing::info!(rpc, volume, error, "call refused"),
+            Code::InvalidArgument | Code::NotFound => tracing::warn!(rpc, volume, ?code, error, "call refused"),
+            _ => tracing::error!(rpc, volume, ?code, error, "call failed"),
         }
         Status::new(code, error)
     })

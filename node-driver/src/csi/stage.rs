@@ -66,6 +66,22 @@ pub enum StageError {
         /// What was seen.
         seen: String,
     },
+    /// The kernel does not mount it with DAX.
+    #[error(
+        "cannot mount {fs} of volume {volume} with {options}; dmesg on the node says why. A file system with blocks other \
+         than 4 KiB, or with inline data, has no DAX"
+    )]
+    DaxRefused {
+        /// The file system.
+        fs: FsType,
+        /// The volume.
+        volume: String,
+        /// The mount options.
+        options: String,
+        /// What failed.
+        #[source]
+        source: FilesystemError,
+    },
     /// The staging path is not usable.
     #[error(transparent)]
     Path(#[from] PathError),
@@ -93,7 +109,7 @@ impl Coded for StageError {
             Self::Busy(_) => Code::Aborted,
             Self::Volume(error) => error.code(),
             Self::Occupied { .. } | Self::Differs { .. } => Code::AlreadyExists,
-            Self::Prepare(_) | Self::DaxNotInEffect { .. } => Code::FailedPrecondition,
+            Self::Prepare(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } => Code::FailedPrecondition,
             Self::Path(_) | Self::Filesystem { .. } | Self::Lost(_) => Code::Internal,
         }
     }
@@ -152,14 +168,24 @@ impl Staging<'_> {
         }
         let fs = self.prepare(table.of(self.number).next().is_some())?;
         make_directory(self.target)?;
-        let mounted = self
-            .host
-            .filesystems
-            .mount(&self.device.path, self.target, fs, &self.options);
-        mounted.map_err(self.failed("mount"))?;
+        self.mount(fs)?;
         self.verify(fs)?;
         self.report(fs);
         Ok(())
+    }
+
+    fn mount(&self, fs: FsType) -> Result<(), StageError> {
+        let (path, options) = (&self.device.path, &self.options);
+        let mounted = self.host.filesystems.mount(path, self.target, fs, options);
+        if !self.device.dax {
+            return mounted.map_err(self.failed("mount"));
+        }
+        mounted.map_err(|source| StageError::DaxRefused {
+            fs,
+            volume: self.volume.to_owned(),
+            options: options.to_argument(),
+            source,
+        })
     }
 
     /// The file system of a mount at the staging path, if it is the one that was asked for.

@@ -58,16 +58,25 @@ impl Devices for FakeDevices {
     }
 }
 
+/// What the fake kernel does with `dax=always`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dax {
+    Works,
+    /// It refuses to mount.
+    Refused,
+    /// It mounts without.
+    NotShown,
+    /// It mounts with it, but does not map new files directly.
+    NotForFiles,
+}
+
 /// What the fake kernel remembers, and how it behaves.
 pub struct State {
     pub devices: HashMap<PathBuf, DeviceNumber>,
     pub content: HashMap<PathBuf, Content>,
     pub mounts: Vec<Mount>,
     pub calls: Vec<String>,
-    /// Whether the mount options show `dax=always` if it was asked for.
-    pub shows_dax: bool,
-    /// Whether new files are mapped directly.
-    pub maps_directly: bool,
+    pub dax: Dax,
     /// Whether formatting waits until this is false again.
     pub format_waits: bool,
     pub bad: Bytes,
@@ -87,8 +96,7 @@ impl FakeKernel {
             content: HashMap::new(),
             mounts: Vec::new(),
             calls: Vec::new(),
-            shows_dax: true,
-            maps_directly: true,
+            dax: Dax::Works,
             format_waits: false,
             bad: Bytes::ZERO,
         };
@@ -183,8 +191,15 @@ impl Filesystems for FakeKernel {
         assert_eq!(state.content[device], Content::Filesystem(fs));
         let options_text = options.to_argument();
         state.calls.push(format!("mount {fs} {options_text}"));
+        if state.dax == Dax::Refused && options_text.contains("dax=always") {
+            return Err(FilesystemError::Tool {
+                tool: "mount",
+                status: "exit status: 32".into(),
+                output: "wrong fs type".into(),
+            });
+        }
         let write = if options.read_only() { "ro" } else { "rw" };
-        let dax = state.shows_dax && options_text.contains("dax=always");
+        let dax = state.dax != Dax::NotShown && options_text.contains("dax=always");
         let mut made = mount(state.devices[device], "/", target, write);
         made.fs_type = fs.name().into();
         made.super_options = format!("{write}{}", if dax { ",dax=always" } else { "" });
@@ -226,7 +241,7 @@ impl Filesystems for FakeKernel {
     }
 
     fn maps_directly(&self, _: &Path) -> Result<bool, FilesystemError> {
-        Ok(self.state().maps_directly)
+        Ok(self.state().dax != Dax::NotForFiles)
     }
 
     fn usage(&self, _: &Path) -> Result<Usage, FilesystemError> {

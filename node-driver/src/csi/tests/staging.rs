@@ -5,6 +5,7 @@ use rstest::rstest;
 use tonic::Code;
 
 use super::bench::{Bench, block, mount_as};
+use super::fakes::Dax;
 use crate::filesystem::{Content, FsType};
 
 #[tokio::test]
@@ -44,13 +45,12 @@ async fn a_device_without_dax_is_mounted_without() {
 }
 
 #[rstest]
-#[case::not_in_the_options(false, true, "mount options rw")]
-#[case::not_for_files(true, false, "STATX_ATTR_DAX")]
+#[case::not_in_the_options(Dax::NotShown, "mount options rw")]
+#[case::not_for_files(Dax::NotForFiles, "STATX_ATTR_DAX")]
 #[tokio::test]
-async fn without_dax_in_effect_nothing_stays_mounted(#[case] shows: bool, #[case] maps: bool, #[case] why: &str) {
+async fn without_dax_in_effect_nothing_stays_mounted(#[case] dax: Dax, #[case] why: &str) {
     let mut bench = Bench::new().await;
-    bench.kernel.state().shows_dax = shows;
-    bench.kernel.state().maps_directly = maps;
+    bench.kernel.state().dax = dax;
     let refused = bench.node.node_stage_volume(bench.stage()).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -59,10 +59,23 @@ async fn without_dax_in_effect_nothing_stays_mounted(#[case] shows: bool, #[case
 }
 
 #[tokio::test]
+async fn a_kernel_that_refuses_dax_is_not_asked_for_less() {
+    let mut bench = Bench::new().await;
+    bench.kernel.state().dax = Dax::Refused;
+    let refused = bench.node.node_stage_volume(bench.stage()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let message = refused.message();
+    assert!(message.contains("blocks other than 4 KiB"), "{message}");
+    assert!(message.ends_with(": wrong fs type"), "{message}");
+    assert!(bench.kernel.state().mounts.is_empty());
+}
+
+#[tokio::test]
 async fn a_crash_before_the_check_of_dax_does_not_skip_it() {
     let mut bench = Bench::new().await;
     bench.node.node_stage_volume(bench.stage()).await.unwrap();
-    bench.kernel.state().maps_directly = false;
+    bench.kernel.state().dax = Dax::NotForFiles;
     let refused = bench.node.node_stage_volume(bench.stage()).await;
     assert_eq!(refused.unwrap_err().code(), Code::FailedPrecondition);
     assert!(bench.kernel.state().mounts.is_empty());
