@@ -4,6 +4,7 @@
 //! - [`capacity`]: CSIStorageCapacity objects for the scheduler.
 //! - [`controller`]: the CSI Controller service; [`identity`] and [`serve`] go with it.
 //! - [`lost`]: says which volumes wait for a node that is gone.
+//! - [`unschedulable`]: says which pods wait for persistent memory that no node has.
 
 pub mod capacity;
 mod chain;
@@ -16,3 +17,4 @@ pub mod lost;
 pub mod probe;
 pub mod run;
 pub mod serve;
+pub mod unschedulable;

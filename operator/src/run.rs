@@ -16,6 +16,7 @@ use crate::identity::Plugin;
 use crate::index::{SharedIndex, pump};
 use crate::lost;
 use crate::serve::{SocketError, listen, serve};
+use crate::unschedulable;
 
 /// Why the operator ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -64,5 +65,6 @@ fn start(client: &Client, namespace: &str, index: &SharedIndex) -> JoinSet<()> {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::warnings::run(recorder.clone(), index.clone()));
     tasks.spawn(lost::run(client.clone(), recorder, index.clone()));
+    tasks.spawn(unschedulable::run(client.clone(), index.clone()));
     tasks
 }

@@ -12,7 +12,7 @@ mod outcome;
 mod places;
 mod request;
 mod response;
-mod size;
+pub(crate) mod size;
 mod turns;
 mod usage;
 mod volume_id;

@@ -13,6 +13,8 @@ use crate::filesystem::{Filesystem, UnknownFilesystem};
 pub struct Class {
     /// Its uid.
     pub uid: String,
+    /// Whether its volumes are made once a pod that uses them has a node (`WaitForFirstConsumer`).
+    pub waits_for_pod: bool,
     /// What it asks for, or why that cannot be understood.
     pub asks: Result<Asks, ClassError>,
 }
@@ -22,6 +24,8 @@ pub struct Class {
 pub struct Asks {
     /// Mode, map, NUMA wish and erase policy.
     pub parameters: ClassParameters,
+    /// The file system of its volumes, unless they are raw blocks.
+    pub filesystem: Filesystem,
     /// Usable bytes that its file system needs at least.
     pub minimum: Bytes,
 }
@@ -46,6 +50,7 @@ impl Class {
         let none = BTreeMap::new();
         Self {
             uid: class.metadata.uid.clone().unwrap_or_default(),
+            waits_for_pod: class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer"),
             asks: Asks::parse(class.parameters.as_ref().unwrap_or(&none)),
         }
     }
@@ -62,9 +67,12 @@ impl Asks {
     {
         let fstype = parameters.clone().into_iter().find(|(name, _)| *name == FSTYPE);
         let filesystem = fstype.map_or(Ok(Filesystem::default()), |(_, fs)| Filesystem::parse(fs));
+        let parameters = ClassParameters::parse(parameters)?;
+        let filesystem = filesystem.map_err(ClassError::Filesystem)?;
         Ok(Self {
-            parameters: ClassParameters::parse(parameters)?,
-            minimum: filesystem.map_err(ClassError::Filesystem)?.minimum(),
+            parameters,
+            filesystem,
+            minimum: filesystem.minimum(),
         })
     }
 

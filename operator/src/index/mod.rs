@@ -89,6 +89,12 @@ impl Index {
         self.volumes.iter()
     }
 
+    /// The StorageClass of that name, if its provisioner is ours.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<&Class> {
+        self.classes.get(name)
+    }
+
     /// `StorageClasses` that can be understood, by name.
     pub fn valid_classes(&self) -> impl Iterator<Item = (&str, &Asks)> {
         self.classes

@@ -180,7 +180,9 @@ impl State {
         let Some(mut object) = self.objects.get(path).cloned() else {
             return refuse(StatusCode::NOT_FOUND, "NotFound");
         };
-        if changes["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+        // Stricter than a real one: whatever is not an event has to be changed with the version that was seen.
+        let any_version = path.contains("/events/");
+        if !any_version && changes["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
             return refuse(StatusCode::CONFLICT, "Conflict");
         }
         merge(&mut object, changes);

@@ -1,0 +1,56 @@
+//! Why no node has what a pod asks for.
+
+use placement::{Bytes, Node, Refusal, Want};
+
+/// With more claims than this, only each of them alone is asked for: [`Node::fits`] tries every order of them.
+const TOGETHER: usize = 8;
+
+/// Why none of `nodes` holds all of `wants`, in the words of the one with the most room; none if one does. Nodes come
+/// with their name and free view.
+#[must_use]
+pub fn refusal(wants: &[Want], nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
+    let mut asked = 0_usize;
+    let mut best: Option<((Bytes, Bytes), String, Refusal)> = None;
+    for (name, node) in nodes {
+        let refusal = refusal_of(&node, wants)?;
+        asked += usize::from(!node.regions.is_empty());
+        let room = room(&refusal, &node, wants);
+        if !node.regions.is_empty() && best.as_ref().is_none_or(|(most, ..)| room > *most) {
+            best = Some((room, name, refusal));
+        }
+    }
+    Some(match best {
+        Some((_, name, refusal)) if asked == 1 => format!("{refusal} (node {name}, the only one)"),
+        Some((_, name, refusal)) => format!("{refusal} (node {name}, the best of {asked})"),
+        None => format!("asked {}; no node has persistent memory ready", sum(wants)),
+    })
+}
+
+fn refusal_of(node: &Node, wants: &[Want]) -> Option<Refusal> {
+    if wants.len() <= TOGETHER {
+        return node.fits(wants).err();
+    }
+    wants.iter().find_map(|want| node.fits(&[*want]).err())
+}
+
+/// The largest extent and the free bytes that speak for a node that refused.
+fn room(refusal: &Refusal, node: &Node, wants: &[Want]) -> (Bytes, Bytes) {
+    match refusal {
+        Refusal::NoSpace { space, .. } | Refusal::NotTogether { space, .. } => (
+            space.iter().map(|space| space.largest).max().unwrap_or_default(),
+            space.iter().map(|space| space.free).sum(),
+        ),
+        Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } => (largest(node, wants), Bytes::ZERO),
+        Refusal::NoRegion { .. } => (Bytes::ZERO, Bytes::ZERO),
+    }
+}
+
+fn largest(node: &Node, wants: &[Want]) -> Bytes {
+    let of_want = |want: &Want| node.regions.iter().map(|region| region.largest_usable(want.mode)).max();
+    wants.iter().filter_map(of_want).max().unwrap_or_default()
+}
+
+fn sum(wants: &[Want]) -> String {
+    let all: Vec<String> = wants.iter().map(|want| want.required.to_string()).collect();
+    all.join(" + ")
+}
