@@ -26,29 +26,30 @@ pub(crate) struct Program {
 /// # Errors
 /// One does not compile.
 pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {
-    for program in programs {
-        let built = step(&format!("building {}", program.name), build(program)).await?;
-        fs::copy(&built, folder.join(program.name)).with_context(|| format!("copying {}", built.display()))?;
+    let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
+    let messages = step(&format!("building {}", names.join(", ")), build(programs)).await?;
+    for name in names {
+        let built = executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))?;
+        fs::copy(&built, folder.join(name)).with_context(|| format!("copying {}", built.display()))?;
     }
     Ok(())
 }
 
-/// Builds one program and returns where cargo has put it.
-async fn build(program: &Program) -> Result<PathBuf> {
-    let Program { package, kind, name } = program;
+/// Builds programs and returns cargo's messages. One call of cargo for all: the features of what they share depend on
+/// which packages are built together, so that one call for each would build Kubernetes' types several times.
+async fn build(programs: &[Program]) -> Result<String> {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .args(["--package", package, kind, name]);
-    let messages = capture(command).await?;
-    executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--release",
+        "--quiet",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    for Program { package, kind, name } in programs {
+        command.args(["--package", package, kind, name]);
+    }
+    capture(command).await
 }
 
 /// A message of cargo, as far as it matters here ("External tools" in the Cargo book).
