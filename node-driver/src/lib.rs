@@ -10,6 +10,7 @@
 pub mod conditions;
 pub mod csi;
 pub mod devices;
+pub mod error_chain;
 pub mod filesystem;
 pub mod layout;
 pub mod probe;

@@ -4,18 +4,12 @@ use std::error::Error;
 
 use tonic::{Code, Response, Status};
 
+use crate::error_chain::chain;
+
 /// An error of a call that has a gRPC code in the CSI specification.
 pub trait Coded: Error + 'static {
     /// Its gRPC code.
     fn code(&self) -> Code;
-}
-
-/// The error and its sources, outermost first.
-#[must_use]
-pub fn chain(error: &dyn Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| (*error).source());
-    let texts: Vec<String> = sources.map(ToString::to_string).collect();
-    texts.join(": ")
 }
 
 /// The answer of the call `rpc` on a volume; a failure is logged here, and nowhere else, with all its sources.

@@ -13,8 +13,9 @@ use ::csi::v1::{
 use crds::DRIVER_NAME;
 use tonic::{Code, Request, Response, Status};
 
-use super::{Coded, answer, chain};
+use super::{Coded, answer};
 use crate::devices::{DeviceError, Devices};
+use crate::error_chain::chain;
 
 /// The CSI Identity service. Clones share everything.
 #[derive(Clone)]

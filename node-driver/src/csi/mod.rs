@@ -22,7 +22,7 @@ mod unpublish;
 mod unstage;
 mod volume;
 
-pub use answer::{Coded, answer, chain};
+pub use answer::{Coded, answer};
 pub use capability::{Access, Capability, CapabilityError, Sharing};
 pub use identity::IdentityService;
 pub use locks::{Busy, VolumeLock, VolumeLocks};

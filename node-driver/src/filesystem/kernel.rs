@@ -16,7 +16,7 @@ use super::{
     Content, DeviceNumber, FilesystemError, Filesystems, Found, FsType, MountOptions, MountTable, Usage, badblocks,
     mkfs_arguments, read_probe, tool,
 };
-use crate::csi::chain;
+use crate::error_chain::chain;
 
 /// The real kernel and tools. Needs root.
 #[derive(Clone, Copy, Debug, Default)]

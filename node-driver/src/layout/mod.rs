@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinError;
 
-use crate::conditions::chain;
 use crate::devices::{DeviceError, Devices, Inventory};
+use crate::error_chain::chain;
 
 pub use events::{EventsError, watch_devices};
 pub use revision::Revision;

@@ -93,7 +93,7 @@ async fn reconcile<R: Record>(volume: Arc<PmemVolume>, shared: Arc<Shared<R>>) -
 #[expect(clippy::needless_pass_by_value, reason = "the controller hands these over")]
 fn after_error<R: Record>(volume: Arc<PmemVolume>, error: &WorkError, shared: Arc<Shared<R>>) -> Action {
     let name = volume.metadata.name.as_deref().unwrap_or_default();
-    let wait = shared.patience.failed(&volume);
+    let wait = shared.patience.failed(&volume, error.is_costly());
     tracing::debug!(volume = name, reason = error.reason(), ?wait, "will be repeated");
     Action::requeue(wait)
 }

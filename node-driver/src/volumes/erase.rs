@@ -21,9 +21,10 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const WORTH_TELLING: i64 = 100;
 
 impl<R: Record> Worker<R> {
-    /// Writes zeros over every byte of the volume, once no other erasure is at work in the region.
-    pub(super) async fn erase(&self, volume: &PmemVolume, place: Place) -> Result<(), WorkError> {
-        self.journal.set(volume, Done::Nothing);
+    /// Writes zeros over every byte of the volume, once no other erasure is at work in the region. Returns the volume as it
+    /// was written last.
+    pub(super) async fn erase(&self, mut volume: PmemVolume, place: Place) -> Result<PmemVolume, WorkError> {
+        self.journal.set(&volume, Done::Nothing);
         let turn = self.erasing.lock(&place.region);
         let Some(_turn) = self.stop.run_until_cancelled(turn).await else {
             return Err(ZeroError::Stopped.into());
@@ -43,22 +44,25 @@ impl<R: Record> Worker<R> {
                     done??;
                     break;
                 }
-                _ = clock.tick() => told = self.tell(volume, &place, told, progress.done()).await,
+                _ = clock.tick() => told = self.tell(&mut volume, &place, told, progress.done()).await,
             }
         }
-        self.journal.set(volume, Done::Zeroed(place));
-        Ok(())
+        self.journal.set(&volume, Done::Zeroed(place));
+        Ok(volume)
     }
 
     /// Writes how far it has come, and returns what people know then.
-    async fn tell(&self, volume: &PmemVolume, place: &Place, told: Bytes, done: Bytes) -> Bytes {
+    async fn tell(&self, volume: &mut PmemVolume, place: &Place, told: Bytes, done: Bytes) -> Bytes {
         if done.minus(told).times(WORTH_TELLING) < place.extent.size {
             return told;
         }
         let before = volume.status.clone().unwrap_or_default();
         let status = says::erasing(&before, place, done, Timestamp::now());
         match self.record.write(volume, status).await {
-            Ok(_) => done,
+            Ok(written) => {
+                *volume = written;
+                done
+            }
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "erasing goes on, but nobody can be told");

@@ -42,6 +42,18 @@ impl WorkError {
         }
     }
 
+    /// Whether it came after all bytes were written, so that trying again costs as much.
+    pub(super) fn is_costly(&self) -> bool {
+        match self {
+            Self::Zero(ZeroError::BadBlocks { .. }) => true,
+            Self::Zero(ZeroError::Stopped | ZeroError::Flush(_))
+            | Self::Look(_)
+            | Self::Device(_)
+            | Self::Record(_)
+            | Self::Thread(_) => false,
+        }
+    }
+
     /// Whether people who look at `volume` should know. Not when the driver is merely shutting down, not when the state could
     /// not be written, and not when a look failed at a volume that was fine: nothing is known then.
     pub(super) fn is_about(&self, volume: &PmemVolume) -> bool {

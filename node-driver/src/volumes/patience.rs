@@ -8,6 +8,8 @@ use crds::PmemVolume;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
+/// Writing zeros over everything again for a few bad blocks wears the device; nobody repairs it within minutes.
+const AFTER_COSTLY: Duration = Duration::from_secs(1800);
 /// When to look again at what somebody has to help with. Most help comes with an event that is heard at once.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
@@ -31,10 +33,11 @@ impl Patience {
         (failures.while_deleted == is_deleted(volume)).then_some(rest)
     }
 
-    pub(super) fn failed(&self, volume: &PmemVolume) -> Duration {
+    pub(super) fn failed(&self, volume: &PmemVolume, is_costly: bool) -> Duration {
         let mut entries = self.entries();
         let before = entries.get(key(volume)).map(|failures| failures.wait);
-        let wait = before.map_or(FIRST, |wait| wait.saturating_mul(2).min(LONGEST));
+        let next = before.map_or(FIRST, |wait| wait.saturating_mul(2).min(LONGEST));
+        let wait = if is_costly { AFTER_COSTLY } else { next };
         let failures = Failures {
             wait,
             last: Instant::now(),
@@ -73,9 +76,10 @@ mod tests {
         volume.metadata.uid = Some("u".into());
         let patience = Patience::default();
         assert_eq!(patience.wait(&volume), None);
-        let waits: Vec<Duration> = (0..12).map(|_| patience.failed(&volume)).collect();
+        let waits: Vec<Duration> = (0..12).map(|_| patience.failed(&volume, false)).collect();
         assert_eq!(waits[1], waits[0] * 2);
         assert_eq!(waits[11], LONGEST);
+        assert_eq!(patience.failed(&volume, true), AFTER_COSTLY);
         assert!(patience.wait(&volume).is_some());
         let mut deleted = volume.clone();
         deleted.metadata.deletion_timestamp = Some(serde_json::from_value("2026-01-01T00:00:00Z".into()).unwrap());

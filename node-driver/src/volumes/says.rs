@@ -1,11 +1,10 @@
 //! The statuses of a volume, as they are written.
 
-use crds::{EraseProgress, Phase, PmemVolumeStatus};
+use crds::{EraseProgress, Phase, PmemVolume, PmemVolumeStatus};
 use jiff::Timestamp;
 use placement::{Bytes, Refusal, RegionId};
 
-use super::blocked::Blocked;
-use super::decide::Provisioned;
+use super::decide::{Provisioned, Step};
 use super::done::Place;
 use crate::conditions::{Says, with};
 
@@ -32,9 +31,34 @@ fn erased(reason: &'static str, message: String) -> Says {
     }
 }
 
-/// It is being made in `region`.
+/// The status that `volume` has after `step`, or none if the step does not change it. `revision` stands for the layout at
+/// which the step was decided.
 #[must_use]
-pub fn chosen(before: &PmemVolumeStatus, region: &RegionId, now: Timestamp) -> PmemVolumeStatus {
+pub fn after(step: &Step, volume: &PmemVolume, revision: i64, now: Timestamp) -> Option<PmemVolumeStatus> {
+    let before = volume.status.clone().unwrap_or_default();
+    let is_deleted = volume.metadata.deletion_timestamp.is_some();
+    match step {
+        Step::Refuse(refusal) => Some(refused(&before, refusal, now)),
+        Step::Choose(region) => Some(chosen(&before, region, now)),
+        Step::Report(provisioned) => Some(ready(&before, provisioned, revision, now)),
+        Step::BeginErase(place) => Some(erasing(&before, place, Bytes::ZERO, now)),
+        Step::Wait(blocked) => {
+            let message = blocked.to_string();
+            Some(stuck(&before, is_deleted, blocked.reason(), message, now))
+        }
+        Step::Idle
+        | Step::AddFinalizer
+        | Step::Create(_)
+        | Step::Scrub(_)
+        | Step::Configure(..)
+        | Step::Erase(_)
+        | Step::Destroy
+        | Step::Release => None,
+    }
+}
+
+/// It is being made in `region`.
+fn chosen(before: &PmemVolumeStatus, region: &RegionId, now: Timestamp) -> PmemVolumeStatus {
     let says = provisioned(false, "Provisioning", format!("making a namespace in region {region}"));
     PmemVolumeStatus {
         phase: Some(Phase::Provisioning),
@@ -45,8 +69,7 @@ pub fn chosen(before: &PmemVolumeStatus, region: &RegionId, now: Timestamp) -> P
 }
 
 /// It fits nowhere.
-#[must_use]
-pub fn refused(before: &PmemVolumeStatus, refusal: &Refusal, now: Timestamp) -> PmemVolumeStatus {
+fn refused(before: &PmemVolumeStatus, refusal: &Refusal, now: Timestamp) -> PmemVolumeStatus {
     let reason = match refusal {
         Refusal::NoSpace { .. } | Refusal::NotTogether { .. } | Refusal::NoRegion { .. } => "NoSpace",
         Refusal::LimitTooLow { .. } | Refusal::BeyondAddressing { .. } => "OutOfRange",
@@ -61,8 +84,7 @@ pub fn refused(before: &PmemVolumeStatus, refusal: &Refusal, now: Timestamp) -> 
 }
 
 /// It can be used. `revision` is the layout that contains it; one that was told before stays.
-#[must_use]
-pub fn ready(before: &PmemVolumeStatus, provisioned: &Provisioned, revision: i64, now: Timestamp) -> PmemVolumeStatus {
+fn ready(before: &PmemVolumeStatus, provisioned: &Provisioned, revision: i64, now: Timestamp) -> PmemVolumeStatus {
     let place = &provisioned.place;
     let says = self::provisioned(
         true,
@@ -114,10 +136,4 @@ pub fn stuck(
         conditions: with(&before.conditions, &says, now),
         ..before.clone()
     }
-}
-
-/// It cannot go on before somebody helps.
-#[must_use]
-pub fn blocked(before: &PmemVolumeStatus, is_deleted: bool, why: &Blocked, now: Timestamp) -> PmemVolumeStatus {
-    stuck(before, is_deleted, why.reason(), why.to_string(), now)
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use crds::PmemVolume;
+use crds::{PmemVolume, PmemVolumeStatus};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Situation, Step, decide};
+use super::decide::{Provisioned, Situation, Step, decide};
 use super::done::{Done, Place};
 use super::error::WorkError;
 use super::journal::Journal;
@@ -18,6 +18,7 @@ use super::region_locks::RegionLocks;
 use super::says;
 use super::zero::{Progress, scrub};
 use crate::devices::{DeviceError, Devices};
+use crate::error_chain::chain;
 use crate::layout::{Layout, Look};
 
 /// How a volume stands when there is nothing more to do now.
@@ -41,6 +42,23 @@ pub struct Worker<R> {
     /// One erasure at a time in each region.
     pub(super) erasing: RegionLocks,
     pub(super) stop: CancellationToken,
+}
+
+fn log(volume: &str, step: &Step) {
+    match step {
+        Step::Idle | Step::Wait(_) => {}
+        Step::Refuse(refusal) => tracing::info!(volume, %refusal, "refused"),
+        Step::Report(Provisioned { place, usable }) => {
+            tracing::info!(volume, region = %place.region, %usable, "ready");
+        }
+        Step::BeginErase(_) | Step::Destroy | Step::Release => tracing::info!(volume, ?step),
+        Step::AddFinalizer
+        | Step::Choose(_)
+        | Step::Create(_)
+        | Step::Scrub(_)
+        | Step::Configure(..)
+        | Step::Erase(_) => tracing::debug!(volume, ?step),
+    }
 }
 
 enum Next {
@@ -120,20 +138,13 @@ impl<R: Record> Worker<R> {
     }
 
     async fn take(&self, step: Step, volume: &PmemVolume, look: &Look) -> Result<Next, WorkError> {
-        let before = volume.status.clone().unwrap_or_default();
         let name = volume.metadata.name.clone().unwrap_or_default();
-        let now = Timestamp::now();
-        if !matches!(step, Step::Idle) {
-            tracing::debug!(volume = name, ?step, "next step");
+        log(&name, &step);
+        if let Some(status) = says::after(&step, volume, look.revision, Timestamp::now()) {
+            return self.write(&step, volume, status).await;
         }
         match step {
-            Step::Idle => Ok(Next::Done(Outcome::Settled)),
             Step::AddFinalizer => Ok(Next::Decide(Box::new(self.record.hold(volume).await?))),
-            Step::Refuse(refusal) => {
-                tracing::info!(volume = name, %refusal, "refused");
-                self.write(volume, says::refused(&before, &refusal, now)).await
-            }
-            Step::Choose(region) => self.write(volume, says::chosen(&before, &region, now)).await,
             Step::Create(new) => self.on_devices(move |devices| devices.create(&new)).await,
             Step::Scrub(place) => self.scrub(volume, place).await,
             Step::Configure(place, mode) => {
@@ -142,41 +153,39 @@ impl<R: Record> Worker<R> {
                 self.journal.set(volume, Done::Configured(place));
                 Ok(next)
             }
-            Step::Report(provisioned) => {
-                tracing::info!(volume = name, region = %provisioned.place.region, usable = %provisioned.usable, "ready");
-                self.write(volume, says::ready(&before, &provisioned, look.revision, now))
-                    .await
-            }
-            Step::BeginErase(place) => {
-                let begun = says::erasing(&before, &place, placement::Bytes::ZERO, now);
-                self.write(volume, begun).await
-            }
-            Step::Erase(place) => {
-                self.erase(volume, place).await?;
-                Ok(Next::Decide(Box::new(volume.clone())))
-            }
+            Step::Erase(place) => Ok(Next::Decide(Box::new(self.erase(volume.clone(), place).await?))),
             Step::Destroy => self.on_devices(move |devices| devices.destroy(&name)).await,
             Step::Release => {
                 self.record.release(volume).await?;
                 self.journal.forget(volume);
-                tracing::info!(volume = name, "released");
                 Ok(Next::Done(Outcome::Released))
             }
-            Step::Wait(blocked) => {
-                let is_deleted = volume.metadata.deletion_timestamp.is_some();
-                let status = says::blocked(&before, is_deleted, &blocked, now);
-                if status != before {
-                    tracing::warn!(volume = name, reason = blocked.reason(), "{blocked}");
-                    self.record.write(volume, status).await?;
-                }
-                Ok(Next::Done(Outcome::Waiting))
+            Step::Idle | Step::Refuse(_) | Step::Choose(_) | Step::Report(_) | Step::BeginErase(_) | Step::Wait(_) => {
+                Ok(Next::Done(Outcome::Settled))
             }
         }
     }
 
-    async fn write(&self, volume: &PmemVolume, status: crds::PmemVolumeStatus) -> Result<Next, WorkError> {
-        let written = self.record.write(volume, status).await?;
-        Ok(Next::Decide(Box::new(written)))
+    /// Writes the status that a step leads to.
+    async fn write(&self, step: &Step, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<Next, WorkError> {
+        let is_new = volume.status.as_ref() != Some(&status);
+        let blocked = match step {
+            Step::Wait(blocked) => Some(blocked),
+            _ => None,
+        };
+        if let (Some(blocked), true) = (blocked, is_new) {
+            let volume = volume.metadata.name.as_deref().unwrap_or_default();
+            tracing::warn!(volume, reason = blocked.reason(), "{blocked}");
+        }
+        let written = if is_new {
+            self.record.write(volume, status).await?
+        } else {
+            volume.clone()
+        };
+        Ok(match blocked {
+            Some(_) => Next::Done(Outcome::Waiting),
+            None => Next::Decide(Box::new(written)),
+        })
     }
 
     async fn on_devices(
@@ -203,7 +212,7 @@ impl<R: Record> Worker<R> {
     async fn note(&self, volume: &PmemVolume, error: &WorkError) -> Result<(), WorkError> {
         let before = volume.status.clone().unwrap_or_default();
         let is_deleted = volume.metadata.deletion_timestamp.is_some();
-        let message = crate::conditions::chain(error);
+        let message = chain(error);
         let status = says::stuck(&before, is_deleted, error.reason(), message.clone(), Timestamp::now());
         if status != before {
             let name = volume.metadata.name.as_deref().unwrap_or_default();
