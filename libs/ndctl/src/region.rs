@@ -66,6 +66,9 @@ impl<'ctx> Region<'ctx> {
     }
 
     /// Whether the kernel works with labels here. Without, the region is one namespace and cannot be divided.
+    ///
+    /// On an NFIT bus that takes initialised label areas. On CXL it is always so, and the first namespace that gets a
+    /// size initialises a label area that is not: look at [`crate::Dimm::label_area`] before.
     #[must_use]
     pub fn has_labels(self) -> bool {
         ffi::ndctl_region_get_nstype(self.0) == ffi::ND_DEVICE_NAMESPACE_PMEM
@@ -176,7 +179,10 @@ impl<'ctx> Region<'ctx> {
         ffi::ndctl_region_is_enabled(self.0) != 0
     }
 
-    /// The cookie of its interleave set. It changes when labels are first written, and is 0 on CXL; nothing without labels.
+    /// The cookie of its interleave set, which ties labels to the region; nothing without labels.
+    ///
+    /// It changes when labels are first written. Where it is 0 (a CXL device without serial number), labels can be written
+    /// but not read back: the region does not come up again while there are any.
     #[must_use]
     pub fn interleave_set_cookie(self) -> Option<u64> {
         ffi::ndctl_region_get_interleave_set(self.0).map(|set| ffi::ndctl_interleave_set_get_cookie(set))
