@@ -12,7 +12,7 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::Store;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::FIELD_MANAGER;
@@ -84,17 +84,15 @@ impl Publisher {
     /// Publishes whenever `seen` changes or `volumes_changed` is notified, until `stop`. What failed is repeated.
     pub async fn run(mut self, mut seen: watch::Receiver<Seen>, volumes_changed: Arc<Notify>, stop: CancellationToken) {
         // Without the volumes, our own namespaces would look like somebody else's.
-        if !matches!(
-            stop.run_until_cancelled(self.volumes.wait_until_ready()).await,
-            Some(Ok(()))
-        ) {
+        if stop.run_until_cancelled(is_ready(&self.volumes)).await != Some(true) {
             return;
         }
         while !stop.is_cancelled() {
             let now = seen.borrow_and_update().clone();
-            let pause = match self.publish(&now).await {
-                Ok(()) => SAFETY_NET,
-                Err(error) => {
+            let pause = match stop.run_until_cancelled(self.publish(&now)).await {
+                None => return,
+                Some(Ok(())) => SAFETY_NET,
+                Some(Err(error)) => {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "cannot publish what this node has; it will be repeated");
                     AFTER_ERROR
@@ -190,6 +188,18 @@ impl Publisher {
         PublishError::Write {
             name: self.name.clone(),
             source: Box::new(source),
+        }
+    }
+}
+
+/// Waits until the volumes have been listed; no if nobody lists them any more.
+///
+/// The controller waits for the same, and of two that wait only the later one is woken (`DelayedInit` in kube-runtime 5.0 keeps
+/// one waker), so ask again and again.
+async fn is_ready(volumes: &Store<PmemVolume>) -> bool {
+    loop {
+        if let Ok(ready) = timeout(Duration::from_millis(50), volumes.wait_until_ready()).await {
+            return ready.is_ok();
         }
     }
 }

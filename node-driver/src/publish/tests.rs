@@ -128,3 +128,19 @@ async fn an_object_that_somebody_deleted_is_made_again() {
     assert_eq!(status.body["status"]["totals"]["free"], 64 << 20);
     assert_eq!(status.body["status"]["conditions"][1]["reason"], "ListingFailed");
 }
+
+/// kube's store wakes only one of those who wait for it.
+#[tokio::test]
+async fn is_not_kept_waiting_by_the_controller() {
+    let (volumes, mut writer) = reflector::store::<PmemVolume>();
+    let controller = tokio::spawn({
+        let volumes = volumes.clone();
+        async move { volumes.wait_until_ready().await.is_ok() }
+    });
+    let publisher = tokio::spawn(async move { is_ready(&volumes).await });
+    tokio::task::yield_now().await;
+    writer.apply_watcher_event(&kube::runtime::watcher::Event::Init);
+    writer.apply_watcher_event(&kube::runtime::watcher::Event::InitDone);
+    assert!(publisher.await.unwrap());
+    controller.abort();
+}
