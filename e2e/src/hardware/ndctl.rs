@@ -24,14 +24,14 @@ pub(super) fn group() -> Group {
     }
 }
 
-const PROBE: Program = Program {
+pub(super) const PROBE: Program = Program {
     package: "ndctl",
     kind: "--example",
     name: "ndctl-probe",
 };
 
 /// What the probe prints.
-async fn probe(bench: &Bench, arguments: &str) -> Result<Vec<Value>> {
+pub(super) async fn probe(bench: &Bench, arguments: &str) -> Result<Vec<Value>> {
     let printed = bench.shell(&format!("/mnt/files/ndctl-probe {arguments}")).await?;
     let lines = printed.lines().map(serde_json::from_str);
     lines
