@@ -21,13 +21,37 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
 }
 
+/// All that may be wanted, always built together.
+const ALL: [Program; 4] = [
+    Program {
+        package: "daxfit-operator",
+        kind: "--bin",
+        name: "daxfit-operator",
+    },
+    Program {
+        package: "daxfit-extender",
+        kind: "--bin",
+        name: "daxfit-extender",
+    },
+    Program {
+        package: "daxfit-node-driver",
+        kind: "--bin",
+        name: "daxfit-node-driver",
+    },
+    Program {
+        package: "ndctl",
+        kind: "--example",
+        name: "ndctl-probe",
+    },
+];
+
 /// Builds programs with the release profile and copies each into `folder` under its name.
 ///
 /// # Errors
 /// One does not compile.
 pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {
     let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
-    let messages = step(&format!("building {}", names.join(", ")), build(programs)).await?;
+    let messages = step(&format!("building {}", names.join(", ")), build()).await?;
     for name in names {
         let built = executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))?;
         fs::copy(&built, folder.join(name)).with_context(|| format!("copying {}", built.display()))?;
@@ -35,9 +59,9 @@ pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()
     Ok(())
 }
 
-/// Builds programs and returns cargo's messages. One call of cargo for all: the features of what they share depend on
+/// Builds all programs and returns cargo's messages. One call of cargo for all: the features of what they share depend on
 /// which packages are built together, so that one call for each would build Kubernetes' types several times.
-async fn build(programs: &[Program]) -> Result<String> {
+async fn build() -> Result<String> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
         "build",
@@ -46,7 +70,7 @@ async fn build(programs: &[Program]) -> Result<String> {
         "--message-format",
         "json-render-diagnostics",
     ]);
-    for Program { package, kind, name } in programs {
+    for Program { package, kind, name } in &ALL {
         command.args(["--package", package, kind, name]);
     }
     capture(command).await
