@@ -73,13 +73,6 @@ impl Namespace {
     }
 }
 
-/// The configuration that `manifests/scheduler` tells users to give to kube-scheduler.
-fn scheduler_configuration() -> Result<Value> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests/scheduler/kube-scheduler-config.yaml");
-    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("parsing {}", file.display()))
-}
-
 /// One namespace is printed as an object, several as a list, none as nothing.
 fn namespaces_listed(printed: &str) -> Result<Vec<Namespace>> {
     if printed.trim().is_empty() {
@@ -114,7 +107,6 @@ impl Stage {
         let kubectl = cluster.kubectl();
         let ready = async {
             cluster.install().await?;
-            cluster.restart_scheduler(scheduler_configuration()?).await?;
             let full = |capacity: &Capacity| capacity.len() == 6 && capacity.values().all(|size| !size.is_zero());
             capacity::becomes(&kubectl, "capacity of two NUMA nodes and three classes", full).await
         };

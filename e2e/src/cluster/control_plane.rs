@@ -99,8 +99,8 @@ impl ControlPlane {
         Ok(plane)
     }
 
-    /// Kills a component with SIGKILL; it stays down until [`Self::restart`].
-    pub(crate) fn kill(&mut self, component: Component) -> Result<()> {
+    /// Kills a component with SIGKILL.
+    fn kill(&mut self, component: Component) -> Result<()> {
         let position = self.daemons.iter().position(|(known, _)| *known == component);
         let position = position.with_context(|| format!("{} is not running", component.name()))?;
         let (_, mut daemon) = self.daemons.swap_remove(position);

@@ -30,24 +30,22 @@ use crate::progress::step;
 use crate::tools::{Tool, Tools};
 use crate::vm::Vm;
 use cell::Cell;
-use control_plane::ControlPlane;
+use control_plane::{Component, ControlPlane};
 use images::{BUSYBOX_IMAGE, Images};
 use native_node::NativeNode;
 use pki::{Pki, Subject};
 use run_dir::RunDir;
 use vm_node::{VmNode, VmNodePlan};
 
-pub(crate) use control_plane::Component;
 
 /// A running cluster; all of it is gone when this is dropped, and when the harness crashes.
 pub(crate) struct Cluster {
     // In the order in which they have to end.
     vm_node: Option<VmNode>,
     vm_plan: VmNodePlan,
-    native_node: Mutex<NativeNode>,
+    _native_node: NativeNode,
     control_plane: Mutex<ControlPlane>,
     kubeconfig: PathBuf,
-    client: Client,
     tools: Tools,
     images: Images,
     _cell: Arc<Cell>,
@@ -92,10 +90,9 @@ impl Cluster {
         Ok(Self {
             vm_node: Some(vm_node),
             vm_plan,
-            native_node: Mutex::new(native_node),
+            _native_node: native_node,
             control_plane: Mutex::new(control_plane),
             kubeconfig,
-            client,
             tools,
             images,
             _cell: cell,
@@ -109,7 +106,8 @@ impl Cluster {
     /// kubectl fails, or a part does not come up.
     pub(crate) async fn install(&self) -> Result<()> {
         install::install(&self.kubectl(), self.images.all(), &self.run.folder("overlay")?).await?;
-        self.restart_scheduler(install::scheduler_config()?).await
+        let config = install::scheduler_config()?;
+        self.control_plane.lock().await.restart_scheduler(config).await
     }
 
     /// The cluster as an administrator works with it.
@@ -120,11 +118,6 @@ impl Cluster {
     /// An administrator's kubeconfig, which works from anywhere on this machine.
     pub(crate) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    /// An administrator's client.
-    pub(crate) fn client(&self) -> Client {
-        self.client.clone()
     }
 
     /// An image that all nodes have, with a shell and the usual small tools.
@@ -164,44 +157,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Kills a part of the control plane with SIGKILL; it stays down until it is restarted.
-    ///
-    /// # Errors
-    /// It is not running.
-    pub(crate) async fn kill(&self, component: Component) -> Result<()> {
-        self.control_plane.lock().await.kill(component)
-    }
-
-    /// Kills a part of the control plane if it runs, starts it, and waits until it is ready.
-    ///
-    /// # Errors
-    /// It does not come up.
-    pub(crate) async fn restart(&self, component: Component) -> Result<()> {
-        self.control_plane.lock().await.restart(component).await
-    }
-
     /// Kills the API server and waits until it is ready again.
     ///
     /// # Errors
     /// It does not come up.
     pub(crate) async fn restart_apiserver(&self) -> Result<()> {
-        self.restart(Component::ApiServer).await
-    }
-
-    /// Restarts the scheduler with a `KubeSchedulerConfiguration`; how it reaches the API server is filled in.
-    ///
-    /// # Errors
-    /// It does not accept the configuration.
-    pub(crate) async fn restart_scheduler(&self, config: serde_json::Value) -> Result<()> {
-        self.control_plane.lock().await.restart_scheduler(config).await
-    }
-
-    /// Restarts the native node's kubelet, killing it.
-    ///
-    /// # Errors
-    /// It does not come up.
-    pub(crate) async fn restart_kubelet(&self) -> Result<()> {
-        self.native_node.lock().await.restart_kubelet().await
+        self.control_plane.lock().await.restart(Component::ApiServer).await
     }
 
     /// Runs csi-sanity on the PMEM node, without the tests that match `skipped`, and returns its report.

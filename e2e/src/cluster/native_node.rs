@@ -64,17 +64,8 @@ impl NativeNode {
     /// Registers the Node, starts the kubelet and waits until the node is ready.
     pub(crate) async fn start_kubelet(&mut self) -> Result<()> {
         node::register(&self.client, &member()).await?;
-        self.restart_kubelet().await
-    }
-
-    /// Kills the kubelet if it runs, starts it and waits until the node is ready.
-    pub(crate) async fn restart_kubelet(&mut self) -> Result<()> {
-        if let Some(mut kubelet) = self.kubelet.take() {
-            kubelet.kill()?;
-        }
         let mut kubelet = self.spawn_kubelet()?;
         self.wait_for_kubelet(&mut kubelet).await?;
-        // The Node may still say what an earlier kubelet reported, so this alone would not do.
         node::wait_ready(&self.client, NAME, || kubelet.check()).await?;
         self.kubelet = Some(kubelet);
         Ok(())
@@ -85,12 +76,6 @@ impl NativeNode {
         let mut command = self.ctr(&["--namespace", "k8s.io", "images", "import"]);
         command.arg(archive);
         run(command).await
-    }
-
-    /// Fails when containerd or the kubelet has ended by itself.
-    pub(crate) fn check(&mut self) -> Result<()> {
-        self.containerd.check()?;
-        self.kubelet.as_mut().map_or(Ok(()), Daemon::check)
     }
 
     async fn wait_for_containerd(&mut self) -> Result<()> {
@@ -137,7 +122,6 @@ fn member() -> Member {
     let role = ("node-role.kubernetes.io/control-plane".to_owned(), String::new());
     Member {
         name: NAME.to_owned(),
-        address: GATEWAY,
         pods: "10.78.0.0/24".to_owned(),
         labels: BTreeMap::from([role]),
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -27,8 +26,6 @@ const READY_WITHIN: Duration = Duration::from_secs(900);
 pub(crate) struct Member {
     /// Name of the Node object and of the machine.
     pub(crate) name: String,
-    /// Address on the bridge.
-    pub(crate) address: Ipv4Addr,
     /// Subnet of its pods, such as `10.78.1.0/24`.
     pub(crate) pods: String,
     /// Labels of the Node object.

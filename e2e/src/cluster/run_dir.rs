@@ -45,11 +45,6 @@ impl RunDir {
         &self.path
     }
 
-    /// A short name that no other live run on this machine has.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// The cgroup below which the native node keeps its containers, as the kubelet's `--cgroup-root` wants it.
     pub(crate) fn cgroup(&self) -> String {
         cgroup_of(&self.id)

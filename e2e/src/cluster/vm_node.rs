@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kube::Client;
+use placement::Bytes;
 
 use super::cell::{Cell, GATEWAY};
 use super::images::{Image, Images};
@@ -18,13 +19,15 @@ use crate::cache::{Key, cached};
 use crate::guest::{self, Guest};
 use crate::progress::step;
 use crate::tools::{Tool, Tools};
-use crate::vm::{Disk, Machine, Network, Vm};
+use crate::vm::{Disk, Machine, Network, Nvdimm, Vm};
 
 /// Name of the PMEM node.
 pub(crate) const NAME: &str = "pmem-1";
 const TAP: &str = "pmem-1";
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 11);
 const PODS: &str = "10.78.1.0/24";
+/// On NUMA node 1, beside the two that every machine has. `node-setup` writes no labels to it.
+const UNPREPARED: Nvdimm = Nvdimm::labelled(Bytes::mib(128), 1);
 const MAC: &str = "52:54:00:77:00:11";
 /// Where the guest mounts the disk with the files of this run.
 const FILES: &str = "/mnt/files";
@@ -64,6 +67,7 @@ impl VmNodePlan {
         cell.add_pod_route(PODS, ADDRESS).await?;
         let images: Vec<&Image> = images.of_pmem_node().collect();
         let mut machine = Machine::node(NAME);
+        machine.nvdimms.push(UNPREPARED);
         machine.disks = vec![
             tools_disk(tools).await?,
             images_disk(&images).await?,
@@ -137,7 +141,6 @@ fn member() -> Member {
     let pmem = ("csi.daxfit.dev/pmem".to_owned(), "true".to_owned());
     Member {
         name: NAME.to_owned(),
-        address: ADDRESS,
         pods: PODS.to_owned(),
         labels: BTreeMap::from([pmem]),
     }

@@ -1,6 +1,6 @@
 //! The death of every part in the middle of provisioning.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use crate::cluster::wait::{Probe, until};
 use crate::stage::Stage;
@@ -22,6 +22,27 @@ pub(super) async fn provisioning_survives_the_death_of_every_part(stage: &mut St
         stage.is_as_before().await?;
     }
     Ok(())
+}
+
+/// The node loses power while a pod uses a volume. What was written is there when the kubelet starts the pod again.
+pub(super) async fn data_survives_a_power_cut(stage: &mut Stage) -> Result<()> {
+    let claims = [Claim::new("kept", "60Mi", "daxfit-ext4")];
+    stage.start("keeper", &claims).await?;
+    stage.in_pod("keeper", "echo kept > /pmem/kept/f && sync").await?;
+    let volume = volume_of(&stage.kubectl, "kept").await?;
+    let before = stage.namespace(&volume).await?;
+    stage.cluster()?.power_cycle().await?;
+    until("the pod reads its file", PATIENCE, async || {
+        match stage.in_pod("keeper", "cat /pmem/kept/f").await {
+            Ok(read) if read.trim() == "kept" => Probe::Ready(()),
+            Ok(read) => Probe::Never(anyhow!("read {read:?}")),
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await?;
+    let after = stage.namespace(&volume).await?;
+    ensure!(after.size == before.size, "{before:?} became {after:?}");
+    stage.stop("keeper", &claims).await
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +69,7 @@ impl Victim {
 async fn begun(stage: &Stage) -> Probe<()> {
     match stage.kubectl.items(&["pmemvolumes"]).await {
         Ok(volumes) if !volumes.is_empty() => Probe::Ready(()),
-        Ok(_) => Probe::NotYet(anyhow::anyhow!("no PmemVolume yet")),
+        Ok(_) => Probe::NotYet(anyhow!("no PmemVolume yet")),
         Err(error) => Probe::NotYet(error),
     }
 }

@@ -7,7 +7,6 @@ mod conformance;
 mod crashes;
 mod policy;
 mod refusals;
-
 mod volumes;
 
 use std::pin::Pin;
@@ -51,6 +50,7 @@ fn cases() -> Vec<Case> {
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(crashes::provisioning_survives_the_death_of_every_part),
+        case!(crashes::data_survives_a_power_cut),
         case!(conformance::csi_sanity_passes),
     ]
 }
@@ -82,7 +82,7 @@ async fn play(cluster: Cluster, chosen: Vec<Case>) -> Result<(usize, usize)> {
             }
             Err(error) => {
                 println!("test {} ... FAILED", case.name);
-                eprintln!("{}: {error:?}", case.name);
+                eprintln!("{}: {error:#}", case.name);
                 stage.collect_logs(case.name).await?;
                 failed += 1;
                 stage.sweep().await?;

@@ -11,4 +11,4 @@ mod machine;
 pub(crate) use accel::Accel;
 pub(crate) use agent::Output;
 pub(crate) use boot::Vm;
-pub(crate) use machine::{Disk, Machine, Network};
+pub(crate) use machine::{Disk, Machine, Network, Nvdimm};

@@ -1,12 +1,11 @@
 //! What libndctl shows, as an inventory.
 
-use std::fs;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
-use ndctl::{Claim, ClaimKind, Context, LabelArea, Mapping, Region, RegionKind};
+use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
 
 use super::region_id::{self, Module, Origin};
@@ -101,36 +100,23 @@ fn found(region: Region<'_>, id: RegionId) -> Result<RegionFound, Source> {
 }
 
 fn facts(region: Region<'_>) -> Result<Facts, Source> {
-    let has_labels = region.has_labels();
     let mut modules = Vec::new();
     for mapping in region.mappings()? {
         let dimm = mapping.dimm();
         modules.push(ModuleFacts {
             device: dimm.device(),
             is_locked: dimm.is_locked(),
-            labels: if has_labels {
-                labels_in_use(&dimm.device())?
-            } else {
-                dimm.label_area()?
-            },
+            labels: dimm.label_area().map_err(|error| error.to_string()),
         });
     }
     Ok(Facts {
         device: region.device(),
         is_enabled: region.is_enabled(),
         is_read_only: region.is_read_only(),
-        has_labels,
+        has_labels: region.has_labels(),
         start: region.start()?,
         modules,
     })
-}
-
-/// What the kernel keeps in memory about labels that it uses. Reading the label area itself takes long on real modules.
-fn labels_in_use(module: &str) -> Result<LabelArea, Source> {
-    let path = Path::new("/sys/bus/nd/devices").join(module).join("available_slots");
-    let text = fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let free_slots = text.trim().parse()?;
-    Ok(LabelArea::Initialised { free_slots })
 }
 
 /// The unit in which the region hands out space, after asking a ready one for the unit that wastes least.

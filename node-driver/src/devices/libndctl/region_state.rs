@@ -10,6 +10,8 @@ pub(super) struct Facts {
     pub(super) device: String,
     pub(super) is_enabled: bool,
     pub(super) is_read_only: bool,
+    /// Whether the kernel hands out pieces of the region. It may do so without labels: on CXL, and on NFIT after labels
+    /// were wiped. The first namespace would then write them, over what an administrator may want to keep.
     pub(super) has_labels: bool,
     pub(super) start: Bytes,
     pub(super) modules: Vec<ModuleFacts>,
@@ -20,7 +22,8 @@ pub(super) struct Facts {
 pub(super) struct ModuleFacts {
     pub(super) device: String,
     pub(super) is_locked: bool,
-    pub(super) labels: LabelArea,
+    /// What is in its label area, or why that cannot be read.
+    pub(super) labels: Result<LabelArea, String>,
 }
 
 /// What the kernel can map: huge pages.
@@ -32,19 +35,19 @@ pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
         (RegionState::Disabled, disabled(facts))
     } else if facts.is_read_only {
         (RegionState::ReadOnly, read_only(facts))
-    } else if !facts.has_labels {
+    } else if !facts.has_labels || facts.modules.iter().any(is_unprepared) {
         (RegionState::Unprepared, unprepared(facts))
     } else if !facts.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(facts))
-    } else if let Some(full) = facts.modules.iter().find(|module| is_full(module)) {
-        (RegionState::Degraded, no_slots(facts, full))
+    } else if let Some(message) = facts.modules.iter().find_map(|module| no_more(facts, module)) {
+        (RegionState::Degraded, message)
     } else {
         (RegionState::Ready, String::new())
     }
 }
 
-fn is_full(module: &ModuleFacts) -> bool {
-    matches!(module.labels, LabelArea::Initialised { free_slots: 0 })
+fn is_unprepared(module: &ModuleFacts) -> bool {
+    matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised))
 }
 
 fn disabled(facts: &Facts) -> String {
@@ -68,11 +71,11 @@ fn read_only(facts: &Facts) -> String {
 
 fn unprepared(facts: &Facts) -> String {
     let device = &facts.device;
-    let without = |module: &&ModuleFacts| module.labels == LabelArea::None;
+    let without = |module: &&ModuleFacts| module.labels == Ok(LabelArea::None);
     if facts.modules.is_empty() || facts.modules.iter().any(|module| without(&module)) {
         return format!("{device} has no label area, so it cannot be divided into volumes");
     }
-    let blank = |module: &&ModuleFacts| module.labels == LabelArea::Uninitialised;
+    let blank = |module: &&ModuleFacts| module.labels == Ok(LabelArea::Uninitialised);
     let blank: Vec<&str> = facts
         .modules
         .iter()
@@ -100,11 +103,19 @@ fn misaligned(facts: &Facts) -> String {
     )
 }
 
-fn no_slots(facts: &Facts, full: &ModuleFacts) -> String {
-    format!(
-        "{} can hold no more volumes: the label area of {} is full until a namespace is destroyed",
-        facts.device, full.device
-    )
+/// Why a module lets no further namespace be made, if so.
+fn no_more(facts: &Facts, module: &ModuleFacts) -> Option<String> {
+    let (region, module, labels) = (&facts.device, &module.device, &module.labels);
+    match labels {
+        Ok(LabelArea::Initialised { free_slots: 0 }) => Some(format!(
+            "{region} can hold no more volumes: the label area of {module} is full until a namespace is destroyed"
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!(
+            "{region} gets no more volumes: the label area of {module} cannot be read ({error}); see `ndctl list --dimms \
+             --health --dimm {module}`"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -112,11 +123,15 @@ mod tests {
     use super::*;
 
     fn facts(labels: LabelArea) -> Facts {
+        with(Ok(labels))
+    }
+
+    fn with(labels: Result<LabelArea, String>) -> Facts {
         Facts {
             device: "region0".into(),
             is_enabled: true,
             is_read_only: false,
-            has_labels: matches!(labels, LabelArea::Initialised { .. }),
+            has_labels: matches!(labels, Ok(LabelArea::Initialised { .. })),
             start: Bytes::gib(4),
             modules: vec![ModuleFacts {
                 device: "nmem0".into(),
@@ -142,6 +157,25 @@ mod tests {
             "region0 has no labels: `ndctl disable-region region0 && ndctl init-labels -f nmem0 && ndctl enable-region \
              region0` (destroys what is on it)"
         );
+    }
+
+    #[test]
+    fn a_region_that_the_kernel_would_label_by_itself_is_left_alone() {
+        let wiped = Facts {
+            has_labels: true,
+            ..facts(LabelArea::Uninitialised)
+        };
+        assert_eq!(judge(&wiped), judge(&facts(LabelArea::Uninitialised)));
+    }
+
+    #[test]
+    fn labels_that_cannot_be_read_keep_new_volumes_out() {
+        let (state, message) = judge(&Facts {
+            has_labels: true,
+            ..with(Err("I/O error".into()))
+        });
+        assert_eq!(state, RegionState::Degraded);
+        assert!(message.contains("nmem0") && message.contains("I/O error"), "{message}");
     }
 
     #[test]
