@@ -36,6 +36,9 @@ pub(crate) struct Namespace {
     /// The name in its label.
     #[serde(default)]
     pub(crate) name: String,
+    /// The identity in its label.
+    #[serde(default)]
+    uuid: String,
     /// fsdax, sector, raw …
     pub(crate) mode: String,
     /// Usable bytes.
@@ -59,6 +62,7 @@ impl Namespace {
         };
         Ok(Self {
             name: text("/metadata/name"),
+            uuid: String::new(),
             mode: text("/spec/mode"),
             size: workload::bytes_at(&volume, "/status/usable")?.get(),
             blockdev: String::new(),
@@ -73,7 +77,8 @@ impl Namespace {
     }
 }
 
-/// One namespace is printed as an object, several as a list, none as nothing.
+/// One namespace is printed as an object, several as a list, none as nothing. Those without a label are whole regions that
+/// nobody divided, and nothing that Daxfit made.
 fn namespaces_listed(printed: &str) -> Result<Vec<Namespace>> {
     if printed.trim().is_empty() {
         return Ok(Vec::new());
@@ -84,7 +89,8 @@ fn namespaces_listed(printed: &str) -> Result<Vec<Namespace>> {
     } else {
         vec![printed]
     };
-    list.into_iter().map(Namespace::read).collect()
+    let all: Vec<Namespace> = list.into_iter().map(Namespace::read).collect::<Result<_>>()?;
+    Ok(all.into_iter().filter(|namespace| !namespace.uuid.is_empty()).collect())
 }
 
 /// The largest volume of `mode` in an empty region of 512 MiB.

@@ -37,7 +37,6 @@ use pki::{Pki, Subject};
 use run_dir::RunDir;
 use vm_node::{VmNode, VmNodePlan};
 
-
 /// A running cluster; all of it is gone when this is dropped, and when the harness crashes.
 pub(crate) struct Cluster {
     // In the order in which they have to end.

@@ -9,9 +9,9 @@ use csi::v1::volume_capability::access_mode::Mode;
 use csi::v1::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 use csi::v1::volume_usage::Unit;
 use csi::v1::{
-    CapacityRange, CreateVolumeRequest, GetCapacityResponse, NodeExpandVolumeRequest,
-    NodeGetVolumeStatsResponse, NodePublishVolumeRequest, ProbeResponse, Topology,
-    TopologyRequirement, VolumeCapability, VolumeCondition, VolumeUsage,
+    CapacityRange, CreateVolumeRequest, GetCapacityResponse, NodeExpandVolumeRequest, NodeGetVolumeStatsResponse,
+    NodePublishVolumeRequest, ProbeResponse, Topology, TopologyRequirement, VolumeCapability, VolumeCondition,
+    VolumeUsage,
 };
 use prost::Message;
 

@@ -28,7 +28,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 struct DriveArgs {
     /// Name of this node in Kubernetes.
-    #[arg(long, env = "NODE_NAME")]
+    #[arg(long, env = "NODE_NAME", value_parser = node_name)]
     node_name: Option<String>,
     #[command(flatten)]
     socket: SocketArgs,
@@ -95,6 +95,21 @@ impl Cli {
             None => drive::drive(self.drive).await,
         }
     }
+}
+
+/// The longest value of a label.
+const LONGEST_LABEL: usize = 63;
+
+/// The kubelet makes the driver's topology a label of the node, whose value is the node's name.
+fn node_name(name: &str) -> Result<String, String> {
+    if name.len() > LONGEST_LABEL {
+        return Err(format!(
+            "it has {} characters, and the value of a label at most {LONGEST_LABEL}: register the node under a shorter \
+             name (kubelet --hostname-override)",
+            name.len()
+        ));
+    }
+    Ok(name.to_owned())
 }
 
 fn start_log(format: LogFormat) {

@@ -34,3 +34,13 @@ fn emulation_needs_a_directory() {
 fn nothing_is_destroyed_by_accident() {
     assert!(Cli::try_parse_from(["driver", "volume", "delete", "v"]).is_err());
 }
+
+#[test]
+fn a_name_that_cannot_be_a_label_is_refused() {
+    let long = format!("--node-name={}", "n".repeat(64));
+    let refused = Cli::try_parse_from(["driver", &long]).unwrap_err().to_string();
+    assert!(
+        refused.contains("64 characters") && refused.contains("--hostname-override"),
+        "{refused}"
+    );
+}

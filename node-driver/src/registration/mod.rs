@@ -35,9 +35,13 @@ pub enum RegistrationState {
 pub struct RegistrationError(#[from] tonic::transport::Error);
 
 /// Where the registration socket belongs in the kubelet's `plugins_registry` directory.
+///
+/// The kubelet dials the bare path (`dial` in `pkg/kubelet/pluginmanager/operationexecutor`), of which grpc-go makes the
+/// `:authority` of its requests with each `/` as `%2F`. A host may not have such escapes, and the `h2` crate ends the
+/// stream with PROTOCOL_ERROR; what comes before an `@` may (RFC 3986, 3.2.1). So there is one behind the last `/`.
 #[must_use]
 pub fn socket_path(plugins_registry: &Path) -> PathBuf {
-    plugins_registry.join(format!("{DRIVER_NAME}-reg.sock"))
+    plugins_registry.join(format!("registration@{DRIVER_NAME}.sock"))
 }
 
 /// Serves until `shutdown`, then removes the socket, upon which the kubelet forgets the driver.
