@@ -115,6 +115,7 @@ fn facts(region: Region<'_>) -> Result<Facts, Source> {
         is_read_only: region.is_read_only(),
         has_labels: region.has_labels(),
         start: region.start()?,
+        cookie: region.interleave_set_cookie(),
         modules,
     })
 }

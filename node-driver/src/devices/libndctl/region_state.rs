@@ -14,6 +14,8 @@ pub(super) struct Facts {
     /// were wiped. The first namespace would then write them, over what an administrator may want to keep.
     pub(super) has_labels: bool,
     pub(super) start: Bytes,
+    /// What ties labels to the region. 0 if its modules have no serial numbers: labels are then written and never found again.
+    pub(super) cookie: Option<u64>,
     pub(super) modules: Vec<ModuleFacts>,
 }
 
@@ -39,6 +41,8 @@ pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
         (RegionState::Unprepared, unprepared(facts))
     } else if !facts.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(facts))
+    } else if facts.cookie == Some(0) {
+        (RegionState::Degraded, no_identity(facts))
     } else if let Some(message) = facts.modules.iter().find_map(|module| no_more(facts, module)) {
         (RegionState::Degraded, message)
     } else {
@@ -103,6 +107,14 @@ fn misaligned(facts: &Facts) -> String {
     )
 }
 
+fn no_identity(facts: &Facts) -> String {
+    format!(
+        "{} gets no volumes: its modules have no serial number, so that the kernel would not find a namespace again after \
+         a reboot",
+        facts.device
+    )
+}
+
 /// Why a module lets no further namespace be made, if so.
 fn no_more(facts: &Facts, module: &ModuleFacts) -> Option<String> {
     let (region, module, labels) = (&facts.device, &module.device, &module.labels);
@@ -133,6 +145,7 @@ mod tests {
             is_read_only: false,
             has_labels: matches!(labels, Ok(LabelArea::Initialised { .. })),
             start: Bytes::gib(4),
+            cookie: Some(0x5eed),
             modules: vec![ModuleFacts {
                 device: "nmem0".into(),
                 is_locked: false,
@@ -216,6 +229,13 @@ mod tests {
                 RegionState::Misaligned,
                 Facts {
                     start: Bytes::mib(4097),
+                    ..ready.clone()
+                },
+            ),
+            (
+                RegionState::Degraded,
+                Facts {
+                    cookie: Some(0),
                     ..ready
                 },
             ),
