@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use placement::{Alignment, Bytes, Extent, Mode, Region, RegionId};
+use placement::{Alignment, Bytes, Extent, Region, RegionId};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -93,15 +93,14 @@ fn namespaces_listed(printed: &str) -> Result<Vec<Namespace>> {
     Ok(all.into_iter().filter(|namespace| !namespace.uuid.is_empty()).collect())
 }
 
-/// The largest volume of `mode` in an empty region of 512 MiB.
-pub(crate) fn largest_in_an_empty_region(mode: Mode) -> Result<Bytes> {
-    let region = Region {
+/// A region of the harness's machines, with nothing in it.
+pub(crate) fn empty_region() -> Result<Region> {
+    Ok(Region {
         id: RegionId("empty".into()),
         numa: None,
         alignment: Alignment::try_from(Bytes::mib(2))?,
         free: vec![Extent::new(Bytes::ZERO, Bytes::mib(512))],
-    };
-    Ok(region.largest_usable(mode))
+    })
 }
 
 impl Stage {

@@ -158,7 +158,7 @@ mod tests {
         let second = RunDir::create(runs.path()).unwrap();
 
         assert!(live.path().exists());
-        assert_ne!(live.id(), second.id());
+        assert_ne!(live.id, second.id);
         assert!(!runs.path().join("run7").exists());
     }
 

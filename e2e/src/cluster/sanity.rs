@@ -14,13 +14,16 @@ use crate::vm::Vm;
 const OPERATOR: &str = "deployment/daxfit-operator";
 const FOLDER: &str = "/run/csi-sanity";
 const NODE_SOCKET: &str = "/var/lib/kubelet/plugins/csi.daxfit.dev/csi.sock";
+/// Below the kubelet's, where the node driver can mount.
+const MOUNTS: &str = "/var/lib/kubelet/csi-sanity";
 /// A namespace holds this with room to spare for several at once.
 const VOLUME_BYTES: u32 = 32 << 20;
 
 /// Runs the suite without the tests that match `skipped`, and returns its report, whatever it says.
 pub(super) async fn report(kubectl: &Kubectl, vm: &Vm, skipped: &str) -> Result<String> {
     // The operator is not root.
-    vm.shell(&format!("mkdir -p {FOLDER} && chmod 777 {FOLDER}")).await?;
+    vm.shell(&format!("mkdir -p {FOLDER} {MOUNTS} && chmod 777 {FOLDER}"))
+        .await?;
     move_operator(kubectl)
         .await
         .context("moving the operator to the PMEM node")?;
@@ -67,7 +70,6 @@ fn patch() -> Value {
     ])
 }
 
-/// Its folders are below the kubelet's, the only ones in which the node driver can mount.
 fn command_line(skipped: &str) -> String {
     let skip = if skipped.is_empty() {
         String::new()
@@ -77,6 +79,6 @@ fn command_line(skipped: &str) -> String {
     format!(
         "/mnt/tools/csi-sanity --ginkgo.no-color --csi.endpoint=unix://{NODE_SOCKET} \
          --csi.controllerendpoint=unix://{FOLDER}/csi.sock --csi.testvolumesize={VOLUME_BYTES} \
-         --csi.stagingdir=/var/lib/kubelet/csi-sanity/staging --csi.mountdir=/var/lib/kubelet/csi-sanity/mount{skip}"
+         --csi.stagingdir={MOUNTS}/staging --csi.mountdir={MOUNTS}/mount{skip}"
     )
 }

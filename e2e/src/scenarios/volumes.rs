@@ -4,16 +4,15 @@ use anyhow::{Context, Result, ensure};
 use placement::{Bytes, MapLocation, Mode};
 use serde_json::json;
 
-use crate::stage::Stage;
-use crate::stage::largest_in_an_empty_region;
+use crate::stage::{Stage, empty_region};
 use crate::workload::{self, Claim, bytes_at, volume_of};
 
 const FSDAX: Mode = Mode::Fsdax(MapLocation::Dev);
 
 /// Two regions are ready and published to the byte.
 pub(super) async fn an_unprepared_region_is_named_and_left_alone(stage: &mut Stage) -> Result<()> {
-    let fsdax = largest_in_an_empty_region(FSDAX)?;
-    let sector = largest_in_an_empty_region(Mode::Sector)?;
+    let fsdax = empty_region()?.largest_usable(FSDAX);
+    let sector = empty_region()?.largest_usable(Mode::Sector);
     for ((node, numa, class), size) in &stage.empty {
         let expected = if class == "daxfit-sector" { sector } else { fsdax };
         ensure!(
