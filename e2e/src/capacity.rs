@@ -27,10 +27,12 @@ pub(crate) async fn published(kubectl: &Kubectl) -> Result<Capacity> {
 /// # Errors
 /// They never do, or cannot be listed.
 pub(crate) async fn becomes(kubectl: &Kubectl, what: &str, expected: impl Fn(&Capacity) -> bool) -> Result<Capacity> {
-    until(what, Duration::from_mins(5), async || match published(kubectl).await {
-        Ok(capacity) if expected(&capacity) => Probe::Ready(capacity),
-        Ok(capacity) => Probe::NotYet(anyhow!("capacity is {capacity:#?}")),
-        Err(error) => Probe::NotYet(error),
+    until(what, Duration::from_secs(300), async || {
+        match published(kubectl).await {
+            Ok(capacity) if expected(&capacity) => Probe::Ready(capacity),
+            Ok(capacity) => Probe::NotYet(anyhow!("capacity is {capacity:#?}")),
+            Err(error) => Probe::NotYet(error),
+        }
     })
     .await
 }

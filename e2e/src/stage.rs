@@ -52,7 +52,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    fn recorded(volume: Value) -> Result<Self> {
+    fn recorded(volume: &Value) -> Result<Self> {
         let text = |pointer: &str| {
             volume
                 .pointer(pointer)
@@ -64,7 +64,7 @@ impl Namespace {
             name: text("/metadata/name"),
             uuid: String::new(),
             mode: text("/spec/mode"),
-            size: workload::bytes_at(&volume, "/status/usable")?.get(),
+            size: workload::bytes_at(volume, "/status/usable")?.get(),
             blockdev: String::new(),
             shown: serde_json::to_string_pretty(&volume["status"])?,
         })
@@ -242,7 +242,7 @@ impl Stage {
                 .kubectl
                 .items(&["pmemvolumes"])
                 .await?
-                .into_iter()
+                .iter()
                 .map(Namespace::recorded)
                 .collect(),
         }

@@ -10,7 +10,7 @@ use crate::cluster::wait::{Probe, until};
 use crate::kubectl::Kubectl;
 
 /// Only ends a run that hangs: a pod of a software-emulated node takes 15 s to a minute.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A claim as a user writes it.
 #[derive(Clone, Debug)]

@@ -69,7 +69,7 @@ impl Cluster {
         let tools = Tools::ready().await?;
         let guest = Guest::ready().await?;
         let images = Images::ready(&tools).await?;
-        Self::start_with(tools, &guest, images).await
+        Box::pin(Self::start_with(tools, &guest, images)).await
     }
 
     async fn start_with(tools: Tools, guest: &Guest, images: Images) -> Result<Self> {

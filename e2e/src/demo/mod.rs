@@ -31,7 +31,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> Result<()> {
     let mut stage = match &options.kubeconfig {
         Some(kubeconfig) => Stage::existing(kubeconfig).await?,
-        None => Stage::set(step("starting a cluster with emulated persistent memory", Cluster::start()).await?).await?,
+        None => own_stage().await?,
     };
     let mut account = Account::default();
     let shown = steps::show(&stage, &mut account).await;
@@ -44,4 +44,10 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         stage.keep().await?;
     }
     Ok(())
+}
+
+async fn own_stage() -> Result<Stage> {
+    let starting = Box::pin(Cluster::start());
+    let cluster = step("starting a cluster with emulated persistent memory", starting).await?;
+    step("installing Daxfit", Stage::set(cluster)).await
 }

@@ -63,7 +63,7 @@ fn cases() -> Vec<Case> {
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(filter)).collect();
     ensure!(!chosen.is_empty(), "no scenario has {filter:?} in its name");
-    let cluster = Cluster::start().await?;
+    let cluster = Box::pin(Cluster::start()).await?;
     let outcome = play(cluster, chosen).await;
     let (passed, failed) = outcome?;
     println!("{passed} passed, {failed} failed");

@@ -38,7 +38,7 @@ pub struct RegistrationError(#[from] tonic::transport::Error);
 ///
 /// The kubelet dials the bare path (`dial` in `pkg/kubelet/pluginmanager/operationexecutor`), of which grpc-go makes the
 /// `:authority` of its requests with each `/` as `%2F`. A host may not have such escapes, and the `h2` crate ends the
-/// stream with PROTOCOL_ERROR; what comes before an `@` may (RFC 3986, 3.2.1). So there is one behind the last `/`.
+/// stream with `PROTOCOL_ERROR`; what comes before an `@` may (RFC 3986, 3.2.1). So there is one behind the last `/`.
 #[must_use]
 pub fn socket_path(plugins_registry: &Path) -> PathBuf {
     plugins_registry.join(format!("registration@{DRIVER_NAME}.sock"))
