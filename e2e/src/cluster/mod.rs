@@ -164,12 +164,12 @@ impl Cluster {
         self.control_plane.lock().await.restart(Component::ApiServer).await
     }
 
-    /// Runs csi-sanity on the PMEM node, without the tests that match `skipped`, and returns its report.
+    /// Runs csi-sanity on the PMEM node and returns its report.
     ///
     /// # Errors
     /// It cannot be run. Failed tests are in the report.
-    pub(crate) async fn csi_sanity(&self, skipped: &str) -> Result<String> {
-        sanity::report(&self.kubectl(), self.vm()?, skipped).await
+    pub(crate) async fn csi_sanity(&self) -> Result<String> {
+        sanity::report(&self.kubectl(), self.vm()?).await
     }
 
     /// Saves objects and logs of all parts in a folder that outlives the run, and says where.
