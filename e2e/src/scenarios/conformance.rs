@@ -7,18 +7,24 @@ use anyhow::{Context, Result, ensure};
 use crate::stage::Stage;
 
 /// Why csi-sanity skips tests; `docs/csi-conformance.md` says why that is right.
-const REASONS: [&str; 13] = [
+const REASONS: [&str; 19] = [
     "Controller Publish, UnpublishVolume not supported",
     "ControllerExpandVolume not supported",
+    "ControllerGetVolumeHealth not supported",
+    "ControllerListVolumeHealth not supported",
     "ControllerModifyVolume not supported",
     "ControllerPublishVolume not supported",
     "ControllerUnpublishVolume not supported",
     "CreateSnapshot not supported",
     "DeleteSnapshot not supported",
+    "GetSnapshot not supported",
     "GroupControllerService not supported",
     "ListSnapshots not supported",
+    "Modify Volume not supported",
     "Modify volume not supported",
     "NodeExpandVolume not supported",
+    "NodeGetStorageHealth not supported",
+    "NodeGetVolumeHealth not supported",
     "Snapshot not supported",
     "Volume Cloning not supported",
 ];

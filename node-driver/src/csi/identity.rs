@@ -78,18 +78,21 @@ impl Identity for IdentityService {
         }))
     }
 
-    /// No controller service: the operator has that, on a socket of its own.
+    /// Also what the operator serves: the answer is for the plugin as a whole, the same from all its instances, "regardless
+    /// of … which RPCs an instance is serving" (CSI spec, `GetPluginCapabilities`).
     async fn get_plugin_capabilities(
         &self,
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
-        let constraints = Service {
-            r#type: ServiceType::VolumeAccessibilityConstraints.into(),
+        let services = [
+            ServiceType::ControllerService,
+            ServiceType::VolumeAccessibilityConstraints,
+        ];
+        let capability = |service: ServiceType| PluginCapability {
+            r#type: Some(Type::Service(Service { r#type: service.into() })),
         };
         Ok(Response::new(GetPluginCapabilitiesResponse {
-            capabilities: vec![PluginCapability {
-                r#type: Some(Type::Service(constraints)),
-            }],
+            capabilities: services.map(capability).into(),
         }))
     }
 

@@ -21,11 +21,12 @@ async fn says_who_it_is() {
     assert_eq!(info.vendor_version, env!("CARGO_PKG_VERSION"));
     let offers = bench.identity.get_plugin_capabilities(GetPluginCapabilitiesRequest {});
     let offers = offers.await.unwrap().into_inner().capabilities;
-    let constraints = Service {
-        r#type: ServiceType::VolumeAccessibilityConstraints.into(),
-    };
-    assert_eq!(offers.len(), 1);
-    assert_eq!(offers[0].r#type, Some(PluginType::Service(constraints)));
+    let services = [
+        ServiceType::ControllerService,
+        ServiceType::VolumeAccessibilityConstraints,
+    ];
+    let expected = services.map(|service| Some(PluginType::Service(Service { r#type: service.into() })));
+    assert!(offers.iter().map(|offer| &offer.r#type).eq(&expected), "{offers:?}");
 }
 
 #[tokio::test]
