@@ -8,6 +8,7 @@ mod bench;
 mod driver;
 mod ndctl;
 mod ndctl_odd;
+mod sequences;
 mod smoke;
 
 use std::pin::Pin;
@@ -58,7 +59,13 @@ use case;
 
 /// All groups of tests.
 fn groups() -> Vec<Group> {
-    vec![smoke::group(), ndctl::group(), ndctl_odd::group(), driver::group()]
+    vec![
+        smoke::group(),
+        ndctl::group(),
+        ndctl_odd::group(),
+        sequences::group(),
+        driver::group(),
+    ]
 }
 
 /// How many tests succeeded and failed.

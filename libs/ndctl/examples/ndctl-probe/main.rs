@@ -7,12 +7,14 @@ mod holes;
 mod inventory;
 mod limits;
 mod pieces;
+mod sequences;
 mod sizes;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-const USAGE: &str = "usage: ndctl-probe list | ndctl-probe sizes|holes|erase|limits REGION";
+const USAGE: &str =
+    "usage: ndctl-probe list | ndctl-probe sizes|holes|erase|limits REGION | ndctl-probe sequences REGION SEED STEPS";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,6 +25,7 @@ fn main() -> Result<()> {
         ["holes", region] => holes::measure(region),
         ["erase", region] => erase::measure(region),
         ["limits", region] => limits::measure(region),
+        ["sequences", region, seed, steps] => sequences::measure(region, seed.parse()?, steps.parse()?),
         _ => bail!("{USAGE}"),
     }
 }

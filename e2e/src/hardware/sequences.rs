@@ -1,0 +1,49 @@
+//! `placement` against the kernel: random creates and deletes, each predicted before the kernel is asked.
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::ndctl::{PROBE, probe};
+use super::{Bench, Group, case};
+use crate::vm::Machine;
+
+/// Two regions with sequences of their own; each is played at two alignments.
+const SEEDS: [(&str, u64); 2] = [("region0", 1), ("region1", 2)];
+const STEPS: usize = 100;
+
+pub(super) fn group() -> Group {
+    Group {
+        name: "sequences",
+        machine: || Machine::light("sequences"),
+        programs: &[PROBE],
+        cases: vec![case!(placement_predicts_every_step)],
+    }
+}
+
+async fn placement_predicts_every_step(bench: &mut Bench) -> Result<()> {
+    let mut lines = Vec::new();
+    for (region, seed) in SEEDS {
+        lines.extend(probe(bench, &format!("sequences {region} {seed} {STEPS}")).await?);
+    }
+    ensure!(lines.len() > SEEDS.len() * 2 * STEPS, "only {} steps", lines.len());
+    for (at, line) in lines.iter().enumerate() {
+        ensure!(agree(line), "step {at}: {line}");
+    }
+    let count = |is: fn(&Value) -> bool| lines.iter().filter(|line| is(line)).count();
+    let refused = count(|line| line["seen"]["refused"] == true);
+    let made = count(|line| line["seen"]["usable"].is_number());
+    let deleted = count(|line| line["did"] == "delete");
+    println!("  {made} namespaces where and as large as predicted, {refused} refusals, {deleted} deletes");
+    ensure!(made > 50 && refused > 20 && deleted == made, "too few of a kind");
+    Ok(())
+}
+
+/// A refusal is predicted as such; all else by numbers.
+fn agree(line: &Value) -> bool {
+    let (predicted, seen) = (&line["predicted"], &line["seen"]);
+    match (predicted["refused"] == true, seen["refused"] == true) {
+        (true, true) => true,
+        (false, false) => predicted == seen && !seen.is_null(),
+        _ => false,
+    }
+}
