@@ -55,6 +55,20 @@ fn want(mib: u32) -> Want {
     }
 }
 
+/// The claims take 40 and 30 MiB, and the head of `joint.rs` tells of it.
+#[test]
+fn more_space_can_hurt() {
+    let node = |holes: [Vec<u32>; 2]| node_of(&holes.map(|holes| (None, 4, holes)));
+    let wants = [want(38), want(28), want(28)];
+    assert_eq!(node([vec![40], vec![30, 30]]).joint(&wants), Joint::Fits);
+    let grown = node([vec![40], vec![40, 30]]);
+    let Joint::Fails(order) = grown.joint(&wants) else {
+        panic!("both small claims go into the large holes first");
+    };
+    assert_eq!(order.last(), Some(&0));
+    assert!(fails_as_told(&grown, &wants, &order));
+}
+
 fn nodes() -> impl Strategy<Value = Node> {
     let alignment = prop::sample::select(vec![4_u32, 12, 2048, 16384]);
     let numa = prop::option::weighted(0.9, 0_u32..3);
