@@ -246,4 +246,29 @@ mod tests {
         let node = self::node(&[&[(0, 32), (128, 64)]]);
         assert!(node.fits(&[want(62), want(30)]).is_ok());
     }
+
+    proptest::proptest! {
+        /// No byte is lost: what is placed and what is free are what was free, and nothing overlaps.
+        #[test]
+        fn no_byte_is_lost(holes in proptest::collection::vec((1_u32..40, 1_u32..120), 1..5), asked in proptest::collection::vec(1_u32..90, 1..8)) {
+            let mut cursor = 0;
+            let holes: Vec<(u32, u32)> = holes.into_iter().map(|(gap, size)| {
+                let start = cursor + gap;
+                cursor = start + size;
+                (start, size)
+            }).collect();
+            let before = node(&[&holes, &[(0, 64)]]);
+            let mut after = before.clone();
+            let placed: Vec<Placed> = asked.iter().filter_map(|mib| after.place(&want(*mib)).ok()).collect();
+            for (region, was) in after.regions.iter().zip(&before.regions) {
+                let taken = placed.iter().filter(|placed| placed.region == region.id).map(|placed| placed.extent);
+                let mut parts: Vec<Extent> = region.free.iter().copied().chain(taken).collect();
+                parts.sort_unstable();
+                proptest::prop_assert!(parts.windows(2).all(|pair| pair[0].end() <= pair[1].start));
+                let sum = |parts: &[Extent]| parts.iter().map(|part| part.size).sum::<Bytes>();
+                proptest::prop_assert_eq!(sum(&parts), sum(&was.free));
+                proptest::prop_assert!(parts.iter().all(|part| was.free.iter().any(|hole| hole.start <= part.start && part.end() <= hole.end())));
+            }
+        }
+    }
 }

@@ -10,8 +10,8 @@ use crate::refusal::{Spaces, untried};
 use crate::reserved::ReservedFor;
 use crate::rooms::{Rooms, Takes};
 use crate::{
-    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Policy, Reason, Refusal, Region,
-    Reservation, Reserved, Space, Want,
+    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, Policy, Reason, Refusal,
+    Region, Reservation, Reserved, Space, Want,
 };
 
 #[cfg(test)]
@@ -28,6 +28,8 @@ pub struct Prepared {
     /// Raw bytes.
     free: Bytes,
     reserved: Option<BeforeReservations>,
+    /// What a volume in each region costs on top of what it leaves over.
+    surcharges: Vec<Bytes>,
     /// What a refusal says about the space, for each [`Mode`] without a given NUMA node; made when first needed.
     space_texts: [OnceLock<Arc<str>>; 3],
 }
@@ -60,6 +62,7 @@ impl From<Node> for Prepared {
         Self {
             free: extents.map(|extent| extent.size).sum(),
             largest: rooms.largest(),
+            surcharges: vec![Bytes::ZERO; node.regions.len()],
             rooms,
             reserved: None,
             space_texts: Default::default(),
@@ -89,6 +92,17 @@ impl Prepared {
             reserved: Some(before),
             ..view.into()
         }
+    }
+
+    /// The same, with what is in its regions, which [`Policy::Pack`] takes into account. Regions that are not named count
+    /// as crowded.
+    #[must_use]
+    pub fn with_occupancy(mut self, occupancy: &[Occupancy]) -> Self {
+        for (region, surcharge) in self.node.regions.iter().zip(&mut self.surcharges) {
+            let here = occupancy.iter().find(|here| here.region == region.id);
+            *surcharge = here.map_or(Bytes::ZERO, Occupancy::surcharge);
+        }
+        self
     }
 
     /// The node itself, with all reservations taken off.
@@ -151,8 +165,8 @@ impl Prepared {
     pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
         let choices = self.node.choices(ask.wants());
         let costs = choices.into_iter().filter_map(|choice| {
-            let (left_over, taken) = self.place_all(&self.takes(ask, choice))?;
-            Some(Cost::of(policy, left_over, self.free.minus(taken)))
+            let (wasted, taken) = self.place_all(&self.takes(ask, choice))?;
+            Some(Cost::of(policy, wasted, self.free.minus(taken)))
         });
         costs.min()
     }
@@ -221,17 +235,18 @@ impl Prepared {
         takes
     }
 
-    /// What is left over in the holes that claims go into in this order, and what they take.
+    /// What is left over in the holes that claims go into in this order, with the surcharges of their regions, and what
+    /// they take.
     fn place_all(&self, claims: &[Takes]) -> Option<(Bytes, Bytes)> {
         let mut free = self.rooms.free.clone();
-        let (mut left_over, mut taken) = (Bytes::ZERO, Bytes::ZERO);
+        let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
         for takes in claims {
             let (hole, left) = self.rooms.choose(&free, takes)?;
-            left_over = left_over.plus(left);
+            wasted = wasted.plus(left).plus(self.surcharges[self.rooms.region_of(hole)]);
             taken = taken.plus(free[hole].minus(left));
             free[hole] = left;
         }
-        Some((left_over, taken))
+        Some((wasted, taken))
     }
 
     fn space_text(&self, want: &Want) -> Arc<str> {

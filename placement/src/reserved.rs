@@ -11,7 +11,7 @@ use crate::{Bytes, Node, Want};
 pub struct Reservation {
     /// `namespace/name`, for people.
     pub claim: String,
-    /// What it asks for.
+    /// What it asks for, with `together` [settled](Node::settle).
     pub want: Want,
 }
 

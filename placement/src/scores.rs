@@ -8,7 +8,8 @@ use crate::Bytes;
 /// What makes a node a good one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// The smallest leftover in the hole that the kernel will use, then the fullest node: large extents stay whole.
+    /// The smallest leftover in the hole that the kernel will use, in regions with many volumes rather than few
+    /// ([`Occupancy`](crate::Occupancy)), then the fullest node: large extents stay whole.
     #[default]
     Pack,
     /// The most free bytes afterwards, then the smallest leftover: volumes are spread over the nodes.
@@ -30,16 +31,17 @@ impl Cost {
         self.first
     }
 
-    /// The cost of a node where `left_over` bytes stay in the holes that are used, and `free` bytes altogether.
-    pub(crate) fn of(policy: Policy, left_over: Bytes, free: Bytes) -> Self {
+    /// The cost of a node where `wasted` bytes stay in the holes that are used, surcharges included, and `free` bytes
+    /// altogether.
+    pub(crate) fn of(policy: Policy, wasted: Bytes, free: Bytes) -> Self {
         match policy {
             Policy::Pack => Self {
-                first: left_over,
+                first: wasted,
                 then: free,
             },
             Policy::Spread => Self {
                 first: Bytes::MAX.minus(free),
-                then: left_over,
+                then: wasted,
             },
         }
     }

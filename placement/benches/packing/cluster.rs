@@ -1,6 +1,8 @@
 //! Nodes as the scheduler sees them, with volumes coming and going.
 
-use placement::{Alignment, Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Placed, Prepared, Region};
+use placement::{
+    Alignment, Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Occupancy, Placed, Prepared, Region,
+};
 use placement::{RegionId, Want, free_between};
 
 pub const NODES: usize = 40;
@@ -17,6 +19,8 @@ pub struct Cluster {
 /// One node.
 pub struct Host {
     pub prepared: Prepared,
+    /// The same, without what is in its regions.
+    pub plain: Prepared,
     volumes: Vec<Placed>,
 }
 
@@ -28,12 +32,10 @@ pub struct Volume {
 
 impl Cluster {
     pub fn new() -> Self {
-        let host = || Host {
-            prepared: empty_node().into(),
-            volumes: Vec::new(),
-        };
         Self {
-            hosts: std::iter::repeat_with(host).take(NODES).collect(),
+            hosts: std::iter::repeat_with(|| Host::new(empty_node(), Vec::new()))
+                .take(NODES)
+                .collect(),
             used: Bytes::ZERO,
         }
     }
@@ -50,21 +52,23 @@ impl Cluster {
         let mut node = self.hosts[host].prepared.node().clone();
         let placed = node.place(want)?;
         self.used = self.used.plus(placed.extent.size);
-        self.hosts[host].volumes.push(placed.clone());
-        self.hosts[host].prepared = node.into();
+        let mut volumes = std::mem::take(&mut self.hosts[host].volumes);
+        volumes.push(placed.clone());
+        self.hosts[host] = Host::new(node, volumes);
         Ok(Volume { host, placed })
     }
 
     pub fn delete(&mut self, volume: &Volume) {
         let host = &mut self.hosts[volume.host];
-        host.volumes.retain(|other| *other != volume.placed);
+        let mut volumes = std::mem::take(&mut host.volumes);
+        volumes.retain(|other| *other != volume.placed);
         self.used = self.used.minus(volume.placed.extent.size);
         let mut node = host.prepared.node().clone();
         for region in &mut node.regions {
-            let here = host.volumes.iter().filter(|placed| placed.region == region.id);
+            let here = volumes.iter().filter(|placed| placed.region == region.id);
             region.free = free_between(region_size(), here.map(|placed| placed.extent));
         }
-        host.prepared = node.into();
+        *host = Host::new(node, volumes);
     }
 
     /// The share of the free bytes that is not in the largest extent of its region.
@@ -76,6 +80,22 @@ impl Cluster {
             largest = largest.plus(sizes().max().unwrap_or_default());
         }
         1.0 - share(largest, free)
+    }
+}
+
+impl Host {
+    fn new(node: Node, volumes: Vec<Placed>) -> Self {
+        let occupancy = |region: &Region| Occupancy {
+            region: region.id.clone(),
+            size: region_size(),
+            volumes: volumes.iter().filter(|placed| placed.region == region.id).count(),
+        };
+        let occupancy: Vec<Occupancy> = node.regions.iter().map(occupancy).collect();
+        Self {
+            plain: node.clone().into(),
+            prepared: Prepared::from(node).with_occupancy(&occupancy),
+            volumes,
+        }
     }
 }
 

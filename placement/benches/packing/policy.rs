@@ -13,6 +13,8 @@ use crate::random::Random;
 pub enum Chooser {
     /// Ours.
     Ours(Policy),
+    /// Best fit: `pack` without regard to how many volumes a region has.
+    BestFit,
     /// Any, each as likely.
     Random,
     /// The score of `TopoLVM`'s extender with its default divisor 1: log2 of the free GiB, from 1 to 10.
@@ -22,9 +24,10 @@ pub enum Chooser {
 }
 
 /// In the order of the table.
-pub const ALL: [Chooser; 5] = [
+pub const ALL: [Chooser; 6] = [
     Chooser::Ours(Policy::Pack),
     Chooser::Ours(Policy::Spread),
+    Chooser::BestFit,
     Chooser::Random,
     Chooser::TopoLvm,
     Chooser::MostFree,
@@ -38,6 +41,7 @@ impl Chooser {
             .collect();
         let best = match self {
             Self::Ours(policy) => lowest(&fitting, |host| cluster.hosts[host].prepared.cost(policy, ask)),
+            Self::BestFit => lowest(&fitting, |host| cluster.hosts[host].plain.cost(Policy::Pack, ask)),
             Self::Random => fitting,
             Self::TopoLvm => lowest(&fitting, |host| std::cmp::Reverse(topolvm_score(&cluster.hosts[host]))),
             Self::MostFree => lowest(&fitting, |host| std::cmp::Reverse(free(&cluster.hosts[host]))),
@@ -72,6 +76,7 @@ impl fmt::Display for Chooser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ours(policy) => write!(f, "{policy}"),
+            Self::BestFit => f.write_str("best fit"),
             Self::Random => f.write_str("random"),
             Self::TopoLvm => f.write_str("TopoLVM's log2"),
             Self::MostFree => f.write_str("most free"),

@@ -40,8 +40,11 @@ fn wants() -> impl Strategy<Value = Vec<Want>> {
         Mode::Fsdax(MapLocation::Mem),
         Mode::Sector,
     ]);
-    let numa = prop::option::weighted(0.3, 0_u32..3)
-        .prop_map(|numa| numa.map_or(NumaWish::Any, |n| NumaWish::Node(NumaNode(n))));
+    let numa = prop_oneof![
+        4 => Just(NumaWish::Any),
+        2 => (0_u32..3).prop_map(|numa| NumaWish::Node(NumaNode(numa))),
+        1 => Just(NumaWish::Together),
+    ];
     let limit = prop::option::weighted(0.2, 0_u32..8);
     let want = (1_u32..100, limit, mode, numa).prop_map(|(mib, more, mode, numa)| Want {
         required: Bytes::mib(mib),
@@ -61,6 +64,39 @@ proptest! {
         prop_assert_eq!(prepared.fits(&mut ask).map_err(|reason| reason.to_string()), expected);
         let each = wants.iter().all(|want| node.fits(&[*want]).is_ok());
         prop_assert_eq!(prepared.fits_each(&mut ask), each);
+    }
+
+    /// A reservation is as good as a volume, whichever comes first, and no byte is lost or counted twice.
+    #[test]
+    fn reserved_claims_are_safe_in_every_order(node in regions(), reserved in wants(), wants in wants()) {
+        let settled = |want: &Want| want.settled(NumaWish::Any);
+        let (reserved, wants): (Vec<_>, Vec<_>) = (reserved.iter().map(settled).collect(), wants.iter().map(settled).collect());
+        let name = |(index, want): (usize, &Want)| Reservation { claim: format!("ns/{index}"), want: *want };
+        let reservations: Vec<Reservation> = reserved.iter().enumerate().map(name).collect();
+        let prepared = Prepared::with_reservations(&node, &reservations);
+
+        let free = |node: &Node| node.regions.iter().flat_map(|region| &region.free).map(|hole| hole.size).sum::<Bytes>();
+        let taken: Bytes = prepared.reserved().iter().map(|reserved| reserved.bytes).sum();
+        prop_assert_eq!(free(&node), free(prepared.node()).plus(taken));
+
+        let mut ask = Ask::new(wants.clone());
+        let kept = |(index, _): &(usize, &Want)| prepared.reserved().iter().any(|of| of.claim == format!("ns/{index}"));
+        let kept = reserved.iter().enumerate().filter(kept).map(|(_, want)| *want);
+        let all: Vec<Want> = wants.into_iter().chain(kept).collect();
+        prop_assert_eq!(prepared.fits(&mut ask).is_ok(), node.joint(&all) == Joint::Fits);
+        if prepared.fits(&mut ask).is_ok() {
+            prop_assert!(prepared.cost(Policy::Pack, &mut ask).is_some());
+        }
+    }
+
+    #[test]
+    fn the_explanation_says_the_same(node in regions(), reserved in wants(), wants in wants()) {
+        let of = |want: &Want| Reservation { claim: "ns/c".into(), want: *want };
+        let reserved: Vec<Reservation> = reserved.iter().map(of).collect();
+        let prepared = Prepared::with_reservations(&node, &reserved);
+        let mut ask = Ask::new(wants);
+        let reason = prepared.fits(&mut ask).err().map(|reason| reason.to_string());
+        prop_assert_eq!(prepared.explain(&mut ask).map(|explanation| explanation.to_string()), reason);
     }
 
     #[test]
@@ -98,4 +134,60 @@ fn pack_prefers_the_tight_node_and_spread_the_empty_one() {
     }]);
     assert!(tight.cost(Policy::Pack, &mut ask) < empty.cost(Policy::Pack, &mut ask));
     assert!(tight.cost(Policy::Spread, &mut ask) > empty.cost(Policy::Spread, &mut ask));
+}
+
+#[test]
+fn a_reason_names_what_is_reserved() {
+    let node = Node {
+        regions: vec![region_of((0, (Some(1), 4, vec![(0, 100), (10, 40)], 0)))],
+    };
+    let want = |mib: u32| Want {
+        required: Bytes::mib(mib),
+        limit: None,
+        mode: Mode::Fsdax(MapLocation::Dev),
+        numa: NumaWish::Any,
+    };
+    let reservation = Reservation {
+        claim: "ns/other".into(),
+        want: want(30),
+    };
+    let prepared = Prepared::with_reservations(&node, &[reservation]);
+    let text = |wants: &[Want]| {
+        prepared
+            .fits(&mut Ask::new(wants.to_vec()))
+            .map_err(|reason| reason.to_string())
+    };
+    let space = "largest extent 66 MiB on NUMA 1, 108 MiB free in 2 extents, 32 MiB reserved for ns/other";
+    assert_eq!(text(&[want(96)]), Err(format!("asked 96 MiB; {space}")));
+    assert_eq!(
+        text(&[want(60), want(28)]),
+        Err(format!("asked 60 MiB + 28 MiB; {space}"))
+    );
+    assert_eq!(text(&[want(28)]), Ok(()));
+}
+
+#[test]
+fn pack_keeps_regions_with_few_volumes_whole() {
+    let node = |size: u32, volumes: usize| {
+        let occupancy = Occupancy {
+            region: RegionId("r0".into()),
+            size: Bytes::gib(1),
+            volumes,
+        };
+        let node = Node {
+            regions: vec![region_of((0, (None, 4, vec![(0, size)], 0)))],
+        };
+        Prepared::from(node).with_occupancy(&[occupancy])
+    };
+    let mut ask = Ask::new(vec![Want {
+        required: Bytes::mib(30),
+        limit: None,
+        mode: Mode::Sector,
+        numa: NumaWish::Any,
+    }]);
+    let mut cost = |size, volumes| node(size, volumes).cost(Policy::Pack, &mut ask);
+    // 1/32 of the region is worth more than what a tighter hole saves, but not more than any.
+    assert!(cost(50, 20) < cost(40, 1));
+    assert!(cost(40, 1) < cost(90, 20));
+    assert!(cost(40, 20) < cost(50, 20));
 }
