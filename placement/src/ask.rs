@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::joint::{STEPS_PER_ASK, STEPS_PER_NODE};
 use crate::node::on_one_numa_node;
 use crate::refusal::Asked;
 use crate::{Alignment, Bytes, Want};
@@ -19,6 +20,8 @@ pub struct Ask {
     together: Arc<str>,
     /// For each alignment met so far, the footprint of each want; none where there is no such namespace.
     footprints: Vec<(Alignment, Vec<Option<Bytes>>)>,
+    /// Steps that are left for searches among the orders of creation.
+    steps: usize,
 }
 
 impl Ask {
@@ -31,6 +34,7 @@ impl Ask {
             each: required.iter().map(|bytes| asked(&[*bytes], 0)).collect(),
             together: asked(&required, on_one_numa_node(&wants)),
             footprints: Vec::new(),
+            steps: STEPS_PER_ASK,
             wants,
         }
     }
@@ -49,6 +53,15 @@ impl Ask {
     /// "asked 28 MiB + 14 MiB".
     pub(crate) fn text(&self) -> Arc<str> {
         self.together.clone()
+    }
+
+    /// Runs a search on one node, with what it may take of the steps that are left.
+    pub(crate) fn search<T>(&mut self, search: impl FnOnce(&mut usize) -> T) -> T {
+        let given = self.steps.min(STEPS_PER_NODE);
+        let mut steps = given;
+        let answer = search(&mut steps);
+        self.steps -= given - steps;
+        answer
     }
 
     /// The footprint of each want in a region of `alignment`; none where there is no such namespace.

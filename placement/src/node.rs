@@ -1,6 +1,6 @@
 //! All regions of a node: which one a claim goes to, and whether all claims of a pod fit.
 
-use crate::joint::in_every_order;
+use crate::joint::{STEPS_PER_NODE, in_every_order};
 use crate::rooms::Rooms;
 use crate::{Bytes, Extent, Joint, NumaNode, NumaWish, Refusal, Region, RegionId, Space, Want};
 
@@ -87,7 +87,8 @@ impl Node {
     pub fn joint(&self, wants: &[Want]) -> Joint {
         let rooms = Rooms::of(self);
         let takes = wants.iter().map(|want| rooms.takes(self, want)).collect();
-        in_every_order(&rooms, takes)
+        let mut steps = STEPS_PER_NODE;
+        in_every_order(&rooms, takes, &mut steps)
     }
 
     /// The usable bytes of the largest namespace that one claim can get on `numa`.

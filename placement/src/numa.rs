@@ -8,8 +8,9 @@ use crate::{Node, NumaWish, Want};
 impl Node {
     /// What `together` can come to for `wants` on this node: each NUMA node that has a region, ascending.
     ///
-    /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which NUMA node it is, all regions count as being on the same one.
-    /// Where it says so of some, the others are out: nobody could tell that volumes there are together.
+    /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which
+    /// NUMA node it is, all regions count as being on the same one. Where it says so of some, the others are out: nobody
+    /// could tell that volumes there are together.
     pub(crate) fn choices(&self, wants: &[Want]) -> Vec<NumaWish> {
         if on_one_numa_node(wants) == 0 {
             return vec![NumaWish::Any];

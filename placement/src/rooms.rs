@@ -71,9 +71,18 @@ impl Rooms {
     /// The hole that a claim goes into when the holes have `free` bytes left, and what is left of it then: in each region
     /// the kernel takes the lowest hole that is large enough, and the driver the region where the least is left over.
     pub(crate) fn choose(&self, free: &[Bytes], takes: &[Option<Bytes>]) -> Option<(usize, Bytes)> {
+        self.choose_by(free, takes.iter().copied())
+    }
+
+    /// [`choose`](Self::choose), with what the claim takes told region by region.
+    pub(crate) fn choose_by(
+        &self,
+        free: &[Bytes],
+        takes: impl Iterator<Item = Option<Bytes>>,
+    ) -> Option<(usize, Bytes)> {
         let mut best: Option<(usize, Bytes)> = None;
         for (region, takes) in self.regions.iter().zip(takes) {
-            let Some(takes) = *takes else { continue };
+            let Some(takes) = takes else { continue };
             let Some(hole) = region.holes.clone().find(|hole| free[*hole] >= takes) else {
                 continue;
             };
