@@ -175,6 +175,7 @@ impl From<NumaChoice> for String {
     fn from(choice: NumaChoice) -> Self {
         match choice.0 {
             NumaWish::Any => "any".into(),
+            NumaWish::Together => "together".into(),
             NumaWish::Node(numa) => numa.to_string(),
         }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Options {
 enum Benchmark {
     /// The extender over TLS: filter and prioritize with 5,000 names and 50,000 volumes
     Extender,
+    /// How full a cluster gets before a claim fails, under our policies and others
+    Packing,
 }
 
 /// One figure.
@@ -42,6 +44,7 @@ impl Benchmark {
     fn program(self) -> (&'static str, &'static str) {
         match self {
             Self::Extender => ("daxfit-extender", "figures"),
+            Self::Packing => ("placement", "packing"),
         }
     }
 

@@ -7,28 +7,44 @@
 //! - [`Mode`] with [`Mode::usable`] and [`Mode::footprint`]: what a namespace of some raw size offers, and what raw
 //!   size a claim needs.
 //! - [`Region`] and [`Region::place`]: what the kernel does with a request for space in one region.
-//! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together.
+//! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together, in every
+//!   order of creation ([`Joint`]) and with the NUMA nodes that they wish ([`NumaWish`]).
 //! - [`Node::free_view`]: a published snapshot minus the volumes that it does not contain yet.
 //! - [`Prepared`] with [`Ask`]: the same answers for thousands of nodes at once, and [`scores`] to choose among them.
+//! - [`Refusal`] and [`Explanation`]: why something does not fit, with every number that a person would ask for.
 
+mod ask;
 mod bytes;
+mod explanation;
 mod extent;
 mod free_view;
+mod joint;
 mod mode;
 mod node;
+mod numa;
+mod occupancy;
 mod prepared;
+mod reason;
 mod refusal;
 mod region;
+mod reserved;
+mod rooms;
 mod scores;
 mod want;
 
+pub use ask::Ask;
 pub use bytes::{Bytes, NotAByteCount};
+pub use explanation::{Explanation, Kind};
 pub use extent::{Extent, free_between};
 pub use free_view::Pending;
+pub use joint::Joint;
 pub use mode::{MapLocation, Mode};
 pub use node::{Node, Placed};
-pub use prepared::{Ask, Prepared};
-pub use refusal::{Reason, Refusal, Space};
+pub use occupancy::Occupancy;
+pub use prepared::Prepared;
+pub use reason::Reason;
+pub use refusal::{Refusal, Space};
 pub use region::{Alignment, NotAnAlignment, Region, RegionId};
-pub use scores::{HIGHEST, NotAPolicy, Policy, scores};
+pub use reserved::{Reservation, Reserved};
+pub use scores::{Cost, HIGHEST, NotAPolicy, Policy, scores};
 pub use want::{NumaNode, NumaWish, Want};

@@ -1,8 +1,8 @@
 //! All regions of a node: which one a claim goes to, and whether all claims of a pod fit.
 
-use std::collections::HashSet;
-
-use crate::{Bytes, Extent, NumaNode, NumaWish, Refusal, Region, RegionId, Space, Want};
+use crate::joint::{STEPS_PER_NODE, in_every_order};
+use crate::rooms::Rooms;
+use crate::{Bytes, Extent, Joint, NumaNode, NumaWish, Refusal, Region, RegionId, Space, Want};
 
 /// The ready regions of a node with their free space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,7 +29,7 @@ impl Node {
     /// # Errors
     /// Says why it fits nowhere; the node is unchanged then.
     pub fn place(&mut self, want: &Want) -> Result<Placed, Refusal> {
-        let best = self.best_region(want)?;
+        let (best, _) = self.best_region(want)?;
         let region = &mut self.regions[best];
         let extent = region.place(want)?;
         Ok(Placed {
@@ -39,32 +39,56 @@ impl Node {
         })
     }
 
-    /// What would stay free of the hole that the kernel takes for `want`: the smaller, the better the fit.
+    /// What the kernel could still use of the hole that it takes for `want`: the smaller, the better the fit.
     ///
     /// # Errors
     /// Says why it fits nowhere.
     pub fn left_over(&self, want: &Want) -> Result<Bytes, Refusal> {
-        left_over(&self.regions[self.best_region(want)?], want)
+        self.best_region(want).map(|(_, left_over)| left_over)
     }
 
-    /// Whether all `wants` of a pod fit, in whatever order they come to be created.
+    /// Whether all `wants` of a pod fit, in whatever order they come to be created, with those that want to be
+    /// [`Together`](NumaWish::Together) on one NUMA node.
     ///
     /// # Errors
     /// The first refusal met: of one claim alone, or of all of them together.
     pub fn fits(&self, wants: &[Want]) -> Result<(), Refusal> {
+        self.settle(wants).map(|_| ())
+    }
+
+    /// The same `wants` with `together` replaced by the NUMA node that it comes to here. Created with these wishes, they
+    /// fit in every order. Of several NUMA nodes where that is so, it is the one where the least is left over.
+    ///
+    /// # Errors
+    /// The first refusal met: of one claim alone, or of all of them together.
+    pub fn settle(&self, wants: &[Want]) -> Result<Vec<Want>, Refusal> {
         for want in wants {
-            self.clone().place(want)?;
+            self.best_region(want)?;
         }
-        let mut sorted = wants.to_vec();
-        sorted.sort_unstable();
-        if self.fits_in_every_order(&sorted, &mut HashSet::new()) {
-            return Ok(());
-        }
-        let space = self.spaces(|_| true, &wants[0]);
-        Err(Refusal::NotTogether {
+        let settled = |choice| wants.iter().map(|want| want.settled(choice)).collect();
+        let choices: Vec<Vec<Want>> = self.choices(wants).into_iter().map(settled).collect();
+        let answers: Vec<Joint> = choices.iter().map(|wants| self.joint(wants)).collect();
+        let fitting = choices.into_iter().zip(&answers);
+        let fitting = fitting.filter(|(_, answer)| **answer == Joint::Fits);
+        let best = fitting.min_by_key(|(wants, _)| self.left_over_of_all(wants));
+        best.map(|(wants, _)| wants).ok_or_else(|| Refusal::NotTogether {
             required: wants.iter().map(|want| want.required).collect(),
-            space,
+            on_one_numa_node: on_one_numa_node(wants),
+            space: self.spaces(|_| true, wants),
+            tried_all: !answers.contains(&Joint::Unknown),
         })
+    }
+
+    /// Whether all `wants` fit in every order of creation, and if not, an order in which they fail.
+    ///
+    /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: settle it first. How it is found out
+    /// is told in [`Joint`].
+    #[must_use]
+    pub fn joint(&self, wants: &[Want]) -> Joint {
+        let rooms = Rooms::of(self);
+        let takes = wants.iter().map(|want| rooms.takes(self, want)).collect();
+        let mut steps = STEPS_PER_NODE;
+        in_every_order(&rooms, takes, &mut steps)
     }
 
     /// The usable bytes of the largest namespace that one claim can get on `numa`.
@@ -74,71 +98,67 @@ impl Node {
         here.map(|region| region.largest_usable(mode)).max().unwrap_or_default()
     }
 
-    fn fits_in_every_order(&self, wants: &[Want], seen: &mut HashSet<(Node, Vec<Want>)>) -> bool {
-        if wants.is_empty() || !seen.insert((self.clone(), wants.to_vec())) {
-            return true;
+    /// What is left over of all holes that are taken for `wants` in this order; the most there is if they do not fit.
+    fn left_over_of_all(&self, wants: &[Want]) -> Bytes {
+        let mut node = self.clone();
+        let left_over = |want: &Want| {
+            let left_over = node.left_over(want).ok()?;
+            node.place(want).ok().map(|_| left_over)
+        };
+        wants.iter().map(left_over).sum::<Option<Bytes>>().unwrap_or(Bytes::MAX)
+    }
+
+    /// The region that `want` goes to, and what is left over of the hole there.
+    fn best_region(&self, want: &Want) -> Result<(usize, Bytes), Refusal> {
+        let rooms = Rooms::of(self);
+        let Some((hole, left)) = rooms.choose(&rooms.free, &rooms.takes(self, want)) else {
+            return Err(self.refusal(want));
+        };
+        Ok((rooms.region_of(hole), left))
+    }
+
+    /// Why `want` fits nowhere, if it does not.
+    pub(crate) fn refusal(&self, want: &Want) -> Refusal {
+        let wished = |region: &Region| want.numa.allows(region.numa);
+        let footprint = |region: &Region| want.mode.footprint(region.alignment, want.required, want.limit);
+        let footprints: Vec<_> = self
+            .regions
+            .iter()
+            .filter(|region| wished(region))
+            .map(footprint)
+            .collect();
+        if footprints.iter().any(Result::is_ok) {
+            return Refusal::NoSpace {
+                required: want.required,
+                space: self.spaces(wished, std::slice::from_ref(want)),
+            };
         }
-        (0..wants.len())
-            .filter(|&i| i == 0 || wants[i] != wants[i - 1])
-            .all(|first| {
-                let mut node = self.clone();
-                let mut rest = wants.to_vec();
-                let want = rest.remove(first);
-                node.place(&want).is_ok() && node.fits_in_every_order(&rest, seen)
+        footprints
+            .into_iter()
+            .find_map(Result::err)
+            .unwrap_or(Refusal::NoRegion {
+                required: want.required,
+                numa: numa_of(want.numa),
             })
     }
 
-    fn best_region(&self, want: &Want) -> Result<usize, Refusal> {
-        let wished = |region: &Region| want.numa.allows(region.numa);
-        let mut best: Option<(Bytes, usize)> = None;
-        let mut refusal = None;
-        for (index, region) in self.regions.iter().enumerate().filter(|(_, region)| wished(region)) {
-            match left_over(region, want) {
-                Ok(left) if best.is_none_or(|(least, _)| left < least) => {
-                    best = Some((left, index));
-                }
-                Ok(_) => {}
-                Err(why) => refusal = Some(why),
-            }
-        }
-        match (best, refusal) {
-            (Some((_, index)), _) => Ok(index),
-            (None, Some(Refusal::NoSpace { required, .. })) => Err(Refusal::NoSpace {
-                required,
-                space: self.spaces(wished, want),
-            }),
-            (None, Some(other)) => Err(other),
-            (None, None) => Err(Refusal::NoRegion {
-                required: want.required,
-                numa: numa_of(want.numa),
-            }),
-        }
-    }
-
-    fn spaces(&self, wished: impl Fn(&Region) -> bool, want: &Want) -> Vec<Space> {
-        self.regions
-            .iter()
-            .filter(|region| wished(region))
-            .map(|region| region.space(want.mode))
-            .collect()
+    /// The space of the regions that `wished` says, in the mode of the first of `wants`.
+    pub(crate) fn spaces(&self, wished: impl Fn(&Region) -> bool, wants: &[Want]) -> Vec<Space> {
+        let Some(first) = wants.first() else { return Vec::new() };
+        let wished = self.regions.iter().filter(|region| wished(region));
+        wished.map(|region| region.space(first.mode)).collect()
     }
 }
 
-/// What would be left of the hole that the kernel takes for `want` in `region`.
-fn left_over(region: &Region, want: &Want) -> Result<Bytes, Refusal> {
-    let mut after = region.clone();
-    let taken = after.place(want)?;
-    let hole = region
-        .free
-        .iter()
-        .find(|hole| hole.overlaps(taken))
-        .map_or(Bytes::ZERO, |hole| hole.size);
-    Ok(hole.minus(taken.size))
+/// How many of `wants` have to be on one NUMA node, none if that is no restriction.
+pub(crate) fn on_one_numa_node(wants: &[Want]) -> usize {
+    let together = wants.iter().filter(|want| want.numa == NumaWish::Together).count();
+    if together > 1 { together } else { 0 }
 }
 
 fn numa_of(wish: NumaWish) -> Option<NumaNode> {
     match wish {
-        NumaWish::Any => None,
+        NumaWish::Any | NumaWish::Together => None,
         NumaWish::Node(numa) => Some(numa),
     }
 }
@@ -226,5 +246,30 @@ mod tests {
         assert!(node.fits(&[want(62), want(30)]).is_err());
         let node = self::node(&[&[(0, 32), (128, 64)]]);
         assert!(node.fits(&[want(62), want(30)]).is_ok());
+    }
+
+    proptest::proptest! {
+        /// No byte is lost: what is placed and what is free are what was free, and nothing overlaps.
+        #[test]
+        fn no_byte_is_lost(holes in proptest::collection::vec((1_u32..40, 1_u32..120), 1..5), asked in proptest::collection::vec(1_u32..90, 1..8)) {
+            let mut cursor = 0;
+            let holes: Vec<(u32, u32)> = holes.into_iter().map(|(gap, size)| {
+                let start = cursor + gap;
+                cursor = start + size;
+                (start, size)
+            }).collect();
+            let before = node(&[&holes, &[(0, 64)]]);
+            let mut after = before.clone();
+            let placed: Vec<Placed> = asked.iter().filter_map(|mib| after.place(&want(*mib)).ok()).collect();
+            for (region, was) in after.regions.iter().zip(&before.regions) {
+                let taken = placed.iter().filter(|placed| placed.region == region.id).map(|placed| placed.extent);
+                let mut parts: Vec<Extent> = region.free.iter().copied().chain(taken).collect();
+                parts.sort_unstable();
+                proptest::prop_assert!(parts.windows(2).all(|pair| pair[0].end() <= pair[1].start));
+                let sum = |parts: &[Extent]| parts.iter().map(|part| part.size).sum::<Bytes>();
+                proptest::prop_assert_eq!(sum(&parts), sum(&was.free));
+                proptest::prop_assert!(parts.iter().all(|part| was.free.iter().any(|hole| hole.start <= part.start && part.end() <= hole.end())));
+            }
+        }
     }
 }

@@ -4,85 +4,67 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::refusal::{asked, space_text};
-use crate::{Alignment, Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, Policy, Reason, Region, Want};
+use crate::joint::in_every_order;
+use crate::node::on_one_numa_node;
+use crate::refusal::{Spaces, untried};
+use crate::reserved::ReservedFor;
+use crate::rooms::{Rooms, Takes};
+use crate::{
+    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, Policy, Reason, Refusal,
+    Region, Reservation, Reserved, Space, Want,
+};
 
-/// The wants of one pod, prepared to be asked of many nodes.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    wants: Vec<Want>,
-    /// "asked 28 MiB", for each want.
-    each: Vec<Arc<str>>,
-    /// "asked 28 MiB + 14 MiB".
-    together: Arc<str>,
-    /// For each alignment met so far, the footprint of each want; none where there is no such namespace.
-    footprints: Vec<(Alignment, Vec<Option<Bytes>>)>,
-}
-
-impl Ask {
-    /// Asks for all of `wants` together.
-    #[must_use]
-    pub fn new(wants: Vec<Want>) -> Self {
-        let required: Vec<Bytes> = wants.iter().map(|want| want.required).collect();
-        Self {
-            each: required.iter().map(|bytes| asked(&[*bytes])).collect(),
-            together: asked(&required),
-            footprints: Vec::new(),
-            wants,
-        }
-    }
-
-    /// What is asked for.
-    #[must_use]
-    pub fn wants(&self) -> &[Want] {
-        &self.wants
-    }
-
-    fn footprints(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
-        let known = self.footprints.iter().position(|(of, _)| *of == alignment);
-        let index = known.unwrap_or_else(|| {
-            let footprint = |want: &Want| want.mode.footprint(alignment, want.required, want.limit).ok();
-            let all = self.wants.iter().map(footprint).collect();
-            self.footprints.push((alignment, all));
-            self.footprints.len() - 1
-        });
-        &self.footprints[index].1
-    }
-}
+#[cfg(test)]
+mod tests;
 
 /// A node whose holes are already rounded to what the kernel can use of them.
 #[derive(Debug)]
 pub struct Prepared {
+    /// With all reservations taken off.
     node: Node,
-    regions: Vec<Holes>,
+    rooms: Rooms,
+    /// Of each region.
+    largest: Vec<Bytes>,
+    /// Raw bytes.
     free: Bytes,
-    /// What a refusal says about the space, for each [`Mode`] without a NUMA wish; made when first needed.
+    reserved: Option<BeforeReservations>,
+    /// What a volume in each region costs on top of what it leaves over.
+    surcharges: Vec<Bytes>,
+    /// What a refusal says about the space, for each [`Mode`] without a given NUMA node; made when first needed.
     space_texts: [OnceLock<Arc<str>>; 3],
 }
 
+/// The node without the reservations, for the claims behind them are not there yet either: they may come to be created
+/// before, between or after those that are asked for.
 #[derive(Debug)]
-struct Holes {
-    numa: Option<NumaNode>,
-    alignment: Alignment,
-    /// The whole size and the usable part of each free extent, in the order in which the kernel looks at them.
-    sizes: Vec<(Bytes, Bytes)>,
-    largest: Bytes,
+struct BeforeReservations {
+    rooms: Rooms,
+    takes: Vec<Takes>,
+    reserved: Vec<Reserved>,
 }
 
-/// Whether one claim fits alone.
-enum Alone {
+/// What becomes of an ask.
+enum Verdict {
     Fits,
-    NoSpace,
-    /// For a reason that does not depend on the free space.
-    Never,
+    /// This one does not fit, even alone.
+    NoSpace(usize),
+    /// This one does not fit for a reason that does not depend on the free space.
+    Never(usize),
+    NotTogether {
+        tried_all: bool,
+    },
 }
 
 impl From<Node> for Prepared {
     fn from(node: Node) -> Self {
-        let extents = || node.regions.iter().flat_map(|region| &region.free);
+        let rooms = Rooms::of(&node);
+        let extents = node.regions.iter().flat_map(|region| &region.free);
         Self {
-            regions: node.regions.iter().map(Holes::of).collect(),
-            free: extents().map(|extent| extent.size).sum(),
+            free: extents.map(|extent| extent.size).sum(),
+            largest: rooms.largest(),
+            surcharges: vec![Bytes::ZERO; node.regions.len()],
+            rooms,
+            reserved: None,
             space_texts: Default::default(),
             node,
         }
@@ -90,109 +72,229 @@ impl From<Node> for Prepared {
 }
 
 impl Prepared {
-    /// The node itself.
+    /// `node` with `reservations`: their claims are going to be created there, in an order that nobody knows.
+    ///
+    /// What it says to fit does so in every order of creation of all claims, those of the reservations included. One that
+    /// does not fit after those before it takes nothing: the node will refuse it.
+    #[must_use]
+    pub fn with_reservations(node: &Node, reservations: &[Reservation]) -> Self {
+        let (view, taken) = node.reserve(reservations);
+        if taken.is_empty() {
+            return view.into();
+        }
+        let rooms = Rooms::of(node);
+        let before = BeforeReservations {
+            takes: taken.iter().map(|(of, _)| rooms.takes(node, &of.want)).collect(),
+            reserved: taken.into_iter().map(Reserved::from).collect(),
+            rooms,
+        };
+        Self {
+            reserved: Some(before),
+            ..view.into()
+        }
+    }
+
+    /// The same, with what is in its regions, which [`Policy::Pack`] takes into account. Regions that are not named count
+    /// as crowded.
+    #[must_use]
+    pub fn with_occupancy(mut self, occupancy: &[Occupancy]) -> Self {
+        for (region, surcharge) in self.node.regions.iter().zip(&mut self.surcharges) {
+            let here = occupancy.iter().find(|here| here.region == region.id);
+            *surcharge = here.map_or(Bytes::ZERO, Occupancy::surcharge);
+        }
+        self
+    }
+
+    /// The node itself, with all reservations taken off.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// Whether all wants fit, in whatever order they come to be created: the answer of [`Node::fits`].
+    /// What is taken off for reservations.
+    #[must_use]
+    pub fn reserved(&self) -> &[Reserved] {
+        self.reserved.as_ref().map_or(&[], |before| &before.reserved)
+    }
+
+    /// Whether all wants fit, in whatever order they come to be created, also among the reserved ones: without any of
+    /// these it is the answer of [`Node::fits`].
     ///
     /// # Errors
-    /// The text of the refusal of [`Node::fits`].
+    /// The text of what [`explain`](Self::explain) says.
     pub fn fits(&self, ask: &mut Ask) -> Result<(), Reason> {
-        for index in 0..ask.wants.len() {
-            let want = ask.wants[index];
-            match self.alone(ask, index) {
-                Alone::Fits => {}
-                Alone::NoSpace => return Err(Reason::new(ask.each[index].clone(), self.space_text(&want))),
-                Alone::Never => return self.node.fits(&[want]).map_err(Reason::from),
+        match self.verdict(ask) {
+            Verdict::Fits => Ok(()),
+            Verdict::NoSpace(index) => {
+                let space = self.space_text(&ask.wants()[index]);
+                Err(Reason::new(ask.text_of(index), space, ""))
+            }
+            Verdict::Never(index) => Err(self.node.refusal(&ask.wants()[index]).into()),
+            Verdict::NotTogether { tried_all } => {
+                let anywhere = Want {
+                    numa: NumaWish::Any,
+                    ..ask.wants()[0]
+                };
+                Err(Reason::new(ask.text(), self.space_text(&anywhere), untried(tried_all)))
             }
         }
-        if ask.wants.len() < 2 || self.has_room_for_all(ask) || self.node.fits(&ask.wants).is_ok() {
-            return Ok(());
-        }
-        let anywhere = Want {
-            numa: NumaWish::Any,
-            ..ask.wants[0]
+    }
+
+    /// Why not all wants fit, with all the numbers; none if they do.
+    pub fn explain(&self, ask: &mut Ask) -> Option<Explanation> {
+        let refusal = match self.verdict(ask) {
+            Verdict::Fits => return None,
+            Verdict::NoSpace(index) | Verdict::Never(index) => self.node.refusal(&ask.wants()[index]),
+            Verdict::NotTogether { tried_all } => Refusal::NotTogether {
+                required: ask.wants().iter().map(|want| want.required).collect(),
+                on_one_numa_node: on_one_numa_node(ask.wants()),
+                space: self.node.spaces(|_| true, ask.wants()),
+                tried_all,
+            },
         };
-        Err(Reason::new(ask.together.clone(), self.space_text(&anywhere)))
+        Some(Explanation::new(&refusal, self.reserved()))
     }
 
     /// Whether each of the wants fits if it is the only one.
     pub fn fits_each(&self, ask: &mut Ask) -> bool {
-        (0..ask.wants.len()).all(|index| matches!(self.alone(ask, index), Alone::Fits))
+        self.first_that_does_not_fit(ask).is_none()
     }
 
-    /// How bad this node is for these wants, the lower the better; none if they do not fit in the order given.
+    /// How bad this node is for these wants; none if they do not fit in the order given.
     #[must_use]
-    pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Bytes> {
-        match (policy, ask.wants.as_slice()) {
-            (Policy::Pack, [want]) => self.left_over(*want, ask),
-            (Policy::Pack, _) => self.place_all(&ask.wants).map(|(left_over, _)| left_over),
-            (Policy::Spread, _) => self.place_all(&ask.wants).map(|(_, taken)| {
-                let free = self.free.minus(taken);
-                Bytes::MAX.minus(free)
-            }),
+    pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
+        if let [want] = *ask.wants() {
+            return self.cost_of_one(policy, want.numa, ask);
         }
+        let choices = self.node.choices(ask.wants());
+        let costs = choices.into_iter().filter_map(|choice| {
+            let (wasted, taken) = self.place_all(&self.takes(ask, choice))?;
+            Some(Cost::of(policy, wasted, self.free.minus(taken)))
+        });
+        costs.min()
     }
 
-    fn alone(&self, ask: &mut Ask, index: usize) -> Alone {
-        let wish = ask.wants[index].numa;
-        let mut answer = Alone::Never;
-        for region in self.regions.iter().filter(|region| wish.allows(region.numa)) {
-            match ask.footprints(region.alignment)[index] {
-                Some(footprint) if region.largest >= footprint => return Alone::Fits,
-                Some(_) => answer = Alone::NoSpace,
-                None => answer = Alone::Never,
+    /// The cost of the only want, without a detour over the heap: this is asked of thousands of nodes per pod.
+    fn cost_of_one(&self, policy: Policy, wish: NumaWish, ask: &mut Ask) -> Option<Cost> {
+        let regions = self.node.regions.iter().zip(&self.rooms.regions);
+        let demand = regions.map(|(region, rooms)| rooms.takes(ask.footprints(region.alignment)[0], wish));
+        let (hole, left) = self.rooms.choose_by(&self.rooms.free, demand)?;
+        let taken = self.rooms.free[hole].minus(left);
+        let wasted = left.plus(self.surcharge(hole));
+        Some(Cost::of(policy, wasted, self.free.minus(taken)))
+    }
+
+    fn surcharge(&self, hole: usize) -> Bytes {
+        self.surcharges[self.rooms.region_of(hole)]
+    }
+
+    fn verdict(&self, ask: &mut Ask) -> Verdict {
+        if let Some(verdict) = self.first_that_does_not_fit(ask) {
+            return verdict;
+        }
+        if ask.wants().is_empty() || (self.reserved.is_none() && self.has_room_for_all(ask)) {
+            return Verdict::Fits;
+        }
+        let mut tried_all = true;
+        for choice in self.node.choices(ask.wants()) {
+            match self.joint(ask, choice) {
+                Joint::Fits => return Verdict::Fits,
+                Joint::Fails(_) => {}
+                Joint::Unknown => tried_all = false,
             }
         }
-        answer
+        Verdict::NotTogether { tried_all }
     }
 
-    /// Enough, but not necessary, for all wants to fit in every order: each has a hole that would still hold it after
-    /// all the others went there. Whatever is placed elsewhere, that hole only ever shrinks from its start.
+    /// Enough, but not necessary, for all wants that fit alone to fit in every order: each has a hole that would hold it
+    /// even after all the others went there. It settles most questions without a search.
     fn has_room_for_all(&self, ask: &mut Ask) -> bool {
-        let mut safe = vec![false; ask.wants.len()];
-        for region in &self.regions {
-            let wishes: Vec<bool> = ask.wants.iter().map(|want| want.numa.allows(region.numa)).collect();
-            let all = ask.footprints(region.alignment).iter().zip(&wishes);
-            let here = || all.clone().map(|(raw, wished)| raw.filter(|_| *wished));
-            let step = region.alignment.get();
-            let sum: Bytes = here().flatten().map(|raw| raw.round_up(step)).sum();
-            for (safe, raw) in safe.iter_mut().zip(here()) {
-                *safe |= raw.is_some() && sum <= region.largest;
+        let n = ask.wants().len();
+        let has_room = |ask: &mut Ask, index: usize| {
+            (0..self.largest.len()).any(|region| {
+                let all: Bytes = (0..n).filter_map(|want| self.takes_in(ask, want, region)).sum();
+                self.takes_in(ask, index, region).is_some() && all <= self.largest[region]
+            })
+        };
+        n == 1 || (on_one_numa_node(ask.wants()) == 0 && (0..n).all(|index| has_room(ask, index)))
+    }
+
+    /// What one of the wants takes in a region.
+    fn takes_in(&self, ask: &mut Ask, index: usize, region: usize) -> Option<Bytes> {
+        let wish = ask.wants()[index].numa;
+        let raw = ask.footprints(self.node.regions[region].alignment)[index];
+        self.rooms.regions[region].takes(raw, wish)
+    }
+
+    fn first_that_does_not_fit(&self, ask: &mut Ask) -> Option<Verdict> {
+        (0..ask.wants().len()).find_map(|index| self.alone(ask, index))
+    }
+
+    /// Why a want does not fit if it is the only one; none if it does.
+    fn alone(&self, ask: &mut Ask, index: usize) -> Option<Verdict> {
+        let wish = ask.wants()[index].numa;
+        let mut verdict = Verdict::Never(index);
+        for (region, largest) in self.node.regions.iter().zip(&self.largest) {
+            if !wish.allows(region.numa) {
+                continue;
+            }
+            match ask.footprints(region.alignment)[index] {
+                Some(footprint) if *largest >= footprint => return None,
+                Some(_) => verdict = Verdict::NoSpace(index),
+                None => {}
             }
         }
-        safe.into_iter().all(|safe| safe)
+        Some(verdict)
     }
 
-    /// [`Node::left_over`] of one want.
-    fn left_over(&self, want: Want, ask: &mut Ask) -> Option<Bytes> {
-        let wished = self.regions.iter().filter(|region| want.numa.allows(region.numa));
-        wished
-            .filter_map(|region| region.left_over(ask.footprints(region.alignment)[0]?))
-            .min()
+    /// Whether all wants, and all reserved ones, fit in every order if `together` comes to `choice`.
+    fn joint(&self, ask: &mut Ask, choice: NumaWish) -> Joint {
+        let mut takes = self.takes(ask, choice);
+        let rooms = match &self.reserved {
+            None => &self.rooms,
+            Some(before) => {
+                takes.extend_from_slice(&before.takes);
+                &before.rooms
+            }
+        };
+        ask.search(|steps| in_every_order(rooms, takes, steps))
     }
 
-    /// What is left over in the holes that the kernel takes for `wants` in this order, and the raw bytes they take.
-    fn place_all(&self, wants: &[Want]) -> Option<(Bytes, Bytes)> {
-        let mut node = self.node.clone();
-        let (mut left_over, mut taken) = (Bytes::ZERO, Bytes::ZERO);
-        for want in wants {
-            left_over = left_over.plus(node.left_over(want).ok()?);
-            taken = taken.plus(node.place(want).ok()?.extent.size);
+    /// What each of the wants takes in each region if `together` comes to `choice`.
+    fn takes(&self, ask: &mut Ask, choice: NumaWish) -> Vec<Takes> {
+        let mut takes = vec![Takes::with_capacity(self.rooms.regions.len()); ask.wants().len()];
+        for (region, rooms) in self.node.regions.iter().zip(&self.rooms.regions) {
+            let wishes: Vec<NumaWish> = ask.wants().iter().map(|want| want.settled(choice).numa).collect();
+            let footprints = ask.footprints(region.alignment);
+            for ((takes, raw), wish) in takes.iter_mut().zip(footprints).zip(wishes) {
+                takes.push(rooms.takes(*raw, wish));
+            }
         }
-        Some((left_over, taken))
+        takes
+    }
+
+    /// What is left over in the holes that claims go into in this order, with the surcharges of their regions, and what
+    /// they take.
+    fn place_all(&self, claims: &[Takes]) -> Option<(Bytes, Bytes)> {
+        let mut free = self.rooms.free.clone();
+        let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
+        for takes in claims {
+            let (hole, left) = self.rooms.choose(&free, takes)?;
+            wasted = wasted.plus(left).plus(self.surcharge(hole));
+            taken = taken.plus(free[hole].minus(left));
+            free[hole] = left;
+        }
+        Some((wasted, taken))
     }
 
     fn space_text(&self, want: &Want) -> Arc<str> {
         let make = || {
-            let wished = self.node.regions.iter().filter(|region| want.numa.allows(region.numa));
-            space_text(&wished.map(|region| region.space(want.mode)).collect::<Vec<_>>())
+            let wished = |region: &Region| want.numa.allows(region.numa);
+            let space: Vec<Space> = self.node.spaces(wished, std::slice::from_ref(want));
+            format!("{}{}", Spaces(&space), ReservedFor(self.reserved())).into()
         };
         match want.numa {
-            NumaWish::Any => self.space_texts[index_of(want.mode)].get_or_init(make).clone(),
+            NumaWish::Any | NumaWish::Together => self.space_texts[index_of(want.mode)].get_or_init(make).clone(),
             NumaWish::Node(_) => make(),
         }
     }
@@ -203,132 +305,5 @@ fn index_of(mode: Mode) -> usize {
         Mode::Fsdax(MapLocation::Dev) => 0,
         Mode::Fsdax(MapLocation::Mem) => 1,
         Mode::Sector => 2,
-    }
-}
-
-impl Holes {
-    fn of(region: &Region) -> Self {
-        let step = region.alignment.get();
-        let sizes: Vec<(Bytes, Bytes)> = region
-            .free
-            .iter()
-            .map(|hole| (hole.size, hole.aligned(step).size))
-            .collect();
-        Self {
-            numa: region.numa,
-            alignment: region.alignment,
-            largest: sizes.iter().map(|(_, usable)| *usable).max().unwrap_or_default(),
-            sizes,
-        }
-    }
-
-    fn left_over(&self, footprint: Bytes) -> Option<Bytes> {
-        let hole = self.sizes.iter().find(|(_, usable)| *usable >= footprint);
-        hole.map(|(whole, _)| whole.minus(footprint))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Extent, RegionId};
-    use proptest::prelude::*;
-
-    fn regions() -> impl Strategy<Value = Node> {
-        let alignment = prop::sample::select(vec![4_u32, 12, 2048, 16384, 6 * 16384]);
-        let hole = (0_u32..40, 1_u32..120);
-        let region = (
-            prop::option::of(0_u32..3),
-            alignment,
-            prop::collection::vec(hole, 0..5),
-            0_u32..3,
-        );
-        prop::collection::vec(region, 0..4).prop_map(|regions| Node {
-            regions: regions.into_iter().enumerate().map(region_of).collect(),
-        })
-    }
-
-    type Raw = (Option<u32>, u32, Vec<(u32, u32)>, u32);
-
-    fn region_of((index, (numa, alignment, holes, odd)): (usize, Raw)) -> Region {
-        let mut cursor = Bytes::kib(4 * odd);
-        let mut free = Vec::new();
-        for (gap, size) in holes {
-            let start = cursor.plus(Bytes::mib(gap)).plus(Bytes::kib(4));
-            free.push(Extent::new(start, Bytes::mib(size)));
-            cursor = start.plus(Bytes::mib(size));
-        }
-        Region {
-            id: RegionId(format!("r{index}")),
-            numa: numa.map(NumaNode),
-            alignment: Alignment::try_from(Bytes::kib(alignment)).unwrap(),
-            free,
-        }
-    }
-
-    fn wants() -> impl Strategy<Value = Vec<Want>> {
-        let mode = prop::sample::select(vec![
-            Mode::Fsdax(MapLocation::Dev),
-            Mode::Fsdax(MapLocation::Mem),
-            Mode::Sector,
-        ]);
-        let numa = prop::option::weighted(0.3, 0_u32..3)
-            .prop_map(|numa| numa.map_or(NumaWish::Any, |n| NumaWish::Node(NumaNode(n))));
-        let limit = prop::option::weighted(0.2, 0_u32..8);
-        let want = (1_u32..100, limit, mode, numa).prop_map(|(mib, more, mode, numa)| Want {
-            required: Bytes::mib(mib),
-            limit: more.map(|more| Bytes::mib(mib + more)),
-            mode,
-            numa,
-        });
-        prop::collection::vec(want, 1..4)
-    }
-
-    proptest! {
-        #[test]
-        fn answers_as_the_node_does(node in regions(), wants in wants()) {
-            let prepared = Prepared::from(node.clone());
-            let mut ask = Ask::new(wants.clone());
-            let expected = node.fits(&wants).map_err(|refusal| refusal.to_string());
-            prop_assert_eq!(prepared.fits(&mut ask).map_err(|reason| reason.to_string()), expected);
-            let each = wants.iter().all(|want| node.fits(&[*want]).is_ok());
-            prop_assert_eq!(prepared.fits_each(&mut ask), each);
-        }
-
-        #[test]
-        fn left_over_as_the_node_says(node in regions(), wants in wants()) {
-            let prepared = Prepared::from(node.clone());
-            let cost = prepared.cost(Policy::Pack, &mut Ask::new(wants[..1].to_vec()));
-            prop_assert_eq!(cost, node.left_over(&wants[0]).ok());
-        }
-
-        #[test]
-        fn what_fits_has_a_cost(node in regions(), wants in wants()) {
-            let prepared = Prepared::from(node);
-            let mut ask = Ask::new(wants);
-            if prepared.fits(&mut ask).is_ok() {
-                prop_assert!(prepared.cost(Policy::Pack, &mut ask).is_some());
-                prop_assert!(prepared.cost(Policy::Spread, &mut ask).is_some());
-            }
-        }
-    }
-
-    #[test]
-    fn pack_prefers_the_tight_node_and_spread_the_empty_one() {
-        let node = |size: u32| {
-            let holes = vec![(0, size)];
-            Prepared::from(Node {
-                regions: vec![region_of((0, (None, 4, holes, 0)))],
-            })
-        };
-        let (tight, empty) = (node(40), node(120));
-        let mut ask = Ask::new(vec![Want {
-            required: Bytes::mib(30),
-            limit: None,
-            mode: Mode::Sector,
-            numa: NumaWish::Any,
-        }]);
-        assert!(tight.cost(Policy::Pack, &mut ask) < empty.cost(Policy::Pack, &mut ask));
-        assert!(tight.cost(Policy::Spread, &mut ask) > empty.cost(Policy::Spread, &mut ask));
     }
 }

@@ -1,12 +1,13 @@
 //! Why a claim does not fit, with every number that a person would ask for.
 
 use std::fmt;
-use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::{Bytes, NumaNode};
 
 /// The space of one region, as shown to somebody who got none of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Space {
     /// Where it is, if the platform says.
     pub numa: Option<NumaNode>,
@@ -56,12 +57,16 @@ pub enum Refusal {
         space: Vec<Space>,
     },
     /// Each claim of the pod fits alone, but not all of them together, in every order of creation.
-    #[error("asked {}; {}", Sum(required), Spaces(space))]
+    #[error("{}; {}{}", Asked(required, *on_one_numa_node), Spaces(space), untried(*tried_all))]
     NotTogether {
         /// Usable bytes asked for, claim by claim.
         required: Vec<Bytes>,
+        /// How many of them have to be on one NUMA node; none if that restricts nothing.
+        on_one_numa_node: usize,
         /// The regions that could have held them.
         space: Vec<Space>,
+        /// Whether an order in which they fail was found. If not, there were too many to try, and they may fit.
+        tried_all: bool,
     },
 }
 
@@ -74,83 +79,92 @@ impl Refusal {
             Self::NoSpace { .. } | Self::NotTogether { .. } => false,
         }
     }
-}
 
-/// The text of a [`Refusal`] in two shared parts: cheap to make for each of thousands of nodes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// What was asked, or the whole text.
-    asked: Arc<str>,
-    /// The space that there is.
-    space: Option<Arc<str>>,
-}
-
-impl Reason {
-    pub(crate) fn new(asked: Arc<str>, space: Arc<str>) -> Self {
-        Self {
-            asked,
-            space: Some(space),
+    /// Usable bytes asked for, claim by claim.
+    #[must_use]
+    pub fn required(&self) -> Vec<Bytes> {
+        match self {
+            Self::BeyondAddressing { required }
+            | Self::LimitTooLow { required, .. }
+            | Self::NoRegion { required, .. }
+            | Self::NoSpace { required, .. } => vec![*required],
+            Self::NotTogether { required, .. } => required.clone(),
         }
     }
-}
 
-impl From<Refusal> for Reason {
-    fn from(refusal: Refusal) -> Self {
-        Self {
-            asked: refusal.to_string().into(),
-            space: None,
+    /// The regions that could have held them; none if the reason is not that they are full.
+    #[must_use]
+    pub fn space(&self) -> &[Space] {
+        match self {
+            Self::BeyondAddressing { .. } | Self::LimitTooLow { .. } | Self::NoRegion { .. } => &[],
+            Self::NoSpace { space, .. } | Self::NotTogether { space, .. } => space,
         }
     }
-}
 
-/// The same text as that of the [`Refusal`].
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.asked)?;
-        match &self.space {
-            Some(space) => write!(f, "; {space}"),
-            None => Ok(()),
+    pub(crate) fn on_one_numa_node(&self) -> usize {
+        match self {
+            Self::NotTogether { on_one_numa_node, .. } => *on_one_numa_node,
+            Self::BeyondAddressing { .. } | Self::LimitTooLow { .. } | Self::NoRegion { .. } | Self::NoSpace { .. } => {
+                0
+            }
         }
     }
-}
-
-/// The first part of a [`Reason`].
-pub(crate) fn asked(required: &[Bytes]) -> Arc<str> {
-    format!("asked {}", Sum(required)).into()
-}
-
-/// The second part of a [`Reason`].
-pub(crate) fn space_text(space: &[Space]) -> Arc<str> {
-    Spaces(space).to_string().into()
 }
 
 fn on(numa: Option<NumaNode>) -> String {
     numa.map(|numa| format!(" on NUMA {numa}")).unwrap_or_default()
 }
 
-struct Spaces<'a>(&'a [Space]);
-
-impl fmt::Display for Spaces<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let free: Bytes = self.0.iter().map(|space| space.free).sum();
-        let extents: usize = self.0.iter().map(|space| space.extents).sum();
-        let Some(best) = self.0.iter().max_by_key(|space| space.largest) else {
-            return f.write_str("no region");
-        };
-        let (largest, numa) = (best.largest, on(best.numa));
-        write!(
-            f,
-            "largest extent {largest}{numa}, {free} free in {extents} extent{}",
-            if extents == 1 { "" } else { "s" }
-        )
+/// What follows the numbers of claims that may well fit together.
+pub(crate) fn untried(tried_all: bool) -> &'static str {
+    if tried_all {
+        ""
+    } else {
+        "; too many orders of creation to try"
     }
 }
 
-struct Sum<'a>(&'a [Bytes]);
+/// "largest extent 64 MiB on NUMA 1, 180 MiB free in 4 extents"
+pub(crate) struct Spaces<'a>(pub(crate) &'a [Space]);
 
-impl fmt::Display for Sum<'_> {
+impl<'a> Spaces<'a> {
+    pub(crate) fn best(&self) -> Option<&'a Space> {
+        self.0.iter().max_by_key(|space| space.largest)
+    }
+
+    pub(crate) fn free(&self) -> Bytes {
+        self.0.iter().map(|space| space.free).sum()
+    }
+
+    pub(crate) fn extents(&self) -> usize {
+        self.0.iter().map(|space| space.extents).sum()
+    }
+}
+
+impl fmt::Display for Spaces<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all: Vec<String> = self.0.iter().map(Bytes::to_string).collect();
-        f.write_str(&all.join(" + "))
+        let Some(best) = self.best() else {
+            return f.write_str("no region");
+        };
+        let (largest, numa) = (best.largest, on(best.numa));
+        let (free, extents) = (self.free(), self.extents());
+        let s = if extents == 1 { "" } else { "s" };
+        write!(f, "largest extent {largest}{numa}, {free} free in {extents} extent{s}")
+    }
+}
+
+/// "asked 28 MiB + 14 MiB", of which so many on one NUMA node.
+pub(crate) struct Asked<'a>(pub(crate) &'a [Bytes], pub(crate) usize);
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(required, on_one_numa_node) = self;
+        let all: Vec<String> = required.iter().map(Bytes::to_string).collect();
+        write!(f, "asked {}", all.join(" + "))?;
+        match *on_one_numa_node {
+            0 => Ok(()),
+            n if n == required.len() => f.write_str(" on one NUMA node"),
+            n => write!(f, ", {n} of them on one NUMA node"),
+        }
     }
 }

@@ -8,11 +8,43 @@ use crate::Bytes;
 /// What makes a node a good one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// The smallest leftover in the hole that the kernel will use: large extents stay whole.
+    /// The smallest leftover in the hole that the kernel will use, in regions with many volumes rather than few
+    /// ([`Occupancy`](crate::Occupancy)), then the fullest node: large extents stay whole.
     #[default]
     Pack,
-    /// The most free bytes afterwards: volumes are spread over the nodes.
+    /// The most free bytes afterwards, then the smallest leftover: volumes are spread over the nodes.
     Spread,
+}
+
+/// How bad a node is for what is asked: the lower, the better. Only for comparison with those of the same policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cost {
+    first: Bytes,
+    /// Decides where the first is equal.
+    then: Bytes,
+}
+
+impl Cost {
+    /// What stays in the holes that are used, if that is what decides.
+    #[cfg(test)]
+    pub(crate) fn left_over(self) -> Bytes {
+        self.first
+    }
+
+    /// The cost of a node where `wasted` bytes stay in the holes that are used, surcharges included, and `free` bytes
+    /// altogether.
+    pub(crate) fn of(policy: Policy, wasted: Bytes, free: Bytes) -> Self {
+        match policy {
+            Policy::Pack => Self {
+                first: wasted,
+                then: free,
+            },
+            Policy::Spread => Self {
+                first: Bytes::MAX.minus(free),
+                then: wasted,
+            },
+        }
+    }
 }
 
 /// There is no such policy.
@@ -49,15 +81,15 @@ pub const HIGHEST: u8 = 10;
 /// Ranks are scored, not distances, so that the whole scale is used however close the costs are. Only the candidates
 /// with the lowest cost have the highest score; those without a cost, where the claims do not fit, have 0.
 #[must_use]
-pub fn scores(costs: &[Option<Bytes>]) -> Vec<u8> {
-    let mut ranks: Vec<Bytes> = costs.iter().copied().flatten().collect();
+pub fn scores(costs: &[Option<Cost>]) -> Vec<u8> {
+    let mut ranks: Vec<Cost> = costs.iter().copied().flatten().collect();
     ranks.sort_unstable();
     ranks.dedup();
-    let score = |cost: &Option<Bytes>| cost.map_or(0, |cost| score_of_rank(&ranks, cost));
+    let score = |cost: &Option<Cost>| cost.map_or(0, |cost| score_of_rank(&ranks, cost));
     costs.iter().map(score).collect()
 }
 
-fn score_of_rank(ranks: &[Bytes], cost: Bytes) -> u8 {
+fn score_of_rank(ranks: &[Cost], cost: Cost) -> u8 {
     let rank = ranks.partition_point(|other| *other < cost);
     if rank == 0 {
         return HIGHEST;
@@ -73,7 +105,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(costs: &[u32]) -> Vec<u8> {
-        scores(&costs.iter().map(|n| Some(Bytes::new(*n))).collect::<Vec<_>>())
+        scores(&costs.iter().map(|n| Some(cost(*n))).collect::<Vec<_>>())
+    }
+
+    fn cost(left_over: u32) -> Cost {
+        Cost::of(Policy::Pack, Bytes::new(left_over), Bytes::ZERO)
     }
 
     #[test]
@@ -82,7 +118,7 @@ mod tests {
         assert_eq!(of(&[100_000, 100_001]), [10, 0]);
         assert_eq!(of(&[5, 5]), [10, 10]);
         assert_eq!(of(&[]), Vec::<u8>::new());
-        assert_eq!(scores(&[None, Some(Bytes::MAX)]), [0, 10]);
+        assert_eq!(scores(&[None, Some(cost(u32::MAX))]), [0, 10]);
     }
 
     #[test]
@@ -99,7 +135,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_best_always_wins(costs in prop::collection::vec(prop::option::of(0_u32..1000), 1..200)) {
-            let costs: Vec<Option<Bytes>> = costs.into_iter().map(|cost| cost.map(Bytes::new)).collect();
+            let costs: Vec<Option<Cost>> = costs.into_iter().map(|of| of.map(cost)).collect();
             let scores = scores(&costs);
             let best = costs.iter().flatten().min();
             for (cost, score) in costs.iter().zip(&scores) {

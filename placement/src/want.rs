@@ -27,14 +27,19 @@ pub enum NumaWish {
     Any,
     /// Only on this one.
     Node(NumaNode),
+    /// On the same one as all other volumes of the pod that wish it, whichever that is.
+    ///
+    /// Which one it is can only be said of all claims of a pod at once: [`Node::settle`](crate::Node::settle) replaces
+    /// this by one of the others. Of a claim alone it asks no more than [`Any`](Self::Any): a volume is never on two.
+    Together,
 }
 
 impl NumaWish {
-    /// Whether a region on `numa` will do.
+    /// Whether a region on `numa` will do for a volume alone.
     #[must_use]
     pub fn allows(self, numa: Option<NumaNode>) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any | Self::Together => true,
             Self::Node(wished) => numa == Some(wished),
         }
     }

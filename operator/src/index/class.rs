@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::{ClassParameters, ParameterError};
 use k8s_openapi::api::storage::v1::StorageClass;
-use placement::{Bytes, Node, NumaNode, NumaWish};
+use placement::{Bytes, Node, NumaNode};
 
 use crate::filesystem::{Filesystem, UnknownFilesystem};
 
@@ -79,10 +79,7 @@ impl Asks {
     /// Whether a volume of this class may be on `numa`.
     #[must_use]
     pub fn wants(&self, numa: Option<NumaNode>) -> bool {
-        match self.parameters.numa.0 {
-            NumaWish::Any => true,
-            NumaWish::Node(wish) => numa == Some(wish),
-        }
+        self.parameters.numa.0.allows(numa)
     }
 
     /// Usable bytes of the largest volume that one CreateVolume can get on `numa` of `node`: zero, not less than the

@@ -2,9 +2,6 @@
 
 use placement::{Bytes, Node, Refusal, Want};
 
-/// With more claims than this, only each of them alone is asked for: [`Node::fits`] tries every order of them.
-const TOGETHER: usize = 8;
-
 /// Why none of `nodes` holds all of `wants`, in the words of the one with the most room; none if one does. Nodes come
 /// with their name and free view.
 #[must_use]
@@ -12,7 +9,7 @@ pub fn refusal(wants: &[Want], nodes: impl IntoIterator<Item = (String, Node)>) 
     let mut asked = 0_usize;
     let mut best: Option<((Bytes, Bytes), String, Refusal)> = None;
     for (name, node) in nodes {
-        let refusal = refusal_of(&node, wants)?;
+        let refusal = node.fits(wants).err()?;
         asked += usize::from(!node.regions.is_empty());
         let room = room(&refusal, &node, wants);
         if !node.regions.is_empty() && best.as_ref().is_none_or(|(most, ..)| room > *most) {
@@ -24,13 +21,6 @@ pub fn refusal(wants: &[Want], nodes: impl IntoIterator<Item = (String, Node)>) 
         Some((_, name, refusal)) => format!("{refusal} (node {name}, the best of {asked})"),
         None => format!("asked {}; no node has persistent memory ready", sum(wants)),
     })
-}
-
-fn refusal_of(node: &Node, wants: &[Want]) -> Option<Refusal> {
-    if wants.len() <= TOGETHER {
-        return node.fits(wants).err();
-    }
-    wants.iter().find_map(|want| node.fits(&[*want]).err())
 }
 
 /// The largest extent and the free bytes that speak for a node that refused.

@@ -1,0 +1,78 @@
+//! The wants of one pod, to be asked of many nodes.
+
+use std::sync::Arc;
+
+use crate::joint::{STEPS_PER_ASK, STEPS_PER_NODE};
+use crate::node::on_one_numa_node;
+use crate::refusal::Asked;
+use crate::{Alignment, Bytes, Want};
+
+/// The wants of one pod, prepared to be asked of many nodes.
+///
+/// Those that want to be [`Together`](crate::NumaWish::Together) may be among the others. A claim of the pod that is on
+/// a NUMA node already is not asked for; the caller replaces the wish of the others by that node.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    wants: Vec<Want>,
+    /// "asked 28 MiB", for each want.
+    each: Vec<Arc<str>>,
+    /// "asked 28 MiB + 14 MiB".
+    together: Arc<str>,
+    /// For each alignment met so far, the footprint of each want; none where there is no such namespace.
+    footprints: Vec<(Alignment, Vec<Option<Bytes>>)>,
+    /// Steps that are left for searches among the orders of creation.
+    steps: usize,
+}
+
+impl Ask {
+    /// Asks for all of `wants` together.
+    #[must_use]
+    pub fn new(wants: Vec<Want>) -> Self {
+        let required: Vec<Bytes> = wants.iter().map(|want| want.required).collect();
+        let asked = |required: &[Bytes], on_one| Asked(required, on_one).to_string().into();
+        Self {
+            each: required.iter().map(|bytes| asked(&[*bytes], 0)).collect(),
+            together: asked(&required, on_one_numa_node(&wants)),
+            footprints: Vec::new(),
+            steps: STEPS_PER_ASK,
+            wants,
+        }
+    }
+
+    /// What is asked for.
+    #[must_use]
+    pub fn wants(&self) -> &[Want] {
+        &self.wants
+    }
+
+    /// "asked 28 MiB", for one of the wants.
+    pub(crate) fn text_of(&self, index: usize) -> Arc<str> {
+        self.each[index].clone()
+    }
+
+    /// "asked 28 MiB + 14 MiB".
+    pub(crate) fn text(&self) -> Arc<str> {
+        self.together.clone()
+    }
+
+    /// Runs a search on one node, with what it may take of the steps that are left.
+    pub(crate) fn search<T>(&mut self, search: impl FnOnce(&mut usize) -> T) -> T {
+        let given = self.steps.min(STEPS_PER_NODE);
+        let mut steps = given;
+        let answer = search(&mut steps);
+        self.steps -= given - steps;
+        answer
+    }
+
+    /// The footprint of each want in a region of `alignment`; none where there is no such namespace.
+    pub(crate) fn footprints(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
+        let known = self.footprints.iter().position(|(of, _)| *of == alignment);
+        let index = known.unwrap_or_else(|| {
+            let footprint = |want: &Want| want.mode.footprint(alignment, want.required, want.limit).ok();
+            let all = self.wants.iter().map(footprint).collect();
+            self.footprints.push((alignment, all));
+            self.footprints.len() - 1
+        });
+        &self.footprints[index].1
+    }
+}

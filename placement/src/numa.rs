@@ -1,0 +1,34 @@
+//! Which NUMA nodes are there to choose from for the volumes that want to be together.
+
+use std::collections::BTreeSet;
+
+use crate::node::on_one_numa_node;
+use crate::{Node, NumaWish, Want};
+
+impl Node {
+    /// What `together` can come to for `wants` on this node: each NUMA node that has a region, ascending.
+    ///
+    /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which
+    /// NUMA node it is, all regions count as being on the same one. Where it says so of some, the others are out: nobody
+    /// could tell that volumes there are together.
+    pub(crate) fn choices(&self, wants: &[Want]) -> Vec<NumaWish> {
+        if on_one_numa_node(wants) == 0 {
+            return vec![NumaWish::Any];
+        }
+        let known: BTreeSet<_> = self.regions.iter().filter_map(|region| region.numa).collect();
+        if known.is_empty() {
+            return vec![NumaWish::Any];
+        }
+        known.into_iter().map(NumaWish::Node).collect()
+    }
+}
+
+impl Want {
+    /// The same, with `together` replaced by `choice`.
+    pub(crate) fn settled(self, choice: NumaWish) -> Self {
+        match self.numa {
+            NumaWish::Together => Self { numa: choice, ..self },
+            NumaWish::Any | NumaWish::Node(_) => self,
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The free space of a node reduced to what decides: the usable bytes of each hole, in the kernel's order.
+//!
+//! The kernel fills a hole from its first aligned byte, so a namespace never splits a hole that anything else could use:
+//! what is in front of the aligned part is smaller than one unit of the region and useless to all. A node is then no
+//! more than a list of numbers, one for each hole, that only ever fall. Simulating on these is exact, and cheap enough
+//! to try many orders of creation.
+
+use std::ops::Range;
+
+use crate::{Bytes, Node, NumaNode, NumaWish, Region, Want};
+
+/// The holes of all regions of a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rooms {
+    /// In the order of the node.
+    pub(crate) regions: Vec<RegionRooms>,
+    /// Usable bytes of each hole of each region, in the order in which the kernel looks at them.
+    pub(crate) free: Vec<Bytes>,
+}
+
+/// The holes of one region.
+#[derive(Clone, Debug)]
+pub(crate) struct RegionRooms {
+    pub(crate) numa: Option<NumaNode>,
+    pub(crate) step: Bytes,
+    pub(crate) holes: Range<usize>,
+}
+
+/// What a claim takes from a hole of each region, none where it cannot be.
+pub(crate) type Takes = Vec<Option<Bytes>>;
+
+impl Rooms {
+    pub(crate) fn of(node: &Node) -> Self {
+        let mut rooms = Self::default();
+        for region in &node.regions {
+            let first = rooms.free.len();
+            rooms.free.extend(usable_holes(region));
+            rooms.regions.push(RegionRooms {
+                numa: region.numa,
+                step: region.alignment.get(),
+                holes: first..rooms.free.len(),
+            });
+        }
+        rooms
+    }
+
+    /// What `want` takes in each region.
+    pub(crate) fn takes(&self, node: &Node, want: &Want) -> Takes {
+        let regions = self.regions.iter().zip(&node.regions);
+        let takes = regions.map(|(rooms, region)| {
+            let raw = want.mode.footprint(region.alignment, want.required, want.limit);
+            rooms.takes(raw.ok(), want.numa)
+        });
+        takes.collect()
+    }
+
+    /// The region of a hole.
+    pub(crate) fn region_of(&self, hole: usize) -> usize {
+        self.regions.partition_point(|region| region.holes.end <= hole)
+    }
+
+    /// The largest hole of each region.
+    pub(crate) fn largest(&self) -> Vec<Bytes> {
+        let largest = |region: &RegionRooms| self.free[region.holes.clone()].iter().copied().max();
+        self.regions
+            .iter()
+            .map(|region| largest(region).unwrap_or_default())
+            .collect()
+    }
+
+    /// The hole that a claim goes into when the holes have `free` bytes left, and what is left of it then: in each region
+    /// the kernel takes the lowest hole that is large enough, and the driver the region where the least is left over.
+    pub(crate) fn choose(&self, free: &[Bytes], takes: &[Option<Bytes>]) -> Option<(usize, Bytes)> {
+        self.choose_by(free, takes.iter().copied())
+    }
+
+    /// [`choose`](Self::choose), with what the claim takes told region by region.
+    pub(crate) fn choose_by(
+        &self,
+        free: &[Bytes],
+        takes: impl Iterator<Item = Option<Bytes>>,
+    ) -> Option<(usize, Bytes)> {
+        let mut best: Option<(usize, Bytes)> = None;
+        for (region, takes) in self.regions.iter().zip(takes) {
+            let Some(takes) = takes else { continue };
+            let Some(hole) = region.holes.clone().find(|hole| free[*hole] >= takes) else {
+                continue;
+            };
+            let left = free[hole].minus(takes);
+            if best.is_none_or(|(_, least)| left < least) {
+                best = Some((hole, left));
+            }
+        }
+        best
+    }
+}
+
+impl RegionRooms {
+    /// What a namespace of `raw` bytes takes from a hole: the next one starts on a multiple of the alignment.
+    pub(crate) fn takes(&self, raw: Option<Bytes>, numa: NumaWish) -> Option<Bytes> {
+        raw.filter(|_| numa.allows(self.numa))
+            .map(|raw| raw.round_up(self.step))
+    }
+}
+
+/// Usable bytes of each free extent of a region.
+fn usable_holes(region: &Region) -> impl Iterator<Item = Bytes> {
+    let step = region.alignment.get();
+    region.free.iter().map(move |hole| hole.aligned(step).size)
+}
