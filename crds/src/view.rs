@@ -1,7 +1,7 @@
 //! The free space of a node at this moment.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use placement::{Node, Pending};
+use placement::{Node, Pending, RegionId};
 
 use crate::{Phase, PmemNodeStatus, PmemVolume};
 
@@ -22,6 +22,12 @@ impl VolumeSpace {
     pub fn is_pending(&self, layout_revision: i64) -> bool {
         let contained = self.contained_since.is_some_and(|first| first <= layout_revision);
         !self.refused && !contained
+    }
+
+    /// The region that it is in, or will be, once its node chose one.
+    #[must_use]
+    pub fn region(&self) -> Option<&RegionId> {
+        self.pending.region.as_ref()
     }
 
     /// Whether its node refused it: it takes no space and never will.

@@ -44,6 +44,10 @@ pub(crate) const STEPS_PER_NODE: usize = 8192;
 pub(crate) const STEPS_PER_ASK: usize = 1 << 20;
 
 /// Whether several claims fit in every order of creation.
+///
+/// [`Fits`](Self::Fits) and [`Fails`](Self::Fails) are exact. Up to six claims the answer is never
+/// [`Unknown`](Self::Unknown). What fits together fits in part; but more free space can turn a fit into a failure, because
+/// it can lead a claim away from the hole where it would have been out of the way. The head of `joint.rs` has the proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Joint {
     /// They do.

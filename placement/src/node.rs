@@ -81,8 +81,7 @@ impl Node {
 
     /// Whether all `wants` fit in every order of creation, and if not, an order in which they fail.
     ///
-    /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: settle it first. How it is found out
-    /// is told in [`Joint`].
+    /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: settle it first.
     #[must_use]
     pub fn joint(&self, wants: &[Want]) -> Joint {
         let rooms = Rooms::of(self);

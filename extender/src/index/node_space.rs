@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, free_view_of};
-use placement::{Bytes, Extent, Node, Prepared, Region};
+use placement::{Bytes, Extent, Node, Occupancy, Prepared, Region, RegionId};
 
 /// What one node published, its volumes, and the free space that follows.
 #[derive(Debug)]
@@ -85,7 +85,23 @@ impl NodeSpace {
     fn refresh(&mut self) {
         let volumes = self.volumes.values().map(|volume| &volume.space);
         let now = self.status.as_ref().map(|status| free_view_of(status, volumes));
-        self.now = now.unwrap_or_default().into();
+        self.now = Prepared::from(now.unwrap_or_default()).with_occupancy(&self.occupancy());
+    }
+
+    /// What is in each region. A volume counts once its node chose the region.
+    fn occupancy(&self) -> Vec<Occupancy> {
+        let ours = |id: &RegionId| {
+            let spaces = self.volumes.values().map(|volume| &volume.space);
+            let here = spaces.filter(|space| !space.is_refused() && space.region() == Some(id));
+            here.count()
+        };
+        let occupancy = |region: &RegionStatus| Occupancy {
+            region: region.id.clone(),
+            size: region.size,
+            volumes: ours(&region.id).saturating_add(usize::try_from(region.foreign.count).unwrap_or(usize::MAX)),
+        };
+        let regions = self.status.iter().flat_map(|status| &status.regions);
+        regions.map(occupancy).collect()
     }
 }
 
