@@ -24,6 +24,12 @@ impl VolumeSpace {
         !self.refused && !contained
     }
 
+    /// What it takes while it is pending.
+    #[must_use]
+    pub fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
     /// Whether its node refused it: it takes no space and never will.
     #[must_use]
     pub fn is_refused(&self) -> bool {

@@ -9,9 +9,11 @@
 //! - [`Region`] and [`Region::place`]: what the kernel does with a request for space in one region.
 //! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together.
 //! - [`Node::free_view`]: a published snapshot minus the volumes that it does not contain yet.
+//! - [`Committed`]: what fits beside space that is promised but not taken yet, in every order.
 //! - [`Prepared`] with [`Ask`]: the same answers for thousands of nodes at once, and [`scores`] to choose among them.
 
 mod bytes;
+mod committed;
 mod extent;
 mod free_view;
 mod mode;
@@ -23,6 +25,7 @@ mod scores;
 mod want;
 
 pub use bytes::{Bytes, NotAByteCount};
+pub use committed::Committed;
 pub use extent::{Extent, free_between};
 pub use free_view::Pending;
 pub use mode::{MapLocation, Mode};

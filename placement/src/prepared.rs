@@ -38,6 +38,11 @@ impl Ask {
         &self.wants
     }
 
+    /// The footprint of one of the wants; none where there is no such namespace.
+    pub(crate) fn footprint(&mut self, alignment: Alignment, index: usize) -> Option<Bytes> {
+        self.footprints(alignment)[index]
+    }
+
     fn footprints(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
         let known = self.footprints.iter().position(|(of, _)| *of == alignment);
         let index = known.unwrap_or_else(|| {
