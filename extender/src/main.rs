@@ -1,11 +1,13 @@
 //! The scheduler extender of Daxfit; see the library for what it does.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
-use extender::index::{SharedIndex, watch_all};
+use extender::index::{Index, SharedIndex, watch_all};
+use extender::ledger::Ledger;
 use extender::probe::probe;
 use extender::serve::Server;
 use extender::tls::TlsDirectory;
@@ -30,12 +32,14 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
     let client = kube::Client::try_default()
         .await
         .context("no credentials for the API server")?;
-    let index = SharedIndex::default();
+    let ledger = Ledger::new(Duration::from_secs(options.reservation_seconds.get().into()));
+    let index = SharedIndex::from(Index::with_ledger(ledger));
     let pumps = watch_all(&client, &index, &stop);
     let app = router(Webhook {
         index,
         lookup: ApiServer(client),
         policy: options.score,
+        candidates: options.candidates.get().into(),
     });
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;

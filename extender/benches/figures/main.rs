@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
         index: index.into(),
         lookup: NoApiServer,
         policy: Policy::Pack,
+        candidates: 1,
     });
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(app, stop.clone()));

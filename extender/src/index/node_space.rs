@@ -1,17 +1,32 @@
 //! The free space of one node, computed once per change and not per question.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, free_view_of};
-use placement::{Bytes, Extent, Node, Prepared, Region};
+use placement::{Ask, Bytes, Committed, Extent, Node, Pending, Prepared, Reason, Refusal, Region};
 
-/// What one node published, its volumes, and the free space that follows.
+use crate::ledger::Promise;
+
+/// What one node published, its volumes, what is promised on it, and the free space that follows.
 #[derive(Debug)]
 pub struct NodeSpace {
     status: Option<PmemNodeStatus>,
     volumes: HashMap<Box<str>, Volume>,
-    now: Prepared,
+    promised: Vec<Arc<Promise>>,
+    view: View,
     empty: Prepared,
+}
+
+/// The free space of a node as one pod sees it.
+#[derive(Debug)]
+pub struct View {
+    /// What the node published, minus the volumes that are not in there yet and what is promised, in one order.
+    pub now: Prepared,
+    /// The same, for whatever order they come to be created in; none if there are none.
+    pub committed: Option<Box<Committed>>,
+    /// What is promised, as text: "32 MiB reserved for ns/claim"; none if nothing is.
+    pub reserved: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -25,17 +40,59 @@ impl Default for NodeSpace {
         Self {
             status: None,
             volumes: HashMap::new(),
-            now: Node::default().into(),
+            promised: Vec::new(),
+            view: View::default(),
             empty: Node::default().into(),
         }
     }
 }
 
+impl Default for View {
+    fn default() -> Self {
+        Self {
+            now: Node::default().into(),
+            committed: None,
+            reserved: None,
+        }
+    }
+}
+
+impl View {
+    /// Whether all that is asked for fits beside what is promised, in whatever order all of it comes to be created.
+    ///
+    /// # Errors
+    /// Why not, with the free space after what is promised.
+    pub fn holds(&self, ask: &mut Ask) -> Result<(), Reason> {
+        self.now.fits(ask)?;
+        match &self.committed {
+            Some(committed) if !committed.leaves_room_for(ask) => Err(self.not_beside_others(ask)),
+            _ => Ok(()),
+        }
+    }
+
+    fn not_beside_others(&self, ask: &Ask) -> Reason {
+        let regions = self.now.node().regions.iter();
+        let mode = ask.wants().first().map(|want| want.mode);
+        let refusal = Refusal::NotTogether {
+            required: ask.wants().iter().map(|want| want.required).collect(),
+            space: mode.map_or_else(Vec::new, |mode| regions.map(|region| region.space(mode)).collect()),
+        };
+        refusal.into()
+    }
+}
+
 impl NodeSpace {
-    /// The free space at this moment: what the node published, minus the volumes that are not in there yet.
+    /// The free space at this moment.
     #[must_use]
-    pub fn now(&self) -> &Prepared {
-        &self.now
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The free space at this moment if nothing were promised to the claims with these unique ids.
+    #[must_use]
+    pub fn view_without(&self, claims: &[&str]) -> View {
+        let others = self.promised.iter().filter(|promise| !claims.contains(&&*promise.uid));
+        self.view_of(&others.cloned().collect::<Vec<_>>())
     }
 
     /// The free space if nothing at all were on the node: what does not fit here never fits.
@@ -55,6 +112,14 @@ impl NodeSpace {
     pub fn makes(&self, volume: &str) -> bool {
         let volume = self.volumes.get(volume);
         volume.is_some_and(|volume| !volume.deleting && !volume.space.is_refused())
+    }
+
+    /// The volumes that take space which the node did not publish yet, by name.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &Pending)> {
+        let revision = self.status.as_ref().map(|status| status.layout_revision);
+        let volumes = self.volumes.iter();
+        let pending = volumes.filter(move |(_, volume)| revision.is_some_and(|now| volume.space.is_pending(now)));
+        pending.map(|(name, volume)| (&**name, volume.space.pending()))
     }
 
     /// Whether nothing is known about the node.
@@ -82,11 +147,53 @@ impl NodeSpace {
         self.refresh();
     }
 
-    fn refresh(&mut self) {
-        let volumes = self.volumes.values().map(|volume| &volume.space);
-        let now = self.status.as_ref().map(|status| free_view_of(status, volumes));
-        self.now = now.unwrap_or_default().into();
+    pub(super) fn promise(&mut self, promised: Vec<Arc<Promise>>) {
+        self.promised = promised;
+        self.refresh();
     }
+
+    fn refresh(&mut self) {
+        self.view = self.view_of(&self.promised);
+    }
+
+    fn view_of(&self, promised: &[Arc<Promise>]) -> View {
+        let Some(status) = &self.status else {
+            return View::default();
+        };
+        let volumes = self.volumes.values().map(|volume| &volume.space);
+        let of_promise = |promise: &Arc<Promise>| Pending {
+            want: promise.want,
+            region: None,
+        };
+        let promises: Vec<Pending> = promised.iter().map(of_promise).collect();
+        let now = free_view_of(status, volumes).free_view(&promises);
+        let pending = self.pending().map(|(_, pending)| pending.clone());
+        let all: Vec<Pending> = pending.chain(promises).collect();
+        View {
+            now: now.into(),
+            committed: committed(status, all),
+            reserved: reserved(promised),
+        }
+    }
+}
+
+fn committed(status: &PmemNodeStatus, all: Vec<Pending>) -> Option<Box<Committed>> {
+    if all.is_empty() {
+        return None;
+    }
+    let committed = Committed::new(status.to_placement(), all);
+    (!committed.is_empty()).then(|| Box::new(committed))
+}
+
+fn reserved(promised: &[Arc<Promise>]) -> Option<Arc<str>> {
+    let first = &promised.first()?.claim;
+    let bytes: Bytes = promised.iter().map(|promise| promise.want.required).sum();
+    let more = match promised.len() - 1 {
+        0 => String::new(),
+        1 => " and another claim".into(),
+        more => format!(" and {more} other claims"),
+    };
+    Some(format!("{bytes} reserved for {first}{more}").into())
 }
 
 /// Conditions and messages are for people.

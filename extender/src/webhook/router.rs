@@ -25,6 +25,8 @@ pub struct Webhook<L> {
     pub lookup: L,
     /// What makes a node a good one.
     pub policy: Policy,
+    /// How many nodes are offered for a pod, and held for it until it is seen which one it takes.
+    pub candidates: usize,
 }
 
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /healthz` and `GET /readyz` for probes.
