@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
+use extender::decide::Offering;
 use extender::index::{Index, SharedIndex, watch_all};
 use extender::ledger::Ledger;
 use extender::probe::probe;
@@ -38,8 +39,10 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
     let app = router(Webhook {
         index,
         lookup: ApiServer(client),
-        policy: options.score,
-        candidates: options.candidates.get().into(),
+        offering: Offering {
+            policy: options.score,
+            candidates: options.candidates.get().into(),
+        },
     });
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use extender::client::ExtenderClient;
+use extender::decide::Offering;
 use extender::serve::Server;
 use extender::tls::{TlsDirectory, client_config};
 use extender::webhook::{Webhook, router};
@@ -43,8 +44,10 @@ async fn main() -> anyhow::Result<()> {
     let app = router(Webhook {
         index: index.into(),
         lookup: NoApiServer,
-        policy: Policy::Pack,
-        candidates: 1,
+        offering: Offering {
+            policy: Policy::Pack,
+            candidates: 1,
+        },
     });
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(app, stop.clone()));

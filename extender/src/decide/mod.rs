@@ -1,19 +1,21 @@
 //! The decisions, pure: from the index and a pod to the nodes that will do.
 
-mod choose;
 mod claims_of_pod;
 mod filter;
 mod known;
 mod needs;
+mod offer;
 mod prioritize;
 #[cfg(test)]
 mod tests;
 mod views;
+#[cfg(test)]
+mod world;
 
-pub use choose::choose;
 pub use claims_of_pod::{ClaimOfPod, claims_of_pod};
 pub use filter::{Filtered, Verdict, Why, filter, verdict};
 pub use known::{Found, Known, Missing};
 pub use needs::{Needs, Pin, needs_of};
+pub use offer::{Offering, offer};
 pub use prioritize::prioritize;
 pub use views::Views;

@@ -62,10 +62,11 @@ pub const DEFAULT_LIMIT: Duration = Duration::from_secs(120);
 pub struct Ledger {
     /// In the order in which they were made.
     decisions: BTreeMap<u64, Decision>,
-    /// The decision that each open promise is part of.
-    open: HashMap<Arc<str>, u64>,
+    /// The decisions that each claim is part of: one for each pod that has it.
+    open: HashMap<Arc<str>, BTreeSet<u64>>,
     given: HashMap<Arc<str>, (Arc<str>, Arc<Promise>)>,
-    on_node: HashMap<Arc<str>, BTreeSet<Arc<str>>>,
+    /// The claims that are promised space on each node, and by which decision; none for those that were given.
+    on_node: HashMap<Arc<str>, BTreeSet<(Arc<str>, Option<u64>)>>,
     next: u64,
     limit: Duration,
     /// A decision was seen to be carried out, so the time of those after this one starts again.
@@ -98,14 +99,13 @@ impl Ledger {
         }
     }
 
-    /// The claims of `pod` are promised space on each of `nodes`, instead of whatever was promised to them or to the pod
-    /// before. Claims that were given to a node already stay there.
+    /// The claims of `pod` are promised space on each of `nodes`, instead of whatever was promised for the sake of this
+    /// pod before. What was promised for the sake of other pods stays, and so do claims that were given to a node.
     pub fn decide(&mut self, pod: &str, promises: &[Arc<Promise>], nodes: &[&str], now: Instant) -> Touched {
-        let attempt = self.attempts(pod, promises.iter().map(|promise| &*promise.uid));
-        let mut touched = Touched::new();
-        for promise in promises {
-            touched.append(&mut self.withdraw(&promise.uid, pod));
-        }
+        let uids = || promises.iter().map(|promise| &*promise.uid);
+        let attempt = self.attempts(pod, uids());
+        let earlier = self.decisions_for(pod, uids());
+        let mut touched: Touched = earlier.into_iter().flat_map(|number| self.revoke(number)).collect();
         let open = promises.iter().filter(|promise| !self.given.contains_key(&promise.uid));
         let promises: BTreeMap<_, _> = open.map(|promise| (promise.uid.clone(), promise.clone())).collect();
         if promises.is_empty() || nodes.is_empty() {
@@ -115,12 +115,11 @@ impl Ledger {
         let number = self.next;
         self.next += 1;
         for uid in promises.keys() {
-            self.open.insert(uid.clone(), number);
-            self.put(uid, &nodes);
+            self.open.entry(uid.clone()).or_default().insert(number);
+            self.put(uid, Some(number), &nodes);
         }
         touched.extend(nodes.iter().cloned());
-        let until = now + self.limit;
-        let pod = pod.into();
+        let (pod, until) = (pod.into(), now + self.limit);
         let decision = Decision {
             pod,
             promises,
@@ -134,29 +133,22 @@ impl Ledger {
 
     /// How often `pod` was decided for already without anything coming of it, going by its claims.
     pub fn attempts<'a>(&self, pod: &str, claims: impl IntoIterator<Item = &'a str>) -> u32 {
-        let decisions = claims.into_iter().filter_map(|uid| self.decision_of(uid));
-        let own = decisions.filter(|decision| *decision.pod == *pod);
-        own.map(|decision| decision.attempt + 1).max().unwrap_or(0)
+        let own = self.decisions_for(pod, claims).into_iter();
+        own.map(|number| self.decisions[&number].attempt + 1).max().unwrap_or(0)
     }
 
-    /// The nodes that a claim is promised space on for the sake of another pod than `pod`; none if it is not.
+    /// The nodes that a claim is promised space on for the sake of other pods than `pod`; none if it is not.
     #[must_use]
-    pub fn nodes_for_others(&self, uid: &str, pod: &str) -> Option<&BTreeSet<Arc<str>>> {
-        let decision = self.decision_of(uid)?;
-        (*decision.pod != *pod).then_some(&decision.nodes)
+    pub fn nodes_for_others(&self, uid: &str, pod: &str) -> Option<BTreeSet<&str>> {
+        let others = self.decisions_of(uid).filter(|(_, decision)| *decision.pod != *pod);
+        let nodes: BTreeSet<&str> = others.flat_map(|(_, other)| &other.nodes).map(|node| &**node).collect();
+        (!nodes.is_empty()).then_some(nodes)
     }
 
     /// Of the nodes that the claims of `pod` are promised space on, only `nodes` are left for kube-scheduler to take.
     pub fn narrow(&mut self, pod: &str, claims: &[&str], nodes: &[&str]) -> Touched {
-        let own = |uid: &&str| {
-            self.open
-                .get(*uid)
-                .copied()
-                .filter(|number| *self.decisions[number].pod == *pod)
-        };
-        let numbers: BTreeSet<u64> = claims.iter().filter_map(own).collect();
         let mut touched = Touched::new();
-        for number in numbers {
+        for number in self.decisions_for(pod, claims.iter().copied()) {
             let left = self.decisions[&number].nodes.iter();
             let left: BTreeSet<_> = left.filter(|node| nodes.contains(&&***node)).cloned().collect();
             if !left.is_empty() {
@@ -177,7 +169,7 @@ impl Ledger {
         touched.append(&mut match standing {
             Standing::Undecided => Touched::new(),
             Standing::Given(node, promise) => self.give(node, promise),
-            Standing::Settled(node) => self.carried_out(uid, node),
+            Standing::Settled(node) => self.carried_out(uid, node.as_ref()),
             Standing::Gone => self.close(uid),
         });
         touched
@@ -190,68 +182,65 @@ impl Ledger {
                 decision.until = now + self.limit;
             }
         }
-        let late = self.decisions.values().filter(|decision| decision.until <= now);
-        let late: Vec<Arc<str>> = late.flat_map(|decision| decision.promises.keys().cloned()).collect();
-        late.iter().flat_map(|uid| self.close(uid)).collect()
+        let late = self.decisions.iter().filter(|(_, decision)| decision.until <= now);
+        let late: Vec<u64> = late.map(|(number, _)| *number).collect();
+        late.into_iter().flat_map(|number| self.revoke(number)).collect()
     }
 
-    /// What is promised on a node.
+    /// What is promised on a node, each claim once.
     pub fn on(&self, node: &str) -> impl Iterator<Item = (&Arc<Promise>, Kind)> {
-        let claims = self.on_node.get(node).into_iter().flatten();
-        claims.filter_map(|uid| match self.given.get(uid) {
-            Some((_, promise)) => Some((promise, Kind::Given)),
-            None => Some((self.decision_of(uid)?.promises.get(uid)?, Kind::Open)),
+        let mut last = None;
+        let promises = self.on_node.get(node).into_iter().flatten();
+        let each = promises.filter(move |(uid, _)| last.replace(uid) != Some(uid));
+        each.filter_map(|(uid, number)| match number {
+            None => Some((&self.given.get(uid)?.1, Kind::Given)),
+            Some(number) => Some((self.decisions.get(number)?.promises.get(uid)?, Kind::Open)),
         })
     }
 
     /// The nodes that a claim is promised space on.
     #[must_use]
-    pub fn nodes_of(&self, uid: &str) -> Vec<&str> {
-        match (self.given.get(uid), self.decision_of(uid)) {
-            (Some((node, _)), _) => vec![&**node],
-            (None, Some(decision)) => decision.nodes.iter().map(|node| &**node).collect(),
-            (None, None) => Vec::new(),
-        }
+    pub fn nodes_of(&self, uid: &str) -> BTreeSet<&str> {
+        let given = self.given.get(uid).map(|(node, _)| node);
+        let open = self.decisions_of(uid).flat_map(|(_, decision)| &decision.nodes);
+        open.chain(given).map(|node| &**node).collect()
     }
 
-    fn decision_of(&self, uid: &str) -> Option<&Decision> {
-        self.decisions.get(self.open.get(uid)?)
+    fn decisions_of(&self, uid: &str) -> impl Iterator<Item = (u64, &Decision)> {
+        let numbers = self.open.get(uid).into_iter().flatten();
+        numbers.filter_map(|number| Some((*number, self.decisions.get(number)?)))
     }
 
-    /// Takes back the open promise of a claim, and with it the whole decision if it was made for `pod`.
-    fn withdraw(&mut self, uid: &str, pod: &str) -> Touched {
-        let decision = self.decision_of(uid).filter(|decision| *decision.pod == *pod);
-        let all: Vec<Arc<str>> = decision.map_or_else(Vec::new, |own| own.promises.keys().cloned().collect());
-        let mut touched: Touched = all.iter().flat_map(|uid| self.close(uid)).collect();
-        touched.append(&mut self.close(uid));
-        touched
+    fn decisions_for<'a>(&self, pod: &str, claims: impl IntoIterator<Item = &'a str>) -> BTreeSet<u64> {
+        let all = claims.into_iter().flat_map(|uid| self.decisions_of(uid));
+        all.filter(|(_, decision)| *decision.pod == *pod)
+            .map(|(number, _)| number)
+            .collect()
     }
 
     fn give(&mut self, node: Arc<str>, promise: Arc<Promise>) -> Touched {
         let uid = promise.uid.clone();
-        let mut touched = self.carried_out(&uid, Some(node.clone()));
-        self.put(&uid, [&node]);
+        let mut touched = self.carried_out(&uid, Some(&node));
+        self.put(&uid, None, [&node]);
         touched.insert(node.clone());
         self.given.insert(uid, (node, promise));
         touched
     }
 
-    /// A claim went to a node. The other claims of its pod go there as well.
-    fn carried_out(&mut self, uid: &str, node: Option<Arc<str>>) -> Touched {
-        let Some(number) = self.open.get(uid).copied() else {
-            return Touched::new();
-        };
-        self.moved_on = Some(self.moved_on.map_or(number, |earlier| earlier.min(number)));
+    /// A claim went to a node. The other claims of its pods go there as well.
+    fn carried_out(&mut self, uid: &str, node: Option<&Arc<str>>) -> Touched {
+        let numbers = self.open.get(uid).cloned().unwrap_or_default();
+        self.moved_on = self.moved_on.into_iter().chain(numbers.first().copied()).min();
         let mut touched = self.close(uid);
-        if let Some(node) = node
-            && self.decisions.contains_key(&number)
-        {
-            touched.append(&mut self.confine(number, [node].into()));
+        for number in numbers {
+            if let Some(node) = node {
+                touched.append(&mut self.confine(number, [node.clone()].into()));
+            }
         }
         touched
     }
 
-    /// A decision is for `nodes` from now on.
+    /// A decision, if there still is one, is for `nodes` from now on.
     fn confine(&mut self, number: u64, nodes: BTreeSet<Arc<str>>) -> Touched {
         let Some(decision) = self.decisions.get_mut(&number) else {
             return Touched::new();
@@ -259,27 +248,45 @@ impl Ledger {
         let before = std::mem::replace(&mut decision.nodes, nodes.clone());
         let claims: Vec<Arc<str>> = decision.promises.keys().cloned().collect();
         for uid in &claims {
-            self.remove(uid, &before);
-            self.put(uid, &nodes);
+            self.remove(uid, Some(number), &before);
+            self.put(uid, Some(number), &nodes);
         }
         before.symmetric_difference(&nodes).cloned().collect()
     }
 
-    /// Ends the open promise of a claim, if there is one.
-    fn close(&mut self, uid: &str) -> Touched {
-        let Some(number) = self.open.remove(uid) else {
+    /// Ends a whole decision.
+    fn revoke(&mut self, number: u64) -> Touched {
+        let Some(decision) = self.decisions.remove(&number) else {
             return Touched::new();
         };
-        let Some(decision) = self.decisions.get_mut(&number) else {
-            return Touched::new();
-        };
-        decision.promises.remove(uid);
-        let nodes = decision.nodes.clone();
-        if decision.promises.is_empty() {
-            self.decisions.remove(&number);
+        for uid in decision.promises.keys() {
+            self.remove(uid, Some(number), &decision.nodes);
+            if let Some(numbers) = self.open.get_mut(uid) {
+                numbers.remove(&number);
+                if numbers.is_empty() {
+                    self.open.remove(uid);
+                }
+            }
         }
-        self.remove(uid, &nodes);
-        nodes
+        decision.nodes
+    }
+
+    /// Ends all open promises of a claim.
+    fn close(&mut self, uid: &str) -> Touched {
+        let mut touched = Touched::new();
+        for number in self.open.remove(uid).unwrap_or_default() {
+            let Some(decision) = self.decisions.get_mut(&number) else {
+                continue;
+            };
+            decision.promises.remove(uid);
+            let nodes = decision.nodes.clone();
+            if decision.promises.is_empty() {
+                self.decisions.remove(&number);
+            }
+            self.remove(uid, Some(number), &nodes);
+            touched.extend(nodes);
+        }
+        touched
     }
 
     /// Ends the given promise of a claim, if there is one.
@@ -288,21 +295,22 @@ impl Ledger {
             return Touched::new();
         };
         let node = [node].into();
-        self.remove(uid, &node);
+        self.remove(uid, None, &node);
         node
     }
 
-    fn put<'a>(&mut self, uid: &Arc<str>, nodes: impl IntoIterator<Item = &'a Arc<str>>) {
+    fn put<'a>(&mut self, uid: &Arc<str>, by: Option<u64>, nodes: impl IntoIterator<Item = &'a Arc<str>>) {
         for node in nodes {
-            self.on_node.entry(node.clone()).or_default().insert(uid.clone());
+            let promises = self.on_node.entry(node.clone()).or_default();
+            promises.insert((uid.clone(), by));
         }
     }
 
-    fn remove(&mut self, uid: &str, nodes: &BTreeSet<Arc<str>>) {
+    fn remove(&mut self, uid: &str, by: Option<u64>, nodes: &BTreeSet<Arc<str>>) {
         for node in nodes {
-            if let Some(claims) = self.on_node.get_mut(node) {
-                claims.remove(uid);
-                if claims.is_empty() {
+            if let Some(promises) = self.on_node.get_mut(node) {
+                promises.remove(&(uid.into(), by));
+                if promises.is_empty() {
                     self.on_node.remove(node);
                 }
             }

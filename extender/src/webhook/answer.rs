@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::lookup::{Lookup, find};
 use super::wire::{Args, FilterResult, HostPriority};
 use super::{Webhook, WebhookError};
-use crate::decide::{Filtered, Found, Known, Needs, choose, filter, needs_of, prioritize};
+use crate::decide::{Filtered, Found, Known, Needs, needs_of, offer, prioritize};
 use crate::index::Index;
 use crate::pod::Pod;
 
@@ -29,9 +29,18 @@ impl<L: Lookup> Webhook<L> {
             let names = args.names()?;
             let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
             // Between looking and promising, nobody else may promise the same: both are done behind one lock.
-            let filtered = self.decide(&args.pod, &found, &names);
-            if let Some(filtered) = filtered {
-                return encode(&FilterResult::from(filtered));
+            let offered = offer(
+                &mut self.index.write(),
+                &found,
+                &args.pod,
+                &names,
+                self.offering,
+                Instant::now(),
+            );
+            // Not so if what the pod needs has changed since, and something has to be asked for again.
+            if let Ok(offered) = offered {
+                log(&args.pod, &offered, names.len());
+                return encode(&FilterResult::from(offered));
             }
         }
     }
@@ -48,7 +57,7 @@ impl<L: Lookup> Webhook<L> {
         }
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
-        let scores = prioritize(&index, self.policy, &mut needs, &names);
+        let scores = prioritize(&index, self.offering.policy, &mut needs, &names);
         drop(index);
         // Another extender may have taken some of the nodes out since filter.
         let mut index = self.index.write();
@@ -59,24 +68,6 @@ impl<L: Lookup> Webhook<L> {
             .map(|(host, score)| HostPriority { host, score })
             .collect();
         encode(&scores)
-    }
-
-    /// Sorts out the candidates, and promises the pod space on those that it offers. None if what the pod needs changed
-    /// since it was looked at, so that something has to be asked for again.
-    fn decide<'a>(&self, pod: &Pod, found: &Found, names: &[&'a str]) -> Option<Filtered<'a>> {
-        let now = Instant::now();
-        let mut index = self.index.write();
-        index.tick(now);
-        let mut needs = needs_of(pod, Known { index: &index, found }).ok()?;
-        let mut filtered = filter(&index, &mut needs, names.iter().copied());
-        let passed = std::mem::take(&mut filtered.passed);
-        let (held, of) = (passed.len(), names.len());
-        filtered.passed = choose(&index, self.policy, self.candidates, pod, &mut needs, passed);
-        index.decide(&pod.metadata.uid, needs.claims(), &filtered.passed, now);
-        drop(index);
-        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-        tracing::debug!(namespace, name, held, of, offered = ?filtered.passed.first(), "filter");
-        Some(filtered)
     }
 
     /// The index, once every kind was listed.
@@ -107,6 +98,12 @@ impl<L: Lookup> Webhook<L> {
             find(&self.lookup, missing, found).await?;
         }
     }
+}
+
+fn log(pod: &Pod, offered: &Filtered, of: usize) {
+    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+    let refused = offered.failed.len() + offered.unresolvable.len();
+    tracing::debug!(namespace, name, of, refused, offered = ?offered.passed.first(), "filter");
 }
 
 fn encode<T: Serialize + ?Sized>(answer: &T) -> Result<Vec<u8>, WebhookError> {

@@ -8,9 +8,9 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
-use placement::Policy;
 
 use super::{Lookup, WebhookError};
+use crate::decide::Offering;
 use crate::index::SharedIndex;
 
 /// A pod is at most 1.5 MiB (the limit of etcd), a node name at most 253 bytes: room for more than 50,000 candidates.
@@ -23,10 +23,8 @@ pub struct Webhook<L> {
     pub index: SharedIndex,
     /// Whom to ask for what the index does not have yet.
     pub lookup: L,
-    /// What makes a node a good one.
-    pub policy: Policy,
-    /// How many nodes are offered for a pod, and held for it until it is seen which one it takes.
-    pub candidates: usize,
+    /// Which nodes are offered, and how many.
+    pub offering: Offering,
 }
 
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /healthz` and `GET /readyz` for probes.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::decide::Offering;
 use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
 use crate::testing::{claim, class, node};
 
@@ -61,8 +62,10 @@ fn app(index: Index, shelf: Shelf) -> (Router, &'static Shelf) {
     let webhook = Webhook {
         index: index.into(),
         lookup,
-        policy: Policy::Pack,
-        candidates: 1,
+        offering: Offering {
+            policy: Policy::Pack,
+            candidates: 1,
+        },
     };
     (router(webhook), lookup)
 }
