@@ -1,7 +1,10 @@
 //! The decisions, pure: from the index and a pod to the nodes that will do.
 
 mod claims_of_pod;
+mod explain;
 mod filter;
+#[cfg(test)]
+mod joint;
 mod known;
 mod needs;
 mod offer;
@@ -13,6 +16,7 @@ mod views;
 mod world;
 
 pub use claims_of_pod::{ClaimOfPod, claims_of_pod};
+pub use explain::{Asked, Explanation, NodeExplanation, PendingVolume, RegionExplanation, Reserved, explain};
 pub use filter::{Filtered, Verdict, Why, filter, verdict};
 pub use known::{Found, Known, Missing};
 pub use needs::{Needs, Pin, needs_of};

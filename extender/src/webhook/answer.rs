@@ -85,7 +85,11 @@ impl<L: Lookup> Webhook<L> {
 
     /// What the pod needs, and the index that says so. The API server is asked for what is missing: for claims first,
     /// then perhaps for their classes.
-    async fn needs(&self, pod: &Pod, found: &mut Found) -> Result<(RwLockReadGuard<'_, Index>, Needs), WebhookError> {
+    pub(super) async fn needs(
+        &self,
+        pod: &Pod,
+        found: &mut Found,
+    ) -> Result<(RwLockReadGuard<'_, Index>, Needs), WebhookError> {
         loop {
             let missing = {
                 let index = self.synced()?;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::wire::DecodeError;
-use crate::index::Kind;
+use crate::index::{Kind, ObjectKey};
 
 /// A call that is not answered. kube-scheduler then goes on without the extender if it is `ignorable`, or else tries the
 /// pod again later.
@@ -19,8 +19,14 @@ pub enum WebhookError {
     #[error("not ready: still listing {}", names(.0))]
     NotSynced(Vec<Kind>),
     /// Something that the index does not have could not be asked for.
-    #[error("the API server could not be asked for a claim or a class of the pod")]
+    #[error("the API server could not be asked for the pod, or for a claim or a class of it")]
     Lookup(#[from] kube::Error),
+    /// It is not said which pod to explain.
+    #[error("say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME")]
+    WhichPod,
+    /// There is no pod to explain.
+    #[error("there is no pod {0}")]
+    NoSuchPod(ObjectKey),
     /// The answer cannot be written.
     #[error("the answer could not be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -29,7 +35,8 @@ pub enum WebhookError {
 impl WebhookError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Decode(_) => StatusCode::BAD_REQUEST,
+            Self::Decode(_) | Self::WhichPod => StatusCode::BAD_REQUEST,
+            Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
             Self::NotSynced(_) | Self::Lookup(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod error;
+mod explain;
 mod lookup;
 mod router;
 #[cfg(test)]

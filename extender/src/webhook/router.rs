@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 
+use super::explain::explain_pod;
 use super::{Lookup, WebhookError};
 use crate::decide::Offering;
 use crate::index::SharedIndex;
@@ -27,11 +28,13 @@ pub struct Webhook<L> {
     pub offering: Offering,
 }
 
-/// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /healthz` and `GET /readyz` for probes.
+/// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
+/// `GET /healthz` and `GET /readyz` for probes.
 pub fn router<L: Lookup>(webhook: Webhook<L>) -> Router {
     Router::new()
         .route("/filter", post(filter))
         .route("/prioritize", post(prioritize))
+        .route("/v1/explain", get(explain_pod))
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(readyz))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))

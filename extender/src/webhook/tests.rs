@@ -16,7 +16,8 @@ use tower::ServiceExt;
 use super::*;
 use crate::decide::Offering;
 use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
-use crate::testing::{claim, class, node};
+use crate::pod::Pod;
+use crate::testing::{claim, class, node, pod};
 
 /// Claims by "namespace/name", and how often it was asked.
 #[derive(Default)]
@@ -37,6 +38,10 @@ impl Lookup for &'static Shelf {
 
     async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
         Ok(None)
+    }
+
+    async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
+        Ok((*key.name == *"p").then(|| pod(&["c"])))
     }
 }
 
@@ -148,7 +153,7 @@ async fn an_api_server_that_does_not_answer_is_an_error() {
     let (status, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
-        body.starts_with("the API server could not be asked for a claim"),
+        body.starts_with("the API server could not be asked for the pod, or for a claim"),
         "{body}"
     );
 }
