@@ -7,12 +7,12 @@ use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
 use extender::decide::Offering;
-use extender::index::{Index, SharedIndex, watch_all};
+use extender::index::{Index, SharedIndex, keep_time, watch_all};
 use extender::ledger::Ledger;
 use extender::probe::probe;
 use extender::serve::Server;
 use extender::tls::TlsDirectory;
-use extender::webhook::{ApiServer, Webhook, router};
+use extender::webhook::{ApiServer, PATIENCE, Webhook, router};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -35,7 +35,8 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
         .context("no credentials for the API server")?;
     let ledger = Ledger::new(Duration::from_secs(options.reservation_seconds.get().into()));
     let index = SharedIndex::from(Index::with_ledger(ledger));
-    let pumps = watch_all(&client, &index, &stop);
+    let mut pumps = watch_all(&client, &index, &stop);
+    pumps.spawn(keep_time(index.clone(), stop.clone()));
     let app = router(Webhook {
         index,
         lookup: ApiServer(client),
@@ -43,6 +44,7 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
             policy: options.score,
             candidates: options.candidates.get().into(),
         },
+        patience: PATIENCE,
     });
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;

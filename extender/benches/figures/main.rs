@@ -16,7 +16,7 @@ use extender::client::ExtenderClient;
 use extender::decide::Offering;
 use extender::serve::Server;
 use extender::tls::{TlsDirectory, client_config};
-use extender::webhook::{Webhook, router};
+use extender::webhook::{PATIENCE, Webhook, router};
 use http::{Method, StatusCode};
 use placement::Policy;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
             policy: Policy::Pack,
             candidates: 1,
         },
+        patience: PATIENCE,
     });
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(app, stop.clone()));

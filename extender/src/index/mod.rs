@@ -5,6 +5,7 @@
 
 mod claim;
 mod class;
+mod clock;
 mod kinds;
 mod node_space;
 mod persistent_volume;
@@ -22,6 +23,7 @@ use crate::ledger::Ledger;
 
 pub use claim::Claim;
 pub use class::Class;
+pub use clock::keep_time;
 pub use node_space::{NodeSpace, View};
 pub use persistent_volume::VolumeOfOurs;
 pub use pump::{Feed, watch_all};

@@ -165,10 +165,10 @@ impl NodeSpace {
             want: promise.want,
             region: None,
         };
-        let promises: Vec<Pending> = promised.iter().map(of_promise).collect();
-        let now = free_view_of(status, volumes).free_view(&promises);
+        let held: Vec<Pending> = promised.iter().map(of_promise).collect();
+        let now = free_view_of(status, volumes).free_view(&held);
         let pending = self.pending().map(|(_, pending)| pending.clone());
-        let all: Vec<Pending> = pending.chain(promises).collect();
+        let all: Vec<Pending> = pending.chain(held).collect();
         View {
             now: now.into(),
             committed: committed(status, all),

@@ -65,13 +65,16 @@ pub struct Ledger {
     /// The decisions that each claim is part of: one for each pod that has it.
     open: HashMap<Arc<str>, BTreeSet<u64>>,
     given: HashMap<Arc<str>, (Arc<str>, Arc<Promise>)>,
-    /// The claims that are promised space on each node, and by which decision; none for those that were given.
-    on_node: HashMap<Arc<str>, BTreeSet<(Arc<str>, Option<u64>)>>,
+    /// What is promised on each node.
+    on_node: HashMap<Arc<str>, BTreeSet<Entry>>,
     next: u64,
     limit: Duration,
     /// A decision was seen to be carried out, so the time of those after this one starts again.
     moved_on: Option<u64>,
 }
+
+/// A claim, and the decision that promises it space; none if it was given to the node.
+type Entry = (Arc<str>, Option<u64>);
 
 /// The open promises of one pod: all its claims go to the same one of these nodes.
 #[derive(Debug)]
@@ -152,7 +155,7 @@ impl Ledger {
             let left = self.decisions[&number].nodes.iter();
             let left: BTreeSet<_> = left.filter(|node| nodes.contains(&&***node)).cloned().collect();
             if !left.is_empty() {
-                touched.append(&mut self.confine(number, left));
+                touched.append(&mut self.confine(number, &left));
             }
         }
         touched
@@ -234,14 +237,14 @@ impl Ledger {
         let mut touched = self.close(uid);
         for number in numbers {
             if let Some(node) = node {
-                touched.append(&mut self.confine(number, [node.clone()].into()));
+                touched.append(&mut self.confine(number, &[node.clone()].into()));
             }
         }
         touched
     }
 
     /// A decision, if there still is one, is for `nodes` from now on.
-    fn confine(&mut self, number: u64, nodes: BTreeSet<Arc<str>>) -> Touched {
+    fn confine(&mut self, number: u64, nodes: &BTreeSet<Arc<str>>) -> Touched {
         let Some(decision) = self.decisions.get_mut(&number) else {
             return Touched::new();
         };
@@ -249,9 +252,9 @@ impl Ledger {
         let claims: Vec<Arc<str>> = decision.promises.keys().cloned().collect();
         for uid in &claims {
             self.remove(uid, Some(number), &before);
-            self.put(uid, Some(number), &nodes);
+            self.put(uid, Some(number), nodes);
         }
-        before.symmetric_difference(&nodes).cloned().collect()
+        before.symmetric_difference(nodes).cloned().collect()
     }
 
     /// Ends a whole decision.

@@ -4,6 +4,7 @@ use std::sync::RwLockReadGuard;
 use std::time::Instant;
 
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::lookup::{Lookup, find};
 use super::wire::{Args, FilterResult, HostPriority};
@@ -83,6 +84,15 @@ impl<L: Lookup> Webhook<L> {
         }
     }
 
+    /// Waits for the API server, but not for ever.
+    ///
+    /// # Errors
+    /// If it cannot be asked or does not answer.
+    pub(super) async fn patiently<T>(&self, asked: impl Future<Output = kube::Result<T>>) -> Result<T, WebhookError> {
+        let answer = timeout(self.patience, asked).await;
+        Ok(answer.map_err(|_| WebhookError::SlowApiServer(self.patience))??)
+    }
+
     /// What the pod needs, and the index that says so. The API server is asked for what is missing: for claims first,
     /// then perhaps for their classes.
     pub(super) async fn needs(
@@ -99,7 +109,7 @@ impl<L: Lookup> Webhook<L> {
                     Err(missing) => missing,
                 }
             };
-            find(&self.lookup, missing, found).await?;
+            self.patiently(find(&self.lookup, missing, found)).await?;
         }
     }
 }

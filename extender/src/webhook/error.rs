@@ -1,6 +1,7 @@
 //! What goes wrong with a call, as kube-scheduler sees it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -21,6 +22,12 @@ pub enum WebhookError {
     /// Something that the index does not have could not be asked for.
     #[error("the API server could not be asked for the pod, or for a claim or a class of it")]
     Lookup(#[from] kube::Error),
+    /// The body did not arrive.
+    #[error("the request did not arrive within {} s", .0.as_secs_f32())]
+    SlowClient(Duration),
+    /// The API server did not answer.
+    #[error("the API server did not answer within {} s", .0.as_secs_f32())]
+    SlowApiServer(Duration),
     /// It is not said which pod to explain.
     #[error("say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME")]
     WhichPod,
@@ -37,7 +44,8 @@ impl WebhookError {
         match self {
             Self::Decode(_) | Self::WhichPod => StatusCode::BAD_REQUEST,
             Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
-            Self::NotSynced(_) | Self::Lookup(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::SlowClient(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::NotSynced(_) | Self::Lookup(_) | Self::SlowApiServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

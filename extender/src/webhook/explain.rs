@@ -31,7 +31,7 @@ pub async fn explain_pod<L: Lookup>(
         return Err(WebhookError::WhichPod);
     }
     let key = ObjectKey::new(&asked.namespace, &asked.pod);
-    let pod = webhook.lookup.pod(&key).await?;
+    let pod = webhook.patiently(webhook.lookup.pod(&key)).await?;
     let pod = pod.ok_or(WebhookError::NoSuchPod(key))?;
     let (index, mut needs) = webhook.needs(&pod, &mut Found::default()).await?;
     Ok(Json(explain(&index, webhook.offering.policy, &mut needs)))

@@ -1,14 +1,15 @@
 //! Which call goes where.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 
+use super::body::Whole;
 use super::explain::explain_pod;
 use super::{Lookup, WebhookError};
 use crate::decide::Offering;
@@ -16,6 +17,9 @@ use crate::index::SharedIndex;
 
 /// A pod is at most 1.5 MiB (the limit of etcd), a node name at most 253 bytes: room for more than 50,000 candidates.
 const LARGEST_REQUEST: usize = 16 << 20;
+
+/// kube-scheduler gives up after 5 s, unless told otherwise: nobody waits for an answer after that.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the calls are answered from.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub struct Webhook<L> {
     pub lookup: L,
     /// Which nodes are offered, and how many.
     pub offering: Offering,
+    /// How long a request may take to arrive, and the API server to answer: see [`PATIENCE`].
+    pub patience: Duration,
 }
 
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
@@ -41,11 +47,17 @@ pub fn router<L: Lookup>(webhook: Webhook<L>) -> Router {
         .with_state(Arc::new(webhook))
 }
 
-async fn filter<L: Lookup>(State(webhook): State<Arc<Webhook<L>>>, body: Bytes) -> Result<Response, WebhookError> {
+async fn filter<L: Lookup>(
+    State(webhook): State<Arc<Webhook<L>>>,
+    Whole(body): Whole,
+) -> Result<Response, WebhookError> {
     webhook.filter(&body).await.map(json)
 }
 
-async fn prioritize<L: Lookup>(State(webhook): State<Arc<Webhook<L>>>, body: Bytes) -> Result<Response, WebhookError> {
+async fn prioritize<L: Lookup>(
+    State(webhook): State<Arc<Webhook<L>>>,
+    Whole(body): Whole,
+) -> Result<Response, WebhookError> {
     webhook.prioritize(&body).await.map(json)
 }
 
