@@ -6,6 +6,7 @@
     reason = "figures are shown with three digits; the numbers are far below 2^52"
 )]
 
+mod candidates;
 mod cluster;
 mod request;
 
@@ -34,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("not optimised, so the times mean nothing: run `cargo bench -p daxfit-extender --bench figures`");
     }
+    candidates::figures()?;
     let before = resident()?;
     let index = cluster::index()?;
     let memory = resident()?.saturating_sub(before);

@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
-use placement::{Bytes, Policy};
+use placement::{Ask, Bytes, Policy};
 
 use super::{Filtered, Found, Known, Missing, Needs, Views, filter, needs_of};
 use crate::index::Index;
 use crate::pod::Pod;
+
+/// So many nodes are judged for all claims of a pod together, when it comes to which is best.
+const JUDGED_TOGETHER: usize = 32;
 
 /// Which nodes are offered, and how many.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +37,6 @@ pub fn offer<'a>(
     offering: Offering,
     now: Instant,
 ) -> Result<Filtered<'a>, Vec<Missing>> {
-    index.tick(now);
     let mut needs = needs_of(pod, Known { index, found })?;
     let mut filtered = filter(index, &mut needs, names.iter().copied());
     if needs.claims().is_empty() {
@@ -58,19 +60,34 @@ fn where_others_go<'a>(index: &Index, pod: &Pod, needs: &Needs, passed: Vec<&'a 
     if left.is_empty() { passed } else { left }
 }
 
+/// At most `most` of the nodes, those with the lowest cost.
 fn best<'a>(index: &Index, policy: Policy, most: usize, needs: &mut Needs, passed: Vec<&'a str>) -> Vec<&'a str> {
     let views = Views::of(index, needs);
     let Needs::Space { ask, .. } = needs else {
         return passed;
     };
-    if passed.len() <= most {
-        return passed;
+    let looked_at = match ask.wants() {
+        [_] => passed,
+        // Claims together take much longer to judge than one alone, so that is done for the best of these only.
+        wants => {
+            let largest = wants.iter().max_by_key(|want| want.required);
+            let mut alone = Ask::new(largest.into_iter().copied().collect());
+            cheapest(&views, policy, &mut alone, most.max(JUDGED_TOGETHER), passed)
+        }
+    };
+    cheapest(&views, policy, ask, most, looked_at)
+}
+
+/// At most `most` of the nodes, those with the lowest cost, in the order given.
+fn cheapest<'a>(views: &Views, policy: Policy, ask: &mut Ask, most: usize, nodes: Vec<&'a str>) -> Vec<&'a str> {
+    if nodes.len() <= most {
+        return nodes;
     }
     let mut cost = |name| views.of_node(name).and_then(|view| view.now.cost(policy, ask));
-    let costs = passed.iter().map(|name| cost(name).unwrap_or(Bytes::MAX));
+    let costs = nodes.iter().map(|name| cost(name).unwrap_or(Bytes::MAX));
     let mut ranked: Vec<(Bytes, usize)> = costs.zip(0..).collect();
     ranked.select_nth_unstable(most - 1);
     ranked.truncate(most);
     ranked.sort_unstable_by_key(|(_, position)| *position);
-    ranked.into_iter().map(|(_, position)| passed[position]).collect()
+    ranked.into_iter().map(|(_, position)| nodes[position]).collect()
 }

@@ -1,4 +1,4 @@
-//! Tells the index what time it is, also when nobody asks it anything.
+//! Tells the index what time it is, so that promises end. Not with every call: there may be thousands of promises.
 
 use std::time::{Duration, Instant};
 

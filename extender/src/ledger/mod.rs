@@ -6,6 +6,7 @@
 //! no volume. Given promises follow from the index alone, so a restart does not lose them; open ones end when the claim
 //! is given, settled or gone, when its pod is decided anew, or when their time is up.
 
+mod promise;
 #[cfg(test)]
 mod tests;
 
@@ -13,45 +14,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use placement::Want;
-
-use crate::index::ObjectKey;
-
-/// A claim and the space it needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Promise {
-    /// The unique id of the claim.
-    pub uid: Arc<str>,
-    /// Its name, for people.
-    pub claim: ObjectKey,
-    /// What it needs.
-    pub want: Want,
-}
-
-/// How a claim stands, as far as the cluster shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It has neither a volume nor a node.
-    Undecided,
-    /// kube-scheduler chose this node for it, where it has no volume yet.
-    Given(Arc<str>, Arc<Promise>),
-    /// Its volume is on this node, or it is bound to one whose node is not known.
-    Settled(Option<Arc<str>>),
-    /// It does not exist any more.
-    Gone,
-}
+pub use promise::{Kind, Promise, Standing};
 
 /// The nodes whose promises changed.
 pub type Touched = BTreeSet<Arc<str>>;
-
-/// How a promise came to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// By a filter call; the claim does not show it yet.
-    Open,
-    /// The claim shows it.
-    Given,
-}
 
 /// How long an open promise holds if nothing is heard of it. Longer than kube-scheduler takes to write one decision,
 /// whatever its client limits, and than the operator takes to answer; short enough for bytes that nobody wants any more.

@@ -1,7 +1,8 @@
-use placement::{Bytes, MapLocation, Mode, NumaWish};
+use placement::{Bytes, MapLocation, Mode, NumaWish, Want};
 use proptest::prelude::*;
 
 use super::*;
+use crate::index::ObjectKey;
 
 const LIMIT: Duration = Duration::from_secs(100);
 

@@ -280,7 +280,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #![proptest_config(ProptestConfig::with_cases(1024))]
 
         /// Whatever comes is read or refused, with a text, and nothing else happens.
         #[test]
@@ -291,12 +291,16 @@ mod tests {
                 }
             }
         }
+    }
 
-        /// As deep as somebody likes to nest it.
-        #[test]
-        fn survives_depth(depth in 1_usize..50_000, open in prop::sample::select(vec!["[", "{\"a\":"])) {
+    /// As deep as somebody likes to nest it.
+    #[rstest]
+    #[case("[")]
+    #[case("{\"a\":")]
+    fn survives_depth(#[case] open: &str) {
+        for depth in [1, 100, 200, 1_000_000] {
             let body = format!("{{\"Pod\":{{\"status\":{}", open.repeat(depth));
-            prop_assert!(read_all(body.as_bytes()).is_err());
+            assert!(read_all(body.as_bytes()).is_err());
         }
     }
 }
