@@ -3,62 +3,22 @@
 //! The index sees of it only what watches would have shown. Whatever was offered and taken is created in the end, by the
 //! rules of the node itself, and has to fit there.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+mod real;
 
-use crds::{PmemNode, PmemVolume};
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use placement::{Node, Policy, Want};
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
+use real::{RealPod, RealVolume, World, name, want};
 
 use super::*;
-use crate::index::{Index, Indexes, ObjectKey};
+use crate::index::{Index, Indexes};
 use crate::ledger::Ledger;
 use crate::pod::Pod;
-use crate::testing::{claim, class, node, pod_named, volume};
+use crate::testing::{class, pod_named};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const NODES: [&str; 3] = ["n0", "n1", "n2"];
-const ANNOTATION: &str = "volume.kubernetes.io/selected-node";
-
-/// A claim as it really is.
-#[derive(Clone, Default)]
-struct RealClaim {
-    mib: u32,
-    annotated: Option<&'static str>,
-    volume: Option<RealVolume>,
-    bound: bool,
-    deleted: bool,
-}
-
-#[derive(Clone, Copy)]
-struct RealVolume {
-    node: &'static str,
-    /// The revision of its node that contains it.
-    revision: Option<i64>,
-}
-
-#[derive(Clone)]
-struct RealPod {
-    claims: Vec<usize>,
-    /// The node that kube-scheduler took, before anybody can see it.
-    taken: Option<&'static str>,
-}
-
-struct RealNode {
-    free: Node,
-    revision: i64,
-}
-
-struct World {
-    index: Index,
-    offering: Offering,
-    now: Instant,
-    claims: Vec<RealClaim>,
-    pods: Vec<RealPod>,
-    nodes: BTreeMap<&'static str, RealNode>,
-}
 
 /// What happens next; the number says to whom, among those that it can happen to.
 #[derive(Clone, Copy, Debug)]
@@ -88,58 +48,11 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn name(claim: usize) -> String {
-    format!("c{claim}")
-}
-
-fn volume_name(claim: usize) -> String {
-    format!("pvc-uid-of-c{claim}")
-}
-
-fn want(mib: u32) -> Want {
-    volume("w", "n", mib).spec.want()
-}
-
 fn pick(from: &[usize], which: usize) -> Option<usize> {
     (!from.is_empty()).then(|| from[which % from.len()])
 }
 
 impl World {
-    fn new(sizes: &[u32], pods: &[Vec<usize>], candidates: usize) -> Self {
-        let holes: [&[&[(u32, u32)]]; 3] = [&[&[(0, 128)], &[(0, 64)]], &[&[(0, 96), (128, 32)]], &[&[(64, 160)]]];
-        let real = |holes: &[&[(u32, u32)]]| RealNode {
-            free: node("n", 1, holes).status.unwrap().to_placement(),
-            revision: 1,
-        };
-        let claims: Vec<RealClaim> = sizes
-            .iter()
-            .map(|mib| RealClaim {
-                mib: *mib,
-                ..RealClaim::default()
-            })
-            .collect();
-        let pod = |claims: &Vec<usize>| {
-            let claims: BTreeSet<usize> = claims.iter().map(|claim| claim % sizes.len()).collect();
-            RealPod {
-                claims: claims.into_iter().collect(),
-                taken: None,
-            }
-        };
-        let mut world = Self {
-            index: Index::default(),
-            offering: Offering {
-                policy: Policy::Pack,
-                candidates,
-            },
-            now: Instant::now(),
-            pods: pods.iter().map(pod).collect(),
-            claims,
-            nodes: NODES.into_iter().zip(holes.into_iter().map(real)).collect(),
-        };
-        world.restart();
-        world
-    }
-
     /// The index is built anew from what the cluster shows. What was taken and not shown yet is lost: in the real world
     /// a CreateVolume may be refused then, here kube-scheduler either has written a decision or gives up on it.
     fn restart(&mut self) {
@@ -158,77 +71,6 @@ impl World {
         for claim in 0..self.claims.len() {
             self.show_volume(claim);
         }
-    }
-
-    fn show_claim(&mut self, which: usize) {
-        let real = &self.claims[which];
-        let mut shown = claim("ns", &name(which), "fsdax", &format!("{}Mi", real.mib));
-        if real.deleted {
-            return Indexes::<PersistentVolumeClaim>::delete(&mut self.index, &ObjectKey::new("ns", &name(which)));
-        }
-        let annotation = real
-            .annotated
-            .map(|node| [(ANNOTATION.to_owned(), node.to_owned())].into());
-        shown.metadata.annotations = annotation;
-        shown.spec.as_mut().unwrap().volume_name = real.bound.then(|| volume_name(which));
-        self.index.apply(&shown);
-    }
-
-    fn show_node(&mut self, name: &'static str) {
-        let real = &self.nodes[name];
-        let mib = |bytes: placement::Bytes| u32::try_from(bytes.get() >> 20).unwrap();
-        let regions = real.free.regions.iter();
-        let extents: Vec<Vec<(u32, u32)>> = regions
-            .map(|region| {
-                region
-                    .free
-                    .iter()
-                    .map(|hole| (mib(hole.start), mib(hole.size)))
-                    .collect()
-            })
-            .collect();
-        let regions: Vec<&[(u32, u32)]> = extents.iter().map(Vec::as_slice).collect();
-        let shown: PmemNode = node(name, real.revision, &regions);
-        self.index.apply(&shown);
-    }
-
-    fn show_volume(&mut self, claim: usize) {
-        if let Some(real) = self.claims[claim].volume {
-            let mut shown: PmemVolume = volume(&volume_name(claim), real.node, self.claims[claim].mib);
-            shown.status.get_or_insert_default().layout_revision = real.revision;
-            self.index.apply(&shown);
-        }
-    }
-
-    fn claims_that(&self, are: impl Fn(&RealClaim) -> bool) -> Vec<usize> {
-        (0..self.claims.len())
-            .filter(|claim| are(&self.claims[*claim]))
-            .collect()
-    }
-
-    fn pods_that(&self, are: impl Fn(&RealPod) -> bool) -> Vec<usize> {
-        (0..self.pods.len()).filter(|pod| are(&self.pods[*pod])).collect()
-    }
-
-    fn undecided(&self, claim: usize) -> bool {
-        let claim = &self.claims[claim];
-        !claim.deleted && !claim.bound && claim.annotated.is_none() && claim.volume.is_none()
-    }
-
-    /// The nodes that the filters of kube-scheduler itself leave: it knows what it took, also for shared claims.
-    fn candidates(&self, pod: usize) -> Vec<&'static str> {
-        let claims = &self.pods[pod].claims;
-        let others = self
-            .pods
-            .iter()
-            .filter(|other| other.claims.iter().any(|claim| claims.contains(claim)));
-        let taken = others.filter_map(|other| other.taken);
-        let shown = claims.iter().filter_map(|claim| self.claims[*claim].annotated);
-        let fixed: BTreeSet<_> = taken.chain(shown).collect();
-        NODES
-            .into_iter()
-            .filter(|node| fixed.iter().all(|only| only == node))
-            .collect()
     }
 
     fn schedule(&mut self, which: usize, choice: usize) {
