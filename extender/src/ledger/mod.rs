@@ -48,7 +48,8 @@ struct Decision {
     pod: Box<str>,
     promises: BTreeMap<Arc<str>, Arc<Promise>>,
     nodes: BTreeSet<Arc<str>>,
-    until: Instant,
+    /// None until the next tick.
+    until: Option<Instant>,
     attempt: u32,
 }
 
@@ -81,22 +82,14 @@ impl Ledger {
             return touched;
         }
         let nodes: BTreeSet<Arc<str>> = nodes.iter().map(|node| Arc::from(*node)).collect();
-        let number = self.next;
-        self.next += 1;
-        for uid in promises.keys() {
-            self.open.entry(uid.clone()).or_default().insert(number);
-            self.put(uid, Some(number), &nodes);
-        }
         touched.extend(nodes.iter().cloned());
-        let (pod, until) = (pod.into(), now + self.limit);
-        let decision = Decision {
-            pod,
+        self.add(Decision {
+            pod: pod.into(),
             promises,
             nodes,
-            until,
+            until: Some(now + self.limit),
             attempt,
-        };
-        self.decisions.insert(number, decision);
+        });
         touched
     }
 
@@ -134,9 +127,12 @@ impl Ledger {
         {
             return Touched::new();
         }
+        if let Standing::Bound(node) = standing {
+            return self.linger(uid, node.as_ref());
+        }
         let mut touched = self.take_back(uid);
         touched.append(&mut match standing {
-            Standing::Undecided => Touched::new(),
+            Standing::Undecided | Standing::Bound(_) => Touched::new(),
             Standing::Given(node, promise) => self.give(node, promise),
             Standing::Settled(node) => self.carried_out(uid, node.as_ref()),
             Standing::Gone => self.close(uid),
@@ -148,10 +144,16 @@ impl Ledger {
     pub fn tick(&mut self, now: Instant) -> Touched {
         if let Some(number) = self.moved_on.take() {
             for (_, decision) in self.decisions.range_mut(number + 1..) {
-                decision.until = now + self.limit;
+                decision.until = None;
             }
         }
-        let late = self.decisions.iter().filter(|(_, decision)| decision.until <= now);
+        for decision in self.decisions.values_mut() {
+            decision.until.get_or_insert(now + self.limit);
+        }
+        let late = self
+            .decisions
+            .iter()
+            .filter(|(_, decision)| decision.until <= Some(now));
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         late.into_iter().flat_map(|number| self.revoke(number)).collect()
     }
@@ -194,6 +196,36 @@ impl Ledger {
         touched.insert(node.clone());
         self.given.insert(uid, (node, promise));
         touched
+    }
+
+    /// A claim is bound, but what it was promised is not seen to be taken yet: the promise has its time to end by then.
+    fn linger(&mut self, uid: &str, node: Option<&Arc<str>>) -> Touched {
+        let mut touched = Touched::new();
+        if let Some((on, promise)) = self.given.get(uid).cloned() {
+            touched.append(&mut self.take_back(uid));
+            self.add(Decision {
+                pod: "".into(),
+                promises: [(promise.uid.clone(), promise)].into(),
+                nodes: [on].into(),
+                until: None,
+                attempt: 0,
+            });
+        }
+        for number in self.open.get(uid).cloned().unwrap_or_default() {
+            if let Some(node) = node {
+                touched.append(&mut self.confine(number, &[node.clone()].into()));
+            }
+        }
+        touched
+    }
+
+    fn add(&mut self, decision: Decision) {
+        for uid in decision.promises.keys() {
+            self.open.entry(uid.clone()).or_default().insert(self.next);
+            self.put(uid, Some(self.next), &decision.nodes);
+        }
+        self.decisions.insert(self.next, decision);
+        self.next += 1;
     }
 
     /// A claim went to a node. The other claims of its pods go there as well.

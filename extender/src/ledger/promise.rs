@@ -24,7 +24,10 @@ pub enum Standing {
     Undecided,
     /// kube-scheduler chose this node for it, where it has no volume yet.
     Given(Arc<str>, Arc<Promise>),
-    /// Its volume is on this node, or it is bound to one whose node is not known.
+    /// It is bound, to a volume on this node if that is known, but the volume is not shown yet: the watches of claims and
+    /// of volumes need not be equally far.
+    Bound(Option<Arc<str>>),
+    /// Its volume is shown, on this node if that is known.
     Settled(Option<Arc<str>>),
     /// It does not exist any more.
     Gone,

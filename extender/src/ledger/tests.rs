@@ -129,11 +129,36 @@ fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
     assert_eq!(on(&ledger, "n"), ["second"]);
 }
 
+#[test]
+fn a_bound_claim_holds_its_space_until_its_volume_is_shown_or_time_is_up() {
+    let (mut ledger, now) = (Ledger::new(LIMIT), Instant::now());
+    for (claim, pod) in [("given", ""), ("open", "p")] {
+        match pod {
+            "" => ledger.stands(claim, Standing::Given("n".into(), promise(claim))),
+            pod => ledger.decide(pod, &promises(&[claim]), &["m", "n"], now),
+        };
+        ledger.stands(claim, Standing::Bound(Some("n".into())));
+    }
+    assert_eq!((on(&ledger, "n").len(), on(&ledger, "m").len()), (2, 0));
+    ledger.tick(now);
+    ledger.stands("open", Standing::Settled(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), ["given"]);
+    ledger.tick(now + LIMIT);
+    ledger.tick(now + LIMIT * 2);
+    assert_eq!(on(&ledger, "n"), [""; 0]);
+    // It was never promised anything: there is nothing to hold.
+    assert_eq!(
+        ledger.stands("other", Standing::Bound(Some("n".into()))),
+        Touched::new()
+    );
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Decide(usize, Vec<usize>, Vec<usize>),
     Give(usize, usize),
     Settle(usize, Option<usize>),
+    Bind(usize, Option<usize>),
     Undecide(usize),
     Gone(usize),
     Narrow(usize, Vec<usize>, Vec<usize>),
@@ -146,6 +171,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Decide(pod, claims, nodes)),
         2 => (0..5_usize, 0..5_usize).prop_map(|(claim, node)| Step::Give(claim, node)),
         1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::Settle(claim, node)),
+        1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::Bind(claim, node)),
         1 => (0..5_usize).prop_map(Step::Undecide),
         1 => (0..5_usize).prop_map(Step::Gone),
         1 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Narrow(pod, claims, nodes)),
@@ -183,6 +209,11 @@ impl Model {
             Step::Settle(claim, _) | Step::Gone(claim) => {
                 self.open.remove(NAMES[*claim]);
                 self.given.remove(NAMES[*claim]);
+            }
+            Step::Bind(claim, _) => {
+                if let Some(node) = self.given.remove(NAMES[*claim]) {
+                    self.open.insert(NAMES[*claim], [(usize::MAX, [node].into())].into());
+                }
             }
             Step::Undecide(claim) => {
                 self.given.remove(NAMES[*claim]);
@@ -222,6 +253,10 @@ proptest! {
                     went.extend(node.map(|node| NAMES[node]));
                     ledger.stands(NAMES[*claim], Standing::Settled(node.map(|node| NAMES[node].into())))
                 }
+                Step::Bind(claim, node) => {
+                    went.extend(node.map(|node| NAMES[node]));
+                    ledger.stands(NAMES[*claim], Standing::Bound(node.map(|node| NAMES[node].into())))
+                }
                 Step::Undecide(claim) => ledger.stands(NAMES[*claim], Standing::Undecided),
                 Step::Gone(claim) => ledger.stands(NAMES[*claim], Standing::Gone),
                 Step::Narrow(pod, claims, nodes) => ledger.narrow(&format!("pod{pod}"), &names(claims), &names(nodes)),
@@ -246,6 +281,7 @@ proptest! {
         // Nothing stays for ever without the cluster showing it, and nothing at all without claims.
         ledger.tick(now + LIMIT);
         ledger.tick(now + LIMIT * 2);
+        ledger.tick(now + LIMIT * 3);
         prop_assert!(ledger.decisions.is_empty() && ledger.open.is_empty());
         for claim in NAMES {
             ledger.stands(claim, Standing::Gone);

@@ -26,7 +26,9 @@ enum Event {
     Schedule(usize, usize),
     Annotate(usize),
     CreateVolume(usize),
-    MakeNamespace(usize, bool),
+    MakeNamespace(usize),
+    ShowVolume(usize),
+    ShowNode(usize),
     Bind(usize),
     DeleteClaim(usize),
     GiveUp(usize),
@@ -39,7 +41,9 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (any::<usize>(), any::<usize>()).prop_map(|(pod, node)| Event::Schedule(pod, node)),
         4 => any::<usize>().prop_map(Event::Annotate),
         3 => any::<usize>().prop_map(Event::CreateVolume),
-        3 => (any::<usize>(), any::<bool>()).prop_map(|(volume, first)| Event::MakeNamespace(volume, first)),
+        3 => any::<usize>().prop_map(Event::MakeNamespace),
+        4 => any::<usize>().prop_map(Event::ShowVolume),
+        3 => any::<usize>().prop_map(Event::ShowNode),
         2 => any::<usize>().prop_map(Event::Bind),
         1 => any::<usize>().prop_map(Event::DeleteClaim),
         1 => any::<usize>().prop_map(Event::GiveUp),
@@ -65,6 +69,10 @@ impl World {
         for claim in 0..self.claims.len() {
             self.show_claim(claim);
         }
+        self.show_nodes_and_volumes();
+    }
+
+    fn show_nodes_and_volumes(&mut self) {
         for node in NODES {
             self.show_node(node);
         }
@@ -119,11 +127,14 @@ impl World {
         let given = self.claims_that(|claim| claim.annotated.is_some() && claim.volume.is_none() && !claim.deleted);
         let Some(claim) = pick(&given, which) else { return };
         let node = self.claims[claim].annotated;
-        self.claims[claim].volume = node.map(|node| RealVolume { node, revision: None });
-        self.show_volume(claim);
+        self.claims[claim].volume = node.map(|node| RealVolume {
+            node,
+            revision: None,
+            seen: false,
+        });
     }
 
-    fn make_namespace(&mut self, which: usize, node_first: bool) -> TestCaseResult {
+    fn make_namespace(&mut self, which: usize) -> TestCaseResult {
         let pending = self.claims_that(|claim| claim.volume.is_some_and(|volume| volume.revision.is_none()));
         let Some(claim) = pick(&pending, which) else {
             return Ok(());
@@ -142,13 +153,6 @@ impl World {
         );
         real.revision += 1;
         volume.revision = Some(real.revision);
-        if node_first {
-            self.show_node(node);
-            self.show_volume(claim);
-        } else {
-            self.show_volume(claim);
-            self.show_node(node);
-        }
         Ok(())
     }
 
@@ -184,6 +188,7 @@ impl World {
     /// Long enough for every promise that nobody means any more, and no decision takes as long to be written.
     fn time_passes(&mut self) {
         self.show_all_that_is_taken();
+        self.show_nodes_and_volumes();
         self.index.tick(self.now);
         self.now += LIMIT;
         self.index.tick(self.now);
@@ -196,7 +201,13 @@ impl World {
                 self.annotate(which);
             }
             Event::CreateVolume(which) => self.create_volume(which),
-            Event::MakeNamespace(which, node_first) => self.make_namespace(which, node_first)?,
+            Event::MakeNamespace(which) => self.make_namespace(which)?,
+            Event::ShowVolume(which) => {
+                if let Some(claim) = pick(&self.claims_that(|claim| claim.volume.is_some()), which) {
+                    self.show_volume(claim);
+                }
+            }
+            Event::ShowNode(which) => self.show_node(NODES[which % NODES.len()]),
             Event::Bind(which) => self.bind(which),
             Event::DeleteClaim(which) => self.delete_claim(which),
             Event::GiveUp(which) => {
@@ -222,7 +233,7 @@ impl World {
         for claim in self.promised() {
             let real = &self.claims[claim];
             prop_assert!(
-                !real.deleted && !real.bound && real.volume.is_none(),
+                !real.deleted && !real.volume.is_some_and(|volume| volume.seen),
                 "claim {claim} holds a promise"
             );
         }
@@ -236,7 +247,7 @@ impl World {
             self.create_volume(seed.rotate_left(u32::try_from(step).unwrap()));
         }
         for step in 0..self.claims.len() {
-            self.make_namespace(seed.rotate_right(u32::try_from(step).unwrap()), step % 2 == 0)?;
+            self.make_namespace(seed.rotate_right(u32::try_from(step).unwrap()))?;
         }
         self.time_passes();
         prop_assert_eq!(self.promised(), Vec::<usize>::new());

@@ -29,6 +29,8 @@ pub(super) struct RealVolume {
     pub(super) node: &'static str,
     /// The revision of its node that contains it.
     pub(super) revision: Option<i64>,
+    /// Whether the index has seen it at all.
+    pub(super) seen: bool,
 }
 
 #[derive(Clone)]
@@ -133,7 +135,9 @@ impl World {
     }
 
     pub(super) fn show_volume(&mut self, claim: usize) {
-        if let Some(real) = self.claims[claim].volume {
+        if let Some(real) = &mut self.claims[claim].volume {
+            real.seen = true;
+            let real = *real;
             let mut shown: PmemVolume = volume(&volume_name(claim), real.node, self.claims[claim].mib);
             shown.status.get_or_insert_default().layout_revision = real.revision;
             self.index.apply(&shown);
