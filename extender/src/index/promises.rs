@@ -100,9 +100,11 @@ impl Index {
     fn standing(&self, key: &ObjectKey, claim: &Claim, uid: &Arc<str>) -> Standing {
         if let Some(volume) = &claim.volume {
             let node = self.node_of_persistent_volume(volume).map(Into::into);
-            return match self.volumes.contains_key(claim.name_of_volume().as_str()) {
-                true => Standing::Settled(node),
-                false => Standing::Bound(node),
+            let shown = self.volumes.contains_key(claim.name_of_volume().as_str());
+            return if shown {
+                Standing::Settled(node)
+            } else {
+                Standing::Bound(node)
             };
         }
         if let Some(node) = self.node_making_volume(&claim.name_of_volume()) {
