@@ -6,6 +6,7 @@
 //! no volume. Given promises follow from the index alone, so a restart does not lose them; open ones end when the claim
 //! is given, settled or gone, when its pod is decided anew, or when their time is up.
 
+mod by_node;
 mod promise;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use by_node::ByNode;
 pub use promise::{Kind, Promise, Standing};
 
 /// The nodes whose promises changed.
@@ -31,16 +33,12 @@ pub struct Ledger {
     /// The decisions that each claim is part of: one for each pod that has it.
     open: HashMap<Arc<str>, BTreeSet<u64>>,
     given: HashMap<Arc<str>, (Arc<str>, Arc<Promise>)>,
-    /// What is promised on each node.
-    on_node: HashMap<Arc<str>, BTreeSet<Entry>>,
+    on_node: ByNode,
     next: u64,
     limit: Duration,
     /// A decision was seen to be carried out, so the time of those after this one starts again.
     moved_on: Option<u64>,
 }
-
-/// A claim, and the decision that promises it space; none if it was given to the node.
-type Entry = (Arc<str>, Option<u64>);
 
 /// The open promises of one pod: all its claims go to the same one of these nodes.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ impl Ledger {
             decisions: BTreeMap::new(),
             open: HashMap::new(),
             given: HashMap::new(),
-            on_node: HashMap::new(),
+            on_node: ByNode::default(),
             next: 0,
             limit,
             moved_on: None,
@@ -160,9 +158,7 @@ impl Ledger {
 
     /// What is promised on a node, each claim once.
     pub fn on(&self, node: &str) -> impl Iterator<Item = (&Arc<Promise>, Kind)> {
-        let mut last = None;
-        let promises = self.on_node.get(node).into_iter().flatten();
-        let each = promises.filter(move |(uid, _)| last.replace(uid) != Some(uid));
+        let each = self.on_node.claims(node);
         each.filter_map(|(uid, number)| match number {
             None => Some((&self.given.get(uid)?.1, Kind::Given)),
             Some(number) => Some((self.decisions.get(number)?.promises.get(uid)?, Kind::Open)),
@@ -192,7 +188,7 @@ impl Ledger {
     fn give(&mut self, node: Arc<str>, promise: Arc<Promise>) -> Touched {
         let uid = promise.uid.clone();
         let mut touched = self.carried_out(&uid, Some(&node));
-        self.put(&uid, None, [&node]);
+        self.on_node.put(&uid, None, [&node]);
         touched.insert(node.clone());
         self.given.insert(uid, (node, promise));
         touched
@@ -222,7 +218,7 @@ impl Ledger {
     fn add(&mut self, decision: Decision) {
         for uid in decision.promises.keys() {
             self.open.entry(uid.clone()).or_default().insert(self.next);
-            self.put(uid, Some(self.next), &decision.nodes);
+            self.on_node.put(uid, Some(self.next), &decision.nodes);
         }
         self.decisions.insert(self.next, decision);
         self.next += 1;
@@ -249,8 +245,8 @@ impl Ledger {
         let before = std::mem::replace(&mut decision.nodes, nodes.clone());
         let claims: Vec<Arc<str>> = decision.promises.keys().cloned().collect();
         for uid in &claims {
-            self.remove(uid, Some(number), &before);
-            self.put(uid, Some(number), nodes);
+            self.on_node.remove(uid, Some(number), &before);
+            self.on_node.put(uid, Some(number), nodes);
         }
         before.symmetric_difference(nodes).cloned().collect()
     }
@@ -261,7 +257,7 @@ impl Ledger {
             return Touched::new();
         };
         for uid in decision.promises.keys() {
-            self.remove(uid, Some(number), &decision.nodes);
+            self.on_node.remove(uid, Some(number), &decision.nodes);
             if let Some(numbers) = self.open.get_mut(uid) {
                 numbers.remove(&number);
                 if numbers.is_empty() {
@@ -284,7 +280,7 @@ impl Ledger {
             if decision.promises.is_empty() {
                 self.decisions.remove(&number);
             }
-            self.remove(uid, Some(number), &nodes);
+            self.on_node.remove(uid, Some(number), &nodes);
             touched.extend(nodes);
         }
         touched
@@ -296,26 +292,8 @@ impl Ledger {
             return Touched::new();
         };
         let node = [node].into();
-        self.remove(uid, None, &node);
+        self.on_node.remove(uid, None, &node);
         node
-    }
-
-    fn put<'a>(&mut self, uid: &Arc<str>, by: Option<u64>, nodes: impl IntoIterator<Item = &'a Arc<str>>) {
-        for node in nodes {
-            let promises = self.on_node.entry(node.clone()).or_default();
-            promises.insert((uid.clone(), by));
-        }
-    }
-
-    fn remove(&mut self, uid: &str, by: Option<u64>, nodes: &BTreeSet<Arc<str>>) {
-        for node in nodes {
-            if let Some(promises) = self.on_node.get_mut(node) {
-                promises.remove(&(uid.into(), by));
-                if promises.is_empty() {
-                    self.on_node.remove(node);
-                }
-            }
-        }
     }
 }
 
