@@ -1,7 +1,7 @@
 //! The free space of a node at this moment.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use placement::{Node, Pending, RegionId};
+use placement::{Node, Pending};
 
 use crate::{Phase, PmemNodeStatus, PmemVolume};
 
@@ -24,10 +24,10 @@ impl VolumeSpace {
         !self.refused && !contained
     }
 
-    /// The region that it is in, or will be, once its node chose one.
+    /// What it takes while it is pending.
     #[must_use]
-    pub fn region(&self) -> Option<&RegionId> {
-        self.pending.region.as_ref()
+    pub fn pending(&self) -> &Pending {
+        &self.pending
     }
 
     /// Whether its node refused it: it takes no space and never will.
@@ -58,19 +58,18 @@ impl From<&PmemVolume> for VolumeSpace {
 #[must_use]
 pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
     let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
-    free_view_of(status, &volumes)
+    status.to_placement().free_view(&pending_of(status, &volumes))
 }
 
-/// [`free_view`] of volumes of which no more is known than their space.
+/// The volumes in `volumes` that are not in what the node published yet, in the order in which they were made.
 #[must_use]
-pub fn free_view_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Node {
+pub fn pending_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Vec<Pending> {
     let mut pending: Vec<&VolumeSpace> = volumes
         .into_iter()
         .filter(|volume| volume.is_pending(status.layout_revision))
         .collect();
     pending.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
-    let pending: Vec<Pending> = pending.into_iter().map(|volume| volume.pending.clone()).collect();
-    status.to_placement().free_view(&pending)
+    pending.into_iter().map(|volume| volume.pending.clone()).collect()
 }
 
 /// Whether the extents that a node published as `layout_revision` do not contain the volume yet, although it takes space.

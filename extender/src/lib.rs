@@ -1,6 +1,7 @@
 //! Scheduler extender of Daxfit: filters and scores nodes by byte-level free space.
 //!
 //! - [`index`]: what the cluster looks like, in memory, fed by watches.
+//! - [`ledger`]: who was promised space that no volume takes yet; pure.
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
@@ -11,6 +12,7 @@ pub mod args;
 pub mod client;
 pub mod decide;
 pub mod index;
+pub mod ledger;
 pub mod pod;
 pub mod probe;
 pub mod serve;

@@ -1,15 +1,18 @@
 //! The scheduler extender of Daxfit; see the library for what it does.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
-use extender::index::{SharedIndex, watch_all};
+use extender::decide::Offering;
+use extender::index::{Index, SharedIndex, keep_time, watch_all};
+use extender::ledger::Ledger;
 use extender::probe::probe;
 use extender::serve::Server;
 use extender::tls::TlsDirectory;
-use extender::webhook::{ApiServer, Webhook, router};
+use extender::webhook::{ApiServer, PATIENCE, Webhook, router};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -30,12 +33,18 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
     let client = kube::Client::try_default()
         .await
         .context("no credentials for the API server")?;
-    let index = SharedIndex::default();
-    let pumps = watch_all(&client, &index, &stop);
+    let ledger = Ledger::new(Duration::from_secs(options.reservation_seconds.get().into()));
+    let index = SharedIndex::from(Index::with_ledger(ledger));
+    let mut pumps = watch_all(&client, &index, &stop);
+    pumps.spawn(keep_time(index.clone(), stop.clone()));
     let app = router(Webhook {
         index,
         lookup: ApiServer(client),
-        policy: options.score,
+        offering: Offering {
+            policy: options.score,
+            candidates: options.candidates.get().into(),
+        },
+        patience: PATIENCE,
     });
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;

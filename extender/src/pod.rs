@@ -1,5 +1,6 @@
 //! The parts of a pod that matter here. Everything else in it is skipped, never kept.
 
+use k8s_openapi::api::core::v1 as api;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
@@ -58,6 +59,34 @@ pub struct ClaimSource {
     /// Its name in the pod's namespace.
     #[serde(default)]
     pub claim_name: String,
+}
+
+impl From<api::Pod> for Pod {
+    fn from(pod: api::Pod) -> Self {
+        let volumes = pod.spec.and_then(|spec| spec.volumes).unwrap_or_default();
+        Self {
+            metadata: PodMetadata {
+                namespace: pod.metadata.namespace.unwrap_or_default(),
+                name: pod.metadata.name.unwrap_or_default(),
+                uid: pod.metadata.uid.unwrap_or_default(),
+            },
+            spec: PodSpec {
+                volumes: volumes.into_iter().map(Volume::from).collect(),
+            },
+        }
+    }
+}
+
+impl From<api::Volume> for Volume {
+    fn from(volume: api::Volume) -> Self {
+        Self {
+            name: volume.name,
+            persistent_volume_claim: volume.persistent_volume_claim.map(|source| ClaimSource {
+                claim_name: source.claim_name,
+            }),
+            ephemeral: volume.ephemeral.map(|_| IgnoredAny),
+        }
+    }
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {

@@ -69,10 +69,15 @@ pub fn persistent_volume(name: &str, handle: &str, node: Option<&str>) -> Persis
 
 /// The pod "ns/p" with these claims.
 pub fn pod(claims: &[&str]) -> Pod {
-    let volume = |name: &&str| json!({ "name": name, "persistentVolumeClaim": { "claimName": name } });
+    pod_named("p", claims)
+}
+
+/// A pod in "ns" with these claims, and the unique id "uid-of-NAME".
+pub fn pod_named(name: &str, claims: &[&str]) -> Pod {
+    let volume = |claim: &&str| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } });
     let volumes: Vec<Value> = claims.iter().map(volume).collect();
     object(json!({
-        "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" }, "spec": { "volumes": volumes },
+        "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-of-{name}") }, "spec": { "volumes": volumes },
     }))
 }
 

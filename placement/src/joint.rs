@@ -65,28 +65,31 @@ struct Kind {
     members: Vec<usize>,
 }
 
-/// Whether claims that take `claims` fit into `rooms` in every order. What the search takes goes off `steps`.
+/// Whether claims that take `claims` fit into `rooms` in every order. What the search takes goes off `steps`: with none
+/// of them, only what is safe fits, and all else is unknown.
 pub(crate) fn in_every_order(rooms: &Rooms, claims: Vec<Takes>, steps: &mut usize) -> Joint {
     let kinds = kinds(claims);
-    let start = State {
-        free: rooms.free.clone(),
-        left: kinds.iter().map(|kind| kind.members.len()).collect(),
-    };
-    let search = &mut Search {
-        rooms,
-        kinds: &kinds,
-        seen: HashSet::new(),
-        steps,
-        path: Vec::new(),
-    };
+    let start = State::before_any_of(&kinds, rooms);
+    let search = &mut Search::new(rooms, &kinds, steps);
     if search.is_safe(&start) {
         return Joint::Fits;
+    }
+    if *search.steps == 0 {
+        return Joint::Unknown;
     }
     let mut likely = search.likely_orders().into_iter();
     match likely.find_map(|order| search.failing_prefix(&start, &order)) {
         Some(order) => Joint::Fails(named(&kinds, &order)),
         None => search.run(start),
     }
+}
+
+/// As long as others than `claims` take less than this, each of `claims` finds a hole, whoever comes first.
+pub(crate) fn spare(rooms: &Rooms, claims: Vec<Takes>) -> Bytes {
+    let kinds = kinds(claims);
+    let start = State::before_any_of(&kinds, rooms);
+    let spare = Search::new(rooms, &kinds, &mut 0).spare(&start);
+    spare.unwrap_or(Bytes::MAX)
 }
 
 /// Sorted, largest first, so that the search meets failures early.
@@ -124,6 +127,15 @@ struct State {
     left: Vec<usize>,
 }
 
+impl State {
+    fn before_any_of(kinds: &[Kind], rooms: &Rooms) -> Self {
+        Self {
+            free: rooms.free.clone(),
+            left: kinds.iter().map(|kind| kind.members.len()).collect(),
+        }
+    }
+}
+
 struct Search<'a> {
     rooms: &'a Rooms,
     kinds: &'a [Kind],
@@ -141,7 +153,17 @@ enum Stop {
     Enough,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(rooms: &'a Rooms, kinds: &'a [Kind], steps: &'a mut usize) -> Self {
+        Self {
+            rooms,
+            kinds,
+            seen: HashSet::new(),
+            steps,
+            path: Vec::new(),
+        }
+    }
+
     fn run(&mut self, start: State) -> Joint {
         match self.visit(start) {
             Ok(()) => Joint::Fits,
@@ -198,9 +220,15 @@ impl Search<'_> {
 
     /// Enough, but not necessary, for all that is to come to fit in every order: see the head of this file.
     fn is_safe(&self, state: &State) -> bool {
-        (0..self.kinds.len())
-            .filter(|kind| state.left[*kind] > 0)
-            .all(|kind| self.others(state, kind) < self.needed_to_shut_out(state, kind))
+        self.spare(state).is_none_or(|spare| spare > Bytes::ZERO)
+    }
+
+    /// What the kind that is shut out first has to spare after all the others; none if nothing is to come.
+    fn spare(&self, state: &State) -> Option<Bytes> {
+        let to_come = (0..self.kinds.len()).filter(|kind| state.left[*kind] > 0);
+        to_come
+            .map(|kind| self.needed_to_shut_out(state, kind).minus(self.others(state, kind)))
+            .min()
     }
 
     /// The most that all that is to come, but for one claim of `kind`, takes in the regions where that may be.

@@ -10,11 +10,13 @@
 //! - [`Node`] with [`Node::place`] and [`Node::fits`]: the choice of region, and all claims of a pod together, in every
 //!   order of creation ([`Joint`]) and with the NUMA nodes that they wish ([`NumaWish`]).
 //! - [`Node::free_view`]: a published snapshot minus the volumes that it does not contain yet.
-//! - [`Prepared`] with [`Ask`]: the same answers for thousands of nodes at once, and [`scores`] to choose among them.
+//! - [`Prepared`] with [`Ask`]: the same answers for thousands of nodes at once, also beside space that is promised but not
+//!   taken yet, and [`scores`] to choose among them.
 //! - [`Refusal`] and [`Explanation`]: why something does not fit, with every number that a person would ask for.
 
 mod ask;
 mod bytes;
+mod committed;
 mod explanation;
 mod extent;
 mod free_view;

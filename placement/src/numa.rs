@@ -15,6 +15,20 @@ impl Node {
         if on_one_numa_node(wants) == 0 {
             return vec![NumaWish::Any];
         }
+        self.numa_nodes()
+    }
+
+    /// `want` once for everything that `together` can come to, whatever the other claims are; else `want` itself.
+    ///
+    /// Where all of these fit at once, in every order, the one that it comes to does so too.
+    pub(crate) fn wherever(&self, want: Want) -> Vec<Want> {
+        match want.numa {
+            NumaWish::Any | NumaWish::Node(_) => vec![want],
+            NumaWish::Together => self.numa_nodes().into_iter().map(|numa| want.settled(numa)).collect(),
+        }
+    }
+
+    fn numa_nodes(&self) -> Vec<NumaWish> {
         let known: BTreeSet<_> = self.regions.iter().filter_map(|region| region.numa).collect();
         if known.is_empty() {
             return vec![NumaWish::Any];

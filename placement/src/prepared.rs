@@ -4,14 +4,15 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::committed::Committed;
 use crate::joint::in_every_order;
 use crate::node::on_one_numa_node;
 use crate::refusal::{Spaces, untried};
 use crate::reserved::ReservedFor;
 use crate::rooms::{Rooms, Takes};
 use crate::{
-    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, Policy, Reason, Refusal,
-    Region, Reservation, Reserved, Space, Want,
+    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, Pending, Policy, Reason,
+    Refusal, Region, Reservation, Reserved, Space, Want,
 };
 
 #[cfg(test)]
@@ -20,27 +21,20 @@ mod tests;
 /// A node whose holes are already rounded to what the kernel can use of them.
 #[derive(Debug)]
 pub struct Prepared {
-    /// With all reservations taken off.
+    /// With all that is promised taken off.
     node: Node,
     rooms: Rooms,
     /// Of each region.
     largest: Vec<Bytes>,
     /// Raw bytes.
     free: Bytes,
-    reserved: Option<BeforeReservations>,
+    /// All that is promised, for it comes to be created before, between or after what is asked for; none if nothing is.
+    committed: Option<Box<Committed>>,
+    reserved: Vec<Reserved>,
     /// What a volume in each region costs on top of what it leaves over.
     surcharges: Vec<Bytes>,
     /// What a refusal says about the space, for each [`Mode`] without a given NUMA node; made when first needed.
     space_texts: [OnceLock<Arc<str>>; 3],
-}
-
-/// The node without the reservations, for the claims behind them are not there yet either: they may come to be created
-/// before, between or after those that are asked for.
-#[derive(Debug)]
-struct BeforeReservations {
-    rooms: Rooms,
-    takes: Vec<Takes>,
-    reserved: Vec<Reserved>,
 }
 
 /// What becomes of an ask.
@@ -55,6 +49,16 @@ enum Verdict {
     },
 }
 
+impl From<Joint> for Verdict {
+    fn from(answer: Joint) -> Self {
+        match answer {
+            Joint::Fits => Self::Fits,
+            Joint::Fails(_) => Self::NotTogether { tried_all: true },
+            Joint::Unknown => Self::NotTogether { tried_all: false },
+        }
+    }
+}
+
 impl From<Node> for Prepared {
     fn from(node: Node) -> Self {
         let rooms = Rooms::of(&node);
@@ -64,7 +68,8 @@ impl From<Node> for Prepared {
             largest: rooms.largest(),
             surcharges: vec![Bytes::ZERO; node.regions.len()],
             rooms,
-            reserved: None,
+            committed: None,
+            reserved: Vec::new(),
             space_texts: Default::default(),
             node,
         }
@@ -72,24 +77,19 @@ impl From<Node> for Prepared {
 }
 
 impl Prepared {
-    /// `node` with `reservations`: their claims are going to be created there, in an order that nobody knows.
+    /// A node that published `node`, with the volumes that are `pending` there, in the order in which they were made, and
+    /// with `reservations`: all of these are going to be created, in an order that nobody knows.
     ///
-    /// What it says to fit does so in every order of creation of all claims, those of the reservations included. One that
-    /// does not fit after those before it takes nothing: the node will refuse it.
+    /// What it says to fit does so in every order of creation of all claims, the promised ones included. With more than a
+    /// few of these, and hardly any space besides, it may say of claims that fit that they do not.
     #[must_use]
-    pub fn with_reservations(node: &Node, reservations: &[Reservation]) -> Self {
-        let (view, taken) = node.reserve(reservations);
-        if taken.is_empty() {
-            return view.into();
-        }
-        let rooms = Rooms::of(node);
-        let before = BeforeReservations {
-            takes: taken.iter().map(|(of, _)| rooms.takes(node, &of.want)).collect(),
-            reserved: taken.into_iter().map(Reserved::from).collect(),
-            rooms,
-        };
+    pub fn with_promised(node: &Node, pending: &[Pending], reservations: &[Reservation]) -> Self {
+        let (view, reserved) = node.free_view(pending).reserve(reservations);
+        let reservations = reservations.iter().map(Pending::from);
+        let committed = Committed::new(node, pending.iter().cloned().chain(reservations));
         Self {
-            reserved: Some(before),
+            committed: (!committed.is_empty()).then(|| committed.into()),
+            reserved,
             ..view.into()
         }
     }
@@ -105,7 +105,7 @@ impl Prepared {
         self
     }
 
-    /// The node itself, with all reservations taken off.
+    /// The node itself, with all that is promised taken off, as if it were created in the order given.
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
@@ -114,10 +114,10 @@ impl Prepared {
     /// What is taken off for reservations.
     #[must_use]
     pub fn reserved(&self) -> &[Reserved] {
-        self.reserved.as_ref().map_or(&[], |before| &before.reserved)
+        &self.reserved
     }
 
-    /// Whether all wants fit, in whatever order they come to be created, also among the reserved ones: without any of
+    /// Whether all wants fit, in whatever order they come to be created, also among the promised ones: without any of
     /// these it is the answer of [`Node::fits`].
     ///
     /// # Errors
@@ -192,9 +192,33 @@ impl Prepared {
         if let Some(verdict) = self.first_that_does_not_fit(ask) {
             return verdict;
         }
-        if ask.wants().is_empty() || (self.reserved.is_none() && self.has_room_for_all(ask)) {
-            return Verdict::Fits;
+        match &self.committed {
+            _ if ask.wants().is_empty() => Verdict::Fits,
+            Some(committed) => self.beside(committed, ask).into(),
+            None if self.has_room_for_all(ask) => Verdict::Fits,
+            None => self.in_one_choice(ask),
         }
+    }
+
+    /// Whether all wants fit beside what is promised, wherever `together` comes to: it is not known for the promised ones,
+    /// and will not be known of these.
+    fn beside(&self, committed: &Committed, ask: &mut Ask) -> Joint {
+        let all = ask.wants().len();
+        if !ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
+            let is_ample = committed.is_ample_for(all, |index, region| self.takes_in(ask, index, region));
+            return if is_ample {
+                Joint::Fits
+            } else {
+                committed.leaves_room_for(self.takes(ask, NumaWish::Any), ask)
+            };
+        }
+        let wherever = ask.wants().iter().flat_map(|want| self.node.wherever(*want));
+        let takes = wherever.map(|want| self.rooms.takes(&self.node, &want)).collect();
+        committed.leaves_room_for(takes, ask)
+    }
+
+    /// Whether all wants fit with one of the choices for `together`.
+    fn in_one_choice(&self, ask: &mut Ask) -> Verdict {
         let mut tried_all = true;
         for choice in self.node.choices(ask.wants()) {
             match self.joint(ask, choice) {
@@ -247,17 +271,10 @@ impl Prepared {
         Some(verdict)
     }
 
-    /// Whether all wants, and all reserved ones, fit in every order if `together` comes to `choice`.
+    /// Whether all wants fit in every order if `together` comes to `choice`.
     fn joint(&self, ask: &mut Ask, choice: NumaWish) -> Joint {
-        let mut takes = self.takes(ask, choice);
-        let rooms = match &self.reserved {
-            None => &self.rooms,
-            Some(before) => {
-                takes.extend_from_slice(&before.takes);
-                &before.rooms
-            }
-        };
-        ask.search(|steps| in_every_order(rooms, takes, steps))
+        let takes = self.takes(ask, choice);
+        ask.search(|steps| in_every_order(&self.rooms, takes, steps))
     }
 
     /// What each of the wants takes in each region if `together` comes to `choice`.

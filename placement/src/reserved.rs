@@ -4,14 +4,14 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Bytes, Node, Want};
+use crate::{Bytes, Node, Pending, Want};
 
 /// A claim that a node was chosen for, but that has no volume yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// `namespace/name`, for people.
     pub claim: String,
-    /// What it asks for, with `together` [settled](Node::settle).
+    /// What it asks for.
     pub want: Want,
 }
 
@@ -24,26 +24,28 @@ pub struct Reserved {
     pub bytes: Bytes,
 }
 
-impl From<(&Reservation, Bytes)> for Reserved {
-    fn from((of, bytes): (&Reservation, Bytes)) -> Self {
+impl From<&Reservation> for Pending {
+    fn from(of: &Reservation) -> Self {
         Self {
-            claim: of.claim.clone(),
-            bytes,
+            want: of.want,
+            region: None,
         }
     }
 }
 
 impl Node {
-    /// This node once the claims of `reservations` are there, created in this order, with those that fit and the raw
-    /// bytes they take. One that does not fit takes nothing: the node will refuse it.
-    pub(crate) fn reserve<'r>(&self, reservations: &'r [Reservation]) -> (Self, Vec<(&'r Reservation, Bytes)>) {
-        let mut view = self.clone();
-        let take = |reservation: &'r Reservation| {
-            let placed = view.place(&reservation.want).ok()?;
-            Some((reservation, placed.extent.size))
+    /// This node once the claims of `reservations` are there, created in this order, with what they take. One that does
+    /// not fit takes nothing: the node will refuse it.
+    pub(crate) fn reserve(mut self, reservations: &[Reservation]) -> (Self, Vec<Reserved>) {
+        let take = |reservation: &Reservation| {
+            let placed = self.place(&reservation.want).ok()?;
+            Some(Reserved {
+                claim: reservation.claim.clone(),
+                bytes: placed.extent.size,
+            })
         };
         let taken = reservations.iter().filter_map(take).collect();
-        (view, taken)
+        (self, taken)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use crds::{PmemNode, PmemVolume};
 use extender::index::{Claim, Class, Index, Indexes, ObjectKey};
+use extender::pod::Pod;
 use extender::webhook::Lookup;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -30,6 +31,10 @@ impl Lookup for NoApiServer {
     }
 
     async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
+        Ok(None)
+    }
+
+    async fn pod(&self, _: &ObjectKey) -> kube::Result<Option<Pod>> {
         Ok(None)
     }
 }

@@ -6,6 +6,7 @@
     reason = "figures are shown with three digits; the numbers are far below 2^52"
 )]
 
+mod candidates;
 mod cluster;
 mod request;
 
@@ -13,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use extender::client::ExtenderClient;
+use extender::decide::Offering;
 use extender::serve::Server;
 use extender::tls::{TlsDirectory, client_config};
-use extender::webhook::{Webhook, router};
+use extender::webhook::{PATIENCE, Webhook, router};
 use http::{Method, StatusCode};
 use placement::Policy;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +35,7 @@ async fn main() -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("not optimised, so the times mean nothing: run `cargo bench -p daxfit-extender --bench figures`");
     }
+    candidates::figures()?;
     let before = resident()?;
     let index = cluster::index()?;
     let memory = resident()?.saturating_sub(before);
@@ -43,7 +46,11 @@ async fn main() -> anyhow::Result<()> {
     let app = router(Webhook {
         index: index.into(),
         lookup: NoApiServer,
-        policy: Policy::Pack,
+        offering: Offering {
+            policy: Policy::Pack,
+            candidates: 1,
+        },
+        patience: PATIENCE,
     });
     let stop = CancellationToken::new();
     let running = tokio::spawn(server.run(app, stop.clone()));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use placement::{Ask, Reason};
 use serde::{Serialize, Serializer};
 
-use super::{Needs, Pin};
-use crate::index::{Index, NodeSpace};
+use super::{Needs, Pin, Views};
+use crate::index::Index;
 
 /// The candidates, sorted out.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,17 +52,22 @@ impl Serialize for Why {
 }
 
 /// What becomes of one candidate.
-enum Verdict {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It will do.
     Passed,
+    /// It may do later.
     Failed(Why),
+    /// It will not do, whatever else goes away.
     Unresolvable(Why),
 }
 
 /// Sorts the candidates `names` by whether they have what a pod `needs`.
 pub fn filter<'a>(index: &Index, needs: &mut Needs, names: impl IntoIterator<Item = &'a str>) -> Filtered<'a> {
     let mut filtered = Filtered::default();
+    let views = Views::of(index, needs);
     for name in names {
-        match verdict(index, needs, name) {
+        match verdict(&views, needs, name) {
             Verdict::Passed => filtered.passed.push(name),
             Verdict::Failed(why) => filtered.failed.push((name, why)),
             Verdict::Unresolvable(why) => filtered.unresolvable.push((name, why)),
@@ -71,13 +76,14 @@ pub fn filter<'a>(index: &Index, needs: &mut Needs, names: impl IntoIterator<Ite
     filtered
 }
 
-fn verdict(index: &Index, needs: &mut Needs, name: &str) -> Verdict {
+/// Whether the node `name` has what a pod `needs`.
+pub fn verdict(views: &Views, needs: &mut Needs, name: &str) -> Verdict {
     match needs {
         Needs::Nothing => Verdict::Passed,
         Needs::Impossible(why) => Verdict::Unresolvable(Why::Told(why.clone())),
-        Needs::Space { pins, ask } => match elsewhere(pins, name) {
+        Needs::Space { pins, ask, .. } => match elsewhere(pins, name) {
             Some(pin) => Verdict::Unresolvable(Why::Told(pin.why.clone())),
-            None => verdict_on_space(index.node(name), ask),
+            None => verdict_on_space(views, name, ask),
         },
     }
 }
@@ -87,17 +93,17 @@ fn elsewhere<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
     pins.iter().find(|pin| *pin.node != *name)
 }
 
-fn verdict_on_space(node: Option<&NodeSpace>, ask: &mut Ask) -> Verdict {
+fn verdict_on_space(views: &Views, name: &str, ask: &mut Ask) -> Verdict {
     if ask.wants().is_empty() {
         // All claims are here already: the node needs no space, and may not even be able to tell of any right now.
         return Verdict::Passed;
     }
-    let Some(node) = node else {
+    let (Some(space), Some(view)) = (views.index.node(name), views.of_node(name)) else {
         return Verdict::Unresolvable(Why::told("no persistent memory (no PmemNode)"));
     };
-    match node.now().fits(ask) {
+    match view.fits(ask) {
         Ok(()) => Verdict::Passed,
-        Err(reason) if node.empty().fits_each(ask) => Verdict::Failed(Why::Space(reason)),
+        Err(reason) if space.empty().fits_each(ask) => Verdict::Failed(Why::Space(reason)),
         Err(reason) => Verdict::Unresolvable(Why::Space(reason)),
     }
 }

@@ -1,15 +1,25 @@
 //! The decisions, pure: from the index and a pod to the nodes that will do.
 
 mod claims_of_pod;
+mod explain;
 mod filter;
+#[cfg(test)]
+mod joint;
 mod known;
 mod needs;
+mod offer;
 mod prioritize;
 #[cfg(test)]
 mod tests;
+mod views;
+#[cfg(test)]
+mod world;
 
 pub use claims_of_pod::{ClaimOfPod, claims_of_pod};
-pub use filter::{Filtered, Why, filter};
+pub use explain::{Asked, Explanation, NodeExplanation, PendingVolume, RegionExplanation, Reserved, explain};
+pub use filter::{Filtered, Verdict, Why, filter, verdict};
 pub use known::{Found, Known, Missing};
 pub use needs::{Needs, Pin, needs_of};
+pub use offer::{Offering, offer};
 pub use prioritize::prioritize;
+pub use views::Views;

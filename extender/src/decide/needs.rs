@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use placement::{Ask, Want};
+use placement::Ask;
 
 use super::{ClaimOfPod, Known, Missing, claims_of_pod};
 use crate::index::{Claim, Class};
+use crate::ledger::Promise;
 use crate::pod::Pod;
 
 /// What a pod needs of a node.
@@ -21,7 +22,26 @@ pub enum Needs {
         pins: Vec<Pin>,
         /// The space for the claims that have none yet.
         ask: Ask,
+        /// These claims, in the order of what is asked.
+        claims: Vec<Arc<Promise>>,
     },
+}
+
+impl Needs {
+    /// The claims that have no space yet.
+    #[must_use]
+    pub fn claims(&self) -> &[Arc<Promise>] {
+        match self {
+            Self::Nothing | Self::Impossible(_) => &[],
+            Self::Space { claims, .. } => claims,
+        }
+    }
+
+    /// Their unique ids.
+    #[must_use]
+    pub fn uids(&self) -> Vec<&str> {
+        self.claims().iter().map(|claim| &*claim.uid).collect()
+    }
 }
 
 /// A claim that is on a node already, or bound to be.
@@ -37,7 +57,7 @@ pub struct Pin {
 enum Need {
     Nothing,
     On(Pin),
-    Space(Want, Option<Pin>),
+    Space(Promise, Option<Pin>),
     Impossible(String),
 }
 
@@ -62,23 +82,23 @@ pub fn needs_of(pod: &Pod, known: Known) -> Result<Needs, Vec<Missing>> {
 }
 
 fn sum(needs: Vec<Need>) -> Needs {
-    let (mut pins, mut wants) = (Vec::new(), Vec::new());
+    let (mut pins, mut claims) = (Vec::new(), Vec::new());
     for need in needs {
         match need {
             Need::Nothing => {}
             Need::On(pin) => pins.push(pin),
-            Need::Space(want, pin) => {
-                wants.push(want);
+            Need::Space(claim, pin) => {
+                claims.push(Arc::new(claim));
                 pins.extend(pin);
             }
             Need::Impossible(why) => return Needs::Impossible(why.into()),
         }
     }
-    if pins.is_empty() && wants.is_empty() {
+    if pins.is_empty() && claims.is_empty() {
         return Needs::Nothing;
     }
-    let ask = Ask::new(wants);
-    Needs::Space { pins, ask }
+    let ask = Ask::new(claims.iter().map(|claim| claim.want).collect());
+    Needs::Space { pins, ask, claims }
 }
 
 fn need_of(of: &ClaimOfPod, pod: &Pod, known: Known) -> Result<Need, Missing> {
@@ -114,7 +134,12 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
         (Ok(parameters), Ok((required, limit))) => {
             let selected = claim.selected_node.as_deref();
             let pin = selected.map(|node| pin(node, of, "was given to"));
-            Need::Space(parameters.want(*required, *limit), pin)
+            let promise = Promise {
+                uid: (&*claim.uid).into(),
+                claim: of.key.clone(),
+                want: parameters.want(*required, *limit),
+            };
+            Need::Space(promise, pin)
         }
     })
 }

@@ -2,19 +2,20 @@
 
 use placement::{Policy, scores};
 
-use super::Needs;
+use super::{Needs, Views};
 use crate::index::Index;
 
 /// A score from 0 to 10 for each of the candidates `names`; none at all for a pod that needs no space, so that its
 /// placement is left to others.
 pub fn prioritize<'a>(index: &Index, policy: Policy, needs: &mut Needs, names: &[&'a str]) -> Vec<(&'a str, u8)> {
+    let views = Views::of(index, needs);
     let ask = match needs {
         Needs::Space { ask, .. } if !ask.wants().is_empty() => ask,
         Needs::Space { .. } | Needs::Nothing | Needs::Impossible(_) => return Vec::new(),
     };
     let costs: Vec<_> = names
         .iter()
-        .map(|name| index.node(name).and_then(|node| node.now().cost(policy, ask)))
+        .map(|name| views.of_node(name).and_then(|view| view.cost(policy, ask)))
         .collect();
     names.iter().copied().zip(scores(&costs)).collect()
 }

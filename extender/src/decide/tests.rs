@@ -1,4 +1,4 @@
-use placement::{Bytes, Policy};
+use placement::Policy;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -277,7 +277,8 @@ fn the_tightest_node_has_the_highest_score() {
 }
 
 proptest! {
-    /// Invariant: a node that the filter accepted holds the volumes in every order of creation, with what is pending.
+    /// Invariant: a node that the filter accepted holds the volumes in every order of creation, with what is pending; for
+    /// a node that it refused there is an order in which one of them fails.
     #[test]
     fn never_passes_what_cannot_fit(
         holes in prop::collection::vec((0_u32..32, 1_u32..96), 0..4),
@@ -306,20 +307,18 @@ proptest! {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let passed = !decide(&index, &pod(&names), &["n"]).passed.is_empty();
 
-        // By hand: the volumes as the node's driver would make them, one after the other, in each order.
-        let wants: Vec<_> = asked.iter().map(|mib| volume("w", "n", *mib).spec.want()).collect();
-        let mut before = node("n", 1, &[&holes]).status.unwrap().to_placement();
-        for mib in &pending {
-            let _ = before.place(&volume("w", "n", *mib).spec.want());
-        }
-        let all_orders = orders(wants.len()).into_iter().all(|order| {
+        // By hand: all that is on its way, as the node's driver would make it, one after the other, in each order.
+        let want = |mib: &u32| volume("w", "n", *mib).spec.want();
+        let before = node("n", 1, &[&holes]).status.unwrap().to_placement();
+        let possible = pending.iter().map(want).filter(|want| before.fits(&[*want]).is_ok());
+        let all: Vec<_> = possible.chain(asked.iter().map(want)).collect();
+        let all_orders = orders(all.len()).into_iter().all(|order| {
             let mut node = before.clone();
-            order.into_iter().all(|i| node.place(&wants[i]).is_ok())
+            order.into_iter().all(|i| node.place(&all[i]).is_ok())
         });
-        prop_assert_eq!(passed, all_orders);
-        let free: Bytes = before.regions.iter().flat_map(|region| &region.free).map(|extent| extent.size).sum();
-        let sum: Bytes = wants.iter().map(|want| want.required).sum();
-        prop_assert!(!passed || sum <= free);
+        prop_assert!(!passed || all_orders);
+        // With more of them it is too much work to try each order: then some are refused that would fit.
+        prop_assert!(passed || !all_orders || all.len() > 5);
     }
 }
 

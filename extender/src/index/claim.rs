@@ -9,6 +9,9 @@ use placement::Bytes;
 /// (`AnnSelectedNode` of k8s.io/component-helpers).
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
+/// What external-provisioner puts before the unique id of a claim, unless told otherwise.
+const VOLUME_PREFIX: &str = "pvc-";
+
 /// What matters of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
@@ -31,7 +34,13 @@ impl Claim {
     /// also the name of the `PmemVolume`.
     #[must_use]
     pub fn name_of_volume(&self) -> String {
-        format!("pvc-{}", self.uid)
+        format!("{VOLUME_PREFIX}{}", self.uid)
+    }
+
+    /// The unique id of the claim that a volume of that name was made for, if it has such a name.
+    #[must_use]
+    pub fn uid_in_name_of_volume(name: &str) -> Option<&str> {
+        name.strip_prefix(VOLUME_PREFIX)
     }
 }
 

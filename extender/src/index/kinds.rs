@@ -7,7 +7,7 @@ use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use super::{Index, Indexes, Kind, NodeSpace, ObjectKey, VolumeOfOurs};
+use super::{Claim, Class, Index, Indexes, Kind, NodeSpace, ObjectKey, VolumeOfOurs};
 
 impl Indexes<PmemNode> for Index {
     const KIND: Kind = Kind::PmemNode;
@@ -47,7 +47,8 @@ impl Indexes<PmemVolume> for Index {
         }
         let (node, space) = self.space_of(&object.spec.node);
         space.add(&name, object);
-        self.volumes.insert(name, node);
+        self.volumes.insert(name.clone(), node);
+        self.follow_volume(&name);
     }
 
     fn delete(&mut self, key: &ObjectKey) {
@@ -68,15 +69,31 @@ impl Indexes<PersistentVolumeClaim> for Index {
     const KIND: Kind = Kind::PersistentVolumeClaim;
 
     fn apply(&mut self, object: &PersistentVolumeClaim) {
-        self.claims.insert(ObjectKey::of(object), object.into());
+        let (key, claim) = (ObjectKey::of(object), Claim::from(object));
+        let uid = claim.uid.clone();
+        let before = self.claims.insert(key.clone(), claim);
+        if let Some(before) = before.filter(|before| before.uid != uid) {
+            self.forget_claim(&before.uid);
+        }
+        self.follow(&key);
     }
 
     fn delete(&mut self, key: &ObjectKey) {
-        self.claims.remove(key);
+        if let Some(claim) = self.claims.remove(key) {
+            self.forget_claim(&claim.uid);
+        }
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
-        self.claims.retain(|key, _| listed.contains(key));
+        let gone: Vec<ObjectKey> = self
+            .claims
+            .keys()
+            .filter(|key| !listed.contains(key))
+            .cloned()
+            .collect();
+        for key in &gone {
+            Indexes::<PersistentVolumeClaim>::delete(self, key);
+        }
         self.listed.insert(Kind::PersistentVolumeClaim);
     }
 }
@@ -108,16 +125,24 @@ impl Indexes<StorageClass> for Index {
     const KIND: Kind = Kind::StorageClass;
 
     fn apply(&mut self, object: &StorageClass) {
-        self.classes.insert(ObjectKey::of(object).name, object.into());
+        let (name, class) = (ObjectKey::of(object).name, Class::from(object));
+        let before = self.classes.insert(name.clone(), class);
+        if before.as_ref() != self.classes.get(&name) {
+            self.follow_class(&name);
+        }
     }
 
     fn delete(&mut self, key: &ObjectKey) {
         self.classes.remove(&key.name);
+        self.follow_class(&key.name);
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
-        let keep = |name: &str| listed.contains(&ObjectKey::new("", name));
-        self.classes.retain(|name, _| keep(name));
+        let gone = |name: &str| !listed.contains(&ObjectKey::new("", name));
+        let gone: Vec<Box<str>> = self.classes.keys().filter(|name| gone(name)).cloned().collect();
+        for name in &gone {
+            Indexes::<StorageClass>::delete(self, &ObjectKey::new("", name));
+        }
         self.listed.insert(Kind::StorageClass);
     }
 }
@@ -126,7 +151,12 @@ impl Index {
     /// The space of a node, made if it is not known yet, and the one copy of its name.
     fn space_of(&mut self, node: &str) -> (Arc<str>, &mut NodeSpace) {
         let known = self.nodes.get_key_value(node).map(|(name, _)| name.clone());
-        let name = known.unwrap_or_else(|| node.into());
+        let name = known.unwrap_or_else(|| {
+            let name: Arc<str> = node.into();
+            self.nodes.insert(name.clone(), NodeSpace::default());
+            self.refresh_node(node);
+            name
+        });
         (name.clone(), self.nodes.entry(name).or_default())
     }
 
@@ -141,5 +171,6 @@ impl Index {
         if space.is_forgotten() {
             self.nodes.remove(&node);
         }
+        self.follow_volume(volume);
     }
 }

@@ -5,9 +5,11 @@
 
 mod claim;
 mod class;
+mod clock;
 mod kinds;
 mod node_space;
 mod persistent_volume;
+mod promises;
 mod pump;
 mod shared;
 #[cfg(test)]
@@ -17,8 +19,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::ledger::Ledger;
+
 pub use claim::Claim;
 pub use class::Class;
+pub use clock::keep_time;
 pub use node_space::NodeSpace;
 pub use persistent_volume::VolumeOfOurs;
 pub use pump::{Feed, watch_all};
@@ -114,6 +119,9 @@ pub struct Index {
     /// Volumes of ours only, by the name of the `PersistentVolume`.
     persistent_volumes: HashMap<Box<str>, VolumeOfOurs>,
     classes: HashMap<Box<str>, Class>,
+    /// The claims that are not bound, by unique id.
+    unbound: HashMap<Arc<str>, ObjectKey>,
+    ledger: Ledger,
     listed: BTreeSet<Kind>,
 }
 
@@ -147,10 +155,24 @@ impl Index {
     /// The node that is making, or has made, the volume of a claim that is not bound yet.
     #[must_use]
     pub fn node_making(&self, claim: &Claim) -> Option<&str> {
-        let volume = claim.name_of_volume();
-        let node = self.volumes.get(volume.as_str())?;
-        let makes = self.nodes.get(node).is_some_and(|space| space.makes(&volume));
-        makes.then_some(node.as_ref())
+        self.node_making_volume(&claim.name_of_volume()).map(AsRef::as_ref)
+    }
+
+    fn node_making_volume(&self, volume: &str) -> Option<&Arc<str>> {
+        let (node, space) = self.nodes.get_key_value(self.volumes.get(volume)?)?;
+        space.makes(volume).then_some(node)
+    }
+
+    /// All nodes that published their space, in no particular order.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeSpace)> {
+        let nodes = self.nodes.iter().map(|(name, space)| (&**name, space));
+        nodes.filter(|(_, space)| space.is_published())
+    }
+
+    /// Who was promised space that no volume takes yet.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Whether every kind was listed once.

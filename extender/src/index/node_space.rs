@@ -1,16 +1,20 @@
 //! The free space of one node, computed once per change and not per question.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, free_view_of};
-use placement::{Bytes, Extent, Node, Occupancy, Prepared, Region, RegionId};
+use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, pending_of};
+use placement::{Bytes, Extent, Node, Occupancy, Pending, Prepared, Region, RegionId, Reservation};
 
-/// What one node published, its volumes, and the free space that follows.
+use crate::ledger::Promise;
+
+/// What one node published, its volumes, what is promised on it, and the free space that follows.
 #[derive(Debug)]
 pub struct NodeSpace {
     status: Option<PmemNodeStatus>,
     volumes: HashMap<Box<str>, Volume>,
-    now: Prepared,
+    promised: Vec<Arc<Promise>>,
+    view: Prepared,
     empty: Prepared,
 }
 
@@ -25,17 +29,26 @@ impl Default for NodeSpace {
         Self {
             status: None,
             volumes: HashMap::new(),
-            now: Node::default().into(),
+            promised: Vec::new(),
+            view: Node::default().into(),
             empty: Node::default().into(),
         }
     }
 }
 
 impl NodeSpace {
-    /// The free space at this moment: what the node published, minus the volumes that are not in there yet.
+    /// The free space at this moment: what the node published, minus the volumes that are not in there yet and what is
+    /// promised.
     #[must_use]
-    pub fn now(&self) -> &Prepared {
-        &self.now
+    pub fn view(&self) -> &Prepared {
+        &self.view
+    }
+
+    /// The free space at this moment if nothing were promised to the claims with these unique ids.
+    #[must_use]
+    pub fn view_without(&self, claims: &[&str]) -> Prepared {
+        let others = self.promised.iter().filter(|promise| !claims.contains(&&*promise.uid));
+        self.view_of(&others.cloned().collect::<Vec<_>>())
     }
 
     /// The free space if nothing at all were on the node: what does not fit here never fits.
@@ -55,6 +68,14 @@ impl NodeSpace {
     pub fn makes(&self, volume: &str) -> bool {
         let volume = self.volumes.get(volume);
         volume.is_some_and(|volume| !volume.deleting && !volume.space.is_refused())
+    }
+
+    /// The volumes that take space which the node did not publish yet, by name.
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &Pending)> {
+        let revision = self.status.as_ref().map(|status| status.layout_revision);
+        let volumes = self.volumes.iter();
+        let pending = volumes.filter(move |(_, volume)| revision.is_some_and(|now| volume.space.is_pending(now)));
+        pending.map(|(name, volume)| (&**name, volume.space.pending()))
     }
 
     /// Whether nothing is known about the node.
@@ -82,17 +103,34 @@ impl NodeSpace {
         self.refresh();
     }
 
+    pub(super) fn promise(&mut self, promised: Vec<Arc<Promise>>) {
+        self.promised = promised;
+        self.refresh();
+    }
+
     fn refresh(&mut self) {
-        let volumes = self.volumes.values().map(|volume| &volume.space);
-        let now = self.status.as_ref().map(|status| free_view_of(status, volumes));
-        self.now = Prepared::from(now.unwrap_or_default()).with_occupancy(&self.occupancy());
+        self.view = self.view_of(&self.promised);
+    }
+
+    fn view_of(&self, promised: &[Arc<Promise>]) -> Prepared {
+        let Some(status) = &self.status else {
+            return Node::default().into();
+        };
+        let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
+        let reservation = |promise: &Arc<Promise>| Reservation {
+            claim: promise.claim.to_string(),
+            want: promise.want,
+        };
+        let reservations: Vec<Reservation> = promised.iter().map(reservation).collect();
+        let view = Prepared::with_promised(&status.to_placement(), &pending, &reservations);
+        view.with_occupancy(&self.occupancy(status))
     }
 
     /// What is in each region. A volume counts once its node chose the region.
-    fn occupancy(&self) -> Vec<Occupancy> {
+    fn occupancy(&self, status: &PmemNodeStatus) -> Vec<Occupancy> {
         let ours = |id: &RegionId| {
             let spaces = self.volumes.values().map(|volume| &volume.space);
-            let here = spaces.filter(|space| !space.is_refused() && space.region() == Some(id));
+            let here = spaces.filter(|space| !space.is_refused() && space.pending().region.as_ref() == Some(id));
             here.count()
         };
         let occupancy = |region: &RegionStatus| Occupancy {
@@ -100,8 +138,7 @@ impl NodeSpace {
             size: region.size,
             volumes: ours(&region.id).saturating_add(usize::try_from(region.foreign.count).unwrap_or(usize::MAX)),
         };
-        let regions = self.status.iter().flat_map(|status| &status.regions);
-        regions.map(occupancy).collect()
+        status.regions.iter().map(occupancy).collect()
     }
 }
 

@@ -1,39 +1,49 @@
 //! From the bytes of a request to the bytes of its answer.
 
 use std::sync::RwLockReadGuard;
+use std::time::Instant;
 
 use serde::Serialize;
+use tokio::time::timeout;
 
 use super::lookup::{Lookup, find};
 use super::wire::{Args, FilterResult, HostPriority};
 use super::{Webhook, WebhookError};
-use crate::decide::{Found, Known, Needs, filter, needs_of, prioritize};
+use crate::decide::{Filtered, Found, Known, Needs, needs_of, offer, prioritize};
 use crate::index::Index;
 use crate::pod::Pod;
 
 impl<L: Lookup> Webhook<L> {
-    /// Answers a filter call.
+    /// Answers a filter call, and promises the pod's claims space on the nodes in the answer.
     ///
     /// # Errors
     /// If the request makes no sense, or it cannot be known yet what the answer is.
     pub async fn filter(&self, body: &[u8]) -> Result<Vec<u8>, WebhookError> {
         let args = Args::decode(body)?;
-        let (index, mut needs) = self.needs(&args.pod).await?;
-        if matches!(needs, Needs::Nothing) {
-            return encode(&FilterResult::untouched(args.node_names));
+        let mut found = Found::default();
+        loop {
+            let (index, needs) = self.needs(&args.pod, &mut found).await?;
+            if matches!(needs, Needs::Nothing) {
+                return encode(&FilterResult::untouched(args.node_names));
+            }
+            drop(index);
+            let names = args.names()?;
+            let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
+            // Between looking and promising, nobody else may promise the same: both are done behind one lock.
+            let offered = offer(
+                &mut self.index.write(),
+                &found,
+                &args.pod,
+                &names,
+                self.offering,
+                Instant::now(),
+            );
+            // Not so if what the pod needs has changed since, and something has to be asked for again.
+            if let Ok(offered) = offered {
+                log(&args.pod, &offered, names.len());
+                return encode(&FilterResult::from(offered));
+            }
         }
-        let names = args.names()?;
-        let filtered = filter(&index, &mut needs, names.iter().map(|name| name.0.as_ref()));
-        drop(index);
-        let (passed, of) = (filtered.passed.len(), names.len());
-        tracing::debug!(
-            namespace = args.pod.metadata.namespace,
-            pod = args.pod.metadata.name,
-            passed,
-            of,
-            "filter"
-        );
-        encode(&FilterResult::from(filtered))
     }
 
     /// Answers a prioritize call.
@@ -42,13 +52,17 @@ impl<L: Lookup> Webhook<L> {
     /// If the request makes no sense, or it cannot be known yet what the answer is.
     pub async fn prioritize(&self, body: &[u8]) -> Result<Vec<u8>, WebhookError> {
         let args = Args::decode(body)?;
-        let (index, mut needs) = self.needs(&args.pod).await?;
+        let (index, mut needs) = self.needs(&args.pod, &mut Found::default()).await?;
         if matches!(needs, Needs::Nothing) {
             return encode::<[HostPriority; 0]>(&[]);
         }
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
-        let scores = prioritize(&index, self.policy, &mut needs, &names);
+        let scores = prioritize(&index, self.offering.policy, &mut needs, &names);
+        drop(index);
+        // Another extender may have taken some of the nodes out since filter.
+        let mut index = self.index.write();
+        index.narrow(&args.pod.metadata.uid, &needs.uids(), &names);
         drop(index);
         let scores: Vec<_> = scores
             .into_iter()
@@ -70,25 +84,40 @@ impl<L: Lookup> Webhook<L> {
         }
     }
 
+    /// Waits for the API server, but not for ever.
+    ///
+    /// # Errors
+    /// If it cannot be asked or does not answer.
+    pub(super) async fn patiently<T>(&self, asked: impl Future<Output = kube::Result<T>>) -> Result<T, WebhookError> {
+        let answer = timeout(self.patience, asked).await;
+        Ok(answer.map_err(|_| WebhookError::SlowApiServer(self.patience))??)
+    }
+
     /// What the pod needs, and the index that says so. The API server is asked for what is missing: for claims first,
     /// then perhaps for their classes.
-    async fn needs(&self, pod: &Pod) -> Result<(RwLockReadGuard<'_, Index>, Needs), WebhookError> {
-        let mut found = Found::default();
+    pub(super) async fn needs(
+        &self,
+        pod: &Pod,
+        found: &mut Found,
+    ) -> Result<(RwLockReadGuard<'_, Index>, Needs), WebhookError> {
         loop {
             let missing = {
                 let index = self.synced()?;
-                let known = Known {
-                    index: &index,
-                    found: &found,
-                };
+                let known = Known { index: &index, found };
                 match needs_of(pod, known) {
                     Ok(needs) => return Ok((index, needs)),
                     Err(missing) => missing,
                 }
             };
-            find(&self.lookup, missing, &mut found).await?;
+            self.patiently(find(&self.lookup, missing, found)).await?;
         }
     }
+}
+
+fn log(pod: &Pod, offered: &Filtered, of: usize) {
+    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+    let refused = offered.failed.len() + offered.unresolvable.len();
+    tracing::debug!(namespace, name, of, refused, offered = ?offered.passed.first(), "filter");
 }
 
 fn encode<T: Serialize + ?Sized>(answer: &T) -> Result<Vec<u8>, WebhookError> {

@@ -1,12 +1,13 @@
 //! What goes wrong with a call, as kube-scheduler sees it.
 
 use std::error::Error;
+use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
 use super::wire::DecodeError;
-use crate::index::Kind;
+use crate::index::{Kind, ObjectKey};
 
 /// A call that is not answered. kube-scheduler then goes on without the extender if it is `ignorable`, or else tries the
 /// pod again later.
@@ -19,8 +20,20 @@ pub enum WebhookError {
     #[error("not ready: still listing {}", names(.0))]
     NotSynced(Vec<Kind>),
     /// Something that the index does not have could not be asked for.
-    #[error("the API server could not be asked for a claim or a class of the pod")]
+    #[error("the API server could not be asked for the pod, or for a claim or a class of it")]
     Lookup(#[from] kube::Error),
+    /// The body did not arrive.
+    #[error("the request did not arrive within {} s", .0.as_secs_f32())]
+    SlowClient(Duration),
+    /// The API server did not answer.
+    #[error("the API server did not answer within {} s", .0.as_secs_f32())]
+    SlowApiServer(Duration),
+    /// It is not said which pod to explain.
+    #[error("say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME")]
+    WhichPod,
+    /// There is no pod to explain.
+    #[error("there is no pod {0}")]
+    NoSuchPod(ObjectKey),
     /// The answer cannot be written.
     #[error("the answer could not be written as JSON")]
     Encode(#[source] serde_json::Error),
@@ -29,8 +42,10 @@ pub enum WebhookError {
 impl WebhookError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Decode(_) => StatusCode::BAD_REQUEST,
-            Self::NotSynced(_) | Self::Lookup(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Decode(_) | Self::WhichPod => StatusCode::BAD_REQUEST,
+            Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
+            Self::SlowClient(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::NotSynced(_) | Self::Lookup(_) | Self::SlowApiServer(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -8,6 +8,7 @@ use kube::{Api, Client};
 
 use crate::decide::{Found, Missing};
 use crate::index::{Claim, Class, ObjectKey};
+use crate::pod::Pod;
 
 /// Where to ask for single objects.
 pub trait Lookup: Send + Sync + 'static {
@@ -15,6 +16,8 @@ pub trait Lookup: Send + Sync + 'static {
     fn claim(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Claim>>> + Send;
     /// The class, or none if there is no such class.
     fn class(&self, name: &str) -> impl Future<Output = kube::Result<Option<Class>>> + Send;
+    /// The pod, or none if there is no such pod.
+    fn pod(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Pod>>> + Send;
 }
 
 /// The API server.
@@ -30,6 +33,11 @@ impl Lookup for ApiServer {
     async fn class(&self, name: &str) -> kube::Result<Option<Class>> {
         let api: Api<StorageClass> = Api::all(self.0.clone());
         Ok(api.get_opt(name).await?.as_ref().map(Class::from))
+    }
+
+    async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
+        let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.0.clone(), &key.namespace);
+        Ok(api.get_opt(&key.name).await?.map(Pod::from))
     }
 }
 

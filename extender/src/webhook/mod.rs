@@ -1,7 +1,9 @@
 //! The calls of kube-scheduler.
 
 mod answer;
+mod body;
 mod error;
+mod explain;
 mod lookup;
 mod router;
 #[cfg(test)]
@@ -10,4 +12,4 @@ pub mod wire;
 
 pub use error::WebhookError;
 pub use lookup::{ApiServer, Lookup};
-pub use router::{Webhook, router};
+pub use router::{PATIENCE, Webhook, router};

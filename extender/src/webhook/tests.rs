@@ -1,5 +1,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -14,8 +15,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::decide::Offering;
 use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
-use crate::testing::{claim, class, node};
+use crate::pod::Pod;
+use crate::testing::{claim, class, node, pod};
 
 /// Claims by "namespace/name", and how often it was asked.
 #[derive(Default)]
@@ -23,11 +26,15 @@ struct Shelf {
     claims: HashMap<String, Claim>,
     asked: AtomicUsize,
     broken: bool,
+    silent: bool,
 }
 
 impl Lookup for &'static Shelf {
     async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.silent {
+            return std::future::pending().await;
+        }
         if self.broken {
             return Err(kube::Error::LinesCodecMaxLineLengthExceeded);
         }
@@ -36,6 +43,10 @@ impl Lookup for &'static Shelf {
 
     async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
         Ok(None)
+    }
+
+    async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
+        Ok((*key.name == *"p").then(|| pod(&["c"])))
     }
 }
 
@@ -57,11 +68,19 @@ fn synced() -> Index {
 }
 
 fn app(index: Index, shelf: Shelf) -> (Router, &'static Shelf) {
+    app_with(index, shelf, PATIENCE)
+}
+
+fn app_with(index: Index, shelf: Shelf, patience: Duration) -> (Router, &'static Shelf) {
     let lookup: &'static Shelf = Box::leak(Box::new(shelf));
     let webhook = Webhook {
         index: index.into(),
         lookup,
-        policy: Policy::Pack,
+        offering: Offering {
+            policy: Policy::Pack,
+            candidates: 1,
+        },
+        patience,
     };
     (router(webhook), lookup)
 }
@@ -91,7 +110,9 @@ async fn filters() {
     let (status, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
     assert_eq!(status, StatusCode::OK);
     let body = parse(&body);
-    assert_eq!(body["NodeNames"], json!(["tight", "roomy"]));
+    // Both would do; the better one is offered, and held for the pod.
+    assert_eq!(body["NodeNames"], json!(["tight"]));
+    assert_eq!(body["FailedNodes"], json!({}));
     assert_eq!(
         body["FailedAndUnresolvableNodes"]["bare"],
         "no persistent memory (no PmemNode)"
@@ -142,7 +163,7 @@ async fn an_api_server_that_does_not_answer_is_an_error() {
     let (status, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
-        body.starts_with("the API server could not be asked for a claim"),
+        body.starts_with("the API server could not be asked for the pod, or for a claim"),
         "{body}"
     );
 }
@@ -212,4 +233,75 @@ async fn bodies_have_a_limit() {
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let padded = format!("{}{}", " ".repeat(8 << 20), args(None));
     assert_eq!(send(&app, "POST", "/filter", padded).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn clients_and_api_servers_that_say_nothing_are_not_waited_for() {
+    let shelf = Shelf {
+        silent: true,
+        ..Shelf::default()
+    };
+    let (app, _) = app_with(synced(), shelf, Duration::from_millis(100));
+    let half = futures::stream::once(async { Ok::<_, std::io::Error>("{\"Pod\"") });
+    let body = Body::from_stream(futures::StreamExt::chain(half, futures::stream::pending()));
+    let slow = (
+        StatusCode::REQUEST_TIMEOUT,
+        "the request did not arrive within 0.1 s".to_owned(),
+    );
+    assert_eq!(send(&app, "POST", "/filter", body).await, slow);
+    let slow = (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the API server did not answer within 0.1 s".to_owned(),
+    );
+    assert_eq!(send(&app, "POST", "/filter", args(Some("late"))).await, slow);
+}
+
+#[tokio::test]
+async fn five_thousand_names() {
+    let (app, _) = app(synced(), Shelf::default());
+    let mut request = parse(&args(Some("c")));
+    let names: Vec<String> = (0..5000).map(|n| format!("node-{n}")).chain(["roomy".into()]).collect();
+    request["NodeNames"] = json!(names);
+    let (status, body) = send(&app, "POST", "/filter", request.to_string()).await;
+    let body = parse(&body);
+    assert_eq!((status, &body["NodeNames"]), (StatusCode::OK, &json!(["roomy"])));
+    assert_eq!(body["FailedAndUnresolvableNodes"].as_object().unwrap().len(), 5000);
+}
+
+#[tokio::test]
+async fn what_is_offered_to_one_pod_is_not_offered_to_another() {
+    let mut index = synced();
+    index.apply(&claim("ns", "d", "fsdax", "40Mi"));
+    let (app, _) = app(index, Shelf::default());
+    let (_, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["tight"]));
+    let mut other = parse(&args(Some("d")));
+    other["Pod"]["metadata"]["uid"] = json!("of another pod");
+    let (_, body) = send(&app, "POST", "/filter", other.to_string()).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["roomy"]));
+    assert_eq!(
+        parse(&body)["FailedNodes"]["tight"],
+        "asked 40 MiB; largest extent 20 MiB on NUMA 0, 22 MiB free in 1 extent, 42 MiB reserved for ns/c"
+    );
+}
+
+#[tokio::test]
+async fn explains() {
+    let (app, _) = app(synced(), Shelf::default());
+    let before = send(&app, "GET", "/v1/explain?namespace=ns&pod=p", "").await;
+    assert_eq!(before.0, StatusCode::OK);
+    let explained = parse(&before.1);
+    assert_eq!(explained["asked"][0]["claim"], "ns/c");
+    assert_eq!(
+        (&explained["nodes"][0]["node"], &explained["nodes"][0]["score"]),
+        (&json!("tight"), &json!(10))
+    );
+    assert_eq!(send(&app, "GET", "/v1/explain?namespace=ns&pod=p", "").await, before);
+    let none = (StatusCode::NOT_FOUND, "there is no pod ns/q".to_owned());
+    assert_eq!(send(&app, "GET", "/v1/explain?namespace=ns&pod=q", "").await, none);
+    for query in ["", "?namespace=ns", "?namespace=&pod=p", "?pod=p"] {
+        let (status, text) = send(&app, "GET", &format!("/v1/explain{query}"), "").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert_eq!(text, "say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME");
+    }
 }

@@ -174,6 +174,7 @@ fn as_map<S: Serializer>(nodes: &[(&str, Why)], serializer: S) -> Result<S::Ok, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rstest::rstest;
 
     const POD: &str = r#"{"metadata":{"name":"p","namespace":"n","uid":"u","labels":null},"spec":{"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"c"}}],"containers":[{}]},"status":{}}"#;
@@ -253,5 +254,53 @@ mod tests {
         );
         let score = HostPriority { host: "a", score: 10 };
         assert_eq!(serde_json::to_string(&[score]).unwrap(), r#"[{"Host":"a","Score":10}]"#);
+    }
+
+    /// A request of kube-scheduler with something in it exchanged, cut off or put in.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let whole = format!(r#"{{"Pod":{POD},"Nodes":null,"NodeNames":["a","b\u00e9"]}}"#).into_bytes();
+        let damage = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8);
+        prop::collection::vec(damage, 0..6).prop_map(move |damages| {
+            let mut bytes = whole.clone();
+            for (at, with, how) in damages {
+                let at = at.index(bytes.len().max(1));
+                match how {
+                    0 => bytes.insert(at, with),
+                    1 => bytes.truncate(at),
+                    2 => bytes.extend_from_within(at.min(bytes.len())..),
+                    _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte = with),
+                }
+            }
+            bytes
+        })
+    }
+
+    fn read_all(bytes: &[u8]) -> Result<usize, DecodeError> {
+        Ok(Args::decode(bytes)?.names()?.len())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// Whatever comes is read or refused, with a text, and nothing else happens.
+        #[test]
+        fn survives_anything(noise in prop::collection::vec(any::<u8>(), 0..200), damaged in damaged()) {
+            for bytes in [noise, damaged] {
+                if let Err(error) = read_all(&bytes) {
+                    prop_assert!(!error.to_string().is_empty());
+                }
+            }
+        }
+    }
+
+    /// As deep as somebody likes to nest it.
+    #[rstest]
+    #[case("[")]
+    #[case("{\"a\":")]
+    fn survives_depth(#[case] open: &str) {
+        for depth in [1, 100, 200, 1_000_000] {
+            let body = format!("{{\"Pod\":{{\"status\":{}", open.repeat(depth));
+            assert!(read_all(body.as_bytes()).is_err());
+        }
     }
 }

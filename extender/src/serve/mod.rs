@@ -1,5 +1,8 @@
 //! The server: mutual TLS, certificates that are renewed under way, and an orderly end.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +11,7 @@ use axum::Router;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
@@ -17,6 +21,9 @@ use crate::tls::{TlsDirectory, TlsError, keep, server_config};
 
 /// How often the certificates are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How long a connection may be without a whole request header. The client of kube-scheduler closes connections that are
+/// idle for 90 s; closing them earlier on this side would make it send requests into closed connections.
+const IDLE: Duration = Duration::from_secs(120);
 /// How long calls that are under way may take when the server ends: kube-scheduler gives up before that.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -40,6 +47,7 @@ pub struct Server {
     address: SocketAddr,
     directory: TlsDirectory,
     tls: RustlsConfig,
+    look_every: Duration,
 }
 
 impl Server {
@@ -61,7 +69,15 @@ impl Server {
             address,
             directory,
             tls: RustlsConfig::from_config(config),
+            look_every: LOOK_EVERY,
         })
+    }
+
+    /// Looks at the certificates this often instead of once a minute.
+    #[must_use]
+    pub fn look_every(mut self, interval: Duration) -> Self {
+        self.look_every = interval;
+        self
     }
 
     /// The address it listens on, with the real port if 0 was asked for.
@@ -77,10 +93,13 @@ impl Server {
     pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let handle = Handle::new();
         let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(NoDelayAcceptor::new());
-        let server = axum_server::from_tcp(self.listener)
+        let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
             .acceptor(acceptor)
-            .handle(handle.clone());
+            .handle(handle.clone())
+            .http1_only();
+        let mut http = server.http_builder().http1();
+        http.timer(TokioTimer::new()).header_read_timeout(IDLE);
         let ending = async {
             stop.cancelled().await;
             handle.graceful_shutdown(Some(GRACE));
@@ -88,16 +107,16 @@ impl Server {
         };
         tokio::select! {
             ended = server.serve(app.into_make_service()) => ended.map_err(ServeError::Serve),
-            () = renew(&self.directory, &self.tls) => Ok(()),
+            () = renew(&self.directory, &self.tls, self.look_every) => Ok(()),
             () = ending => Ok(()),
         }
     }
 }
 
 /// Renews certificates before they end, and takes up those that an administrator exchanged. Never ends.
-async fn renew(directory: &TlsDirectory, tls: &RustlsConfig) {
+async fn renew(directory: &TlsDirectory, tls: &RustlsConfig, interval: Duration) {
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(interval).await;
         match load(directory.clone()).await {
             Ok(config) => tls.reload_from_config(config),
             Err(error) => {

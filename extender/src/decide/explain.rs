@@ -1,0 +1,278 @@
+//! Why each node holds a pod, or does not, with every number that a person would ask for. Promises nothing.
+
+use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, Prepared, Space, Want};
+use serde::Serialize;
+
+use super::{Needs, Verdict, Views, Why, prioritize, verdict};
+use crate::index::{Index, NodeSpace};
+use crate::ledger::{Kind, Promise};
+
+/// Why each node holds a pod, or does not. All sizes are bytes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// What decides the question for all nodes alike; none if it depends on the node.
+    pub verdict: Option<String>,
+    /// What the claims ask for that have no space yet.
+    pub asked: Vec<Asked>,
+    /// All nodes with persistent memory, the best first, then those that do not hold the pod, by name.
+    pub nodes: Vec<NodeExplanation>,
+}
+
+/// What one claim asks for.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// Namespace and name.
+    pub claim: String,
+    /// Usable bytes at least.
+    pub required: Bytes,
+    /// Usable bytes at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Bytes>,
+    /// "fsdax" or "sector".
+    pub mode: &'static str,
+    /// Where a fsdax volume has its page map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapLocation>,
+    /// The NUMA node that it has to be on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numa: Option<NumaNode>,
+}
+
+/// Why a node holds the pod, or does not.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeExplanation {
+    /// Its name.
+    pub node: String,
+    /// Whether it holds the pod.
+    pub holds: bool,
+    /// Why not, in the words of the scheduler's event.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The numbers behind the reason, if it is the space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<placement::Explanation>,
+    /// Whether it would not even if everything on it were deleted.
+    pub never: bool,
+    /// From 0 to 10, among the nodes that hold the pod.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<u8>,
+    /// Usable bytes of the largest volume that can be made there now, in the mode of the first claim.
+    pub largest: Bytes,
+    /// Raw free bytes, after all that is pending and reserved.
+    pub free: Bytes,
+    /// In how many extents they are.
+    pub extents: usize,
+    /// The same for each region.
+    pub regions: Vec<RegionExplanation>,
+    /// What is promised to claims that have no volume yet.
+    pub reserved: Vec<Reserved>,
+    /// The volumes that are not in the published extents yet.
+    pub pending: Vec<PendingVolume>,
+}
+
+/// The free space of one region.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionExplanation {
+    /// Its stable name.
+    pub region: String,
+    /// The NUMA node it belongs to, if the platform says.
+    pub numa: Option<NumaNode>,
+    /// Usable bytes of the largest volume that can be made there now, in the mode of the first claim.
+    pub largest: Bytes,
+    /// Raw free bytes.
+    pub free: Bytes,
+    /// In how many extents they are.
+    pub extents: usize,
+}
+
+/// A promise to a claim.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reserved {
+    /// Namespace and name.
+    pub claim: String,
+    /// Usable bytes.
+    pub required: Bytes,
+    /// "offered" to kube-scheduler by the extender, or "selected" by it.
+    pub state: &'static str,
+    /// Whether the claim is one of this pod, so that it is not in its way.
+    pub own: bool,
+}
+
+/// A volume on its way.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingVolume {
+    /// Its name.
+    pub volume: String,
+    /// Usable bytes.
+    pub required: Bytes,
+}
+
+/// Explains what a filter call would answer for a pod with these `needs` and all nodes.
+pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> Explanation {
+    let mut names: Vec<&str> = index.nodes().map(|(name, _)| name).collect();
+    names.sort_unstable();
+    let asked: Vec<Asked> = needs.claims().iter().map(|claim| Asked::of(claim)).collect();
+    let views = Views::of(index, needs);
+    let mode = needs
+        .claims()
+        .first()
+        .map_or(Mode::Fsdax(MapLocation::Dev), |claim| claim.want.mode);
+    let own: Vec<String> = needs.uids().into_iter().map(Into::into).collect();
+    let mut nodes = Vec::with_capacity(names.len());
+    for name in names {
+        if let (Some(space), Some(view)) = (index.node(name), views.of_node(name)) {
+            let mut node = NodeExplanation::of_space(name, space, view, mode);
+            node.reserved = reserved(index, name, &own);
+            let verdict = verdict(&views, needs, name);
+            node.why = why(view, needs, &verdict);
+            node.judge(verdict);
+            nodes.push(node);
+        }
+    }
+    score(index, policy, needs, &mut nodes);
+    nodes.sort_by_key(|node| (!node.holds, node.score.map(std::cmp::Reverse)));
+    Explanation {
+        verdict: verdict_for_all(needs),
+        asked,
+        nodes,
+    }
+}
+
+fn why(view: &Prepared, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
+    match (verdict, needs) {
+        (Verdict::Failed(Why::Space(_)) | Verdict::Unresolvable(Why::Space(_)), Needs::Space { ask, .. }) => {
+            view.explain(ask)
+        }
+        _ => None,
+    }
+}
+
+fn verdict_for_all(needs: &Needs) -> Option<String> {
+    match needs {
+        Needs::Nothing => Some("the pod has no claims that need persistent memory: any node will do".into()),
+        Needs::Impossible(why) => Some(why.to_string()),
+        Needs::Space { .. } => None,
+    }
+}
+
+fn score(index: &Index, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExplanation]) {
+    let holding: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.holds)
+        .map(|node| node.node.clone())
+        .collect();
+    let holding: Vec<&str> = holding.iter().map(String::as_str).collect();
+    let scores = prioritize(index, policy, needs, &holding);
+    for (name, score) in scores {
+        if let Some(node) = nodes.iter_mut().find(|node| node.node == name) {
+            node.score = Some(score);
+        }
+    }
+}
+
+fn reserved(index: &Index, node: &str, own: &[String]) -> Vec<Reserved> {
+    let promises = index.ledger().on(node);
+    promises
+        .map(|(promise, kind)| Reserved::of(promise, kind, own))
+        .collect()
+}
+
+impl NodeExplanation {
+    fn of_space(name: &str, space: &NodeSpace, view: &Prepared, mode: Mode) -> Self {
+        let regions = view.node().regions.iter();
+        let regions: Vec<_> = regions
+            .map(|region| (region.id.0.clone(), region.space(mode)))
+            .collect();
+        let spaces = || regions.iter().map(|(_, space)| space);
+        let pending = space.pending().map(|(name, pending)| PendingVolume {
+            volume: name.into(),
+            required: pending.want.required,
+        });
+        Self {
+            node: name.into(),
+            holds: true,
+            reason: None,
+            why: None,
+            never: false,
+            score: None,
+            largest: spaces().map(|space| space.largest).max().unwrap_or_default(),
+            free: spaces().map(|space| space.free).sum(),
+            extents: spaces().map(|space| space.extents).sum(),
+            regions: regions
+                .iter()
+                .map(|(id, space)| RegionExplanation::of(id, space))
+                .collect(),
+            reserved: Vec::new(),
+            pending: pending.collect(),
+        }
+    }
+
+    fn judge(&mut self, verdict: Verdict) {
+        let (why, never) = match verdict {
+            Verdict::Passed => return,
+            Verdict::Failed(why) => (why, false),
+            Verdict::Unresolvable(why) => (why, true),
+        };
+        self.holds = false;
+        self.never = never;
+        self.reason = Some(why.to_string());
+    }
+}
+
+impl Asked {
+    fn of(claim: &Promise) -> Self {
+        let Want {
+            required,
+            limit,
+            mode,
+            numa,
+        } = claim.want;
+        let (mode, map) = match mode {
+            Mode::Fsdax(map) => ("fsdax", Some(map)),
+            Mode::Sector => ("sector", None),
+        };
+        Self {
+            claim: claim.claim.to_string(),
+            required,
+            limit,
+            mode,
+            map,
+            numa: match numa {
+                NumaWish::Any | NumaWish::Together => None,
+                NumaWish::Node(node) => Some(node),
+            },
+        }
+    }
+}
+
+impl RegionExplanation {
+    fn of(id: &str, space: &Space) -> Self {
+        Self {
+            region: id.into(),
+            numa: space.numa,
+            largest: space.largest,
+            free: space.free,
+            extents: space.extents,
+        }
+    }
+}
+
+impl Reserved {
+    fn of(promise: &Promise, kind: Kind, own: &[String]) -> Self {
+        Self {
+            claim: promise.claim.to_string(),
+            required: promise.want.required,
+            state: match kind {
+                Kind::Open => "offered",
+                Kind::Given => "selected",
+            },
+            own: own.iter().any(|uid| **uid == *promise.uid),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Which of the nodes that will do are offered to kube-scheduler, and that they are held for the pod.
+
+use std::time::Instant;
+
+use placement::{Ask, Cost, Policy};
+
+use super::{Filtered, Found, Known, Missing, Needs, Views, filter, needs_of};
+use crate::index::Index;
+use crate::pod::Pod;
+
+/// So many nodes are judged for all claims of a pod together, when it comes to which is best.
+const JUDGED_TOGETHER: usize = 32;
+
+/// Which nodes are offered, and how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Offering {
+    /// What makes a node a good one.
+    pub policy: Policy,
+    /// How many nodes are offered for a pod: twice as many for each time that it was here before and nothing came of it.
+    pub candidates: usize,
+}
+
+/// Sorts the candidates `names` out, leaves the best of those that will do, and promises the pod's claims space on each
+/// of them.
+///
+/// What is offered is held until kube-scheduler is seen to have taken one of the nodes, so every further candidate
+/// holds back space that others could use. A claim that is promised space for the sake of another pod stays where that
+/// pod goes, if it can. A pod that needs no space is offered all nodes that will do.
+///
+/// # Errors
+/// Everything that has to be asked of the API server first.
+pub fn offer<'a>(
+    index: &mut Index,
+    found: &Found,
+    pod: &Pod,
+    names: &[&'a str],
+    offering: Offering,
+    now: Instant,
+) -> Result<Filtered<'a>, Vec<Missing>> {
+    let mut needs = needs_of(pod, Known { index, found })?;
+    let mut filtered = filter(index, &mut needs, names.iter().copied());
+    if needs.claims().is_empty() {
+        return Ok(filtered);
+    }
+    let passed = where_others_go(index, pod, &needs, std::mem::take(&mut filtered.passed));
+    let attempts = index.ledger().attempts(&pod.metadata.uid, needs.uids());
+    let most = offering.candidates.saturating_mul(2_usize.saturating_pow(attempts));
+    filtered.passed = best(index, offering.policy, most.max(1), &mut needs, passed);
+    index.decide(&pod.metadata.uid, needs.claims(), &filtered.passed, now);
+    Ok(filtered)
+}
+
+fn where_others_go<'a>(index: &Index, pod: &Pod, needs: &Needs, passed: Vec<&'a str>) -> Vec<&'a str> {
+    let mut left = passed.clone();
+    for claim in needs.claims() {
+        if let Some(nodes) = index.ledger().nodes_for_others(&claim.uid, &pod.metadata.uid) {
+            left.retain(|node| nodes.contains(node));
+        }
+    }
+    if left.is_empty() { passed } else { left }
+}
+
+/// At most `most` of the nodes, those with the lowest cost.
+fn best<'a>(index: &Index, policy: Policy, most: usize, needs: &mut Needs, passed: Vec<&'a str>) -> Vec<&'a str> {
+    let views = Views::of(index, needs);
+    let Needs::Space { ask, .. } = needs else {
+        return passed;
+    };
+    let looked_at = match ask.wants() {
+        [_] => passed,
+        // Claims together take much longer to judge than one alone, so that is done for the best of these only.
+        wants => {
+            let largest = wants.iter().max_by_key(|want| want.required);
+            let mut alone = Ask::new(largest.into_iter().copied().collect());
+            cheapest(&views, policy, &mut alone, most.max(JUDGED_TOGETHER), passed)
+        }
+    };
+    cheapest(&views, policy, ask, most, looked_at)
+}
+
+/// At most `most` of the nodes, those with the lowest cost, in the order given.
+fn cheapest<'a>(views: &Views, policy: Policy, ask: &mut Ask, most: usize, nodes: Vec<&'a str>) -> Vec<&'a str> {
+    if nodes.len() <= most {
+        return nodes;
+    }
+    let mut cost = |name| views.of_node(name).and_then(|view| view.cost(policy, ask));
+    // Those without a cost, where the claims do not fit, come last.
+    let costs = nodes.iter().map(|name| cost(name)).map(|cost| (cost.is_none(), cost));
+    let mut ranked: Vec<((bool, Option<Cost>), usize)> = costs.zip(0..).collect();
+    ranked.select_nth_unstable(most - 1);
+    ranked.truncate(most);
+    ranked.sort_unstable_by_key(|(_, position)| *position);
+    ranked.into_iter().map(|(_, position)| nodes[position]).collect()
+}

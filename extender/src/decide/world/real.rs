@@ -1,0 +1,177 @@
+//! How things really are, and how watches show them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crds::{PmemNode, PmemVolume};
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use placement::{Node, Policy, Want};
+
+use super::NODES;
+use crate::decide::Offering;
+use crate::index::{Index, Indexes, ObjectKey};
+use crate::testing::{claim, node, volume};
+
+const ANNOTATION: &str = "volume.kubernetes.io/selected-node";
+
+/// A claim as it really is.
+#[derive(Clone, Default)]
+pub(super) struct RealClaim {
+    pub(super) mib: u32,
+    pub(super) annotated: Option<&'static str>,
+    pub(super) volume: Option<RealVolume>,
+    pub(super) bound: bool,
+    pub(super) deleted: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct RealVolume {
+    pub(super) node: &'static str,
+    /// The revision of its node that contains it.
+    pub(super) revision: Option<i64>,
+    /// Whether the index has seen it at all.
+    pub(super) seen: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct RealPod {
+    pub(super) claims: Vec<usize>,
+    /// The node that kube-scheduler took, before anybody can see it.
+    pub(super) taken: Option<&'static str>,
+}
+
+pub(super) struct RealNode {
+    pub(super) free: Node,
+    pub(super) revision: i64,
+}
+
+pub(super) struct World {
+    pub(super) index: Index,
+    pub(super) offering: Offering,
+    pub(super) now: Instant,
+    pub(super) claims: Vec<RealClaim>,
+    pub(super) pods: Vec<RealPod>,
+    pub(super) nodes: BTreeMap<&'static str, RealNode>,
+}
+
+pub(super) fn name(claim: usize) -> String {
+    format!("c{claim}")
+}
+
+pub(super) fn volume_name(claim: usize) -> String {
+    format!("pvc-uid-of-c{claim}")
+}
+
+pub(super) fn want(mib: u32) -> Want {
+    volume("w", "n", mib).spec.want()
+}
+
+impl World {
+    pub(super) fn new(sizes: &[u32], pods: &[Vec<usize>], candidates: usize) -> Self {
+        let holes: [&[&[(u32, u32)]]; 3] = [&[&[(0, 128)], &[(0, 64)]], &[&[(0, 96), (128, 32)]], &[&[(64, 160)]]];
+        let real = |holes: &[&[(u32, u32)]]| RealNode {
+            free: node("n", 1, holes).status.unwrap().to_placement(),
+            revision: 1,
+        };
+        let claims: Vec<RealClaim> = sizes
+            .iter()
+            .map(|mib| RealClaim {
+                mib: *mib,
+                ..RealClaim::default()
+            })
+            .collect();
+        let pod = |claims: &Vec<usize>| {
+            let claims: BTreeSet<usize> = claims.iter().map(|claim| claim % sizes.len()).collect();
+            RealPod {
+                claims: claims.into_iter().collect(),
+                taken: None,
+            }
+        };
+        let mut world = Self {
+            index: Index::default(),
+            offering: Offering {
+                policy: Policy::Pack,
+                candidates,
+            },
+            now: Instant::now(),
+            pods: pods.iter().map(pod).collect(),
+            claims,
+            nodes: NODES.into_iter().zip(holes.into_iter().map(real)).collect(),
+        };
+        world.restart();
+        world
+    }
+
+    pub(super) fn show_claim(&mut self, which: usize) {
+        let real = &self.claims[which];
+        let mut shown = claim("ns", &name(which), "fsdax", &format!("{}Mi", real.mib));
+        if real.deleted {
+            return Indexes::<PersistentVolumeClaim>::delete(&mut self.index, &ObjectKey::new("ns", &name(which)));
+        }
+        let annotation = real
+            .annotated
+            .map(|node| [(ANNOTATION.to_owned(), node.to_owned())].into());
+        shown.metadata.annotations = annotation;
+        shown.spec.as_mut().unwrap().volume_name = real.bound.then(|| volume_name(which));
+        self.index.apply(&shown);
+    }
+
+    pub(super) fn show_node(&mut self, name: &'static str) {
+        let real = &self.nodes[name];
+        let mib = |bytes: placement::Bytes| u32::try_from(bytes.get() >> 20).unwrap();
+        let regions = real.free.regions.iter();
+        let extents: Vec<Vec<(u32, u32)>> = regions
+            .map(|region| {
+                region
+                    .free
+                    .iter()
+                    .map(|hole| (mib(hole.start), mib(hole.size)))
+                    .collect()
+            })
+            .collect();
+        let regions: Vec<&[(u32, u32)]> = extents.iter().map(Vec::as_slice).collect();
+        let shown: PmemNode = node(name, real.revision, &regions);
+        self.index.apply(&shown);
+    }
+
+    pub(super) fn show_volume(&mut self, claim: usize) {
+        if let Some(real) = &mut self.claims[claim].volume {
+            real.seen = true;
+            let real = *real;
+            let mut shown: PmemVolume = volume(&volume_name(claim), real.node, self.claims[claim].mib);
+            shown.status.get_or_insert_default().layout_revision = real.revision;
+            self.index.apply(&shown);
+        }
+    }
+
+    pub(super) fn claims_that(&self, are: impl Fn(&RealClaim) -> bool) -> Vec<usize> {
+        (0..self.claims.len())
+            .filter(|claim| are(&self.claims[*claim]))
+            .collect()
+    }
+
+    pub(super) fn pods_that(&self, are: impl Fn(&RealPod) -> bool) -> Vec<usize> {
+        (0..self.pods.len()).filter(|pod| are(&self.pods[*pod])).collect()
+    }
+
+    pub(super) fn undecided(&self, claim: usize) -> bool {
+        let claim = &self.claims[claim];
+        !claim.deleted && !claim.bound && claim.annotated.is_none() && claim.volume.is_none()
+    }
+
+    /// The nodes that the filters of kube-scheduler itself leave: it knows what it took, also for shared claims.
+    pub(super) fn candidates(&self, pod: usize) -> Vec<&'static str> {
+        let claims = &self.pods[pod].claims;
+        let others = self
+            .pods
+            .iter()
+            .filter(|other| other.claims.iter().any(|claim| claims.contains(claim)));
+        let taken = others.filter_map(|other| other.taken);
+        let shown = claims.iter().filter_map(|claim| self.claims[*claim].annotated);
+        let fixed: BTreeSet<_> = taken.chain(shown).collect();
+        NODES
+            .into_iter()
+            .filter(|node| fixed.iter().all(|only| only == node))
+            .collect()
+    }
+}

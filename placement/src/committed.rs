@@ -1,0 +1,252 @@
+//! Space that is promised but not taken yet: what else fits beside it, in whatever order all of it comes to be taken.
+
+use crate::joint::{in_every_order, spare};
+use crate::rooms::{Rooms, Takes};
+use crate::{Ask, Bytes, Joint, Node, NumaWish, Pending, Want};
+
+/// Up to this many claims orders are tried; that takes long with many, and is asked of thousands of nodes.
+const TRIED: usize = 5;
+
+/// A node and the claims that were promised space on it, in no particular order.
+///
+/// Few claims are tried in every order. More of them are only counted: they fit if their node is *safe*, as the head of
+/// `joint.rs` has it. That holds of those that remain when some of them are created or go.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// Before any of them is there.
+    rooms: Rooms,
+    /// Of each region.
+    largest: Vec<Bytes>,
+    takes: Vec<Takes>,
+    /// What all of them take at most.
+    total: Bytes,
+    /// What others may take before one of them may find no hole: less than this.
+    spare: Bytes,
+}
+
+impl Committed {
+    /// Promises each of `claims` space on `node`. Those that do not fit even alone are promised nothing: the node will
+    /// refuse them. One that wants to be [`Together`](NumaWish::Together) with others is promised space on each NUMA node.
+    pub(crate) fn new(node: &Node, claims: impl IntoIterator<Item = Pending>) -> Self {
+        let rooms = Rooms::of(node);
+        let takes = claims.into_iter().flat_map(|claim| takes(node, &rooms, claim));
+        let takes: Vec<Takes> = takes
+            .filter(|takes| rooms.choose(&rooms.free, takes).is_some())
+            .collect();
+        Self {
+            largest: rooms.largest(),
+            total: takes.iter().map(|takes| most(takes.iter().copied())).sum(),
+            spare: spare(&rooms, takes.clone()),
+            takes,
+            rooms,
+        }
+    }
+
+    /// Whether nothing is promised.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.takes.is_empty()
+    }
+
+    /// Enough, but not necessary, for `n` claims that take `takes_in(claim, region)` to fit, and fast: the largest hole of
+    /// some region holds everything.
+    pub(crate) fn is_ample_for(&self, n: usize, mut takes_in: impl FnMut(usize, usize) -> Option<Bytes>) -> bool {
+        let regions = 0..self.largest.len();
+        let of_all = |index| most(regions.clone().map(|region| takes_in(index, region)));
+        let asked: Bytes = (0..n).map(of_all).sum();
+        let everything = self.total.plus(asked);
+        let has_room = |index| {
+            let mut regions = regions.clone();
+            regions.any(|region| self.largest[region] >= everything && takes_in(index, region).is_some())
+        };
+        asked < self.spare && (0..n).all(has_room)
+    }
+
+    /// Whether all that is promised fits together with claims that take `asked`, in whatever order the volumes are created.
+    ///
+    /// It never says so where there is an order in which one of them fails.
+    pub(crate) fn leaves_room_for(&self, asked: Vec<Takes>, ask: &mut Ask) -> Joint {
+        let all: Vec<Takes> = self.takes.iter().cloned().chain(asked).collect();
+        if all.len() > TRIED {
+            return in_every_order(&self.rooms, all, &mut 0);
+        }
+        ask.search(|steps| in_every_order(&self.rooms, all, steps))
+    }
+}
+
+/// What a claim takes; several if it is not known yet where it wants to be.
+fn takes(node: &Node, rooms: &Rooms, claim: Pending) -> Vec<Takes> {
+    let Some(chosen) = claim.region else {
+        let wants = node.wherever(claim.want).into_iter();
+        return wants.map(|want| rooms.takes(node, &want)).collect();
+    };
+    let anywhere = Want {
+        numa: NumaWish::Any,
+        ..claim.want
+    };
+    let takes = node.regions.iter().zip(rooms.takes(node, &anywhere));
+    let there = takes.map(|(region, takes)| takes.filter(|_| region.id == chosen));
+    vec![there.collect()]
+}
+
+fn most(takes: impl Iterator<Item = Option<Bytes>>) -> Bytes {
+    takes.flatten().max().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Alignment, Extent, MapLocation, Mode, NumaNode, Prepared, Region, RegionId, Reservation};
+    use proptest::prelude::*;
+
+    fn node(regions: &[Vec<(u32, u32)>]) -> Node {
+        let extent = |(at, size): &(u32, u32)| Extent::new(Bytes::mib(*at), Bytes::mib(*size));
+        let region = |(i, free): (usize, &Vec<(u32, u32)>)| Region {
+            id: RegionId(format!("r{i}")),
+            numa: Some(NumaNode(u32::try_from(i).unwrap())),
+            alignment: Alignment::try_from(Bytes::mib(2)).unwrap(),
+            free: free.iter().map(extent).collect(),
+        };
+        Node {
+            regions: regions.iter().enumerate().map(region).collect(),
+        }
+    }
+
+    /// With the map in memory, the footprint is 2 MiB more.
+    fn want(mib: u32) -> Want {
+        Want {
+            required: Bytes::mib(mib),
+            limit: None,
+            mode: Mode::Fsdax(MapLocation::Mem),
+            numa: NumaWish::Any,
+        }
+    }
+
+    fn reserved(want: &Want) -> Reservation {
+        Reservation {
+            claim: "ns/c".into(),
+            want: *want,
+        }
+    }
+
+    /// Whether `asked` fits on `node` beside `promised`.
+    fn fits(node: &Node, promised: &[Want], asked: &[Want]) -> bool {
+        let reservations: Vec<Reservation> = promised.iter().map(reserved).collect();
+        let prepared = Prepared::with_promised(node, &[], &reservations);
+        prepared.fits(&mut Ask::new(asked.to_vec())).is_ok()
+    }
+
+    #[test]
+    fn what_is_promised_is_not_promised_again() {
+        let node = node(&[vec![(0, 64)]]);
+        assert!(fits(&node, &[want(30)], &[want(30)]));
+        assert!(!fits(&node, &[want(30)], &[want(31)]));
+        assert!(!fits(&node, &[want(30)], &[want(14), want(18)]));
+    }
+
+    #[test]
+    fn orders_count_between_pods_as_within_one() {
+        // If 30 comes first it takes the lower hole, and 62 has none left.
+        let node = node(&[vec![(0, 64), (128, 32)]]);
+        assert!(!fits(&node, &[want(62)], &[want(30)]));
+        assert!(!fits(&node, &[want(30)], &[want(62)]));
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_promised_nothing() {
+        let node = node(&[vec![(0, 64)]]);
+        let committed = Committed::new(&node, [Pending::from(&reserved(&want(500)))]);
+        assert!(committed.is_empty());
+        assert!(fits(&node, &[want(500)], &[want(62)]));
+    }
+
+    #[test]
+    fn claims_for_other_numa_nodes_do_not_matter() {
+        let node = node(&[vec![(0, 64)], vec![(0, 64)]]);
+        let on = |numa, mib| Want {
+            numa: NumaWish::Node(NumaNode(numa)),
+            ..want(mib)
+        };
+        assert!(fits(&node, &[on(0, 60)], &[on(1, 60)]));
+        assert!(!fits(&node, &[on(0, 60)], &[on(0, 60)]));
+    }
+
+    #[test]
+    fn a_volume_goes_to_the_region_that_its_node_chose() {
+        let node = node(&[vec![(0, 64)], vec![(0, 64)]]);
+        let pending = |region: &str| Pending {
+            want: want(60),
+            region: Some(RegionId(region.into())),
+        };
+        let asked = Want {
+            numa: NumaWish::Node(NumaNode(1)),
+            ..want(60)
+        };
+        let fits = |region| Prepared::with_promised(&node, &[pending(region)], &[]).fits(&mut Ask::new(vec![asked]));
+        assert!(fits("r0").is_ok());
+        assert!(fits("r1").is_err());
+    }
+
+    #[test]
+    fn claims_that_want_to_be_together_are_counted_on_each_numa_node() {
+        let node = node(&[vec![(0, 128)], vec![(0, 128)]]);
+        let together = |mib| Want {
+            numa: NumaWish::Together,
+            ..want(mib)
+        };
+        assert!(fits(&node, &[together(30), together(30)], &[want(60)]));
+        assert!(!fits(&node, &[together(60), together(50)], &[want(60)]));
+        assert!(fits(&node, &[want(60)], &[together(30), together(30)]));
+        // They would fit on the NUMA node that the promised claim does not take, but nobody knows which that is.
+        assert!(!fits(&node, &[want(60)], &[together(60), together(60)]));
+    }
+
+    #[test]
+    fn many_claims_are_counted_and_not_tried() {
+        let node = node(&[vec![(0, 512)], vec![(0, 512)]]);
+        let many: Vec<Want> = (0..40).map(|i| want(10 + i % 7)).collect();
+        assert!(fits(&node, &many, &[want(100), want(40)]));
+    }
+
+    proptest! {
+        /// Whatever it says yes to can be created in any order, with anything else that it said yes to.
+        #[test]
+        fn never_promises_what_may_fail(
+            holes in prop::collection::vec(prop::collection::vec((0_u32..16, 1_u32..60), 0..4), 1..3),
+            asked in prop::collection::vec((1_u32..60, prop::option::weighted(0.2, 0_u32..2)), 1..9),
+            order in any::<prop::sample::Index>(),
+            shuffle in prop::collection::vec(any::<u32>(), 9),
+        ) {
+            let regions: Vec<Vec<(u32, u32)>> = holes.iter().map(|holes| apart(holes)).collect();
+            let node = node(&regions);
+            let mut promised: Vec<Want> = Vec::new();
+            for (mib, numa) in asked {
+                let numa = numa.map_or(NumaWish::Any, |numa| NumaWish::Node(NumaNode(numa)));
+                let ask = Want { numa, ..want(mib) };
+                let alone = node.fits(&[ask]).is_ok();
+                if alone && fits(&node, &promised, &[ask]) {
+                    promised.push(ask);
+                }
+            }
+            let mut keyed: Vec<(u32, Want)> = shuffle.into_iter().zip(promised).collect();
+            keyed.sort_unstable();
+            if !keyed.is_empty() {
+                let turn = order.index(keyed.len());
+                keyed.rotate_left(turn);
+            }
+            let mut after = node;
+            for (_, want) in keyed {
+                prop_assert!(after.place(&want).is_ok(), "{want:?} in {after:?}");
+            }
+        }
+    }
+
+    fn apart(holes: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        let mut cursor = 0;
+        let place = |(gap, size): &(u32, u32)| {
+            let start = cursor + gap + 1;
+            cursor = start + size;
+            (start, *size)
+        };
+        holes.iter().map(place).collect()
+    }
+}
