@@ -213,10 +213,16 @@ fn the_node_with_the_most_room_speaks() {
 }
 
 #[test]
-fn many_claims_are_asked_for_one_by_one() {
+fn many_claims_are_asked_for_together() {
     let nodes: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64)])])];
     let mut wants: Vec<Want> = (1..30).map(want).collect();
-    assert_eq!(refusal(&wants, views(nodes)), None);
+    let answer = refusal(&wants, views(nodes)).unwrap();
+    assert!(
+        answer.starts_with("asked 1 MiB + 2 MiB + 3 MiB + 26 more, 435 MiB in all; largest extent 62 MiB"),
+        "{answer}"
+    );
+    let large: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64), (100, 1024)])])];
+    assert_eq!(refusal(&wants, views(large)), None);
     wants.push(want(100));
     assert!(
         refusal(&wants, views(nodes))

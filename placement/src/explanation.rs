@@ -158,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn many_claims_and_numa_nodes_are_short_too() {
+        let asked = |n: u32, on_one| Asked(&(1..=n).map(Bytes::mib).collect::<Vec<_>>(), on_one).to_string();
+        assert_eq!(asked(4, 0), "asked 1 MiB + 2 MiB + 3 MiB + 4 MiB");
+        assert_eq!(asked(20, 0), "asked 1 MiB + 2 MiB + 3 MiB + 17 more, 210 MiB in all");
+        assert_eq!(asked(2, 2), "asked 1 MiB + 2 MiB on one NUMA node");
+        assert_eq!(asked(3, 2), "asked 1 MiB + 2 MiB + 3 MiB, 2 of them on one NUMA node");
+    }
+
+    #[test]
     fn tools_get_bytes() {
         let explanation = Explanation::new(&refusal(true), &[reserved("ns/a")]);
         let json = serde_json::to_value(&explanation).unwrap();

@@ -153,14 +153,26 @@ impl fmt::Display for Spaces<'_> {
     }
 }
 
+/// Of more claims than this only the first are named: the text goes into kube-scheduler's summary.
+const MOST_SHOWN: usize = 4;
+
 /// "asked 28 MiB + 14 MiB", of which so many on one NUMA node.
 pub(crate) struct Asked<'a>(pub(crate) &'a [Bytes], pub(crate) usize);
 
 impl fmt::Display for Asked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(required, on_one_numa_node) = self;
-        let all: Vec<String> = required.iter().map(Bytes::to_string).collect();
-        write!(f, "asked {}", all.join(" + "))?;
+        let shown = if required.len() > MOST_SHOWN {
+            MOST_SHOWN - 1
+        } else {
+            required.len()
+        };
+        let sizes: Vec<String> = required[..shown].iter().map(Bytes::to_string).collect();
+        write!(f, "asked {}", sizes.join(" + "))?;
+        if shown < required.len() {
+            let sum: Bytes = required.iter().copied().sum();
+            write!(f, " + {} more, {sum} in all", required.len() - shown)?;
+        }
         match *on_one_numa_node {
             0 => Ok(()),
             n if n == required.len() => f.write_str(" on one NUMA node"),

@@ -276,6 +276,36 @@ fn the_tightest_node_has_the_highest_score() {
     assert_eq!(prioritize(&index, Policy::Pack, &mut nothing, &["small"]), []);
 }
 
+/// The hole of "few" fits better, but one large volume is all that keeps its region from being free from end to end.
+#[test]
+fn regions_with_few_volumes_are_kept_whole() {
+    let mut index = Index::default();
+    index.apply(&node("few", 1, &[&[(448, 64)]]));
+    index.apply(&node("many", 1, &[&[(442, 70)]]));
+    index.apply(&class("fsdax", &[]));
+    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
+    let score = |index: &Index| {
+        let found = Found::default();
+        let mut needs = needs_of(&pod(&["c"]), Known { index, found: &found }).unwrap();
+        prioritize(index, Policy::Pack, &mut needs, &["few", "many"])
+    };
+    assert_eq!(score(&index), [("few", 10), ("many", 0)]);
+    for (name, on) in [
+        ("a", "few"),
+        ("b", "many"),
+        ("c", "many"),
+        ("d", "many"),
+        ("e", "many"),
+        ("f", "many"),
+    ] {
+        let mut made = volume(name, on, 60);
+        let status = json!({ "phase": "Ready", "region": "r0", "layoutRevision": 1 });
+        made.status = Some(serde_json::from_value(status).unwrap());
+        index.apply(&made);
+    }
+    assert_eq!(score(&index), [("few", 0), ("many", 10)]);
+}
+
 proptest! {
     /// Invariant: a node that the filter accepted holds the volumes in every order of creation, with what is pending; for
     /// a node that it refused there is an order in which one of them fails.
