@@ -203,18 +203,15 @@ impl Prepared {
     /// Whether all wants fit beside what is promised, wherever `together` comes to: it is not known for the promised ones,
     /// and will not be known of these.
     fn beside(&self, committed: &Committed, ask: &mut Ask) -> Joint {
-        let all = ask.wants().len();
-        if !ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
-            let is_ample = committed.is_ample_for(all, |index, region| self.takes_in(ask, index, region));
-            return if is_ample {
-                Joint::Fits
-            } else {
-                committed.leaves_room_for(self.takes(ask, NumaWish::Any), ask)
-            };
+        if ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
+            let wherever = ask.wants().iter().flat_map(|want| self.node.wherever(*want));
+            let takes = wherever.map(|want| self.rooms.takes(&self.node, &want)).collect();
+            return committed.leaves_room_for(takes, ask);
         }
-        let wherever = ask.wants().iter().flat_map(|want| self.node.wherever(*want));
-        let takes = wherever.map(|want| self.rooms.takes(&self.node, &want)).collect();
-        committed.leaves_room_for(takes, ask)
+        if committed.is_ample_for(ask.wants().len(), |index, region| self.takes_in(ask, index, region)) {
+            return Joint::Fits;
+        }
+        committed.leaves_room_for(self.takes(ask, NumaWish::Any), ask)
     }
 
     /// Whether all wants fit with one of the choices for `together`.
