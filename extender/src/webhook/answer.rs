@@ -4,6 +4,7 @@ use std::sync::RwLockReadGuard;
 
 use serde::Serialize;
 
+use super::account::tell;
 use super::lookup::{Lookup, find};
 use super::wire::{Args, FilterResult, HostPriority};
 use super::{Webhook, WebhookError};
@@ -25,14 +26,7 @@ impl<L: Lookup> Webhook<L> {
         let names = args.names()?;
         let filtered = filter(&index, &mut needs, names.iter().map(|name| name.0.as_ref()));
         drop(index);
-        let (passed, of) = (filtered.passed.len(), names.len());
-        tracing::debug!(
-            namespace = args.pod.metadata.namespace,
-            pod = args.pod.metadata.name,
-            passed,
-            of,
-            "filter"
-        );
+        tell(&args.pod, &filtered, names.len());
         encode(&FilterResult::from(filtered))
     }
 
