@@ -6,10 +6,11 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::time::timeout;
 
+use super::account::tell;
 use super::lookup::{Lookup, find};
 use super::wire::{Args, FilterResult, HostPriority};
 use super::{Webhook, WebhookError};
-use crate::decide::{Filtered, Found, Known, Needs, needs_of, offer, prioritize};
+use crate::decide::{Found, Known, Needs, needs_of, offer, prioritize};
 use crate::index::Index;
 use crate::pod::Pod;
 
@@ -40,7 +41,7 @@ impl<L: Lookup> Webhook<L> {
             );
             // Not so if what the pod needs has changed since, and something has to be asked for again.
             if let Ok(offered) = offered {
-                log(&args.pod, &offered, names.len());
+                tell(&args.pod, &offered, names.len());
                 return encode(&FilterResult::from(offered));
             }
         }
@@ -112,12 +113,6 @@ impl<L: Lookup> Webhook<L> {
             self.patiently(find(&self.lookup, missing, found)).await?;
         }
     }
-}
-
-fn log(pod: &Pod, offered: &Filtered, of: usize) {
-    let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-    let refused = offered.failed.len() + offered.unresolvable.len();
-    tracing::debug!(namespace, name, of, refused, offered = ?offered.passed.first(), "filter");
 }
 
 fn encode<T: Serialize + ?Sized>(answer: &T) -> Result<Vec<u8>, WebhookError> {

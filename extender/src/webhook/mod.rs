@@ -1,5 +1,6 @@
 //! The calls of kube-scheduler.
 
+mod account;
 mod answer;
 mod body;
 mod error;

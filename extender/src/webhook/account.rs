@@ -1,0 +1,26 @@
+//! What the log says of a decision.
+
+use crate::decide::Filtered;
+use crate::pod::Pod;
+
+/// So many nodes are named: enough to understand one pod, little enough for a large cluster.
+const NAMED: usize = 4;
+
+/// Says where a pod may go, and why not elsewhere.
+pub(super) fn tell(pod: &Pod, filtered: &Filtered, of: usize) {
+    let refused = filtered.failed.iter().chain(&filtered.unresolvable);
+    let refused: Vec<String> = refused
+        .take(NAMED)
+        .map(|(node, why)| format!("{node}: {why}"))
+        .collect();
+    let passed = &filtered.passed[..filtered.passed.len().min(NAMED)];
+    tracing::info!(
+        namespace = pod.metadata.namespace,
+        pod = pod.metadata.name,
+        passed = filtered.passed.len(),
+        of,
+        nodes = ?passed,
+        ?refused,
+        "filtered"
+    );
+}
