@@ -1,8 +1,8 @@
 //! `cargo figures`: the benchmarks, one line for each figure.
 //!
-//! `figure NAME VALUE UNIT goal OP VALUE met|short`. A figure that falls short is no failure; a benchmark that cannot run is.
+//! `figure NAME VALUE UNIT goal OP VALUE met|short`, or without the goal where there is none to reach. A figure that falls short is no failure; a benchmark that cannot run is.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use tokio::process::Command;
@@ -35,7 +35,14 @@ struct Figure {
     name: String,
     value: f64,
     unit: String,
-    goal: String,
+    goal: Option<Goal>,
+}
+
+/// What a figure should be, such as `<= 1`.
+#[derive(Debug, PartialEq, Serialize)]
+struct Goal {
+    operator: String,
+    value: String,
     met: bool,
 }
 
@@ -66,24 +73,39 @@ impl Benchmark {
 impl Figure {
     fn read(line: &str) -> Result<Self> {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let ["figure", name, value, unit, "goal", op, goal, outcome] = words[..] else {
-            anyhow::bail!("not a figure: {line:?}");
+        let ["figure", name, value, unit, ref goal @ ..] = words[..] else {
+            bail!("not a figure: {line:?}");
         };
         Ok(Self {
             name: name.to_owned(),
             value: value.parse().with_context(|| format!("no value in {line:?}"))?,
             unit: unit.to_owned(),
-            goal: format!("{op} {goal}"),
-            met: outcome == "met",
+            goal: Goal::read(goal).with_context(|| format!("not a figure: {line:?}"))?,
         })
     }
 
     fn shown(&self) -> String {
+        let goal = self.goal.as_ref().map(Goal::shown).unwrap_or_default();
+        format!("figure {} {} {}{goal}", self.name, self.value, self.unit)
+    }
+}
+
+impl Goal {
+    fn read(words: &[&str]) -> Result<Option<Self>> {
+        match *words {
+            [] => Ok(None),
+            ["goal", operator, value, outcome @ ("met" | "short")] => Ok(Some(Self {
+                operator: operator.to_owned(),
+                value: value.to_owned(),
+                met: outcome == "met",
+            })),
+            _ => bail!("not a goal: {words:?}"),
+        }
+    }
+
+    fn shown(&self) -> String {
         let outcome = if self.met { "met" } else { "short" };
-        format!(
-            "figure {} {} {} goal {} {outcome}",
-            self.name, self.value, self.unit, self.goal
-        )
+        format!(" goal {} {} {outcome}", self.operator, self.value)
     }
 }
 
@@ -114,10 +136,11 @@ mod tests {
 
     #[test]
     fn a_line_is_read_and_shown_again() {
-        let line = "figure extender-filter-p99 0.82 ms goal <= 1 met";
-        let figure = Figure::read(line).unwrap();
-        assert!(figure.met);
-        assert_eq!(figure.shown(), line);
-        assert!(Figure::read("figure x").is_err());
+        for line in ["figure filter_p99 0.82 ms goal <= 1 met", "figure filter_p50 0.4 ms"] {
+            assert_eq!(Figure::read(line).unwrap().shown(), line);
+        }
+        for line in ["figure x", "figure x 1 ms goal", "figure x 1 ms goal <= 1 perhaps"] {
+            assert!(Figure::read(line).is_err(), "{line}");
+        }
     }
 }
