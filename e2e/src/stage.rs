@@ -36,9 +36,6 @@ pub(crate) struct Namespace {
     /// The name in its label.
     #[serde(default)]
     pub(crate) name: String,
-    /// The identity in its label.
-    #[serde(default)]
-    uuid: String,
     /// fsdax, sector, raw …
     pub(crate) mode: String,
     /// Usable bytes.
@@ -62,7 +59,6 @@ impl Namespace {
         };
         Ok(Self {
             name: text("/metadata/name"),
-            uuid: String::new(),
             mode: text("/spec/mode"),
             size: workload::bytes_at(volume, "/status/usable")?.get(),
             blockdev: String::new(),
@@ -89,8 +85,8 @@ fn namespaces_listed(printed: &str) -> Result<Vec<Namespace>> {
     } else {
         vec![printed]
     };
-    let all: Vec<Namespace> = list.into_iter().map(Namespace::read).collect::<Result<_>>()?;
-    Ok(all.into_iter().filter(|namespace| !namespace.uuid.is_empty()).collect())
+    let labelled = list.into_iter().filter(|namespace| namespace["uuid"].is_string());
+    labelled.map(Namespace::read).collect()
 }
 
 /// A region of the harness's machines, with nothing in it.

@@ -19,6 +19,7 @@ pub(super) async fn all() -> Result<()> {
         ("lints", step("lints", lints()).await),
         ("dependencies", step("dependencies", dependencies()).await),
         ("unit tests", step("unit tests", tests()).await),
+        ("tests as root", step("tests as root", tests_as_root()).await),
     ];
     let failed: Vec<&str> = outcomes
         .iter()
@@ -56,6 +57,21 @@ async fn lints() -> Result<()> {
 /// Unchanged on standard output, so that its closing lines can be read there.
 async fn tests() -> Result<()> {
     run_in_view(cargo(&["test", "--quiet", "--workspace", "--locked", "--no-fail-fast"])).await
+}
+
+/// Those on loop devices, which a plain `cargo test` leaves out.
+async fn tests_as_root() -> Result<()> {
+    let line = [
+        "test",
+        "--quiet",
+        "--workspace",
+        "--lib",
+        "--locked",
+        "--no-fail-fast",
+        "--",
+        "--ignored",
+    ];
+    run_in_view(cargo(&line)).await
 }
 
 /// Licences, duplicates and sources are checked offline; advisories need a database from the network.
