@@ -101,8 +101,12 @@ async fn register(socket: PluginSocket, endpoint: PathBuf, stop: CancellationTok
     Ok(registration::serve(socket, Path::new(&endpoint), state, stop).await?)
 }
 
-/// Publishes what the node has, and works on its volumes.
-async fn work(
+/// Publishes what the node has, and works on its volumes, until `stop`: all that the driver does for the cluster, without
+/// a kubelet. Many nodes can do so in one process.
+///
+/// # Errors
+/// A part died, or the kernel's announcements cannot be heard.
+pub async fn work(
     node: String,
     devices: Arc<dyn Devices>,
     client: kube::Client,

@@ -1,0 +1,111 @@
+//! Orders to change the devices behind the driver's back, as a person with ndctl would.
+//!
+//! One JSON object for each order on a line of the socket, and one for each answer: the time at which it was done, or
+//! what went wrong. The driver hears of it as it does on real hardware: by an announcement in the group where the kernel
+//! announces what happens to devices. All nodes of the process hear it, where on hardware it would be the one.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use node_driver::devices::{Devices, NewNamespace};
+use placement::{Bytes, RegionId};
+use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sendto, socket_with};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::Nodes;
+use super::recorded::unix_nanoseconds;
+
+/// Group of the netlink socket in which the kernel itself speaks (`lib/kobject_uevent.c`).
+const KERNEL: u32 = 1;
+/// What the kernel says when a namespace comes or goes, as far as the driver looks at it.
+const CHANGE: &[u8] = b"change@/devices/hollow/ndbus0/region0\0ACTION=change\0SUBSYSTEM=nd\0";
+
+/// An order.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "do", rename_all = "lowercase")]
+enum Order {
+    /// Make a namespace.
+    Create {
+        node: String,
+        name: String,
+        region: RegionId,
+        footprint: Bytes,
+    },
+    /// Destroy it.
+    Destroy { node: String, name: String },
+}
+
+/// Takes orders on the socket, if there is one, for ever.
+pub async fn serve(socket: Option<&Path>, nodes: &Nodes) -> anyhow::Result<()> {
+    let Some(socket) = socket else {
+        return std::future::pending().await;
+    };
+    let listener = UnixListener::bind(socket)?;
+    loop {
+        let (connection, _) = listener.accept().await?;
+        converse(connection, nodes).await?;
+    }
+}
+
+async fn converse(mut connection: UnixStream, nodes: &Nodes) -> anyhow::Result<()> {
+    let (orders, mut answers) = connection.split();
+    let mut orders = BufReader::new(orders).lines();
+    while let Some(line) = orders.next_line().await? {
+        let answer = match obey(&line, nodes).await {
+            Ok(at) => json!({ "at": at }),
+            Err(error) => json!({ "error": format!("{error:#}") }),
+        };
+        answers.write_all(format!("{answer}\n").as_bytes()).await?;
+    }
+    Ok(())
+}
+
+async fn obey(line: &str, nodes: &Nodes) -> anyhow::Result<Value> {
+    let order: Order = serde_json::from_str(line)?;
+    let node = match &order {
+        Order::Create { node, .. } | Order::Destroy { node, .. } => node,
+    };
+    let devices = nodes
+        .get(node)
+        .ok_or_else(|| anyhow::anyhow!("there is no node {node}"))?;
+    let devices = Arc::clone(devices);
+    let at = tokio::task::spawn_blocking(move || change(&*devices, order)).await??;
+    Ok(serde_json::to_value(at)?)
+}
+
+/// Returns the time at which the device was changed.
+fn change(devices: &dyn Devices, order: Order) -> anyhow::Result<u64> {
+    match order {
+        Order::Create {
+            name,
+            region,
+            footprint,
+            ..
+        } => devices.create(&NewNamespace {
+            name,
+            region,
+            footprint,
+        })?,
+        Order::Destroy { name, .. } => devices.destroy(&name)?,
+    }
+    let at = u64::try_from(unix_nanoseconds())?;
+    announce()?;
+    Ok(at)
+}
+
+/// Says that something changed. Takes root, and should not be done outside a network namespace of one's own.
+fn announce() -> io::Result<()> {
+    let socket = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        Some(KOBJECT_UEVENT),
+    )?;
+    sendto(&socket, CHANGE, SendFlags::empty(), &SocketAddrNetlink::new(0, KERNEL))?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! Devices that note when a namespace was made or destroyed.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use placement::Mode;
+use serde_json::json;
+
+/// The file with one JSON line for each event.
+#[derive(Clone, Debug)]
+pub struct Record(Arc<Mutex<File>>);
+
+impl Record {
+    /// Begins an empty file.
+    pub fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self(Arc::new(Mutex::new(file))))
+    }
+
+    fn note(&self, node: &str, namespace: &str, event: &str) {
+        let line = json!({ "node": node, "namespace": namespace, "event": event, "at": unix_nanoseconds() });
+        let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = writeln!(file, "{line}") {
+            tracing::error!(%error, "the record is incomplete");
+        }
+    }
+}
+
+/// Nanoseconds since 1970.
+pub fn unix_nanoseconds() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
+}
+
+/// The devices of one node.
+pub struct Recorded<D> {
+    node: String,
+    devices: D,
+    record: Record,
+}
+
+impl<D: Devices> Recorded<D> {
+    /// Notes in `record` what happens to `devices`.
+    pub fn new(node: &str, devices: D, record: Record) -> Self {
+        Self {
+            node: node.into(),
+            devices,
+            record,
+        }
+    }
+}
+
+impl<D: Devices> Devices for Recorded<D> {
+    fn backend(&self) -> &'static str {
+        self.devices.backend()
+    }
+
+    fn inventory(&self) -> Result<Inventory, DeviceError> {
+        self.devices.inventory()
+    }
+
+    fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+        self.devices.find_volume(name)
+    }
+
+    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+        self.devices.create(new)?;
+        self.record.note(&self.node, &new.name, "created");
+        Ok(())
+    }
+
+    fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        self.devices.open_raw(name)
+    }
+
+    fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
+        self.devices.configure(name, mode)
+    }
+
+    fn destroy(&self, name: &str) -> Result<(), DeviceError> {
+        self.devices.destroy(name)?;
+        self.record.note(&self.node, name, "destroyed");
+        Ok(())
+    }
+}
