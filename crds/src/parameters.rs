@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use placement::{Bytes, MapLocation, Want};
+use placement::{Bytes, MapLocation, NumaWish, Want};
 
 use crate::{ErasePolicy, NumaChoice, PARAMETER_PREFIX, VolumeMode};
 
@@ -14,7 +14,7 @@ pub struct ClassParameters {
     /// `csi.daxfit.dev/map`
     pub map: MapLocation,
     /// `csi.daxfit.dev/numa`
-    pub numa: NumaChoice,
+    pub numa: NumaWish,
     /// `csi.daxfit.dev/erase`
     pub erase: ErasePolicy,
 }
@@ -84,7 +84,7 @@ impl ClassParameters {
             required,
             limit,
             mode: self.mode.with_map(self.map),
-            numa: self.numa.0,
+            numa: self.numa,
         }
     }
 
@@ -102,10 +102,7 @@ impl ClassParameters {
             (Some("map"), "mem") => self.map = MapLocation::Mem,
             (Some("map"), _) => return Err(bad("dev, mem")),
             (Some("numa"), _) => {
-                self.numa = value
-                    .to_owned()
-                    .try_into()
-                    .map_err(|_| bad("any, or the number of a NUMA node"))?;
+                self.numa = numa_wish(value).ok_or_else(|| bad("any, together, or the number of a NUMA node"))?;
             }
             (Some("erase"), "zero") => self.erase = ErasePolicy::Zero,
             (Some("erase"), _) => return Err(bad("zero")),
@@ -115,8 +112,17 @@ impl ClassParameters {
     }
 }
 
+fn numa_wish(value: &str) -> Option<NumaWish> {
+    if value == "together" {
+        return Some(NumaWish::Together);
+    }
+    NumaChoice::try_from(value.to_owned()).ok().map(NumaWish::from)
+}
+
 #[cfg(test)]
 mod tests {
+    use placement::NumaNode;
+
     use super::*;
 
     fn parse(parameters: &[(&str, &str)]) -> Result<ClassParameters, String> {
@@ -134,8 +140,19 @@ mod tests {
         ]);
         let parsed = parsed.unwrap();
         assert_eq!((parsed.mode, parsed.map), (VolumeMode::Fsdax, MapLocation::Mem));
-        assert_eq!(String::from(parsed.numa), "1");
+        assert_eq!(parsed.numa, NumaWish::Node(NumaNode(1)));
         assert_eq!(parse(&[]), Ok(ClassParameters::default()));
+    }
+
+    #[test]
+    fn reads_each_numa_wish() {
+        for (value, wish) in [
+            ("any", NumaWish::Any),
+            ("together", NumaWish::Together),
+            ("0", NumaWish::Node(NumaNode(0))),
+        ] {
+            assert_eq!(parse(&[("csi.daxfit.dev/numa", value)]).unwrap().numa, wish);
+        }
     }
 
     #[test]
@@ -148,11 +165,10 @@ mod tests {
             parse(&[("mode", "fsdax")]).unwrap_err(),
             "unknown StorageClass parameter \"mode\": allowed are csi.daxfit.dev/mode, csi.daxfit.dev/map, csi.daxfit.dev/numa, csi.daxfit.dev/erase"
         );
-        // Nothing yet makes the second volume of a pod follow the first, so nobody may ask for that.
-        for numa in ["one", "together"] {
-            let refused = parse(&[("csi.daxfit.dev/numa", numa)]).unwrap_err();
-            assert!(refused.contains("any, or the number"), "{refused}");
-        }
+        assert_eq!(
+            parse(&[("csi.daxfit.dev/numa", "one")]).unwrap_err(),
+            "StorageClass parameter csi.daxfit.dev/numa is \"one\": allowed are any, together, or the number of a NUMA node"
+        );
         assert!(parse(&[("csi.daxfit.dev/mode", "sector"), ("csi.daxfit.dev/map", "mem")]).is_err());
     }
 }

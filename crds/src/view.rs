@@ -1,7 +1,7 @@
 //! The free space of a node at this moment.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use placement::{Node, Pending};
+use placement::{Node, NumaNode, NumaWish, Pending};
 
 use crate::{Phase, PmemNodeStatus, PmemVolume};
 
@@ -28,6 +28,20 @@ impl VolumeSpace {
     #[must_use]
     pub fn pending(&self) -> &Pending {
         &self.pending
+    }
+
+    /// The NUMA node that it is on or has to be on, as far as that is known: by its region among those that its node
+    /// published, else by its spec.
+    #[must_use]
+    pub fn numa(&self, status: &PmemNodeStatus) -> Option<NumaNode> {
+        let region = self.pending.region.as_ref();
+        let region = region.and_then(|id| status.regions.iter().find(|region| region.id == *id));
+        region
+            .and_then(|region| region.numa_node)
+            .or(match self.pending.want.numa {
+                NumaWish::Node(numa) => Some(numa),
+                NumaWish::Any | NumaWish::Together => None,
+            })
     }
 
     /// Whether its node refused it: it takes no space and never will.

@@ -71,9 +71,18 @@ pub enum VolumeMode {
 }
 
 /// The NUMA node a volume has to be on: "any", or its number.
+///
+/// What a class wishes can also be to be together with other volumes ([`NumaWish::Together`]). Once there is a volume, it
+/// is settled what that comes to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct NumaChoice(pub NumaWish);
+pub enum NumaChoice {
+    /// Wherever it fits best.
+    #[default]
+    Any,
+    /// Only on this one.
+    Node(NumaNode),
+}
 
 /// What happens to the bytes of a deleted volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -155,7 +164,7 @@ impl PmemVolumeSpec {
             required: self.required,
             limit: self.limit,
             mode: self.mode.with_map(self.map),
-            numa: self.numa.0,
+            numa: self.numa.into(),
         }
     }
 }
@@ -171,12 +180,20 @@ impl VolumeMode {
     }
 }
 
+impl From<NumaChoice> for NumaWish {
+    fn from(choice: NumaChoice) -> Self {
+        match choice {
+            NumaChoice::Any => Self::Any,
+            NumaChoice::Node(numa) => Self::Node(numa),
+        }
+    }
+}
+
 impl From<NumaChoice> for String {
     fn from(choice: NumaChoice) -> Self {
-        match choice.0 {
-            NumaWish::Any => "any".into(),
-            NumaWish::Together => "together".into(),
-            NumaWish::Node(numa) => numa.to_string(),
+        match choice {
+            NumaChoice::Any => "any".into(),
+            NumaChoice::Node(numa) => numa.to_string(),
         }
     }
 }
@@ -186,12 +203,12 @@ impl TryFrom<String> for NumaChoice {
 
     fn try_from(text: String) -> Result<Self, String> {
         if text == "any" {
-            return Ok(Self(NumaWish::Any));
+            return Ok(Self::Any);
         }
         let numa = text
             .parse()
             .map_err(|_| format!("\"{text}\" is neither \"any\" nor the number of a NUMA node"))?;
-        Ok(Self(NumaWish::Node(NumaNode(numa))))
+        Ok(Self::Node(NumaNode(numa)))
     }
 }
 
@@ -206,5 +223,23 @@ impl JsonSchema for NumaChoice {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "type": "string", "pattern": "^(any|[0-9]{1,5})$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_read_as_it_is_written() {
+        for choice in [
+            NumaChoice::Any,
+            NumaChoice::Node(NumaNode(0)),
+            NumaChoice::Node(NumaNode(17)),
+        ] {
+            let text = serde_json::to_value(choice).unwrap();
+            assert_eq!(serde_json::from_value::<NumaChoice>(text).unwrap(), choice);
+        }
+        assert!(NumaChoice::try_from("together".to_owned()).is_err());
     }
 }

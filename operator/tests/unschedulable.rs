@@ -4,8 +4,9 @@
 
 mod support;
 
+use daxfit_operator::claims::ClaimOfPod;
 use daxfit_operator::index::SharedIndex;
-use daxfit_operator::unschedulable::{Asked, Board, ClaimOfPod, Looker, WaitingPod, asked, refusal, watch};
+use daxfit_operator::unschedulable::{Asked, Board, Looker, WaitingPod, asked, refusal, watch};
 use futures::stream;
 use http::StatusCode;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};

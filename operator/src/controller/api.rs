@@ -35,7 +35,7 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    fn of(doing: &'static str, id: &VolumeId, error: kube::Error) -> Self {
+    pub(super) fn of(doing: &'static str, id: &VolumeId, error: kube::Error) -> Self {
         let id = id.clone();
         match error {
             kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429 => {

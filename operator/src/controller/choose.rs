@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use placement::{Bytes, Refusal, Want};
+use crds::NumaChoice;
+use placement::{Bytes, Node, Refusal, Want};
 
+use super::company::{Company, Unfit};
 use super::places::Places;
 use crate::index::Index;
 
@@ -19,7 +21,7 @@ pub enum NoPlace {
         /// The node.
         node: String,
         /// Why it does not fit there.
-        refusal: Refusal,
+        refusal: Unfit,
     },
     /// It does not fit on any of the nodes that it may be on.
     #[error("fits on none of {nodes} nodes; nearest is node {nearest}: {refusal}")]
@@ -29,38 +31,95 @@ pub enum NoPlace {
         /// The one with the largest volume to offer.
         nearest: String,
         /// Why it does not fit there.
-        refusal: Refusal,
+        refusal: Unfit,
     },
 }
 
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The size that is asked for.
+    Size,
+    /// What else is on the nodes.
+    Nodes,
+    /// Nobody: it will be known in a moment.
+    Time,
+}
+
 impl NoPlace {
-    /// Whether the size is to blame, and not what else is on the nodes.
+    /// Who is to blame.
     #[must_use]
-    pub fn is_size(&self) -> bool {
+    pub fn blame(&self) -> Blame {
         match self {
-            Self::NoNodes(_) => false,
+            Self::NoNodes(_) => Blame::Nodes,
             Self::Node { refusal, .. } | Self::Nodes { refusal, .. } => match refusal {
-                Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } => true,
-                Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. } => false,
+                Unfit::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Blame::Size,
+                Unfit::Space(Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. })
+                | Unfit::Apart(_) => Blame::Nodes,
+                Unfit::NotYet(_) => Blame::Time,
             },
         }
     }
 }
 
+/// Where a volume goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The node.
+    pub node: String,
+    /// The NUMA node that it has to be on there.
+    pub numa: NumaChoice,
+}
+
 /// The node where `want` fits best, that is with the least left over of the hole that it takes: among the preferred ones
-/// if it fits on any of them, then among the others. Nodes that are equal go by name.
+/// if it fits on any of them, then among the others. Nodes that are equal go by name. If it is to be together with other
+/// volumes, these are those of `company`.
 ///
 /// # Errors
 /// Says with numbers why it fits nowhere.
-pub fn choose(index: &Index, places: &Places, want: &Want) -> Result<String, NoPlace> {
+pub fn choose(index: &Index, places: &Places, want: &Want, company: &Company) -> Result<Place, NoPlace> {
     let (preferred, others) = tiers(index, places);
     let mut refusals = Vec::new();
     for tier in [&preferred, &others] {
-        if let Some(best) = best_fit(index, tier, want, &mut refusals) {
+        let candidates = Candidates { index, nodes: tier };
+        if let Some(best) = candidates.best_fit(want, company, &mut refusals) {
             return Ok(best);
         }
     }
     Err(no_place(refusals, preferred.into_iter().chain(others).collect()))
+}
+
+struct Candidates<'a> {
+    index: &'a Index,
+    nodes: &'a BTreeSet<String>,
+}
+
+impl Candidates<'_> {
+    fn best_fit(&self, want: &Want, company: &Company, refusals: &mut Vec<(Bytes, String, Unfit)>) -> Option<Place> {
+        let mut best: Option<(Bytes, &String, NumaChoice)> = None;
+        for node in self.nodes {
+            let Some(view) = self.index.free_view(node) else {
+                continue;
+            };
+            let fit = company.settle(*want, node, &view, self.index);
+            match fit.and_then(|numa| Ok((left_over(&view, want, numa)?, numa))) {
+                Ok((left, numa)) if best.is_none_or(|(least, ..)| left < least) => best = Some((left, node, numa)),
+                Ok(_) => {}
+                Err(unfit) => refusals.push((largest(&view, want), node.clone(), unfit)),
+            }
+        }
+        best.map(|(_, node, numa)| Place {
+            node: node.clone(),
+            numa,
+        })
+    }
+}
+
+fn left_over(view: &Node, want: &Want, numa: NumaChoice) -> Result<Bytes, Refusal> {
+    view.left_over(&Want {
+        numa: numa.into(),
+        ..*want
+    })
 }
 
 fn tiers(index: &Index, places: &Places) -> (BTreeSet<String>, BTreeSet<String>) {
@@ -76,27 +135,7 @@ fn tiers(index: &Index, places: &Places) -> (BTreeSet<String>, BTreeSet<String>)
     }
 }
 
-fn best_fit(
-    index: &Index,
-    nodes: &BTreeSet<String>,
-    want: &Want,
-    refusals: &mut Vec<(Bytes, String, Refusal)>,
-) -> Option<String> {
-    let mut best: Option<(Bytes, &String)> = None;
-    for node in nodes {
-        let Some(view) = index.free_view(node) else {
-            continue;
-        };
-        match view.left_over(want) {
-            Ok(left) if best.is_none_or(|(least, _)| left < least) => best = Some((left, node)),
-            Ok(_) => {}
-            Err(refusal) => refusals.push((largest(&view, want), node.clone(), refusal)),
-        }
-    }
-    best.map(|(_, node)| node.clone())
-}
-
-fn largest(view: &placement::Node, want: &Want) -> Bytes {
+fn largest(view: &Node, want: &Want) -> Bytes {
     let regions = view.regions.iter();
     regions
         .map(|region| region.largest_usable(want.mode))
@@ -105,11 +144,11 @@ fn largest(view: &placement::Node, want: &Want) -> Bytes {
 }
 
 /// A node that is only full is nearer than one on which the size is wrong.
-fn no_place(refusals: Vec<(Bytes, String, Refusal)>, asked: BTreeSet<String>) -> NoPlace {
+fn no_place(refusals: Vec<(Bytes, String, Unfit)>, asked: BTreeSet<String>) -> NoPlace {
     let nodes = refusals.len();
     let nearest = refusals
         .into_iter()
-        .max_by_key(|(largest, _, refusal)| (!refusal.is_for_ever(), *largest));
+        .max_by_key(|(largest, _, unfit)| (!is_for_ever(unfit), *largest));
     match nearest {
         None => NoPlace::NoNodes(asked),
         Some((_, node, refusal)) if nodes == 1 => NoPlace::Node { node, refusal },
@@ -118,6 +157,14 @@ fn no_place(refusals: Vec<(Bytes, String, Refusal)>, asked: BTreeSet<String>) ->
             nearest,
             refusal,
         },
+    }
+}
+
+fn is_for_ever(unfit: &Unfit) -> bool {
+    match unfit {
+        Unfit::Space(refusal) => refusal.is_for_ever(),
+        Unfit::Apart(_) => true,
+        Unfit::NotYet(_) => false,
     }
 }
 

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::Service;
 use super::api::ApiError;
-use super::choose::{NoPlace, choose};
+use super::choose::{Blame, NoPlace, choose};
 use super::existing::{Existing, judge, phase};
 use super::outcome::{Outcome, explanation, outcome};
 use super::request::{Asked, RequestError};
@@ -73,6 +73,12 @@ pub enum CreateError {
     /// It fits nowhere.
     #[error(transparent)]
     NoPlace(#[from] NoPlace),
+    /// The pod that it was for is gone.
+    #[error(
+        "no pod waits for claim {0} any more, and its class wishes its volume on one NUMA node with the other volumes of \
+         its pod: it is made once another pod uses the claim"
+    )]
+    NoPod(String),
     /// Its node refused it.
     #[error("node {node} refused volume {id}: {message}")]
     Refused {
@@ -108,8 +114,8 @@ impl CreateError {
     pub fn code(&self) -> Code {
         match self {
             Self::Request(error) => request_code(error),
-            Self::NoPlace(no_place) if no_place.is_size() => Code::OutOfRange,
-            Self::NoPlace(_) | Self::Refused { .. } => Code::ResourceExhausted,
+            Self::NoPlace(no_place) => no_place_code(no_place),
+            Self::NoPod(_) | Self::Refused { .. } => Code::ResourceExhausted,
             Self::Different { .. } => Code::AlreadyExists,
             Self::Used { .. } => Code::FailedPrecondition,
             Self::Busy(_) | Self::Deleting { .. } | Self::Moving { .. } | Self::Vanished(_) => Code::Aborted,
@@ -130,6 +136,14 @@ fn request_code(error: &RequestError) -> Code {
         | RequestError::Topology(_)
         | RequestError::ContentSource
         | RequestError::MutableParameters => Code::InvalidArgument,
+    }
+}
+
+fn no_place_code(no_place: &NoPlace) -> Code {
+    match no_place.blame() {
+        Blame::Size => Code::OutOfRange,
+        Blame::Nodes => Code::ResourceExhausted,
+        Blame::Time => Code::Aborted,
     }
 }
 
@@ -168,9 +182,10 @@ impl Service {
 
     /// Chooses a node and takes the space in one step, then writes.
     async fn make(&self, asked: &Asked, until: Instant) -> Result<Volume, CreateError> {
+        let company = self.company(asked).await?;
         let now = Time(Timestamp::now());
         let (volume, assumption) = self.index.assume(|index| {
-            let mut volume = asked.on(choose(index, &asked.places, &asked.want())?);
+            let mut volume = asked.at(choose(index, &asked.places, &asked.want(), &company)?);
             volume.metadata.creation_timestamp = Some(now);
             Ok::<_, NoPlace>(volume)
         })?;

@@ -1,6 +1,7 @@
 //! What a CreateVolume call means for a volume that is there already.
 
-use crds::{Phase, PmemVolume};
+use crds::{NumaChoice, Phase, PmemVolume};
+use placement::NumaWish;
 
 use super::request::Asked;
 
@@ -47,13 +48,19 @@ fn difference(volume: &PmemVolume, asked: &Asked) -> Option<String> {
     if (spec.mode, spec.map) != (parameters.mode, parameters.map) {
         return Some(format!("it has mode {:?} and map {:?}", spec.mode, spec.map).to_lowercase());
     }
-    if spec.numa != parameters.numa {
+    if !is_what(parameters.numa, spec.numa) {
         return Some(format!("it is for NUMA node {}", String::from(spec.numa)));
     }
     if spec.erase != parameters.erase {
         return Some("it has another erase policy".into());
     }
     wrong_size(volume, asked)
+}
+
+/// Whether a volume that is to be on `numa` is what a class wishes. One that is together with others is on whichever it
+/// came to.
+fn is_what(wish: NumaWish, numa: NumaChoice) -> bool {
+    wish == NumaWish::Together || wish == numa.into()
 }
 
 /// By its real size where that is known, else by what it was asked to be.

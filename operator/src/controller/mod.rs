@@ -2,11 +2,13 @@
 
 mod api;
 mod choose;
+mod company;
 mod create;
 mod deadline;
 mod delete;
 mod existing;
 mod free;
+mod gather;
 mod look_up;
 mod outcome;
 mod places;
@@ -19,6 +21,7 @@ mod volume_id;
 
 pub use api::ApiError;
 pub use choose::NoPlace;
+pub use company::Unfit;
 pub use create::CreateError;
 pub use delete::DeleteError;
 pub use free::CapacityError;
@@ -45,12 +48,14 @@ use tracing::warn;
 use crate::chain::chain;
 use crate::index::SharedIndex;
 use api::VolumesApi;
+use gather::ClaimsApi;
 use turns::Turns;
 
 /// The Controller service. Clones share their state.
 #[derive(Clone)]
 pub struct Service {
     api: VolumesApi,
+    claims: ClaimsApi,
     index: SharedIndex,
     turns: Turns,
     stop: CancellationToken,
@@ -71,7 +76,8 @@ impl Service {
     #[must_use]
     pub fn new(client: Client, index: SharedIndex, stop: CancellationToken) -> Self {
         Self {
-            api: VolumesApi::new(client),
+            api: VolumesApi::new(client.clone()),
+            claims: ClaimsApi::new(client),
             index,
             turns: Turns::default(),
             stop,

@@ -4,6 +4,7 @@ use crds::{ClaimRef, ClassParameters, FINALIZER, ParameterError, PmemVolume, Pme
 use csi::v1::CreateVolumeRequest;
 use placement::Want;
 
+use super::choose::Place;
 use super::places::{ForeignTopology, Places};
 use super::size::{Size, SizeError};
 use super::usage::{UsageError, filesystem_of};
@@ -85,16 +86,16 @@ impl Asked {
         self.parameters.want(self.size.required, self.size.limit)
     }
 
-    /// The PmemVolume to write, on `node`.
+    /// The PmemVolume to write, in this place.
     #[must_use]
-    pub fn on(&self, node: String) -> PmemVolume {
+    pub fn at(&self, place: Place) -> PmemVolume {
         let spec = PmemVolumeSpec {
-            node,
+            node: place.node,
             required: self.size.required,
             limit: self.size.limit,
             mode: self.parameters.mode,
             map: self.parameters.map,
-            numa: self.parameters.numa,
+            numa: place.numa,
             erase: self.parameters.erase,
             claim: self.claim.clone(),
         };

@@ -79,7 +79,7 @@ impl Asks {
     /// Whether a volume of this class may be on `numa`.
     #[must_use]
     pub fn wants(&self, numa: Option<NumaNode>) -> bool {
-        self.parameters.numa.0.allows(numa)
+        self.parameters.numa.allows(numa)
     }
 
     /// Usable bytes of the largest volume that one CreateVolume can get on `numa` of `node`: zero, not less than the

@@ -17,7 +17,7 @@ pub use class::{Asks, Class, ClassError};
 pub use kept::Kept;
 pub use shared::{Assumption, SharedIndex};
 
-use crds::{PmemNode, PmemVolume};
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
 use crate::capacity::Published;
@@ -63,7 +63,7 @@ impl Index {
     /// The free space of a node at this moment: pending volumes and those being written are subtracted.
     #[must_use]
     pub fn free_view(&self, node: &str) -> Option<Node> {
-        let status = self.nodes.get(node)?.status.as_ref()?;
+        let status = self.node_status(node)?;
         Some(crds::free_view(status, self.volumes.of_node(node)))
     }
 
@@ -82,6 +82,18 @@ impl Index {
     #[must_use]
     pub fn volume(&self, name: &str) -> Option<&PmemVolume> {
         self.volumes.get(name)
+    }
+
+    /// The volume of that name, if the watch has shown it or it is being written at this moment.
+    #[must_use]
+    pub fn newest_volume(&self, name: &str) -> Option<&PmemVolume> {
+        self.volumes.newest(name)
+    }
+
+    /// What a node published.
+    #[must_use]
+    pub fn node_status(&self, node: &str) -> Option<&PmemNodeStatus> {
+        self.nodes.get(node)?.status.as_ref()
     }
 
     /// All volumes that the watch has shown, by name.

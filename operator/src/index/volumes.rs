@@ -29,6 +29,11 @@ impl Volumes {
         self.store.get(name)
     }
 
+    /// The volume of that name, be it only that it is being written.
+    pub fn newest(&self, name: &str) -> Option<&PmemVolume> {
+        self.assumed.get(name).or_else(|| self.store.get(name))
+    }
+
     /// All volumes that the watch has shown, by name.
     pub fn iter(&self) -> impl Iterator<Item = &PmemVolume> {
         self.store.iter().map(|(_, volume)| volume)

@@ -6,8 +6,9 @@ use placement::{Node, Want};
 use tracing::warn;
 
 use super::tell::{Told, tell};
-use super::{Asked, Board, ClaimOfPod, WaitingPod, asked, refusal};
+use super::{Asked, Board, WaitingPod, asked, refusal};
 use crate::chain::chain;
+use crate::claims::ClaimOfPod;
 use crate::index::SharedIndex;
 
 /// Looks at pods that wait, one after the other: the API server has more important things to do.

@@ -20,7 +20,7 @@ use tokio::time::MissedTickBehavior;
 pub use asked::{Asked, asked};
 pub use board::Board;
 pub use look::Looker;
-pub use pod::{ClaimOfPod, WaitingPod};
+pub use pod::WaitingPod;
 pub use refusal::refusal;
 
 use crate::index::{Index, SharedIndex};

@@ -1,7 +1,9 @@
 //! What matters of a pod that the scheduler found no node for.
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodCondition, Volume};
-use kube::{Resource, ResourceExt};
+use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodCondition};
+use kube::Resource;
+
+use crate::claims::ClaimOfPod;
 
 /// A pod that the scheduler found no node for: small, as there can be many.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,24 +16,14 @@ pub struct WaitingPod {
     pub condition: PodCondition,
 }
 
-/// A claim of a pod.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ClaimOfPod {
-    /// Its name.
-    pub name: String,
-    /// Whether it is made with the pod, which then has to be its owner.
-    pub ephemeral: bool,
-}
-
 impl WaitingPod {
     /// Reads a pod; none if it has no claims, has a node, or the scheduler has not given up on it.
     #[must_use]
     pub fn of(pod: &Pod) -> Option<Self> {
-        let spec = pod.spec.as_ref().filter(|spec| spec.node_name.is_none())?;
+        pod.spec.as_ref().filter(|spec| spec.node_name.is_none())?;
         let conditions = pod.status.as_ref()?.conditions.iter().flatten();
         let condition = conditions.into_iter().find(|condition| says_unschedulable(condition))?;
-        let volumes = spec.volumes.iter().flatten();
-        let claims = claims(&pod.name_any(), volumes);
+        let claims = ClaimOfPod::all_of(pod);
         (!claims.is_empty() && pod.metadata.deletion_timestamp.is_none()).then(|| Self {
             reference: ObjectReference {
                 resource_version: None,
@@ -59,27 +51,4 @@ fn says_unschedulable(condition: &PodCondition) -> bool {
     condition.type_ == "PodScheduled"
         && condition.status == "False"
         && condition.reason.as_deref() == Some("Unschedulable")
-}
-
-/// Each claim once. A generic ephemeral volume has the claim `<pod>-<volume>` (`VolumeClaimName` of
-/// k8s.io/component-helpers).
-fn claims<'a>(pod: &str, volumes: impl Iterator<Item = &'a Volume>) -> Vec<ClaimOfPod> {
-    let mut claims: Vec<ClaimOfPod> = volumes.filter_map(|volume| claim(pod, volume)).collect();
-    claims.sort_unstable();
-    claims.dedup();
-    claims
-}
-
-fn claim(pod: &str, volume: &Volume) -> Option<ClaimOfPod> {
-    match (&volume.persistent_volume_claim, &volume.ephemeral) {
-        (Some(claim), _) => Some(ClaimOfPod {
-            name: claim.claim_name.clone(),
-            ephemeral: false,
-        }),
-        (None, Some(_)) => Some(ClaimOfPod {
-            name: format!("{pod}-{}", volume.name),
-            ephemeral: true,
-        }),
-        (None, None) => None,
-    }
 }

@@ -56,6 +56,11 @@ impl ApiServer {
         self.index.apply(volume.clone());
     }
 
+    /// Takes any object away, as if it had never been there.
+    pub fn forget(&self, path: &str) {
+        self.state.lock().unwrap().objects.remove(path);
+    }
+
     /// Stores any object.
     pub fn store(&self, path: String, object: Value) {
         self.state.lock().unwrap().objects.insert(path, object);
@@ -160,8 +165,19 @@ impl State {
     fn get(&self, path: &str) -> (StatusCode, Value) {
         match self.objects.get(path) {
             Some(object) => (StatusCode::OK, object.clone()),
+            None if path.ends_with("/pods") => (StatusCode::OK, self.list(path)),
             None => refuse(StatusCode::NOT_FOUND, "NotFound"),
         }
+    }
+
+    /// All objects of one kind, whatever the selectors say.
+    fn list(&self, path: &str) -> Value {
+        let of_kind = self
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(&format!("{path}/")));
+        let items: Vec<&Value> = of_kind.map(|(_, object)| object).collect();
+        json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
     }
 
     fn create(&mut self, path: &str, mut object: Value) -> (StatusCode, Value) {
