@@ -44,3 +44,13 @@ async fn act(action: Action) -> Result<()> {
         Action::Verify(options) => Box::pin(verify::run(options)).await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -21,18 +21,30 @@ pub(crate) struct Program {
     pub(crate) name: &'static str,
 }
 
+/// The operator.
+pub(crate) const OPERATOR: Program = Program {
+    package: "daxfit-operator",
+    kind: "--bin",
+    name: "daxfit-operator",
+};
+/// The scheduler extender.
+pub(crate) const EXTENDER: Program = Program {
+    package: "daxfit-extender",
+    kind: "--bin",
+    name: "daxfit-extender",
+};
+/// Many nodes in one process.
+pub(crate) const HOLLOW_NODES: Program = Program {
+    package: "daxfit-node-driver",
+    kind: "--example",
+    name: "hollow-nodes",
+};
+
 /// All that may be wanted, always built together.
-const ALL: [Program; 4] = [
-    Program {
-        package: "daxfit-operator",
-        kind: "--bin",
-        name: "daxfit-operator",
-    },
-    Program {
-        package: "daxfit-extender",
-        kind: "--bin",
-        name: "daxfit-extender",
-    },
+const ALL: [Program; 5] = [
+    OPERATOR,
+    EXTENDER,
+    HOLLOW_NODES,
     Program {
         package: "daxfit-node-driver",
         kind: "--bin",

@@ -62,6 +62,8 @@ pub(crate) struct ControlPlane {
     folder: PathBuf,
     files: Files,
     authority: String,
+    /// Flags of the controller manager beside its usual ones.
+    controller_flags: Vec<String>,
     daemons: Vec<(Component, Daemon)>,
 }
 
@@ -81,11 +83,23 @@ struct Files {
 impl ControlPlane {
     /// Starts all components, with their data and logs in `folder`, and waits until each says it is ready.
     pub(crate) async fn start(cell: Arc<Cell>, tools: &Tools, pki: &Pki, folder: &Path) -> Result<Self> {
+        Self::start_with(cell, tools, pki, folder, Vec::new()).await
+    }
+
+    /// The same with more flags for the controller manager.
+    pub(crate) async fn start_with(
+        cell: Arc<Cell>,
+        tools: &Tools,
+        pki: &Pki,
+        folder: &Path,
+        controller_flags: Vec<String>,
+    ) -> Result<Self> {
         let mut plane = Self {
             files: Files::create(pki, &cell)?,
             tools: tools.clone(),
             folder: folder.to_owned(),
             authority: pki.certificate().to_owned(),
+            controller_flags,
             daemons: Vec::new(),
             cell,
         };
@@ -100,7 +114,7 @@ impl ControlPlane {
     }
 
     /// Kills a component with SIGKILL.
-    fn kill(&mut self, component: Component) -> Result<()> {
+    pub(crate) fn kill(&mut self, component: Component) -> Result<()> {
         let position = self.daemons.iter().position(|(known, _)| *known == component);
         let position = position.with_context(|| format!("{} is not running", component.name()))?;
         let (_, mut daemon) = self.daemons.swap_remove(position);
@@ -225,7 +239,7 @@ impl ControlPlane {
             controllers,
             ..
         } = &self.files;
-        vec![
+        let own = vec![
             flag("kubeconfig", controllers.display()),
             flag("authentication-kubeconfig", controllers.display()),
             flag("authorization-kubeconfig", controllers.display()),
@@ -238,7 +252,8 @@ impl ControlPlane {
             flag("cluster-signing-cert-file", authority.certificate.display()),
             flag("cluster-signing-key-file", authority.key.display()),
             flag("service-account-private-key-file", token_key.display()),
-        ]
+        ];
+        [own, self.controller_flags.clone()].concat()
     }
 
     fn scheduler(&self) -> Vec<String> {
@@ -294,11 +309,13 @@ fn server_names(cell: &Cell) -> Vec<String> {
     addresses.chain(names.map(str::to_owned)).collect()
 }
 
-fn flag(name: &str, value: impl std::fmt::Display) -> String {
+/// `--name=value`.
+pub(super) fn flag(name: &str, value: impl std::fmt::Display) -> String {
     format!("--{name}={value}")
 }
 
-fn pem_to_der(pem: &str) -> Result<Vec<u8>> {
+/// The bytes in a PEM file.
+pub(super) fn pem_to_der(pem: &str) -> Result<Vec<u8>> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     Ok(CertificateDer::from_pem_slice(pem.as_bytes())?.to_vec())
 }

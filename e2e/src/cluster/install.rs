@@ -17,12 +17,12 @@ const PARTS: [&str; 3] = [
     "daemonset/daxfit-extender",
     "daemonset/daxfit-node-driver",
 ];
-const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
+pub(super) const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
 /// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
 const LIMIT: &str = "--timeout=15m";
 
 /// The folder of the workspace with the manifests.
-fn manifests() -> PathBuf {
+pub(super) fn manifests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
 }
 

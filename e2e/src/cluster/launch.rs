@@ -75,6 +75,11 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// The process, unless it was started with [`Self::spawn_entering`]: each program on the way runs the next in its place.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Fails with the end of its log when the process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {

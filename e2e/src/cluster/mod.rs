@@ -2,6 +2,7 @@
 
 mod cell;
 mod control_plane;
+pub(crate) mod hollow;
 mod images;
 mod install;
 pub(crate) mod launch;

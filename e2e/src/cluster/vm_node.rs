@@ -11,7 +11,7 @@ use kube::Client;
 use placement::Bytes;
 
 use super::cell::{Cell, GATEWAY};
-use super::images::{Image, Images};
+use super::images::{Image, Images, unpacked};
 use super::logs;
 use super::node::{self, Member, Places};
 use super::pki::{Pki, Subject};
@@ -29,6 +29,8 @@ const PODS: &str = "10.78.1.0/24";
 /// On NUMA node 1, beside the two that every machine has. `node-setup` writes no labels to it.
 const UNPREPARED: Nvdimm = Nvdimm::labelled(Bytes::mib(128), 1);
 const MAC: &str = "52:54:00:77:00:11";
+/// The disk that `node-setup` mounts for containerd: with the images in it.
+const CONTAINERD: &str = "containerd";
 /// Where the guest mounts the disk with the files of this run.
 const FILES: &str = "/mnt/files";
 /// A set-up that failed shows at once, not as a silence of minutes.
@@ -48,7 +50,6 @@ pub(crate) struct VmNodePlan {
     machine: Machine,
     guest: Guest,
     folder: PathBuf,
-    images: Vec<String>,
     client: Client,
 }
 
@@ -70,7 +71,11 @@ impl VmNodePlan {
         machine.nvdimms.push(UNPREPARED);
         machine.disks = vec![
             tools_disk(tools).await?,
-            images_disk(&images).await?,
+            Disk {
+                name: CONTAINERD.to_owned(),
+                image: unpacked::disk(&images, tools).await?,
+                scratch: true,
+            },
             files_disk(pki, folder).await?,
         ];
         machine.network = Some(Network {
@@ -83,12 +88,11 @@ impl VmNodePlan {
             machine,
             guest: guest.clone(),
             folder: folder.to_owned(),
-            images: images.iter().map(|image| file_name(image)).collect(),
             client,
         })
     }
 
-    /// Boots the machine, gives containerd its images and waits until the node is ready.
+    /// Boots the machine and waits until the node is ready.
     ///
     /// The NVDIMMs hold what an earlier machine of this plan wrote; all else starts afresh.
     pub(crate) async fn boot(&self) -> Result<VmNode> {
@@ -99,7 +103,7 @@ impl VmNodePlan {
             vm,
             client: self.client.clone(),
         };
-        if let Err(error) = node.come_up(&self.images).await {
+        if let Err(error) = node.come_up().await {
             logs::save_guest(&node.vm, &logs::folder(NAME)?).await?;
             return Err(error);
         }
@@ -118,22 +122,16 @@ impl VmNode {
         self.vm.cut_power()
     }
 
-    async fn come_up(&self, images: &[String]) -> Result<()> {
-        step(&format!("importing images on {NAME}"), self.import(images)).await?;
+    async fn come_up(&self) -> Result<()> {
+        let started = async {
+            self.vm
+                .shell(CONTAINERD_IS_UP)
+                .await
+                .context("containerd did not start")
+        };
+        step(&format!("waiting for containerd on {NAME}"), started).await?;
         let ready = node::wait_ready(&self.client, NAME, || Ok(()));
         step(&format!("waiting for the kubelet on {NAME}"), ready).await
-    }
-
-    async fn import(&self, images: &[String]) -> Result<()> {
-        self.vm
-            .shell(CONTAINERD_IS_UP)
-            .await
-            .context("containerd did not start")?;
-        for image in images {
-            let import = format!("ctr --namespace k8s.io images import /mnt/images/{image}");
-            self.vm.shell(&import).await?;
-        }
-        Ok(())
     }
 }
 
@@ -162,14 +160,6 @@ async fn tools_disk(tools: &Tools) -> Result<Disk> {
     disk("tools", &files).await
 }
 
-async fn images_disk(images: &[&Image]) -> Result<Disk> {
-    let files: Vec<_> = images
-        .iter()
-        .map(|image| (file_name(image), image.archive.clone()))
-        .collect();
-    disk("images", &files).await
-}
-
 /// A disk with copies of files whose paths say what is in them; cached.
 async fn disk(name: &str, files: &[(String, PathBuf)]) -> Result<Disk> {
     let key = files
@@ -182,12 +172,13 @@ async fn disk(name: &str, files: &[(String, PathBuf)]) -> Result<Disk> {
         for (file, source) in files {
             fs::copy(source, content.join(file)).with_context(|| format!("copying {}", source.display()))?;
         }
-        guest::pack(&content, &folder.join("disk.img")).await?;
+        guest::pack(&content, &folder.join("disk.img"), Bytes::ZERO).await?;
         fs::remove_dir_all(&content).context("removing the content of a packed disk")
     });
     Ok(Disk {
         name: name.to_owned(),
         image: entry.await?.join("disk.img"),
+        scratch: false,
     })
 }
 
@@ -224,16 +215,12 @@ async fn files_disk(pki: &Pki, folder: &Path) -> Result<Disk> {
         ],
     )?;
     let image = folder.join("files.img");
-    guest::pack(&content, &image).await?;
+    guest::pack(&content, &image, Bytes::ZERO).await?;
     Ok(Disk {
         name: "files".to_owned(),
         image,
+        scratch: false,
     })
-}
-
-fn file_name(image: &Image) -> String {
-    let name = image.reference.rsplit('/').next().unwrap_or(&image.reference);
-    format!("{}.tar", name.replace(':', "-"))
 }
 
 fn last_part(path: &Path) -> Result<String> {

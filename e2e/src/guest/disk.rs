@@ -9,15 +9,15 @@ use tokio::process::Command;
 
 use crate::command::run;
 
-/// Makes an ext4 image with the content of a folder, just large enough, to be given to a machine as a [`crate::vm::Disk`].
+/// Makes an ext4 image with the content of a folder and `room` for more, to be given to a machine as a [`crate::vm::Disk`].
 ///
 /// # Errors
 /// The folder cannot be read or the image not be written.
-pub(crate) async fn pack(folder: &Path, image: &Path) -> Result<()> {
+pub(crate) async fn pack(folder: &Path, image: &Path, room: Bytes) -> Result<()> {
     let content = content_size(folder)?;
     // The file system's own tables take a few percent.
-    let tables = Bytes::try_from(content.get_u64() / 16).context("too large for a disk")?;
-    format(folder, image, content.plus(tables).plus(Bytes::mib(16))).await
+    let tables = Bytes::try_from(content.plus(room).get_u64() / 16).context("too large for a disk")?;
+    format(folder, image, content.plus(tables).plus(Bytes::mib(16)).plus(room)).await
 }
 
 /// Makes an ext4 image of a given size with the content of a folder.
@@ -66,7 +66,7 @@ mod tests {
         fs::create_dir(folder.path().join("sub")).unwrap();
         fs::write(folder.path().join("sub/large"), vec![7_u8; 40 << 20]).unwrap();
 
-        pack(folder.path(), image.path()).await.unwrap();
+        pack(folder.path(), image.path(), Bytes::ZERO).await.unwrap();
 
         let mut list = Command::new("debugfs");
         list.args(["-R", "ls -p /sub"]).arg(image.path());

@@ -14,6 +14,7 @@ mod smoke;
 use std::pin::Pin;
 
 use anyhow::{Result, ensure};
+use placement::Bytes;
 
 use crate::cluster::run_dir::RunDir;
 use crate::guest::{Guest, pack};
@@ -158,10 +159,11 @@ impl Lab {
         let image = run.path().join("files.img");
         let content = run.folder("files")?;
         programs::build_into(&content, &wanted_by(groups)).await?;
-        pack(&content, &image).await?;
+        pack(&content, &image, Bytes::ZERO).await?;
         let files = Disk {
             name: "files".to_owned(),
             image,
+            scratch: false,
         };
         Ok(Self {
             guest,

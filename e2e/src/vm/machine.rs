@@ -42,13 +42,21 @@ impl Nvdimm {
     }
 }
 
-/// A read-only disk image, mounted in the guest at `/mnt/NAME`.
+/// A disk image, mounted read-only in the guest at `/mnt/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Disk {
     /// At most 20 bytes (a virtio block device's serial number).
     pub(crate) name: String,
-    /// An ext4 file system, such as [`crate::guest::pack`] makes.
+    /// An ext4 file system, such as [`crate::guest::pack`] makes. It is never written to.
     pub(crate) image: PathBuf,
+    /// Whether the guest may mount it to write; what it writes is gone when the machine ends.
+    pub(crate) scratch: bool,
+}
+
+impl Disk {
+    fn option(&self) -> &'static str {
+        if self.scratch { "snapshot=on" } else { "readonly=on" }
+    }
 }
 
 /// A network card on a tap device.
@@ -150,7 +158,7 @@ impl Machine {
         line.extend(
             self.disks
                 .iter()
-                .flat_map(|disk| disk_arguments(&disk.name, &disk.image, "readonly=on")),
+                .flat_map(|disk| disk_arguments(&disk.name, &disk.image, disk.option())),
         );
         line.extend(self.network_arguments());
         line.extend(port_arguments(folder));

@@ -4,6 +4,7 @@
 
 mod base;
 mod store;
+pub(crate) mod unpacked;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,122 @@
+//! A burst: thousands of pods with one to three claims each, all at once, on hundreds of nodes that they nearly fill. Once
+//! with the extender, and once with the CSIStorageCapacity objects alone.
+
+mod aftermath;
+mod demand;
+pub(super) mod objects;
+mod run;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use placement::Bytes;
+
+use super::figure::Figure;
+use crate::cluster::hollow::{Nodes, Part};
+use demand::{Supply, demand};
+use run::{Outcome, Run};
+
+/// How large the burst is.
+#[derive(Debug, Args)]
+pub(super) struct Scale {
+    /// burst: how many nodes
+    #[arg(long, default_value_t = 200)]
+    nodes: u32,
+    /// burst: how many pods
+    #[arg(long, default_value_t = 2000)]
+    pods: u32,
+    /// burst: the share of all bytes that the volumes of all pods take
+    #[arg(long, default_value_t = 0.95)]
+    fill: f64,
+    /// burst: what the random sizes follow from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// burst: only the run with the extender
+    #[arg(long)]
+    only_with_extender: bool,
+}
+
+/// Each node has two of them.
+const REGION: (&str, Bytes) = ("1Gi", Bytes::gib(1));
+
+/// Both bursts, one after the other, each in a cluster of its own.
+///
+/// # Errors
+/// A cluster does not come up or a part of it fails; the logs have been kept then.
+pub(super) async fn measure(options: &Scale) -> Result<Vec<Figure>> {
+    let supply = Supply {
+        regions: 2 * options.nodes,
+        region: REGION.1,
+        fill: options.fill,
+    };
+    let pods = demand(options.pods, supply, options.seed)?;
+    let claims: usize = pods.iter().map(Vec::len).sum();
+    eprintln!(
+        "burst: {} nodes with 2 × {}, {} pods with {claims} claims for {} of all bytes; client limits lifted",
+        options.nodes, REGION.0, options.pods, options.fill
+    );
+    let nodes = Nodes {
+        count: options.nodes,
+        region: REGION.0,
+    };
+    let with = Run {
+        nodes,
+        pods: &pods,
+        extender: true,
+    };
+    let mut figures = with.figures("burst", &Box::pin(with.measure()).await?)?;
+    if !options.only_with_extender {
+        let without = Run {
+            extender: false,
+            ..with
+        };
+        figures.extend(without.figures("burst_without_extender", &Box::pin(without.measure()).await?)?);
+    }
+    Ok(figures)
+}
+
+impl Run<'_> {
+    fn figures(&self, prefix: &str, outcome: &Outcome) -> Result<Vec<Figure>> {
+        let figure = |name: &str, value: f64, unit: &str| Figure::new(&format!("{prefix}_{name}"), value, unit);
+        let count = |name: &str, count: usize, unit: &str| -> Result<Figure> {
+            let count = u32::try_from(count).context("too many to count")?;
+            Ok(figure(name, f64::from(count), unit))
+        };
+        let refused = figure("create_volume_refused", outcome.calls.refused, "calls");
+        let aftermath = &outcome.aftermath;
+        let fitting = count("unplaced_that_fit", aftermath.that_fit.len(), "pods")?;
+        let placed = count("pods_placed", aftermath.placed, "pods")?;
+        let volumes = f64::from(u32::try_from(aftermath.volumes)?);
+        let seconds = outcome.took.as_secs_f64();
+        let mut figures = vec![
+            if self.extender { refused.at_most(0.0) } else { refused },
+            if self.extender { fitting.at_most(0.0) } else { fitting },
+            figure("create_volume_succeeded", outcome.calls.succeeded, "calls"),
+            figure("create_volume_failed_otherwise", outcome.calls.otherwise, "calls"),
+            placed,
+            count("pods_unplaced", aftermath.unplaced, "pods")?,
+            count("unplaced_with_volumes", aftermath.with_volumes, "pods")?,
+            figure("bytes_used", aftermath.used, "share"),
+            figure("time", seconds, "s"),
+            figure(
+                "pods_per_second",
+                f64::from(u32::try_from(aftermath.placed)?) / seconds,
+                "1/s",
+            ),
+            figure(
+                "capacity_writes_per_volume",
+                outcome.capacity_writes / volumes,
+                "writes",
+            ),
+        ];
+        for (part, (now, most)) in &outcome.memory {
+            let name = if *part == Part::Operator {
+                "operator"
+            } else {
+                "extender"
+            };
+            figures.push(figure(&format!("{name}_memory"), f64::from(*now) / 1024.0, "MiB"));
+            figures.push(figure(&format!("{name}_memory_peak"), f64::from(*most) / 1024.0, "MiB"));
+        }
+        Ok(figures)
+    }
+}

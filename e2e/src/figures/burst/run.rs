@@ -1,0 +1,187 @@
+//! One burst.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use kube::api::ListParams;
+use kube::{Api, Client};
+use tokio::time::sleep;
+
+use super::aftermath::{Aftermath, Objects};
+use super::demand::Ask;
+use super::objects;
+use crate::cluster::hollow::{HollowCluster, Limits, Nodes, Part, Samples};
+use crate::cluster::wait::{Probe, until};
+use crate::figures::placements::Placements;
+use crate::progress::step;
+
+/// Classes of the manifests times NUMA nodes of a node.
+const CAPACITIES_PER_NODE: u32 = 6;
+const READY_WITHIN: Duration = Duration::from_secs(900);
+/// How long nothing has to move before anybody looks whether something still can.
+const QUIET: Duration = Duration::from_secs(15);
+/// The scheduler tries pods again that it gave up five minutes ago (`podMaxInUnschedulablePodsDuration`): a pod that fits and
+/// has no node after that is not going to get one.
+const GIVEN_UP: Duration = Duration::from_secs(400);
+/// Only ends a run that hangs.
+const LIMIT: Duration = Duration::from_secs(7200);
+
+/// A burst to be run.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) nodes: Nodes,
+    pub(super) pods: &'a [Vec<Ask>],
+    pub(super) extender: bool,
+}
+
+/// What was counted.
+pub(super) struct Outcome {
+    pub(super) calls: Calls,
+    pub(super) aftermath: Aftermath,
+    /// From the first object to the last pod that got a node.
+    pub(super) took: Duration,
+    /// Requests that changed a CSIStorageCapacity object, from the first pod on.
+    pub(super) capacity_writes: f64,
+    /// Resident memory of our parts in KiB, now and at most.
+    pub(super) memory: Vec<(Part, (u32, u32))>,
+}
+
+/// `CreateVolume` calls, as the provisioner counts the answers.
+pub(super) struct Calls {
+    pub(super) succeeded: f64,
+    pub(super) refused: f64,
+    /// Neither: deadlines, another call at work, the API server.
+    pub(super) otherwise: f64,
+}
+
+impl Run<'_> {
+    /// Runs it in a cluster of its own.
+    ///
+    /// # Errors
+    /// A part fails; the logs have been kept then.
+    pub(super) async fn measure(&self) -> Result<Outcome> {
+        let mut cluster = HollowCluster::start(Limits::Lifted).await?;
+        let outcome = self.measure_in(&mut cluster).await;
+        if outcome.is_err() || std::env::var_os("DAXFIT_KEEP_LOGS").is_some() {
+            cluster.keep_logs(if self.extender {
+                "burst"
+            } else {
+                "burst-without-extender"
+            })?;
+        }
+        outcome
+    }
+
+    async fn measure_in(&self, cluster: &mut HollowCluster) -> Result<Outcome> {
+        step("starting operator, provisioner and nodes", self.prepare(cluster)).await?;
+        let client = cluster.client();
+        let before = cluster.api_server_metrics().await?;
+        let placements = Placements::watch(&client, objects::NAMESPACE);
+        let begun = Instant::now();
+        let made = step("making pods and claims", objects::make(&client, self.pods));
+        let settled = step("waiting for nodes for them", self.settle(cluster, &placements));
+        let (_, aftermath) = tokio::try_join!(made, settled)?;
+        let last = placements.times().last().copied().context("no pod got a node")?;
+        Ok(Outcome {
+            calls: calls(&cluster.provisioner_metrics().await?)?,
+            took: last - begun,
+            capacity_writes: capacity_writes(&cluster.api_server_metrics().await?)? - capacity_writes(&before)?,
+            memory: self
+                .ours()
+                .map(|part| Ok((part, cluster.memory(part)?)))
+                .collect::<Result<_>>()?,
+            aftermath,
+        })
+    }
+
+    fn ours(&self) -> impl Iterator<Item = Part> {
+        let extender = self.extender.then_some(Part::Extender);
+        std::iter::once(Part::Operator).chain(extender)
+    }
+
+    async fn prepare(&self, cluster: &mut HollowCluster) -> Result<()> {
+        cluster.start_operator()?;
+        cluster.start_provisioner()?;
+        cluster.start_nodes(self.nodes)?;
+        let expected = usize::try_from(self.nodes.count * CAPACITIES_PER_NODE)?;
+        until("capacity of all nodes", READY_WITHIN, async || {
+            match (cluster.check(), capacities(&cluster.client()).await) {
+                (Err(error), _) => Probe::Never(error),
+                (Ok(()), Err(error)) => Probe::NotYet(error),
+                (Ok(()), Ok(found)) if found == expected => Probe::Ready(()),
+                (Ok(()), Ok(found)) => Probe::NotYet(anyhow!("{found} of {expected} objects are there")),
+            }
+        })
+        .await?;
+        objects::can_be_made(&cluster.client()).await?;
+        if self.extender {
+            cluster.start_extender().await?;
+        }
+        cluster.restart_scheduler(Limits::Lifted).await
+    }
+
+    /// Waits until every pod has a node or cannot get one.
+    async fn settle(&self, cluster: &mut HollowCluster, placements: &Placements) -> Result<Aftermath> {
+        let begun = Instant::now();
+        let mut moved = (Instant::now(), placements.count());
+        let mut last: Option<Aftermath> = None;
+        while begun.elapsed() < LIMIT {
+            cluster.check()?;
+            sleep(Duration::from_secs(1)).await;
+            if placements.count() != moved.1 {
+                moved = (Instant::now(), placements.count());
+                continue;
+            }
+            let done = moved.1 == self.pods.len();
+            if !done && moved.0.elapsed() < QUIET {
+                continue;
+            }
+            let now = Objects::list(&cluster.client()).await?.aftermath()?;
+            let complete = now.placed + now.unplaced == self.pods.len();
+            let still = last.as_ref() == Some(&now);
+            let hopeless = now.that_fit.is_empty() || moved.0.elapsed() > GIVEN_UP;
+            if complete && (done || still && hopeless) {
+                return Ok(now);
+            }
+            eprintln!(
+                "  {} pods have a node, {} of the others fit",
+                now.placed,
+                now.that_fit.len()
+            );
+            last = Some(now);
+            sleep(QUIET).await;
+        }
+        bail!("the cluster does not come to rest")
+    }
+}
+
+async fn capacities(client: &Client) -> Result<usize> {
+    let api: Api<k8s_openapi::api::storage::v1::CSIStorageCapacity> = Api::all(client.clone());
+    Ok(api.list_metadata(&ListParams::default()).await?.items.len())
+}
+
+fn calls(provisioner: &Samples) -> Result<Calls> {
+    let count = |labels: &[&str]| {
+        let method = "method_name=\"/csi.v1.Controller/CreateVolume\"";
+        provisioner.sum("csi_sidecar_operations_seconds_count", &[labels, &[method]].concat())
+    };
+    let succeeded = count(&["grpc_status_code=\"OK\""])?;
+    let refused = count(&["grpc_status_code=\"ResourceExhausted\""])?;
+    Ok(Calls {
+        succeeded,
+        refused,
+        otherwise: count(&[])? - succeeded - refused,
+    })
+}
+
+fn capacity_writes(api_server: &Samples) -> Result<f64> {
+    let of = |verb: &str| api_server.sum("apiserver_request_total", &["resource=\"csistoragecapacities\"", verb]);
+    let verbs = [
+        "verb=\"POST\"",
+        "verb=\"PATCH\"",
+        "verb=\"PUT\"",
+        "verb=\"APPLY\"",
+        "verb=\"DELETE\"",
+    ];
+    verbs.into_iter().map(of).sum()
+}

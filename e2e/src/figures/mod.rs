@@ -1,0 +1,70 @@
+//! `cargo figures`: the benchmarks, one line for each figure.
+//!
+//! `figure NAME VALUE UNIT goal OP VALUE met|short`, or without the goal where there is none to reach. A figure that falls
+//! short is no failure; a benchmark that cannot run is.
+
+mod burst;
+mod figure;
+mod placements;
+mod program;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::packages;
+use figure::Figure;
+
+/// What to measure; everything unless told otherwise.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Run only these benchmarks
+    #[arg(value_enum, value_name = "NAME")]
+    names: Vec<Benchmark>,
+    /// Print one JSON object for each figure instead
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    burst: burst::Scale,
+}
+
+/// A group of figures that are measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Benchmark {
+    /// The extender over TLS: filter and prioritize with 5,000 names and 50,000 volumes
+    Extender,
+    /// How full a cluster gets before a claim fails, under our policies and others
+    Packing,
+    /// Thousands of pods at once on hundreds of nodes, with the extender and without it
+    Burst,
+}
+
+impl Benchmark {
+    async fn measure(self, options: &Options) -> Result<Vec<Figure>> {
+        match self {
+            Self::Extender => program::measure("daxfit-extender", "figures").await,
+            Self::Packing => program::measure("placement", "packing").await,
+            Self::Burst => Box::pin(burst::measure(&options.burst)).await,
+        }
+    }
+}
+
+/// Runs the chosen benchmarks and prints their figures.
+///
+/// # Errors
+/// A benchmark does not run, or prints something else.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    packages::ensure_all().await?;
+    let all = Benchmark::value_variants();
+    let chosen = if options.names.is_empty() { all } else { &options.names };
+    for benchmark in chosen {
+        for figure in benchmark.measure(&options).await? {
+            let line = if options.json {
+                serde_json::to_string(&figure)?
+            } else {
+                figure.shown()
+            };
+            println!("{line}");
+        }
+    }
+    Ok(())
+}
