@@ -1,6 +1,7 @@
 //! The decisions, pure: from the index and a pod to the nodes that will do.
 
 mod claims_of_pod;
+mod company;
 mod explain;
 mod filter;
 #[cfg(test)]
@@ -11,6 +12,8 @@ mod offer;
 mod prioritize;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together;
 mod views;
 #[cfg(test)]
 mod world;

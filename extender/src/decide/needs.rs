@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use placement::Ask;
+use placement::{Ask, NumaNode, NumaWish};
 
+use super::company::Company;
 use super::{ClaimOfPod, Known, Missing, claims_of_pod};
 use crate::index::{Claim, Class};
 use crate::ledger::Promise;
@@ -56,7 +57,7 @@ pub struct Pin {
 /// What one claim needs.
 enum Need {
     Nothing,
-    On(Pin),
+    On(Pin, Option<NumaNode>),
     Space(Promise, Option<Pin>),
     Impossible(String),
 }
@@ -82,13 +83,16 @@ pub fn needs_of(pod: &Pod, known: Known) -> Result<Needs, Vec<Missing>> {
 }
 
 fn sum(needs: Vec<Need>) -> Needs {
-    let (mut pins, mut claims) = (Vec::new(), Vec::new());
+    let (mut pins, mut claims, mut company) = (Vec::new(), Vec::new(), Company::default());
     for need in needs {
         match need {
             Need::Nothing => {}
-            Need::On(pin) => pins.push(pin),
+            Need::On(pin, numa) => {
+                company.add(&pin, numa);
+                pins.push(pin);
+            }
             Need::Space(claim, pin) => {
-                claims.push(Arc::new(claim));
+                claims.push(claim);
                 pins.extend(pin);
             }
             Need::Impossible(why) => return Needs::Impossible(why.into()),
@@ -97,6 +101,10 @@ fn sum(needs: Vec<Need>) -> Needs {
     if pins.is_empty() && claims.is_empty() {
         return Needs::Nothing;
     }
+    if let Err(why) = company.settle(&mut claims) {
+        return Needs::Impossible(why.into());
+    }
+    let claims: Vec<Arc<Promise>> = claims.into_iter().map(Arc::new).collect();
     let ask = Ask::new(claims.iter().map(|claim| claim.want).collect());
     Needs::Space { pins, ask, claims }
 }
@@ -111,7 +119,8 @@ fn need_of(of: &ClaimOfPod, pod: &Pod, known: Known) -> Result<Need, Missing> {
     }
     if let Some(volume) = &claim.volume {
         let node = known.index.node_of_persistent_volume(volume);
-        return Ok(node.map_or(Need::Nothing, |node| Need::On(pin(node, of, "is on"))));
+        let on = |node| Need::On(pin(node, of, "is on"), numa_of_company(claim, known));
+        return Ok(node.map_or(Need::Nothing, on));
     }
     need_of_unbound(of, claim, known)
 }
@@ -127,7 +136,8 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
         Some(Class::Foreign) | None => return Ok(Need::Nothing),
     };
     if let Some(node) = known.index.node_making(claim) {
-        return Ok(Need::On(pin(node, of, "is being made on")));
+        let pin = pin(node, of, "is being made on");
+        return Ok(Need::On(pin, numa_of_company(claim, known)));
     }
     Ok(match (parameters, &claim.size) {
         (Err(why), _) | (_, Err(why)) => Need::Impossible(format!("claim {}: {why}", of.key)),
@@ -142,6 +152,16 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
             Need::Space(promise, pin)
         }
     })
+}
+
+/// The NUMA node of the volume of a claim, if its class wishes the others of its pod there too.
+fn numa_of_company(claim: &Claim, known: Known) -> Option<NumaNode> {
+    let class = known.index.class(claim.class.as_deref()?)?;
+    let Class::Ours(Ok(parameters)) = class else {
+        return None;
+    };
+    let wishes = parameters.numa == NumaWish::Together;
+    wishes.then(|| known.index.numa_of_volume_of(claim)).flatten()
 }
 
 fn pin(node: &str, of: &ClaimOfPod, how: &str) -> Pin {

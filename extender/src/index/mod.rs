@@ -19,6 +19,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use placement::NumaNode;
+
 use crate::ledger::Ledger;
 
 pub use claim::Claim;
@@ -156,6 +158,17 @@ impl Index {
     #[must_use]
     pub fn node_making(&self, claim: &Claim) -> Option<&str> {
         self.node_making_volume(&claim.name_of_volume()).map(AsRef::as_ref)
+    }
+
+    /// The NUMA node of the volume of a claim, bound or being made, as far as it is known.
+    #[must_use]
+    pub fn numa_of_volume_of(&self, claim: &Claim) -> Option<NumaNode> {
+        let bound = claim.volume.as_ref().map(|name| self.persistent_volumes.get(name));
+        let name = match bound {
+            Some(volume) => volume?.handle.to_string(),
+            None => claim.name_of_volume(),
+        };
+        self.nodes.get(self.volumes.get(&*name)?)?.numa_of(&name)
     }
 
     fn node_making_volume(&self, volume: &str) -> Option<&Arc<str>> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, pending_of};
-use placement::{Bytes, Extent, Node, Occupancy, Pending, Prepared, Region, RegionId, Reservation};
+use placement::{Bytes, Extent, Node, NumaNode, Occupancy, Pending, Prepared, Region, RegionId, Reservation};
 
 use crate::ledger::Promise;
 
@@ -68,6 +68,13 @@ impl NodeSpace {
     pub fn makes(&self, volume: &str) -> bool {
         let volume = self.volumes.get(volume);
         volume.is_some_and(|volume| !volume.deleting && !volume.space.is_refused())
+    }
+
+    /// The NUMA node of the volume of that name, as far as it is known.
+    #[must_use]
+    pub fn numa_of(&self, volume: &str) -> Option<NumaNode> {
+        let volume = self.volumes.get(volume).filter(|_| self.makes(volume))?;
+        volume.space.numa(self.status.as_ref()?)
     }
 
     /// The volumes that take space which the node did not publish yet, by name.

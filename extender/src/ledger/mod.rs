@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use by_node::ByNode;
+use placement::{NumaWish, Want};
 pub use promise::{Kind, Promise, Standing};
 
 /// The nodes whose promises changed.
@@ -120,6 +121,13 @@ impl Ledger {
 
     /// A claim stands like this now.
     pub fn stands(&mut self, uid: &str, standing: Standing) -> Touched {
+        let standing = match standing {
+            Standing::Given(node, promise) => {
+                let decided = self.decided(&node, &promise);
+                Standing::Given(node, decided.unwrap_or(promise))
+            }
+            other => other,
+        };
         if let (Some((node, promise)), Standing::Given(same_node, same)) = (self.given.get(uid), &standing)
             && (node, promise) == (same_node, same)
         {
@@ -171,6 +179,21 @@ impl Ledger {
         let given = self.given.get(uid).map(|(node, _)| node);
         let open = self.decisions_of(uid).flat_map(|(_, decision)| &decision.nodes);
         open.chain(given).map(|node| &**node).collect()
+    }
+
+    /// What was promised to a claim on `node` if it was decided what [`NumaWish::Together`] comes to, because other volumes
+    /// of its pod are there. The claim itself shows only what its class wishes.
+    fn decided(&self, node: &str, shown: &Promise) -> Option<Arc<Promise>> {
+        let given = self.given.get(&shown.uid).filter(|(on, _)| **on == *node);
+        let open = self.decisions_of(&shown.uid);
+        let open = open.filter(|(_, decision)| decision.nodes.contains(node));
+        let open = open.filter_map(|(_, decision)| decision.promises.get(&shown.uid));
+        let mut known = given.map(|(_, promise)| promise).into_iter().chain(open);
+        let unsettled = |known: &Promise| Want {
+            numa: NumaWish::Together,
+            ..known.want
+        };
+        known.find(|known| unsettled(known) == shown.want).cloned()
     }
 
     fn decisions_of(&self, uid: &str) -> impl Iterator<Item = (u64, &Decision)> {

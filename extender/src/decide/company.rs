@@ -1,0 +1,52 @@
+//! Where the volumes of a pod are that have to be on one NUMA node with those that it still needs.
+
+use std::collections::BTreeSet;
+
+use placement::{NumaNode, NumaWish};
+
+use super::Pin;
+use crate::ledger::Promise;
+
+/// Where the volumes of a pod are whose class wishes them together, as far as there are any.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    there: BTreeSet<(Box<str>, NumaNode)>,
+}
+
+impl Company {
+    /// One of them is where `pin` says, on this NUMA node if it wishes to be together and that is known.
+    pub(super) fn add(&mut self, pin: &Pin, numa: Option<NumaNode>) {
+        self.there.extend(numa.map(|numa| (pin.node.clone(), numa)));
+    }
+
+    /// The claims that wish to be together have to be where the others are: the operator makes no other volume.
+    ///
+    /// # Errors
+    /// If the others are not on one NUMA node themselves. Volumes on several nodes are none of our concern: no node will do
+    /// then.
+    pub(super) fn settle(&self, claims: &mut [Promise]) -> Result<(), String> {
+        let nodes: BTreeSet<&str> = self.there.iter().map(|(node, _)| &**node).collect();
+        let numas: BTreeSet<NumaNode> = self.there.iter().map(|(_, numa)| *numa).collect();
+        let numa = match (nodes.len(), numas.first()) {
+            (1, Some(numa)) => *numa,
+            _ => return Ok(()),
+        };
+        for claim in claims.iter_mut().filter(|claim| claim.want.numa == NumaWish::Together) {
+            if numas.len() > 1 {
+                return Err(apart(claim, &numas));
+            }
+            claim.want.numa = NumaWish::Node(numa);
+        }
+        Ok(())
+    }
+}
+
+fn apart(claim: &Promise, numas: &BTreeSet<NumaNode>) -> String {
+    let each: Vec<String> = numas.iter().map(|numa| format!("NUMA {numa}")).collect();
+    format!(
+        "claim {}: its class wishes it on one NUMA node with the other volumes of its pod, but these are on {}: give the \
+         claim another class",
+        claim.claim,
+        each.join(" and ")
+    )
+}
