@@ -3,13 +3,15 @@
 //! The index sees of it only what watches would have shown. Whatever was offered and taken is created in the end, by the
 //! rules of the node itself, and has to fit there.
 
+mod operator;
 mod real;
 
 use std::time::Duration;
 
+use placement::Want;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use real::{RealPod, RealVolume, World, name, want};
+use real::{RealPod, World, name};
 
 use super::*;
 use crate::index::{Index, Indexes};
@@ -66,6 +68,8 @@ impl World {
         self.show_all_that_is_taken();
         self.index = Index::with_ledger(Ledger::new(LIMIT));
         self.index.apply(&class("fsdax", &[]));
+        self.index
+            .apply(&class("together", &[("csi.daxfit.dev/numa", "together")]));
         for claim in 0..self.claims.len() {
             self.show_claim(claim);
         }
@@ -123,15 +127,12 @@ impl World {
         while self.annotate(0) {}
     }
 
-    fn create_volume(&mut self, which: usize) {
+    fn create_volume(&mut self, which: usize) -> TestCaseResult {
         let given = self.claims_that(|claim| claim.annotated.is_some() && claim.volume.is_none() && !claim.deleted);
-        let Some(claim) = pick(&given, which) else { return };
-        let node = self.claims[claim].annotated;
-        self.claims[claim].volume = node.map(|node| RealVolume {
-            node,
-            revision: None,
-            seen: false,
-        });
+        let Some(claim) = pick(&given, which) else {
+            return Ok(());
+        };
+        self.operate(claim)
     }
 
     fn make_namespace(&mut self, which: usize) -> TestCaseResult {
@@ -139,18 +140,23 @@ impl World {
         let Some(claim) = pick(&pending, which) else {
             return Ok(());
         };
-        let want = want(self.claims[claim].mib);
+        let want = self.claims[claim].want();
         let Some(volume) = &mut self.claims[claim].volume else {
             return Ok(());
         };
         let node = volume.node;
         let real = self.nodes.get_mut(node).unwrap();
-        let placed = real.free.place(&want);
+        let placed = real.free.place(&Want {
+            numa: volume.numa,
+            ..want
+        });
         prop_assert!(
             placed.is_ok(),
             "claim {claim} is refused by {node}: {}",
             placed.unwrap_err()
         );
+        let region = placed.unwrap().region;
+        volume.region = real.free.regions.iter().find(|known| known.id == region).unwrap().numa;
         real.revision += 1;
         volume.revision = Some(real.revision);
         Ok(())
@@ -200,7 +206,7 @@ impl World {
             Event::Annotate(which) => {
                 self.annotate(which);
             }
-            Event::CreateVolume(which) => self.create_volume(which),
+            Event::CreateVolume(which) => self.create_volume(which)?,
             Event::MakeNamespace(which) => self.make_namespace(which)?,
             Event::ShowVolume(which) => {
                 if let Some(claim) = pick(&self.claims_that(|claim| claim.volume.is_some()), which) {
@@ -244,14 +250,14 @@ impl World {
     fn finish(&mut self, seed: usize) -> TestCaseResult {
         self.time_passes();
         for step in 0..self.claims.len() {
-            self.create_volume(seed.rotate_left(u32::try_from(step).unwrap()));
+            self.create_volume(seed.rotate_left(u32::try_from(step).unwrap()))?;
         }
         for step in 0..self.claims.len() {
             self.make_namespace(seed.rotate_right(u32::try_from(step).unwrap()))?;
         }
         self.time_passes();
         prop_assert_eq!(self.promised(), Vec::<usize>::new());
-        Ok(())
+        self.wishes_are_kept()
     }
 }
 
@@ -260,7 +266,7 @@ proptest! {
 
     #[test]
     fn whatever_is_offered_can_be_created(
-        sizes in prop::collection::vec(1_u32..80, 1..14),
+        sizes in prop::collection::vec((1_u32..80, prop::bool::weighted(0.5)), 1..14),
         pods in prop::collection::vec(prop::collection::vec(0_usize..14, 1..4), 1..14),
         candidates in 1_usize..4,
         events in prop::collection::vec(event(), 1..80),

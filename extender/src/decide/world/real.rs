@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use crds::{PmemNode, PmemVolume};
+use crds::{NumaChoice, PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use placement::{Node, Policy, Want};
+use placement::{Node, NumaNode, NumaWish, Pending, Policy, RegionId, Want};
 
 use super::NODES;
 use crate::decide::Offering;
@@ -18,6 +18,8 @@ const ANNOTATION: &str = "volume.kubernetes.io/selected-node";
 #[derive(Clone, Default)]
 pub(super) struct RealClaim {
     pub(super) mib: u32,
+    /// Whether its class wishes it on one NUMA node with those of its pod that wish so too.
+    pub(super) together: bool,
     pub(super) annotated: Option<&'static str>,
     pub(super) volume: Option<RealVolume>,
     pub(super) bound: bool,
@@ -27,8 +29,14 @@ pub(super) struct RealClaim {
 #[derive(Clone, Copy)]
 pub(super) struct RealVolume {
     pub(super) node: &'static str,
+    /// What the operator made of the wish of its class.
+    pub(super) numa: NumaWish,
+    /// How many there were before.
+    pub(super) number: usize,
     /// The revision of its node that contains it.
     pub(super) revision: Option<i64>,
+    /// The NUMA node of its region, once it has one.
+    pub(super) region: Option<NumaNode>,
     /// Whether the index has seen it at all.
     pub(super) seen: bool,
 }
@@ -62,24 +70,39 @@ pub(super) fn volume_name(claim: usize) -> String {
     format!("pvc-uid-of-c{claim}")
 }
 
-pub(super) fn want(mib: u32) -> Want {
-    volume("w", "n", mib).spec.want()
+impl RealClaim {
+    pub(super) fn want(&self) -> Want {
+        let numa = if self.together {
+            NumaWish::Together
+        } else {
+            NumaWish::Any
+        };
+        let want = volume("w", "n", self.mib).spec.want();
+        Want { numa, ..want }
+    }
+}
+
+impl RealVolume {
+    /// What the volume of `claim` takes.
+    pub(super) fn pending(&self, claim: &RealClaim) -> Pending {
+        let want = claim.want();
+        Pending {
+            want: Want {
+                numa: self.numa,
+                ..want
+            },
+            region: None,
+        }
+    }
 }
 
 impl World {
-    pub(super) fn new(sizes: &[u32], pods: &[Vec<usize>], candidates: usize) -> Self {
+    pub(super) fn new(sizes: &[(u32, bool)], pods: &[Vec<usize>], candidates: usize) -> Self {
         let holes: [&[&[(u32, u32)]]; 3] = [&[&[(0, 128)], &[(0, 64)]], &[&[(0, 96), (128, 32)]], &[&[(64, 160)]]];
         let real = |holes: &[&[(u32, u32)]]| RealNode {
             free: node("n", 1, holes).status.unwrap().to_placement(),
             revision: 1,
         };
-        let claims: Vec<RealClaim> = sizes
-            .iter()
-            .map(|mib| RealClaim {
-                mib: *mib,
-                ..RealClaim::default()
-            })
-            .collect();
         let pod = |claims: &Vec<usize>| {
             let claims: BTreeSet<usize> = claims.iter().map(|claim| claim % sizes.len()).collect();
             RealPod {
@@ -87,6 +110,14 @@ impl World {
                 taken: None,
             }
         };
+        let pods: Vec<RealPod> = pods.iter().map(pod).collect();
+        let claim = |(index, (mib, together)): (usize, &(u32, bool))| RealClaim {
+            mib: *mib,
+            // The extender sees one pod at a time: what else a pod wishes that shares such a claim, it does not know.
+            together: *together && pods.iter().filter(|pod| pod.claims.contains(&index)).count() == 1,
+            ..RealClaim::default()
+        };
+        let claims: Vec<RealClaim> = sizes.iter().enumerate().map(claim).collect();
         let mut world = Self {
             index: Index::default(),
             offering: Offering {
@@ -94,7 +125,7 @@ impl World {
                 candidates,
             },
             now: Instant::now(),
-            pods: pods.iter().map(pod).collect(),
+            pods,
             claims,
             nodes: NODES.into_iter().zip(holes.into_iter().map(real)).collect(),
         };
@@ -104,7 +135,8 @@ impl World {
 
     pub(super) fn show_claim(&mut self, which: usize) {
         let real = &self.claims[which];
-        let mut shown = claim("ns", &name(which), "fsdax", &format!("{}Mi", real.mib));
+        let class = if real.together { "together" } else { "fsdax" };
+        let mut shown = claim("ns", &name(which), class, &format!("{}Mi", real.mib));
         if real.deleted {
             return Indexes::<PersistentVolumeClaim>::delete(&mut self.index, &ObjectKey::new("ns", &name(which)));
         }
@@ -139,7 +171,13 @@ impl World {
             real.seen = true;
             let real = *real;
             let mut shown: PmemVolume = volume(&volume_name(claim), real.node, self.claims[claim].mib);
-            shown.status.get_or_insert_default().layout_revision = real.revision;
+            shown.spec.numa = match real.numa {
+                NumaWish::Any | NumaWish::Together => NumaChoice::Any,
+                NumaWish::Node(numa) => NumaChoice::Node(numa),
+            };
+            let status = shown.status.get_or_insert_default();
+            status.layout_revision = real.revision;
+            status.region = real.region.map(|numa| RegionId(format!("r{numa}")));
             self.index.apply(&shown);
         }
     }
