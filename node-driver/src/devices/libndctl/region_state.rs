@@ -37,7 +37,7 @@ pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
         (RegionState::Disabled, disabled(facts))
     } else if facts.is_read_only {
         (RegionState::ReadOnly, read_only(facts))
-    } else if !facts.has_labels || facts.modules.iter().any(is_unprepared) {
+    } else if is_unprepared(facts) {
         (RegionState::Unprepared, unprepared(facts))
     } else if !facts.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(facts))
@@ -50,8 +50,11 @@ pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
     }
 }
 
-fn is_unprepared(module: &ModuleFacts) -> bool {
-    matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised))
+/// A label area that cannot be read is another trouble: nobody can say whether there are labels.
+fn is_unprepared(facts: &Facts) -> bool {
+    let without = |module: &ModuleFacts| matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised));
+    let unreadable = |module: &ModuleFacts| module.labels.is_err();
+    facts.modules.iter().any(without) || !(facts.has_labels || facts.modules.iter().any(unreadable))
 }
 
 fn disabled(facts: &Facts) -> String {
@@ -183,12 +186,14 @@ mod tests {
 
     #[test]
     fn labels_that_cannot_be_read_keep_new_volumes_out() {
-        let (state, message) = judge(&Facts {
-            has_labels: true,
-            ..with(Err("I/O error".into()))
-        });
-        assert_eq!(state, RegionState::Degraded);
-        assert!(message.contains("nmem0") && message.contains("I/O error"), "{message}");
+        for has_labels in [true, false] {
+            let (state, message) = judge(&Facts {
+                has_labels,
+                ..with(Err("I/O error".into()))
+            });
+            assert_eq!(state, RegionState::Degraded);
+            assert!(message.contains("nmem0") && message.contains("I/O error"), "{message}");
+        }
     }
 
     #[test]
