@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::joint::{STEPS_PER_ASK, STEPS_PER_NODE};
 use crate::node::on_one_numa_node;
 use crate::refusal::Asked;
+use crate::rooms::from_hole;
 use crate::{Alignment, Bytes, Want};
 
 /// The wants of one pod, prepared to be asked of many nodes.
@@ -18,8 +19,8 @@ pub struct Ask {
     each: Vec<Arc<str>>,
     /// "asked 28 MiB + 14 MiB".
     together: Arc<str>,
-    /// For each alignment met so far, the footprint of each want; none where there is no such namespace.
-    footprints: Vec<(Alignment, Vec<Option<Bytes>>)>,
+    /// For each alignment met so far, what each want takes; none where there is no such namespace.
+    takes: Vec<(Alignment, Vec<Option<Bytes>>)>,
     /// Steps that are left for searches among the orders of creation.
     steps: usize,
 }
@@ -33,7 +34,7 @@ impl Ask {
         Self {
             each: required.iter().map(|bytes| asked(&[*bytes], 0)).collect(),
             together: asked(&required, on_one_numa_node(&wants)),
-            footprints: Vec::new(),
+            takes: Vec::new(),
             steps: STEPS_PER_ASK,
             wants,
         }
@@ -64,15 +65,16 @@ impl Ask {
         answer
     }
 
-    /// The footprint of each want in a region of `alignment`; none where there is no such namespace.
-    pub(crate) fn footprints(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
-        let known = self.footprints.iter().position(|(of, _)| *of == alignment);
+    /// What each want takes from a hole of a region of `alignment`; none where there is no such namespace.
+    pub(crate) fn takes(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
+        let known = self.takes.iter().position(|(of, _)| *of == alignment);
         let index = known.unwrap_or_else(|| {
             let footprint = |want: &Want| want.mode.footprint(alignment, want.required, want.limit).ok();
-            let all = self.wants.iter().map(footprint).collect();
-            self.footprints.push((alignment, all));
-            self.footprints.len() - 1
+            let takes = |want: &Want| footprint(want).map(|raw| from_hole(raw, alignment));
+            let all = self.wants.iter().map(takes).collect();
+            self.takes.push((alignment, all));
+            self.takes.len() - 1
         });
-        &self.footprints[index].1
+        &self.takes[index].1
     }
 }

@@ -1,5 +1,6 @@
 //! Space that is promised but not taken yet: what else fits beside it, in whatever order all of it comes to be taken.
 
+use crate::glance::Promised;
 use crate::joint::{in_every_order, spare};
 use crate::rooms::{Rooms, Takes};
 use crate::{Ask, Bytes, Joint, Node, NumaWish, Pending, Want};
@@ -11,17 +12,11 @@ const TRIED: usize = 5;
 ///
 /// Few claims are tried in every order. More of them are only counted: they fit if their node is *safe*, as the head of
 /// `joint.rs` has it. That holds of those that remain when some of them are created or go.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Committed {
     /// Before any of them is there.
     rooms: Rooms,
-    /// Of each region.
-    largest: Vec<Bytes>,
     takes: Vec<Takes>,
-    /// What all of them take at most.
-    total: Bytes,
-    /// What others may take before one of them may find no hole: less than this.
-    spare: Bytes,
 }
 
 impl Committed {
@@ -29,36 +24,25 @@ impl Committed {
     /// refuse them. One that wants to be [`Together`](NumaWish::Together) with others is promised space on each NUMA node.
     pub(crate) fn new(node: &Node, claims: impl IntoIterator<Item = Pending>) -> Self {
         let rooms = Rooms::of(node);
-        let takes = claims.into_iter().flat_map(|claim| takes(node, &rooms, claim));
+        let takes = claims.into_iter().flat_map(|claim| takes(node, claim));
         let takes: Vec<Takes> = takes
             .filter(|takes| rooms.choose(&rooms.free, takes).is_some())
             .collect();
-        Self {
-            largest: rooms.largest(),
-            total: takes.iter().map(|takes| most(takes.iter().copied())).sum(),
-            spare: spare(&rooms, takes.clone()),
-            takes,
-            rooms,
+        Self { rooms, takes }
+    }
+
+    /// What is promised altogether, and the largest hole of each region before any of it is there; none if nothing is
+    /// promised.
+    pub(crate) fn promised(&self) -> Option<(Promised, Vec<Bytes>)> {
+        if self.takes.is_empty() {
+            return None;
         }
-    }
-
-    /// Whether nothing is promised.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.takes.is_empty()
-    }
-
-    /// Enough, but not necessary, for `n` claims that take `takes_in(claim, region)` to fit, and fast: the largest hole of
-    /// some region holds everything.
-    pub(crate) fn is_ample_for(&self, n: usize, mut takes_in: impl FnMut(usize, usize) -> Option<Bytes>) -> bool {
-        let regions = 0..self.largest.len();
-        let of_all = |index| most(regions.clone().map(|region| takes_in(index, region)));
-        let asked: Bytes = (0..n).map(of_all).sum();
-        let everything = self.total.plus(asked);
-        let has_room = |index| {
-            let mut regions = regions.clone();
-            regions.any(|region| self.largest[region] >= everything && takes_in(index, region).is_some())
+        let most = |takes: &Takes| takes.iter().flatten().copied().max().unwrap_or_default();
+        let promised = Promised {
+            total: self.takes.iter().map(most).sum(),
+            spare: spare(&self.rooms, self.takes.clone()),
         };
-        asked < self.spare && (0..n).all(has_room)
+        Some((promised, self.rooms.largest()))
     }
 
     /// Whether all that is promised fits together with claims that take `asked`, in whatever order the volumes are created.
@@ -74,22 +58,18 @@ impl Committed {
 }
 
 /// What a claim takes; several if it is not known yet where it wants to be.
-fn takes(node: &Node, rooms: &Rooms, claim: Pending) -> Vec<Takes> {
+fn takes(node: &Node, claim: Pending) -> Vec<Takes> {
     let Some(chosen) = claim.region else {
         let wants = node.wherever(claim.want).into_iter();
-        return wants.map(|want| rooms.takes(node, &want)).collect();
+        return wants.map(|want| Rooms::takes(node, &want)).collect();
     };
     let anywhere = Want {
         numa: NumaWish::Any,
         ..claim.want
     };
-    let takes = node.regions.iter().zip(rooms.takes(node, &anywhere));
+    let takes = node.regions.iter().zip(Rooms::takes(node, &anywhere));
     let there = takes.map(|(region, takes)| takes.filter(|_| region.id == chosen));
     vec![there.collect()]
-}
-
-fn most(takes: impl Iterator<Item = Option<Bytes>>) -> Bytes {
-    takes.flatten().max().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -155,7 +135,7 @@ mod tests {
     fn what_cannot_be_placed_is_promised_nothing() {
         let node = node(&[vec![(0, 64)]]);
         let committed = Committed::new(&node, [Pending::from(&reserved(&want(500)))]);
-        assert!(committed.is_empty());
+        assert!(committed.promised().is_none());
         assert!(fits(&node, &[want(500)], &[want(62)]));
     }
 

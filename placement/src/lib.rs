@@ -20,6 +20,7 @@ mod committed;
 mod explanation;
 mod extent;
 mod free_view;
+mod glance;
 mod joint;
 mod mode;
 mod node;

@@ -85,7 +85,7 @@ impl Node {
     #[must_use]
     pub fn joint(&self, wants: &[Want]) -> Joint {
         let rooms = Rooms::of(self);
-        let takes = wants.iter().map(|want| rooms.takes(self, want)).collect();
+        let takes = wants.iter().map(|want| Rooms::takes(self, want)).collect();
         let mut steps = STEPS_PER_NODE;
         in_every_order(&rooms, takes, &mut steps)
     }
@@ -110,7 +110,7 @@ impl Node {
     /// The region that `want` goes to, and what is left over of the hole there.
     fn best_region(&self, want: &Want) -> Result<(usize, Bytes), Refusal> {
         let rooms = Rooms::of(self);
-        let Some((hole, left)) = rooms.choose(&rooms.free, &rooms.takes(self, want)) else {
+        let Some((hole, left)) = rooms.choose(&rooms.free, &Rooms::takes(self, want)) else {
             return Err(self.refusal(want));
         };
         Ok((rooms.region_of(hole), left))

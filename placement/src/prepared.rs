@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::committed::Committed;
+use crate::glance::{Alone, Glance};
 use crate::joint::in_every_order;
 use crate::node::on_one_numa_node;
 use crate::refusal::{Spaces, untried};
@@ -21,18 +22,20 @@ mod tests;
 /// A node whose holes are already rounded to what the kernel can use of them.
 #[derive(Debug)]
 pub struct Prepared {
+    glance: Glance,
+    /// Out of the way of the glances: these are looked at one after the other.
+    details: Box<Details>,
+}
+
+/// What is needed where a glance does not settle it.
+#[derive(Debug)]
+struct Details {
     /// With all that is promised taken off.
     node: Node,
     rooms: Rooms,
-    /// Of each region.
-    largest: Vec<Bytes>,
-    /// Raw bytes.
-    free: Bytes,
-    /// All that is promised, for it comes to be created before, between or after what is asked for; none if nothing is.
-    committed: Option<Box<Committed>>,
+    /// All that is promised, for it comes to be created before, between or after what is asked for.
+    committed: Committed,
     reserved: Vec<Reserved>,
-    /// What a volume in each region costs on top of what it leaves over.
-    surcharges: Vec<Bytes>,
     /// What a refusal says about the space, for each [`Mode`] without a given NUMA node; made when first needed.
     space_texts: [OnceLock<Arc<str>>; 3],
 }
@@ -61,18 +64,7 @@ impl From<Joint> for Verdict {
 
 impl From<Node> for Prepared {
     fn from(node: Node) -> Self {
-        let rooms = Rooms::of(&node);
-        let extents = node.regions.iter().flat_map(|region| &region.free);
-        Self {
-            free: extents.map(|extent| extent.size).sum(),
-            largest: rooms.largest(),
-            surcharges: vec![Bytes::ZERO; node.regions.len()],
-            rooms,
-            committed: None,
-            reserved: Vec::new(),
-            space_texts: Default::default(),
-            node,
-        }
+        Self::new(node, Committed::default(), Vec::new())
     }
 }
 
@@ -87,10 +79,24 @@ impl Prepared {
         let (view, reserved) = node.free_view(pending).reserve(reservations);
         let reservations = reservations.iter().map(Pending::from);
         let committed = Committed::new(node, pending.iter().cloned().chain(reservations));
+        Self::new(view, committed, reserved)
+    }
+
+    fn new(node: Node, committed: Committed, reserved: Vec<Reserved>) -> Self {
+        let rooms = Rooms::of(&node);
+        let glance = Glance::of(&node, &rooms);
         Self {
-            committed: (!committed.is_empty()).then(|| committed.into()),
-            reserved,
-            ..view.into()
+            glance: match committed.promised() {
+                Some((promised, largest)) => glance.with_promised(promised, &largest),
+                None => glance,
+            },
+            details: Box::new(Details {
+                node,
+                rooms,
+                committed,
+                reserved,
+                space_texts: Default::default(),
+            }),
         }
     }
 
@@ -98,7 +104,7 @@ impl Prepared {
     /// as crowded.
     #[must_use]
     pub fn with_occupancy(mut self, occupancy: &[Occupancy]) -> Self {
-        for (region, surcharge) in self.node.regions.iter().zip(&mut self.surcharges) {
+        for (region, surcharge) in self.details.node.regions.iter().zip(self.glance.surcharges_mut()) {
             let here = occupancy.iter().find(|here| here.region == region.id);
             *surcharge = here.map_or(Bytes::ZERO, Occupancy::surcharge);
         }
@@ -108,13 +114,13 @@ impl Prepared {
     /// The node itself, with all that is promised taken off, as if it were created in the order given.
     #[must_use]
     pub fn node(&self) -> &Node {
-        &self.node
+        &self.details.node
     }
 
     /// What is taken off for reservations.
     #[must_use]
     pub fn reserved(&self) -> &[Reserved] {
-        &self.reserved
+        &self.details.reserved
     }
 
     /// Whether all wants fit, in whatever order they come to be created, also among the promised ones: without any of
@@ -129,7 +135,7 @@ impl Prepared {
                 let space = self.space_text(&ask.wants()[index]);
                 Err(Reason::new(ask.text_of(index), space, ""))
             }
-            Verdict::Never(index) => Err(self.node.refusal(&ask.wants()[index]).into()),
+            Verdict::Never(index) => Err(self.details.node.refusal(&ask.wants()[index]).into()),
             Verdict::NotTogether { tried_all } => {
                 let anywhere = Want {
                     numa: NumaWish::Any,
@@ -144,11 +150,11 @@ impl Prepared {
     pub fn explain(&self, ask: &mut Ask) -> Option<Explanation> {
         let refusal = match self.verdict(ask) {
             Verdict::Fits => return None,
-            Verdict::NoSpace(index) | Verdict::Never(index) => self.node.refusal(&ask.wants()[index]),
+            Verdict::NoSpace(index) | Verdict::Never(index) => self.details.node.refusal(&ask.wants()[index]),
             Verdict::NotTogether { tried_all } => Refusal::NotTogether {
                 required: ask.wants().iter().map(|want| want.required).collect(),
                 on_one_numa_node: on_one_numa_node(ask.wants()),
-                space: self.node.spaces(|_| true, ask.wants()),
+                space: self.details.node.spaces(|_| true, ask.wants()),
                 tried_all,
             },
         };
@@ -163,52 +169,40 @@ impl Prepared {
     /// How bad this node is for these wants; none if they do not fit in the order given.
     #[must_use]
     pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
-        if let [want] = *ask.wants() {
-            return self.cost_of_one(policy, want.numa, ask);
+        if ask.wants().len() == 1 {
+            return self.glance.cost_of_one(policy, ask);
         }
-        let choices = self.node.choices(ask.wants());
+        let choices = self.node().choices(ask.wants());
         let costs = choices.into_iter().filter_map(|choice| {
             let (wasted, taken) = self.place_all(&self.takes(ask, choice))?;
-            Some(Cost::of(policy, wasted, self.free.minus(taken)))
+            Some(Cost::of(policy, wasted, self.glance.free().minus(taken)))
         });
         costs.min()
-    }
-
-    /// The cost of the only want, without a detour over the heap: this is asked of thousands of nodes per pod.
-    fn cost_of_one(&self, policy: Policy, wish: NumaWish, ask: &mut Ask) -> Option<Cost> {
-        let regions = self.node.regions.iter().zip(&self.rooms.regions);
-        let demand = regions.map(|(region, rooms)| rooms.takes(ask.footprints(region.alignment)[0], wish));
-        let (hole, left) = self.rooms.choose_by(&self.rooms.free, demand)?;
-        let taken = self.rooms.free[hole].minus(left);
-        let wasted = left.plus(self.surcharge(hole));
-        Some(Cost::of(policy, wasted, self.free.minus(taken)))
-    }
-
-    fn surcharge(&self, hole: usize) -> Bytes {
-        self.surcharges[self.rooms.region_of(hole)]
     }
 
     fn verdict(&self, ask: &mut Ask) -> Verdict {
         if let Some(verdict) = self.first_that_does_not_fit(ask) {
             return verdict;
         }
-        match &self.committed {
-            _ if ask.wants().is_empty() => Verdict::Fits,
-            Some(committed) => self.beside(committed, ask).into(),
-            None if self.has_room_for_all(ask) => Verdict::Fits,
-            None => self.in_one_choice(ask),
+        if self.glance.has_promised() && !ask.wants().is_empty() {
+            return self.beside_promised(ask).into();
         }
+        if on_one_numa_node(ask.wants()) == 0 && self.glance.has_room_for_all(ask) {
+            return Verdict::Fits;
+        }
+        self.in_one_choice(ask)
     }
 
     /// Whether all wants fit beside what is promised, wherever `together` comes to: it is not known for the promised ones,
     /// and will not be known of these.
-    fn beside(&self, committed: &Committed, ask: &mut Ask) -> Joint {
+    fn beside_promised(&self, ask: &mut Ask) -> Joint {
+        let Details { node, committed, .. } = &*self.details;
         if ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
-            let wherever = ask.wants().iter().flat_map(|want| self.node.wherever(*want));
-            let takes = wherever.map(|want| self.rooms.takes(&self.node, &want)).collect();
+            let wherever = ask.wants().iter().flat_map(|want| node.wherever(*want));
+            let takes = wherever.map(|want| Rooms::takes(node, &want)).collect();
             return committed.leaves_room_for(takes, ask);
         }
-        if committed.is_ample_for(ask.wants().len(), |index, region| self.takes_in(ask, index, region)) {
+        if self.glance.is_ample_for(ask) {
             return Joint::Fits;
         }
         committed.leaves_room_for(self.takes(ask, NumaWish::Any), ask)
@@ -217,7 +211,7 @@ impl Prepared {
     /// Whether all wants fit with one of the choices for `together`.
     fn in_one_choice(&self, ask: &mut Ask) -> Verdict {
         let mut tried_all = true;
-        for choice in self.node.choices(ask.wants()) {
+        for choice in self.details.node.choices(ask.wants()) {
             match self.joint(ask, choice) {
                 Joint::Fits => return Verdict::Fits,
                 Joint::Fails(_) => {}
@@ -227,74 +221,40 @@ impl Prepared {
         Verdict::NotTogether { tried_all }
     }
 
-    /// Enough, but not necessary, for all wants that fit alone to fit in every order: each has a hole that would hold it
-    /// even after all the others went there. It settles most questions without a search.
-    fn has_room_for_all(&self, ask: &mut Ask) -> bool {
-        let n = ask.wants().len();
-        let has_room = |ask: &mut Ask, index: usize| {
-            (0..self.largest.len()).any(|region| {
-                let all: Bytes = (0..n).filter_map(|want| self.takes_in(ask, want, region)).sum();
-                self.takes_in(ask, index, region).is_some() && all <= self.largest[region]
-            })
-        };
-        n == 1 || (on_one_numa_node(ask.wants()) == 0 && (0..n).all(|index| has_room(ask, index)))
-    }
-
-    /// What one of the wants takes in a region.
-    fn takes_in(&self, ask: &mut Ask, index: usize, region: usize) -> Option<Bytes> {
-        let wish = ask.wants()[index].numa;
-        let raw = ask.footprints(self.node.regions[region].alignment)[index];
-        self.rooms.regions[region].takes(raw, wish)
-    }
-
     fn first_that_does_not_fit(&self, ask: &mut Ask) -> Option<Verdict> {
-        (0..ask.wants().len()).find_map(|index| self.alone(ask, index))
-    }
-
-    /// Why a want does not fit if it is the only one; none if it does.
-    fn alone(&self, ask: &mut Ask, index: usize) -> Option<Verdict> {
-        let wish = ask.wants()[index].numa;
-        let mut verdict = Verdict::Never(index);
-        for (region, largest) in self.node.regions.iter().zip(&self.largest) {
-            if !wish.allows(region.numa) {
-                continue;
-            }
-            match ask.footprints(region.alignment)[index] {
-                Some(footprint) if *largest >= footprint => return None,
-                Some(_) => verdict = Verdict::NoSpace(index),
-                None => {}
-            }
-        }
-        Some(verdict)
+        (0..ask.wants().len()).find_map(|index| match self.glance.alone(ask, index) {
+            Alone::Fits => None,
+            Alone::NoSpace => Some(Verdict::NoSpace(index)),
+            Alone::Never => Some(Verdict::Never(index)),
+        })
     }
 
     /// Whether all wants fit in every order if `together` comes to `choice`.
     fn joint(&self, ask: &mut Ask, choice: NumaWish) -> Joint {
         let takes = self.takes(ask, choice);
-        ask.search(|steps| in_every_order(&self.rooms, takes, steps))
+        ask.search(|steps| in_every_order(&self.details.rooms, takes, steps))
     }
 
     /// What each of the wants takes in each region if `together` comes to `choice`.
     fn takes(&self, ask: &mut Ask, choice: NumaWish) -> Vec<Takes> {
-        let mut takes = vec![Takes::with_capacity(self.rooms.regions.len()); ask.wants().len()];
-        for (region, rooms) in self.node.regions.iter().zip(&self.rooms.regions) {
-            let wishes: Vec<NumaWish> = ask.wants().iter().map(|want| want.settled(choice).numa).collect();
-            let footprints = ask.footprints(region.alignment);
-            for ((takes, raw), wish) in takes.iter_mut().zip(footprints).zip(wishes) {
-                takes.push(rooms.takes(*raw, wish));
-            }
-        }
-        takes
+        let (n, regions) = (ask.wants().len(), &self.details.node.regions);
+        let takes_of = |index: usize| -> Takes {
+            let wish = ask.wants()[index].settled(choice).numa;
+            let takes = |region: &Region| ask.takes(region.alignment)[index].filter(|_| wish.allows(region.numa));
+            regions.iter().map(takes).collect()
+        };
+        (0..n).map(takes_of).collect()
     }
 
     /// What is left over in the holes that claims go into in this order, with the surcharges of their regions, and what
     /// they take.
     fn place_all(&self, claims: &[Takes]) -> Option<(Bytes, Bytes)> {
-        let mut free = self.rooms.free.clone();
+        let rooms = &self.details.rooms;
+        let mut free = rooms.free.clone();
         let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
         for takes in claims {
-            let (hole, left) = self.rooms.choose(&free, takes)?;
-            wasted = wasted.plus(left).plus(self.surcharge(hole));
+            let (hole, left) = rooms.choose(&free, takes)?;
+            wasted = wasted.plus(left).plus(self.glance.surcharge(rooms.region_of(hole)));
             taken = taken.plus(free[hole].minus(left));
             free[hole] = left;
         }
@@ -304,11 +264,13 @@ impl Prepared {
     fn space_text(&self, want: &Want) -> Arc<str> {
         let make = || {
             let wished = |region: &Region| want.numa.allows(region.numa);
-            let space: Vec<Space> = self.node.spaces(wished, std::slice::from_ref(want));
+            let space: Vec<Space> = self.details.node.spaces(wished, std::slice::from_ref(want));
             format!("{}{}", Spaces(&space), ReservedFor(self.reserved())).into()
         };
         match want.numa {
-            NumaWish::Any | NumaWish::Together => self.space_texts[index_of(want.mode)].get_or_init(make).clone(),
+            NumaWish::Any | NumaWish::Together => {
+                self.details.space_texts[index_of(want.mode)].get_or_init(make).clone()
+            }
             NumaWish::Node(_) => make(),
         }
     }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use crate::{Bytes, Node, NumaNode, NumaWish, Region, Want};
+use crate::{Alignment, Bytes, Node, Region, Want};
 
 /// The holes of all regions of a node.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,6 @@ pub(crate) struct Rooms {
 /// The holes of one region.
 #[derive(Clone, Debug)]
 pub(crate) struct RegionRooms {
-    pub(crate) numa: Option<NumaNode>,
     pub(crate) step: Bytes,
     pub(crate) holes: Range<usize>,
 }
@@ -36,7 +35,6 @@ impl Rooms {
             let first = rooms.free.len();
             rooms.free.extend(usable_holes(region));
             rooms.regions.push(RegionRooms {
-                numa: region.numa,
                 step: region.alignment.get(),
                 holes: first..rooms.free.len(),
             });
@@ -45,13 +43,13 @@ impl Rooms {
     }
 
     /// What `want` takes in each region.
-    pub(crate) fn takes(&self, node: &Node, want: &Want) -> Takes {
-        let regions = self.regions.iter().zip(&node.regions);
-        let takes = regions.map(|(rooms, region)| {
-            let raw = want.mode.footprint(region.alignment, want.required, want.limit);
-            rooms.takes(raw.ok(), want.numa)
-        });
-        takes.collect()
+    pub(crate) fn takes(node: &Node, want: &Want) -> Takes {
+        let takes = |region: &Region| {
+            let raw = want.mode.footprint(region.alignment, want.required, want.limit).ok();
+            let raw = raw.filter(|_| want.numa.allows(region.numa));
+            raw.map(|raw| from_hole(raw, region.alignment))
+        };
+        node.regions.iter().map(takes).collect()
     }
 
     /// The region of a hole.
@@ -71,18 +69,9 @@ impl Rooms {
     /// The hole that a claim goes into when the holes have `free` bytes left, and what is left of it then: in each region
     /// the kernel takes the lowest hole that is large enough, and the driver the region where the least is left over.
     pub(crate) fn choose(&self, free: &[Bytes], takes: &[Option<Bytes>]) -> Option<(usize, Bytes)> {
-        self.choose_by(free, takes.iter().copied())
-    }
-
-    /// [`choose`](Self::choose), with what the claim takes told region by region.
-    pub(crate) fn choose_by(
-        &self,
-        free: &[Bytes],
-        takes: impl Iterator<Item = Option<Bytes>>,
-    ) -> Option<(usize, Bytes)> {
         let mut best: Option<(usize, Bytes)> = None;
         for (region, takes) in self.regions.iter().zip(takes) {
-            let Some(takes) = takes else { continue };
+            let Some(takes) = *takes else { continue };
             let Some(hole) = region.holes.clone().find(|hole| free[*hole] >= takes) else {
                 continue;
             };
@@ -95,12 +84,9 @@ impl Rooms {
     }
 }
 
-impl RegionRooms {
-    /// What a namespace of `raw` bytes takes from a hole: the next one starts on a multiple of the alignment.
-    pub(crate) fn takes(&self, raw: Option<Bytes>, numa: NumaWish) -> Option<Bytes> {
-        raw.filter(|_| numa.allows(self.numa))
-            .map(|raw| raw.round_up(self.step))
-    }
+/// What a namespace of `raw` bytes takes from a hole: the next one starts on a multiple of the alignment.
+pub(crate) fn from_hole(raw: Bytes, alignment: Alignment) -> Bytes {
+    raw.round_up(alignment.get())
 }
 
 /// Usable bytes of each free extent of a region.

@@ -1,0 +1,194 @@
+//! What settles most questions about a node, small and in one piece.
+//!
+//! Thousands of nodes are asked for each pod, and nearly all of that time goes into waiting for memory. So a node answers
+//! most questions from a few lines of the cache, and only the others from all of its holes.
+
+use smallvec::SmallVec;
+
+use crate::rooms::Rooms;
+use crate::{Alignment, Ask, Bytes, Cost, Node, NumaNode, NumaWish, Policy};
+
+/// What settles most questions about a node. More regions and holes than it has room for are kept elsewhere.
+#[derive(Debug)]
+pub(crate) struct Glance {
+    regions: SmallVec<[RegionGlance; 4]>,
+    /// Of one region after the other, the holes that are larger than all below them: the kernel takes the lowest hole
+    /// that is large enough, so as long as nothing changes, it takes no other.
+    rises: SmallVec<[Bytes; 8]>,
+    /// Raw bytes.
+    free: Bytes,
+    promised: Option<Promised>,
+}
+
+#[derive(Debug)]
+struct RegionGlance {
+    alignment: Alignment,
+    numa: Option<NumaNode>,
+    /// The largest hole.
+    largest: Bytes,
+    /// The same before anything that is promised is there.
+    largest_before: Bytes,
+    /// What a volume here costs on top of what it leaves over.
+    surcharge: Bytes,
+    /// Where its rises end; they begin where those of the region before it end.
+    rises_end: usize,
+}
+
+/// What is promised on a node, altogether.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Promised {
+    /// What all of it takes at most.
+    pub(crate) total: Bytes,
+    /// What others may take before something promised may find no hole: less than this.
+    pub(crate) spare: Bytes,
+}
+
+/// What becomes of a want that is the only one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alone {
+    Fits,
+    /// There is no hole for it.
+    NoSpace,
+    /// It does not fit for a reason that does not depend on the free space.
+    Never,
+}
+
+impl Glance {
+    pub(crate) fn of(node: &Node, rooms: &Rooms) -> Self {
+        let extents = node.regions.iter().flat_map(|region| &region.free);
+        let mut glance = Self {
+            regions: SmallVec::new(),
+            rises: SmallVec::new(),
+            free: extents.map(|extent| extent.size).sum(),
+            promised: None,
+        };
+        for (region, here) in node.regions.iter().zip(&rooms.regions) {
+            let holes = &rooms.free[here.holes.clone()];
+            glance.rises.extend(rises(holes));
+            let largest = holes.iter().copied().max().unwrap_or_default();
+            glance.regions.push(RegionGlance {
+                alignment: region.alignment,
+                numa: region.numa,
+                largest,
+                largest_before: largest,
+                surcharge: Bytes::ZERO,
+                rises_end: glance.rises.len(),
+            });
+        }
+        glance
+    }
+
+    /// The same with what is `promised`; before any of that is there, each region has a hole of `largest`.
+    pub(crate) fn with_promised(mut self, promised: Promised, largest: &[Bytes]) -> Self {
+        for (region, largest) in self.regions.iter_mut().zip(largest) {
+            region.largest_before = *largest;
+        }
+        self.promised = Some(promised);
+        self
+    }
+
+    pub(crate) fn surcharges_mut(&mut self) -> impl Iterator<Item = &mut Bytes> {
+        self.regions.iter_mut().map(|region| &mut region.surcharge)
+    }
+
+    pub(crate) fn surcharge(&self, region: usize) -> Bytes {
+        self.regions[region].surcharge
+    }
+
+    /// Raw bytes.
+    pub(crate) fn free(&self) -> Bytes {
+        self.free
+    }
+
+    pub(crate) fn has_promised(&self) -> bool {
+        self.promised.is_some()
+    }
+
+    /// What becomes of a want if it is the only one.
+    pub(crate) fn alone(&self, ask: &mut Ask, index: usize) -> Alone {
+        let wish = ask.wants()[index].numa;
+        let mut answer = Alone::Never;
+        for region in self.regions.iter().filter(|region| wish.allows(region.numa)) {
+            match ask.takes(region.alignment)[index] {
+                Some(takes) if region.largest >= takes => return Alone::Fits,
+                Some(_) => answer = Alone::NoSpace,
+                None => {}
+            }
+        }
+        answer
+    }
+
+    /// Enough, but not necessary, for all wants that fit alone to fit in every order, if nothing is promised: each has a
+    /// hole that would hold it even after all the others went there.
+    pub(crate) fn has_room_for_all(&self, ask: &mut Ask) -> bool {
+        let n = ask.wants().len();
+        let has_room = |ask: &mut Ask, index: usize| {
+            self.regions.iter().any(|region| {
+                let all: Bytes = (0..n).filter_map(|want| region.takes(ask, want)).sum();
+                all <= region.largest && region.takes(ask, index).is_some()
+            })
+        };
+        (0..n).all(|index| has_room(ask, index))
+    }
+
+    /// Enough, but not necessary, for all wants to fit beside what is promised, in every order: the largest hole of some
+    /// region holds everything.
+    pub(crate) fn is_ample_for(&self, ask: &mut Ask) -> bool {
+        let Some(Promised { total, spare }) = self.promised else {
+            return false;
+        };
+        let n = ask.wants().len();
+        let asked: Bytes = (0..n).map(|index| self.most(ask, index)).sum();
+        let everything = total.plus(asked);
+        let has_room = |ask: &mut Ask, index| {
+            let mut regions = self.regions.iter();
+            regions.any(|region| region.largest_before >= everything && region.takes(ask, index).is_some())
+        };
+        asked < spare && (0..n).all(|index| has_room(ask, index))
+    }
+
+    /// The most that a want takes in any region.
+    fn most(&self, ask: &mut Ask, index: usize) -> Bytes {
+        let takes = self.regions.iter().filter_map(|region| region.takes(ask, index));
+        takes.max().unwrap_or_default()
+    }
+
+    /// The cost of the only want; none if there is no hole for it.
+    pub(crate) fn cost_of_one(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
+        let mut best: Option<(Bytes, Bytes, &RegionGlance)> = None;
+        let mut rises = 0;
+        for region in &self.regions {
+            let here = &self.rises[rises..region.rises_end];
+            rises = region.rises_end;
+            let Some(takes) = region.takes(ask, 0) else { continue };
+            let Some(hole) = here.iter().find(|hole| **hole >= takes) else {
+                continue;
+            };
+            let left = hole.minus(takes);
+            if best.is_none_or(|(least, ..)| left < least) {
+                best = Some((left, takes, region));
+            }
+        }
+        let (left, taken, region) = best?;
+        Some(Cost::of(policy, left.plus(region.surcharge), self.free.minus(taken)))
+    }
+}
+
+impl RegionGlance {
+    /// What one of the wants takes here, none if it cannot be here.
+    fn takes(&self, ask: &mut Ask, index: usize) -> Option<Bytes> {
+        let wish: NumaWish = ask.wants()[index].numa;
+        ask.takes(self.alignment)[index].filter(|_| wish.allows(self.numa))
+    }
+}
+
+/// The holes that are larger than all before them.
+fn rises(holes: &[Bytes]) -> impl Iterator<Item = Bytes> {
+    let mut highest = Bytes::ZERO;
+    let rises = move |hole: &Bytes| {
+        let rises = *hole > highest;
+        highest = highest.max(*hole);
+        rises
+    };
+    holes.iter().copied().filter(rises)
+}
