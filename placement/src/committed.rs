@@ -31,6 +31,11 @@ impl Committed {
         Self { rooms, takes }
     }
 
+    /// The node before any of them is there.
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
     /// What is promised altogether, and the largest hole of each region before any of it is there; none if nothing is
     /// promised.
     pub(crate) fn promised(&self) -> Option<(Promised, Vec<Bytes>)> {
@@ -178,6 +183,33 @@ mod tests {
         assert!(fits(&node, &[want(60)], &[together(30), together(30)]));
         // They would fit on the NUMA node that the promised claim does not take, but nobody knows which that is.
         assert!(!fits(&node, &[want(60)], &[together(60), together(60)]));
+    }
+
+    #[test]
+    fn claims_that_want_to_be_together_are_not_counted_where_they_cannot_be() {
+        let together = |mib| Want {
+            numa: NumaWish::Together,
+            ..want(mib)
+        };
+        let node = |second: Vec<(u32, u32)>| self::node(&[vec![(0, 256)], second]);
+        // Too small for one, too small for both, and none at all.
+        for second in [vec![(0, 40)], vec![(0, 64)], vec![]] {
+            assert!(fits(&node(second), &[want(60)], &[together(60), together(60)]));
+        }
+        assert!(!fits(
+            &node(vec![(0, 64), (100, 64)]),
+            &[want(60)],
+            &[together(60), together(60)]
+        ));
+        let nowhere = self::node(&[vec![(0, 64)], vec![(0, 64)]]);
+        assert!(!fits(&nowhere, &[want(2)], &[together(50), together(50)]));
+
+        let only = |second, asked: &[Want]| Prepared::from(node(second)).only_choice(&mut Ask::new(asked.to_vec()));
+        let both = [together(60), together(60)];
+        assert_eq!(only(vec![(0, 64)], &both), Some(NumaNode(0)));
+        assert_eq!(only(vec![(0, 128)], &both), None);
+        assert_eq!(only(vec![(0, 64)], &both[..1]), None);
+        assert_eq!(only(vec![(0, 64)], &[together(200), together(200)]), None);
     }
 
     #[test]

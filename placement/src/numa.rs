@@ -24,8 +24,22 @@ impl Node {
     pub(crate) fn wherever(&self, want: Want) -> Vec<Want> {
         match want.numa {
             NumaWish::Any | NumaWish::Node(_) => vec![want],
-            NumaWish::Together => self.numa_nodes().into_iter().map(|numa| want.settled(numa)).collect(),
+            NumaWish::Together => self
+                .wherever_choices()
+                .into_iter()
+                .map(|numa| want.settled(numa))
+                .collect(),
         }
+    }
+
+    /// What `together` can come to, whether it is one claim that wishes it or several. One alone may also be in a region
+    /// of which the platform does not tell.
+    pub(crate) fn wherever_choices(&self) -> Vec<NumaWish> {
+        let mut choices = self.numa_nodes();
+        if self.regions.iter().any(|region| region.numa.is_none()) && !choices.contains(&NumaWish::Any) {
+            choices.push(NumaWish::Any);
+        }
+        choices
     }
 
     fn numa_nodes(&self) -> Vec<NumaWish> {

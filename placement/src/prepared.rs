@@ -18,6 +18,7 @@ use crate::{
 
 #[cfg(test)]
 mod tests;
+mod together;
 
 /// A node whose holes are already rounded to what the kernel can use of them.
 #[derive(Debug)]
@@ -196,16 +197,15 @@ impl Prepared {
     /// Whether all wants fit beside what is promised, wherever `together` comes to: it is not known for the promised ones,
     /// and will not be known of these.
     fn beside_promised(&self, ask: &mut Ask) -> Joint {
-        let Details { node, committed, .. } = &*self.details;
         if ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
-            let wherever = ask.wants().iter().flat_map(|want| node.wherever(*want));
-            let takes = wherever.map(|want| Rooms::takes(node, &want)).collect();
-            return committed.leaves_room_for(takes, ask);
+            return self.beside_wherever(ask);
         }
         if self.glance.is_ample_for(ask) {
             return Joint::Fits;
         }
-        committed.leaves_room_for(self.takes(ask, NumaWish::Any), ask)
+        self.details
+            .committed
+            .leaves_room_for(self.takes(ask, NumaWish::Any), ask)
     }
 
     /// Whether all wants fit with one of the choices for `together`.

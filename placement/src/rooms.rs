@@ -66,6 +66,23 @@ impl Rooms {
             .collect()
     }
 
+    /// Whether claims may all be here: each has a hole, and there are as many bytes as they take at least. Where this is not
+    /// so, it never will be, as long as nothing goes.
+    pub(crate) fn may_hold(&self, claims: &[Takes]) -> bool {
+        let open = |region: usize| claims.iter().any(|takes| takes[region].is_some());
+        let regions = self.regions.iter().enumerate().filter(|(region, _)| open(*region));
+        let free: Bytes = regions
+            .flat_map(|(_, region)| &self.free[region.holes.clone()])
+            .copied()
+            .sum();
+        let least: Bytes = claims
+            .iter()
+            .filter_map(|takes| takes.iter().flatten().min())
+            .copied()
+            .sum();
+        least <= free && claims.iter().all(|takes| self.choose(&self.free, takes).is_some())
+    }
+
     /// The hole that a claim goes into when the holes have `free` bytes left, and what is left of it then: in each region
     /// the kernel takes the lowest hole that is large enough, and the driver the region where the least is left over.
     pub(crate) fn choose(&self, free: &[Bytes], takes: &[Option<Bytes>]) -> Option<(usize, Bytes)> {
