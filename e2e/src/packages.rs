@@ -21,12 +21,13 @@ const GUEST: [&str; 6] = [
     "xz-utils",
 ];
 /// To run a native node beside it, and to make images.
-const CLUSTER: [&str; 8] = [
+const CLUSTER: [&str; 9] = [
     "buildah",
     "runc",
     "containernetworking-plugins",
     "iptables",
     "conntrack",
+    "curl",
     "iproute2",
     "xfsprogs",
     "ca-certificates",

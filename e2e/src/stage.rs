@@ -301,6 +301,9 @@ impl Stage {
         self.kubectl
             .run(&["delete", "pod,pvc", "--all", "--wait=true", "--timeout=10m"])
             .await?;
+        self.kubectl
+            .run(&["delete", "storageclass", "-l", workload::OF_A_TEST])
+            .await?;
         self.is_as_before().await
     }
 

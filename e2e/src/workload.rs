@@ -52,6 +52,21 @@ impl<'a> Claim<'a> {
     }
 }
 
+/// The label of StorageClasses that a scenario makes.
+pub(crate) const OF_A_TEST: &str = "daxfit.dev/test";
+
+/// A StorageClass with a NUMA wish, for file systems with DAX.
+pub(crate) fn class(name: &str, numa: &str, binding: &str) -> Value {
+    json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": { "name": name, "labels": { OF_A_TEST: "" } },
+        "provisioner": "csi.daxfit.dev",
+        "parameters": { "csi.daxfit.dev/numa": numa },
+        "volumeBindingMode": binding,
+    })
+}
+
 /// A pod that sleeps, with each claim at `/pmem/CLAIM`.
 pub(crate) fn pod(name: &str, image: &str, claims: &[Claim]) -> Value {
     let of = |block: bool| claims.iter().filter(move |claim| claim.block == block);

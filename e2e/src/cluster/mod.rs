@@ -2,6 +2,7 @@
 
 mod cell;
 mod control_plane;
+mod explain;
 pub(crate) mod hollow;
 mod images;
 mod install;
@@ -48,7 +49,7 @@ pub(crate) struct Cluster {
     kubeconfig: PathBuf,
     tools: Tools,
     images: Images,
-    _cell: Arc<Cell>,
+    cell: Arc<Cell>,
     run: RunDir,
 }
 
@@ -95,7 +96,7 @@ impl Cluster {
             kubeconfig,
             tools,
             images,
-            _cell: cell,
+            cell,
             run,
         })
     }

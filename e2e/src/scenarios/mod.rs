@@ -3,10 +3,15 @@
 //! All scenarios share one cluster, one after the other. Each leaves nothing behind, and the capacity that is published
 //! then is what it was before, to the byte. To add one, write a module and list its cases in [`cases`].
 
+mod burst;
 mod conformance;
 mod crashes;
+mod extender;
+mod joint;
+mod numa;
 mod policy;
 mod refusals;
+mod sharing;
 mod volumes;
 
 use std::pin::Pin;
@@ -48,6 +53,11 @@ fn cases() -> Vec<Case> {
         case!(refusals::a_claim_that_is_too_large_waits_until_space_is_free),
         case!(refusals::sizes_that_are_none_are_refused),
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
+        case!(joint::claims_that_do_not_fit_together_wait_and_the_extender_says_why),
+        case!(numa::volumes_that_wish_so_are_together),
+        case!(sharing::pods_that_share_a_claim_and_one_that_brings_a_volume_run),
+        case!(burst::of_a_burst_exactly_those_run_that_fit),
+        case!(extender::pods_that_come_while_no_extender_answers_are_placed_by_capacity),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(crashes::provisioning_survives_the_death_of_every_part),
         case!(crashes::data_survives_a_power_cut),

@@ -1,0 +1,87 @@
+//! Many pods at the same moment.
+
+use anyhow::{Result, anyhow, ensure};
+use serde_json::Value;
+
+use crate::cluster::wait::{Probe, until};
+use crate::stage::Stage;
+use crate::workload::{self, Claim, PATIENCE};
+
+/// Each region holds two of them.
+const SIZE: &str = "240Mi";
+const NAMES: [&str; 6] = ["burst-0", "burst-1", "burst-2", "burst-3", "burst-4", "burst-5"];
+const FIT: usize = 4;
+
+/// Six pods come at once, and there is room for four: four run, no volume is refused on the way, and the others run when
+/// the first are gone.
+pub(super) async fn of_a_burst_exactly_those_run_that_fit(stage: &mut Stage) -> Result<()> {
+    let claims = NAMES.map(|name| Claim::new(name, SIZE, "daxfit-ext4"));
+    let pod = |claim: &Claim| workload::pod(claim.name, stage.image(), std::slice::from_ref(claim));
+    let objects: Vec<Value> = claims.iter().map(Claim::object).chain(claims.iter().map(pod)).collect();
+    stage.kubectl.apply(&objects).await?;
+    let first = run(stage, &NAMES, FIT).await?;
+    let (running, waiting): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| first.contains(&claim.name));
+    for claim in &waiting {
+        workload::event(&stage.kubectl, claim.name, &["asked 240 MiB"]).await?;
+    }
+    // Which pods there is room for was known before any volume was made.
+    nothing_was_refused(stage).await?;
+    for claim in &running {
+        stage
+            .kubectl
+            .run(&["delete", "pod,pvc", claim.name, "--wait=false"])
+            .await?;
+    }
+    let rest: Vec<&str> = waiting.iter().map(|claim| claim.name).collect();
+    run(stage, &rest, rest.len()).await?;
+    nothing_was_refused(stage).await?;
+    for claim in &waiting {
+        stage
+            .kubectl
+            .run(&["delete", "pod,pvc", claim.name, "--wait=false"])
+            .await?;
+    }
+    for claim in &claims {
+        workload::gone(&stage.kubectl, "pvc", claim.name).await?;
+    }
+    Ok(())
+}
+
+/// Waits until `many` of the pods run, and returns them. No more of them may.
+async fn run<'a>(stage: &Stage, names: &[&'a str], many: usize) -> Result<Vec<&'a str>> {
+    until(&format!("{many} pods of {names:?} run"), PATIENCE, async || {
+        let pods = match stage.kubectl.items(&["pods"]).await {
+            Ok(pods) => pods,
+            Err(error) => return Probe::NotYet(error),
+        };
+        let runs = |name: &&&str| {
+            let mut pods = pods.iter();
+            pods.any(|pod| pod["metadata"]["name"] == ***name && pod["status"]["phase"] == "Running")
+        };
+        let running: Vec<&str> = names.iter().filter(runs).copied().collect();
+        match running.len().cmp(&many) {
+            std::cmp::Ordering::Less => Probe::NotYet(anyhow!("only {running:?}")),
+            std::cmp::Ordering::Equal => Probe::Ready(running),
+            std::cmp::Ordering::Greater => Probe::Never(anyhow!("more than that: {running:?}")),
+        }
+    })
+    .await
+}
+
+/// No CreateVolume of the burst was refused for want of space.
+async fn nothing_was_refused(stage: &Stage) -> Result<()> {
+    let failed = stage
+        .kubectl
+        .items(&["events", "--field-selector", "reason=ProvisioningFailed"])
+        .await?;
+    let of_the_burst = |event: &&Value| {
+        let claim = event["involvedObject"]["name"].as_str().unwrap_or_default();
+        NAMES.contains(&claim)
+            && event["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("ResourceExhausted"))
+    };
+    let refused: Vec<&Value> = failed.iter().filter(of_the_burst).collect();
+    ensure!(refused.is_empty(), "volumes were refused: {refused:#?}");
+    Ok(())
+}
