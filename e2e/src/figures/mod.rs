@@ -4,6 +4,7 @@
 //! short is no failure; a benchmark that cannot run is.
 
 mod burst;
+mod capacity;
 mod figure;
 mod placements;
 mod program;
@@ -36,6 +37,8 @@ enum Benchmark {
     Packing,
     /// Thousands of pods at once on hundreds of nodes, with the extender and without it
     Burst,
+    /// How long until PmemNode, index and CSIStorageCapacity know of a change on a node
+    Capacity,
 }
 
 impl Benchmark {
@@ -44,6 +47,7 @@ impl Benchmark {
             Self::Extender => program::measure("daxfit-extender", "figures").await,
             Self::Packing => program::measure("placement", "packing").await,
             Self::Burst => Box::pin(burst::measure(&options.burst)).await,
+            Self::Capacity => Box::pin(capacity::measure()).await,
         }
     }
 }

@@ -1,0 +1,193 @@
+//! How long it takes until the cluster knows of a change on a node: namespaces that are no volumes come and go, and the
+//! PmemNode, the extender's index and the CSIStorageCapacity object have to follow.
+//!
+//! Such a change is heard of by the device watch only, so this is the longest way: nobody could know it beforehand. (What a
+//! volume takes is known to extender and operator before its namespace exists.)
+
+mod index;
+mod orders;
+mod sight;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use crds::{PmemNode, TOPOLOGY_KEY, bytes_of_quantity};
+use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+use kube::{Api, ResourceExt};
+use placement::{Bytes, MapLocation, Mode};
+
+use super::burst::objects::can_be_made;
+use super::figure::Figure;
+use crate::cluster::hollow::{HollowCluster, Limits, Nodes};
+use crate::cluster::wait::{Probe, until};
+use crate::progress::step;
+use index::IndexSight;
+use orders::Orders;
+use sight::Sight;
+
+const NODES: u32 = 30;
+/// One namespace made and destroyed in each.
+const ROUNDS: u32 = 300;
+const REGION: (&str, Bytes) = ("1Gi", Bytes::gib(1));
+const FOOTPRINT: Bytes = Bytes::mib(256);
+const CLASS: &str = "daxfit-ext4";
+/// "true within 250 ms"
+const GOAL: f64 = 250.0;
+const READY_WITHIN: Duration = Duration::from_secs(300);
+
+/// The three places that have to follow.
+struct Sights {
+    pmem_node: Sight,
+    index: IndexSight,
+    capacity: Sight,
+}
+
+/// Milliseconds from changes on nodes to their being seen.
+#[derive(Debug, Default)]
+struct Delays {
+    pmem_node: Vec<f64>,
+    index: Vec<f64>,
+    capacity: Vec<f64>,
+}
+
+/// Measures in a cluster of its own.
+///
+/// # Errors
+/// The cluster does not come up, or a change is never seen; the logs have been kept then.
+pub(super) async fn measure() -> Result<Vec<Figure>> {
+    let mut cluster = HollowCluster::start(Limits::Default).await?;
+    let delays = measure_in(&mut cluster).await;
+    if delays.is_err() {
+        cluster.keep_logs("capacity")?;
+    }
+    delays?.figures()
+}
+
+async fn measure_in(cluster: &mut HollowCluster) -> Result<Delays> {
+    let sights = step("starting operator, extender and nodes", prepare(cluster)).await?;
+    let mut orders = Orders::connect(&cluster.control()).await?;
+    let mut delays = Delays::default();
+    let rounds = async {
+        for round in 0..ROUNDS {
+            let node = format!("hollow-{}", round % NODES);
+            let at = orders.create(&node, "foreign", "emulated-0", FOOTPRINT).await?;
+            delays.add(at, &sights, &node, FOOTPRINT).await?;
+            let at = orders.destroy(&node, "foreign").await?;
+            delays.add(at, &sights, &node, Bytes::ZERO).await?;
+            cluster.check()?;
+        }
+        Ok(())
+    };
+    step("making and destroying namespaces", rounds).await?;
+    Ok(delays)
+}
+
+async fn prepare(cluster: &mut HollowCluster) -> Result<Sights> {
+    cluster.start_operator()?;
+    let nodes = Nodes {
+        count: NODES,
+        region: REGION.0,
+    };
+    cluster.start_nodes(nodes)?;
+    cluster.start_extender().await?;
+    let client = cluster.client();
+    can_be_made(&client).await?;
+    let sights = Sights {
+        pmem_node: Sight::of(Api::all(client.clone()), free_of),
+        index: IndexSight::new(&client, cluster.extender()?).await?,
+        capacity: Sight::of(Api::all(client), maximum_of),
+    };
+    let expected = usize::try_from(NODES)?;
+    until("all nodes and their capacity", READY_WITHIN, async || {
+        match (cluster.check(), sights.pmem_node.count(), sights.capacity.count()) {
+            (Err(error), ..) => Probe::Never(error),
+            (Ok(()), nodes, capacities) if nodes == expected && capacities == expected => Probe::Ready(()),
+            (Ok(()), nodes, capacities) => Probe::NotYet(anyhow!("{nodes} nodes, capacity of {capacities}")),
+        }
+    })
+    .await?;
+    Ok(sights)
+}
+
+/// Raw free bytes.
+fn free_of(node: &PmemNode) -> Option<(String, Bytes)> {
+    Some((node.name_any(), node.status.as_ref()?.totals.free))
+}
+
+/// The largest volume of one class on NUMA node 0.
+fn maximum_of(object: &CSIStorageCapacity) -> Option<(String, Bytes)> {
+    let on_numa_0 = object.labels().get("csi.daxfit.dev/numa")? == "0";
+    let node = object
+        .node_topology
+        .as_ref()?
+        .match_labels
+        .as_ref()?
+        .get(TOPOLOGY_KEY)?;
+    let maximum = bytes_of_quantity(object.maximum_volume_size.as_ref()?).ok()?;
+    (on_numa_0 && object.storage_class_name == CLASS).then(|| (node.clone(), maximum))
+}
+
+impl Delays {
+    /// Waits until all see that `taken` bytes are taken on `node` since `at`.
+    async fn add(&mut self, at: u64, sights: &Sights, node: &str, taken: Bytes) -> Result<()> {
+        let free = REGION.1.times(2).minus(taken);
+        let largest = Mode::Fsdax(MapLocation::Dev).usable(REGION.1.minus(taken));
+        let (pmem_node, index, capacity) = tokio::try_join!(
+            sights.pmem_node.shows(node, free),
+            sights.index.shows(node, free),
+            sights.capacity.shows(node, largest),
+        )?;
+        self.pmem_node.push(milliseconds(at, pmem_node)?);
+        self.index.push(milliseconds(at, index)?);
+        self.capacity.push(milliseconds(at, capacity)?);
+        Ok(())
+    }
+
+    fn figures(self) -> Result<Vec<Figure>> {
+        let places = [
+            ("pmemnode", self.pmem_node),
+            ("index", self.index),
+            ("object", self.capacity),
+        ];
+        let mut figures = Vec::new();
+        for (place, mut delays) in places {
+            delays.sort_by(f64::total_cmp);
+            let figure = |name: &str, per_cent: usize| -> Result<Figure> {
+                let delay = percentile(&delays, per_cent).context("nothing was measured")?;
+                Ok(Figure::new(&format!("capacity_{place}_{name}"), delay, "ms"))
+            };
+            figures.push(figure("p50", 50)?);
+            figures.push(figure("p99", 99)?.at_most(GOAL));
+            figures.push(figure("max", 100)?);
+        }
+        Ok(figures)
+    }
+}
+
+fn milliseconds(from: u64, to: u64) -> Result<f64> {
+    let elapsed = to
+        .checked_sub(from)
+        .context("seen before it happened: the clock was set back")?;
+    Ok(Duration::from_nanos(elapsed).as_secs_f64() * 1000.0)
+}
+
+/// The smallest value that so many per cent of all do not exceed; `sorted` has to be.
+fn percentile(sorted: &[f64], per_cent: usize) -> Option<f64> {
+    let rank = (sorted.len() * per_cent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
+        assert_eq!(percentile(&hundred, 50), Some(50.0));
+        assert_eq!(percentile(&hundred, 99), Some(99.0));
+        assert_eq!(percentile(&hundred, 100), Some(100.0));
+        assert_eq!(percentile(&[7.0], 99), Some(7.0));
+        assert_eq!(percentile(&[], 99), None);
+    }
+}
