@@ -1,0 +1,112 @@
+//! CreateVolume: what becomes of a call.
+
+use std::time::Duration;
+
+use crds::PmemVolume;
+use csi::v1::{DeleteVolumeRequest, ProbeRequest};
+use daxfit_operator::controller::CreateError;
+use daxfit_operator::index::SharedIndex;
+use tonic::Code;
+
+use super::setup::{MIB, PATIENCE, in_a, makes, request, setup, setup_with, silent, topology};
+
+#[tokio::test]
+async fn bound() {
+    let mut setup = setup(makes).await;
+    let volume = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    assert_eq!((volume.volume_id.as_str(), volume.capacity_bytes), ("pvc-1", 28 * MIB));
+    assert_eq!(volume.accessible_topology, topology(&["a"]));
+    assert_eq!(
+        volume.volume_context.get("csi.daxfit.dev/mode").map(String::as_str),
+        Some("fsdax")
+    );
+    let written = setup.server.volume("pvc-1").unwrap();
+    assert_eq!(written.metadata.finalizers, Some(vec![crds::FINALIZER.into()]));
+    assert_eq!(
+        (written.spec.node.as_str(), written.spec.required.get()),
+        ("a", 28 * MIB)
+    );
+    assert_eq!(written.spec.claim.unwrap().name, "claim");
+}
+
+#[tokio::test]
+async fn retry_finds_it() {
+    let mut setup = setup(makes).await;
+    let first = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    setup.server.take_writes();
+    assert_eq!(setup.create(request(28 * MIB, &["a"])).await.unwrap(), first);
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_slow_node_is_waited_for_and_the_object_stays() {
+    let setup = setup(silent).await;
+    let ask = request(28 * MIB, &["a"]);
+    let late = setup.service.create(&ask, Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(late, CreateError::Deadline { .. }), "{late}");
+    assert_eq!(late.code(), Code::DeadlineExceeded);
+
+    let retry = {
+        let (service, ask) = (setup.service.clone(), ask.clone());
+        tokio::spawn(async move { service.create(&ask, PATIENCE).await })
+    };
+    let written = setup.server.volume("pvc-1").unwrap();
+    let status = Some(makes(&written));
+    setup.index.apply(PmemVolume { status, ..written });
+    assert_eq!(retry.await.unwrap().unwrap().capacity_bytes, 28 * MIB);
+}
+
+#[tokio::test]
+async fn another_call_at_work_is_aborted() {
+    let setup = setup(silent).await;
+    let ask = request(28 * MIB, &["a"]);
+    let first = {
+        let (service, ask) = (setup.service.clone(), ask.clone());
+        tokio::spawn(async move { service.create(&ask, PATIENCE).await })
+    };
+    setup.index.wait_for(|index| index.volume("pvc-1").map(|_| ())).await;
+    let second = setup.service.create(&ask, PATIENCE).await.unwrap_err();
+    assert!(matches!(second, CreateError::Busy(_)), "{second}");
+    let delete = DeleteVolumeRequest {
+        volume_id: "pvc-1".into(),
+        ..DeleteVolumeRequest::default()
+    };
+    assert_eq!(setup.service.delete(&delete).await.unwrap_err().code(), Code::Aborted);
+    setup.stop.cancel();
+    assert_eq!(first.await.unwrap().unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_is_not_an_answer() {
+    let mut setup = setup(makes).await;
+    setup.server.fail(Some(http::StatusCode::SERVICE_UNAVAILABLE));
+    setup
+        .refused(
+            request(28 * MIB, &["a"]),
+            Code::Unavailable,
+            "cannot create volume pvc-1 now",
+        )
+        .await;
+    let free = setup.controller.get_capacity(in_a()).await.unwrap().into_inner();
+    assert_eq!(
+        free.available_capacity,
+        502 * MIB,
+        "what was not written takes no space"
+    );
+    setup.server.fail(None);
+    setup.create(request(28 * MIB, &["a"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_decided_before_the_cluster_is_known() {
+    let mut setup = setup_with(SharedIndex::default(), makes).await;
+    setup
+        .refused(request(28 * MIB, &["a"]), Code::Unavailable, "still reading")
+        .await;
+    let ready = setup.identity.probe(ProbeRequest {}).await.unwrap().into_inner().ready;
+    assert_eq!(ready, Some(false));
+    assert_eq!(
+        setup.controller.get_capacity(in_a()).await.unwrap_err().code(),
+        Code::Unavailable
+    );
+}

@@ -1,0 +1,13 @@
+//! The CSI services over a pipe in memory, against an API server in memory.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here is a failed test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ask;
+mod create;
+mod delete;
+mod place;
+mod read;
+mod setup;
