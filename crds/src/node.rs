@@ -125,6 +125,9 @@ pub struct RegionStatus {
     /// Free extents, ascending.
     #[serde(default)]
     pub free: Vec<Extent>,
+    /// Volumes whose namespaces are there, so that their bytes are not in the free extents, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<String>,
     /// Namespaces that are not volumes: somebody's data, never touched.
     #[serde(default)]
     pub foreign: ForeignNamespaces,

@@ -17,11 +17,23 @@ pub struct VolumeSpace {
 
 impl VolumeSpace {
     /// Whether the extents that a node published as `layout_revision` do not contain the volume yet, although it takes
-    /// space. A refused volume takes none.
+    /// space, as far as the volume itself says. A refused volume takes none.
     #[must_use]
     pub fn is_pending(&self, layout_revision: i64) -> bool {
         let contained = self.contained_since.is_some_and(|first| first <= layout_revision);
         !self.refused && !contained
+    }
+
+    /// Whether the extents in `status` do not contain the volume yet, although it takes space.
+    ///
+    /// The node publishes a namespace as soon as it is there. The volume says so only once its bytes are zero, and by then
+    /// it may have been in the extents for long; and who watches both need not see them in this order. So what the node
+    /// says of its namespaces counts as well: it comes with the extents, in one piece.
+    #[must_use]
+    pub fn is_pending_in(&self, status: &PmemNodeStatus) -> bool {
+        let is_own = |name: &String| self.name.as_deref() == Some(name);
+        let is_there = || status.regions.iter().flat_map(|region| &region.volumes).any(is_own);
+        self.is_pending(status.layout_revision) && !is_there()
     }
 
     /// What it takes while it is pending.
@@ -80,7 +92,7 @@ pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = 
 pub fn pending_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Vec<Pending> {
     let mut pending: Vec<&VolumeSpace> = volumes
         .into_iter()
-        .filter(|volume| volume.is_pending(status.layout_revision))
+        .filter(|volume| volume.is_pending_in(status))
         .collect();
     pending.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
     pending.into_iter().map(|volume| volume.pending.clone()).collect()
@@ -116,5 +128,22 @@ mod tests {
         assert!(is_pending(&volume(Some(Phase::Ready), Some(8)), 7));
         assert!(!is_pending(&volume(Some(Phase::Ready), Some(7)), 7));
         assert!(!is_pending(&volume(Some(Phase::Refused), None), 7));
+    }
+
+    #[test]
+    fn not_pending_once_the_node_shows_its_namespace() {
+        let region = |volumes: &[&str]| {
+            serde_json::json!({
+                "id": "r", "device": "region0", "bus": "emulated", "size": 64 << 20, "alignment": 2 << 20, "ways": 1,
+                "persistenceDomain": "unknown", "state": "Ready", "volumes": volumes,
+            })
+        };
+        let status = |volumes| -> PmemNodeStatus {
+            serde_json::from_value(serde_json::json!({ "layoutRevision": 7, "regions": [region(volumes)] })).unwrap()
+        };
+        let young = VolumeSpace::from(&volume(Some(Phase::Provisioning), None));
+        assert!(young.is_pending_in(&status(&[])));
+        assert!(young.is_pending_in(&status(&["w"])));
+        assert!(!young.is_pending_in(&status(&["w", "v"])));
     }
 }

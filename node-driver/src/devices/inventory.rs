@@ -101,13 +101,17 @@ impl Inventory {
     /// The regions as a PmemNode shows them; namespaces for which `is_ours` says no are foreign.
     pub fn to_status(&self, is_ours: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
         let status = |region: &RegionFound| {
-            let mut foreign = crds::ForeignNamespaces::default();
             let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
-            for namespace in here.filter(|namespace| !is_ours(namespace)) {
-                foreign.count += 1;
-                foreign.bytes = foreign.bytes.plus(namespace.extent.size);
+            let (ours, others): (Vec<_>, Vec<_>) = here.partition(|namespace| is_ours(namespace));
+            let foreign = crds::ForeignNamespaces {
+                count: u32::try_from(others.len()).unwrap_or(u32::MAX),
+                bytes: others.iter().map(|namespace| namespace.extent.size).sum(),
+            };
+            let volumes = ours.iter().map(|namespace| namespace.name.clone()).collect();
+            RegionStatus {
+                volumes,
+                ..region.to_status(self.free(region), foreign)
             }
-            region.to_status(self.free(region), foreign)
         };
         self.regions.iter().map(status).collect()
     }
@@ -136,6 +140,7 @@ impl RegionFound {
             state: self.state,
             message: self.message.clone(),
             free,
+            volumes: Vec::new(),
             foreign,
         }
     }
