@@ -5,16 +5,17 @@
 
 use smallvec::SmallVec;
 
-use crate::rooms::Rooms;
+use crate::rooms::{Rooms, Takes};
 use crate::{Alignment, Ask, Bytes, Cost, Node, NumaNode, NumaWish, Policy};
 
-/// What settles most questions about a node. More regions and holes than it has room for are kept elsewhere.
+/// What settles most questions about a node. It has room for the regions of two sockets and for a few holes; if there are
+/// more, they are kept elsewhere, which takes a little longer.
 #[derive(Debug)]
 pub(crate) struct Glance {
-    regions: SmallVec<[RegionGlance; 4]>,
+    regions: SmallVec<[RegionGlance; 2]>,
     /// Of one region after the other, the holes that are larger than all below them: the kernel takes the lowest hole
     /// that is large enough, so as long as nothing changes, it takes no other.
-    rises: SmallVec<[Bytes; 8]>,
+    rises: SmallVec<[Bytes; 6]>,
     /// Raw bytes.
     free: Bytes,
     promised: Option<Promised>,
@@ -91,13 +92,13 @@ impl Glance {
         self.regions.iter_mut().map(|region| &mut region.surcharge)
     }
 
-    pub(crate) fn surcharge(&self, region: usize) -> Bytes {
-        self.regions[region].surcharge
-    }
-
-    /// Raw bytes.
-    pub(crate) fn free(&self) -> Bytes {
-        self.free
+    /// What one of the wants takes in each region if `together` comes to `choice`.
+    pub(crate) fn takes(&self, ask: &mut Ask, index: usize, choice: NumaWish) -> Takes {
+        let takes = self
+            .regions
+            .iter()
+            .map(|region| region.takes_settled(ask, index, choice));
+        takes.collect()
     }
 
     pub(crate) fn has_promised(&self) -> bool {
@@ -174,10 +175,31 @@ impl Glance {
     }
 }
 
+impl Glance {
+    /// The cost of all wants in the order given, if `together` comes to `choice`; none if one of them finds no hole.
+    pub(crate) fn cost_of_all(&self, policy: Policy, ask: &mut Ask, choice: NumaWish, rooms: &Rooms) -> Option<Cost> {
+        let mut free: SmallVec<[Bytes; 16]> = SmallVec::from_slice(&rooms.free);
+        let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
+        for index in 0..ask.wants().len() {
+            let (hole, left) = rooms.choose(&free, &self.takes(ask, index, choice))?;
+            let surcharge = self.regions[rooms.region_of(hole)].surcharge;
+            wasted = wasted.plus(left).plus(surcharge);
+            taken = taken.plus(free[hole].minus(left));
+            free[hole] = left;
+        }
+        Some(Cost::of(policy, wasted, self.free.minus(taken)))
+    }
+}
+
 impl RegionGlance {
     /// What one of the wants takes here, none if it cannot be here.
     fn takes(&self, ask: &mut Ask, index: usize) -> Option<Bytes> {
-        let wish: NumaWish = ask.wants()[index].numa;
+        self.takes_settled(ask, index, NumaWish::Any)
+    }
+
+    /// The same if `together` comes to `choice`.
+    fn takes_settled(&self, ask: &mut Ask, index: usize, choice: NumaWish) -> Option<Bytes> {
+        let wish = ask.wants()[index].settled(choice).numa;
         ask.takes(self.alignment)[index].filter(|_| wish.allows(self.numa))
     }
 }

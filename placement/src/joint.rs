@@ -30,6 +30,9 @@
 //! [`Node::place`]: crate::Node::place
 
 use std::collections::HashSet;
+use std::iter::once_with;
+
+use smallvec::{SmallVec, smallvec};
 
 use crate::Bytes;
 use crate::rooms::{Rooms, Takes};
@@ -58,11 +61,14 @@ pub enum Joint {
     Unknown,
 }
 
+/// Kinds in the order in which claims of them are created.
+type Order = SmallVec<[usize; 8]>;
+
 /// Claims that take the same in each region.
 struct Kind {
     takes: Takes,
     /// The claims, by their index.
-    members: Vec<usize>,
+    members: SmallVec<[usize; 4]>,
 }
 
 /// Whether claims that take `claims` fit into `rooms` in every order. What the search takes goes off `steps`: with none
@@ -77,8 +83,10 @@ pub(crate) fn in_every_order(rooms: &Rooms, claims: Vec<Takes>, steps: &mut usiz
     if *search.steps == 0 {
         return Joint::Unknown;
     }
-    let mut likely = search.likely_orders().into_iter();
-    match likely.find_map(|order| search.failing_prefix(&start, &order)) {
+    let mut likely = search.likely_orders();
+    let failing = likely.find_map(|order| search.failing_prefix(&start, &order));
+    drop(likely);
+    match failing {
         Some(order) => Joint::Fails(named(&kinds, &order)),
         None => search.run(start),
     }
@@ -100,7 +108,7 @@ fn kinds(claims: Vec<Takes>) -> Vec<Kind> {
             Some(kind) => kind.members.push(index),
             None => kinds.push(Kind {
                 takes,
-                members: vec![index],
+                members: smallvec![index],
             }),
         }
     }
@@ -122,15 +130,15 @@ fn named(kinds: &[Kind], order: &[usize]) -> Vec<usize> {
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct State {
     /// Usable bytes left of each hole.
-    free: Vec<Bytes>,
+    free: SmallVec<[Bytes; 16]>,
     /// Claims of each kind that are still to come.
-    left: Vec<usize>,
+    left: SmallVec<[usize; 4]>,
 }
 
 impl State {
     fn before_any_of(kinds: &[Kind], rooms: &Rooms) -> Self {
         Self {
-            free: rooms.free.clone(),
+            free: SmallVec::from_slice(&rooms.free),
             left: kinds.iter().map(|kind| kind.members.len()).collect(),
         }
     }
@@ -258,15 +266,16 @@ impl<'a> Search<'a> {
     }
 
     /// Largest first, smallest first, and each kind last after all others.
-    fn likely_orders(&self) -> Vec<Vec<usize>> {
-        let largest_first = || (0..self.kinds.len()).flat_map(|kind| self.all_of(kind));
-        let smallest_first = (0..self.kinds.len()).rev().flat_map(|kind| self.all_of(kind));
-        let one_last = |last: usize| {
+    fn likely_orders(&self) -> impl Iterator<Item = Order> {
+        let kinds = self.kinds.len();
+        let largest_first = move || (0..kinds).flat_map(|kind| self.all_of(kind));
+        let smallest_first = move || (0..kinds).rev().flat_map(|kind| self.all_of(kind));
+        let one_last = move |last: usize| -> Order {
             let others = largest_first().filter(move |kind| *kind != last);
             others.chain(self.all_of(last)).collect()
         };
-        let ends = [largest_first().collect(), smallest_first.collect()];
-        ends.into_iter().chain((0..self.kinds.len()).map(one_last)).collect()
+        let ends = once_with(move || largest_first().collect()).chain(once_with(move || smallest_first().collect()));
+        ends.chain((0..kinds).map(one_last))
     }
 
     fn all_of(&self, kind: usize) -> impl Iterator<Item = usize> + use<> {

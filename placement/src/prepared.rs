@@ -173,11 +173,12 @@ impl Prepared {
         if ask.wants().len() == 1 {
             return self.glance.cost_of_one(policy, ask);
         }
-        let choices = self.node().choices(ask.wants());
-        let costs = choices.into_iter().filter_map(|choice| {
-            let (wasted, taken) = self.place_all(&self.takes(ask, choice))?;
-            Some(Cost::of(policy, wasted, self.glance.free().minus(taken)))
-        });
+        let rooms = &self.details.rooms;
+        if on_one_numa_node(ask.wants()) == 0 {
+            return self.glance.cost_of_all(policy, ask, NumaWish::Any, rooms);
+        }
+        let choices = self.node().choices(ask.wants()).into_iter();
+        let costs = choices.filter_map(|choice| self.glance.cost_of_all(policy, ask, choice, rooms));
         costs.min()
     }
 
@@ -237,28 +238,8 @@ impl Prepared {
 
     /// What each of the wants takes in each region if `together` comes to `choice`.
     fn takes(&self, ask: &mut Ask, choice: NumaWish) -> Vec<Takes> {
-        let (n, regions) = (ask.wants().len(), &self.details.node.regions);
-        let takes_of = |index: usize| -> Takes {
-            let wish = ask.wants()[index].settled(choice).numa;
-            let takes = |region: &Region| ask.takes(region.alignment)[index].filter(|_| wish.allows(region.numa));
-            regions.iter().map(takes).collect()
-        };
-        (0..n).map(takes_of).collect()
-    }
-
-    /// What is left over in the holes that claims go into in this order, with the surcharges of their regions, and what
-    /// they take.
-    fn place_all(&self, claims: &[Takes]) -> Option<(Bytes, Bytes)> {
-        let rooms = &self.details.rooms;
-        let mut free = rooms.free.clone();
-        let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
-        for takes in claims {
-            let (hole, left) = rooms.choose(&free, takes)?;
-            wasted = wasted.plus(left).plus(self.glance.surcharge(rooms.region_of(hole)));
-            taken = taken.plus(free[hole].minus(left));
-            free[hole] = left;
-        }
-        Some((wasted, taken))
+        let n = ask.wants().len();
+        (0..n).map(|index| self.glance.takes(ask, index, choice)).collect()
     }
 
     fn space_text(&self, want: &Want) -> Arc<str> {

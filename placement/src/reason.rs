@@ -36,13 +36,20 @@ impl From<Refusal> for Reason {
     }
 }
 
+impl Reason {
+    /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 4] {
+        match &self.space {
+            Some(space) => [&self.asked, "; ", space, self.more],
+            None => [&self.asked, "", "", ""],
+        }
+    }
+}
+
 /// The same text as that of the [`Explanation`](crate::Explanation).
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.asked)?;
-        match &self.space {
-            Some(space) => write!(f, "; {space}{}", self.more),
-            None => Ok(()),
-        }
+        self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }

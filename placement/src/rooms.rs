@@ -7,6 +7,8 @@
 
 use std::ops::Range;
 
+use smallvec::SmallVec;
+
 use crate::{Alignment, Bytes, Node, Region, Want};
 
 /// The holes of all regions of a node.
@@ -26,7 +28,7 @@ pub(crate) struct RegionRooms {
 }
 
 /// What a claim takes from a hole of each region, none where it cannot be.
-pub(crate) type Takes = Vec<Option<Bytes>>;
+pub(crate) type Takes = SmallVec<[Option<Bytes>; 4]>;
 
 impl Rooms {
     pub(crate) fn of(node: &Node) -> Self {
