@@ -2,10 +2,9 @@
 
 use crds::DRIVER_NAME;
 use csi::v1::identity_server::Identity;
-use csi::v1::plugin_capability::{Service, Type, service};
 use csi::v1::{
     GetPluginCapabilitiesRequest, GetPluginCapabilitiesResponse, GetPluginInfoRequest, GetPluginInfoResponse,
-    PluginCapability, ProbeRequest, ProbeResponse,
+    ProbeRequest, ProbeResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -42,23 +41,11 @@ impl Identity for Plugin {
         &self,
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
-        let capabilities = [
-            service::Type::ControllerService,
-            service::Type::VolumeAccessibilityConstraints,
-        ];
-        Ok(Response::new(GetPluginCapabilitiesResponse {
-            capabilities: capabilities.map(capability).into(),
-        }))
+        Ok(Response::new(csi::plugin_capabilities()))
     }
 
     async fn probe(&self, _: Request<ProbeRequest>) -> Result<Response<ProbeResponse>, Status> {
         let ready = Some(self.index.read(crate::index::Index::synced));
         Ok(Response::new(ProbeResponse { ready }))
-    }
-}
-
-fn capability(service: service::Type) -> PluginCapability {
-    PluginCapability {
-        r#type: Some(Type::Service(Service { r#type: service.into() })),
     }
 }

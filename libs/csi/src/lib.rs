@@ -8,6 +8,10 @@
 //!
 //! Debug output of a request contains its `secrets`: never log a whole request.
 
+mod plugin;
+
+pub use plugin::plugin_capabilities;
+
 /// CSI v1: the Identity, Controller and Node services and their messages.
 #[allow(
     missing_docs,

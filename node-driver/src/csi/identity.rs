@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ::csi::v1::identity_server::Identity;
-use ::csi::v1::plugin_capability::service::Type as ServiceType;
-use ::csi::v1::plugin_capability::{Service, Type};
 use ::csi::v1::{
     GetPluginCapabilitiesRequest, GetPluginCapabilitiesResponse, GetPluginInfoRequest, GetPluginInfoResponse,
-    PluginCapability, ProbeRequest, ProbeResponse,
+    ProbeRequest, ProbeResponse,
 };
 use crds::DRIVER_NAME;
 use tonic::{Code, Request, Response, Status};
@@ -78,22 +76,11 @@ impl Identity for IdentityService {
         }))
     }
 
-    /// Also what the operator serves: the answer is for the plugin as a whole, the same from all its instances, "regardless
-    /// of … which RPCs an instance is serving" (CSI spec, `GetPluginCapabilities`).
     async fn get_plugin_capabilities(
         &self,
         _: Request<GetPluginCapabilitiesRequest>,
     ) -> Result<Response<GetPluginCapabilitiesResponse>, Status> {
-        let services = [
-            ServiceType::ControllerService,
-            ServiceType::VolumeAccessibilityConstraints,
-        ];
-        let capability = |service: ServiceType| PluginCapability {
-            r#type: Some(Type::Service(Service { r#type: service.into() })),
-        };
-        Ok(Response::new(GetPluginCapabilitiesResponse {
-            capabilities: services.map(capability).into(),
-        }))
+        Ok(Response::new(::csi::plugin_capabilities()))
     }
 
     async fn probe(&self, _: Request<ProbeRequest>) -> Result<Response<ProbeResponse>, Status> {
