@@ -8,6 +8,7 @@ mod capacity;
 mod figure;
 mod placements;
 mod program;
+mod throughput;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -37,6 +38,8 @@ enum Benchmark {
     Packing,
     /// Thousands of pods at once on hundreds of nodes, with the extender and without it
     Burst,
+    /// What the extender costs pods without claims, with a real scheduler at 1,000 nodes
+    Throughput,
     /// How long until PmemNode, index and CSIStorageCapacity know of a change on a node
     Capacity,
 }
@@ -47,6 +50,7 @@ impl Benchmark {
             Self::Extender => program::measure("daxfit-extender", "figures").await,
             Self::Packing => program::measure("placement", "packing").await,
             Self::Burst => Box::pin(burst::measure(&options.burst)).await,
+            Self::Throughput => Box::pin(throughput::measure()).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
         }
     }

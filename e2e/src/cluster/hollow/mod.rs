@@ -12,7 +12,7 @@ mod parts;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -90,12 +90,11 @@ impl HollowCluster {
         self.client.clone()
     }
 
-    /// Starts the scheduler anew, connected to the extender if that was started, and not otherwise.
+    /// Starts the scheduler anew with these limits, connected to the extender or not.
     ///
     /// # Errors
-    /// It does not come up.
-    pub(crate) async fn restart_scheduler(&mut self, limits: Limits) -> Result<()> {
-        let extender = self.parts.contains_key(&Part::Extender);
+    /// It does not come up; without certificates of an extender that was started, it cannot be connected.
+    pub(crate) async fn restart_scheduler(&mut self, limits: Limits, extender: bool) -> Result<()> {
         let certificates = extender.then(|| self.certificates()).transpose()?;
         let config = limits.scheduler_config(install::scheduler_config()?, certificates.as_deref());
         self.control_plane.restart_scheduler(config).await
@@ -129,11 +128,11 @@ impl HollowCluster {
     fn certificates(&self) -> Result<PathBuf> {
         self.run.folder("extender-tls")
     }
+}
 
-    /// A text file of the run.
-    fn text(&self, path: PathBuf) -> Result<String> {
-        fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
-    }
+/// A text file.
+fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
 /// Folders of the run.

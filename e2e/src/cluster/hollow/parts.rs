@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use kube::{Client, Config};
 
-use super::{HollowCluster, LOGS, Limits, PROGRAMS, Samples};
+use super::{HollowCluster, LOGS, PROGRAMS, Samples, text};
 use crate::cluster::cell::{GATEWAY, Inside};
 use crate::cluster::control_plane::flag;
 use crate::cluster::install::NAMESPACE;
@@ -90,7 +90,7 @@ impl HollowCluster {
         self.begin(Part::Provisioner, command)
     }
 
-    /// Starts the extender, waits until it knows the cluster, and connects the scheduler to it.
+    /// Starts the extender and waits until it knows the cluster.
     ///
     /// # Errors
     /// It does not come up.
@@ -131,7 +131,7 @@ impl HollowCluster {
     /// It has not made its certificates yet.
     pub(crate) fn extender(&self) -> Result<Client> {
         let certificates = self.certificates()?;
-        let read = |file: &str| self.text(certificates.join(file));
+        let read = |file: &str| text(&certificates.join(file));
         let url = format!("https://{}:{EXTENDER_PORT}", self.cell.address_from_host());
         let mut config = Config::new(url.parse()?);
         config.tls_server_name = Some("localhost".to_owned());
@@ -194,7 +194,7 @@ impl HollowCluster {
             .parts
             .get(&part)
             .with_context(|| format!("{} was not started", part.name()))?;
-        let status = self.text(Path::new("/proc").join(daemon.pid().to_string()).join("status"))?;
+        let status = text(&Path::new("/proc").join(daemon.pid().to_string()).join("status"))?;
         let field = |name| number_after(&status, name).with_context(|| format!("{} has no {name}", part.name()));
         Ok((field("VmRSS:")?, field("VmHWM:")?))
     }
@@ -257,6 +257,7 @@ fn number_after(status: &str, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::hollow::Limits;
 
     #[test]
     fn resident_memory_is_read() {

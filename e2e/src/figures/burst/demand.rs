@@ -92,7 +92,7 @@ impl Shape {
 
 fn shapes(pods: u32, seed: u64) -> Vec<Vec<Shape>> {
     let mut random = Random(seed);
-    let mut claim = |random: &mut Random| {
+    let claim = |random: &mut Random| {
         let (class, mode) = if random.below(SECTORS) == 0 { SECTOR } else { FSDAX };
         let deviation = random.normal();
         Shape { class, mode, deviation }

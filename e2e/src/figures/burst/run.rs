@@ -80,7 +80,7 @@ impl Run<'_> {
         let begun = Instant::now();
         let made = step("making pods and claims", objects::make(&client, self.pods));
         let settled = step("waiting for nodes for them", self.settle(cluster, &placements));
-        let (_, aftermath) = tokio::try_join!(made, settled)?;
+        let ((), aftermath) = tokio::try_join!(made, settled)?;
         let last = placements.times().last().copied().context("no pod got a node")?;
         Ok(Outcome {
             calls: calls(&cluster.provisioner_metrics().await?)?,
@@ -117,7 +117,7 @@ impl Run<'_> {
         if self.extender {
             cluster.start_extender().await?;
         }
-        cluster.restart_scheduler(Limits::Lifted).await
+        cluster.restart_scheduler(Limits::Lifted, self.extender).await
     }
 
     /// Waits until every pod has a node or cannot get one.
