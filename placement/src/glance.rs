@@ -13,9 +13,8 @@ use crate::{Alignment, Ask, Bytes, Cost, Node, NumaNode, NumaWish, Policy};
 #[derive(Debug)]
 pub(crate) struct Glance {
     regions: SmallVec<[RegionGlance; 2]>,
-    /// Of one region after the other, the holes that are larger than all below them: the kernel takes the lowest hole
-    /// that is large enough, so as long as nothing changes, it takes no other.
-    rises: SmallVec<[Bytes; 6]>,
+    /// Usable bytes of each hole, of one region after the other, in the order in which the kernel looks at them.
+    holes: Holes,
     /// Raw bytes.
     free: Bytes,
     promised: Option<Promised>,
@@ -31,9 +30,11 @@ struct RegionGlance {
     largest_before: Bytes,
     /// What a volume here costs on top of what it leaves over.
     surcharge: Bytes,
-    /// Where its rises end; they begin where those of the region before it end.
-    rises_end: usize,
+    /// Where its holes end; they begin where those of the region before it end.
+    holes_end: usize,
 }
+
+type Holes = SmallVec<[Bytes; 10]>;
 
 /// What is promised on a node, altogether.
 #[derive(Clone, Copy, Debug)]
@@ -59,21 +60,20 @@ impl Glance {
         let extents = node.regions.iter().flat_map(|region| &region.free);
         let mut glance = Self {
             regions: SmallVec::new(),
-            rises: SmallVec::new(),
+            holes: Holes::from_slice(&rooms.free),
             free: extents.map(|extent| extent.size).sum(),
             promised: None,
         };
         for (region, here) in node.regions.iter().zip(&rooms.regions) {
-            let holes = &rooms.free[here.holes.clone()];
-            glance.rises.extend(rises(holes));
-            let largest = holes.iter().copied().max().unwrap_or_default();
+            let holes = rooms.free[here.holes.clone()].iter();
+            let largest = holes.copied().max().unwrap_or_default();
             glance.regions.push(RegionGlance {
                 alignment: region.alignment,
                 numa: region.numa,
                 largest,
                 largest_before: largest,
                 surcharge: Bytes::ZERO,
-                rises_end: glance.rises.len(),
+                holes_end: here.holes.end,
             });
         }
         glance
@@ -154,40 +154,51 @@ impl Glance {
         takes.max().unwrap_or_default()
     }
 
-    /// The cost of the only want; none if there is no hole for it.
-    pub(crate) fn cost_of_one(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
-        let mut best: Option<(Bytes, Bytes, &RegionGlance)> = None;
-        let mut rises = 0;
+    /// The cost of all wants in the order given, if `together` comes to `choice`; none if one of them finds no hole.
+    pub(crate) fn cost(&self, policy: Policy, ask: &mut Ask, choice: NumaWish) -> Option<Cost> {
+        if ask.wants().len() == 1 {
+            let (_, taken, wasted) = self.choose(&self.holes, ask, 0, choice)?;
+            return Some(Cost::of(policy, wasted, self.free.minus(taken)));
+        }
+        let mut holes = Holes::from_slice(&self.holes);
+        let (mut all_wasted, mut all_taken) = (Bytes::ZERO, Bytes::ZERO);
+        for index in 0..ask.wants().len() {
+            let (hole, taken, wasted) = self.choose(&holes, ask, index, choice)?;
+            holes[hole] = holes[hole].minus(taken);
+            all_wasted = all_wasted.plus(wasted);
+            all_taken = all_taken.plus(taken);
+        }
+        Some(Cost::of(policy, all_wasted, self.free.minus(all_taken)))
+    }
+
+    /// The hole that a want goes into, what it takes of it, and what that wastes: see [`Rooms::choose`].
+    fn choose(&self, holes: &[Bytes], ask: &mut Ask, index: usize, choice: NumaWish) -> Option<(usize, Bytes, Bytes)> {
+        let mut best: Option<(Bytes, usize, Bytes, &RegionGlance)> = None;
+        let mut start = 0;
         for region in &self.regions {
-            let here = &self.rises[rises..region.rises_end];
-            rises = region.rises_end;
-            let Some(takes) = region.takes(ask, 0) else { continue };
-            let Some(hole) = here.iter().find(|hole| **hole >= takes) else {
+            let here = start..region.holes_end;
+            start = region.holes_end;
+            let Some(takes) = region.takes_settled(ask, index, choice) else {
                 continue;
             };
-            let left = hole.minus(takes);
+            let Some(hole) = here.into_iter().find(|hole| holes[*hole] >= takes) else {
+                continue;
+            };
+            let left = holes[hole].minus(takes);
             if best.is_none_or(|(least, ..)| left < least) {
-                best = Some((left, takes, region));
+                best = Some((left, hole, takes, region));
             }
         }
-        let (left, taken, region) = best?;
-        Some(Cost::of(policy, left.plus(region.surcharge), self.free.minus(taken)))
+        let (left, hole, takes, region) = best?;
+        Some((hole, takes, left.plus(region.surcharge)))
     }
-}
 
-impl Glance {
-    /// The cost of all wants in the order given, if `together` comes to `choice`; none if one of them finds no hole.
-    pub(crate) fn cost_of_all(&self, policy: Policy, ask: &mut Ask, choice: NumaWish, rooms: &Rooms) -> Option<Cost> {
-        let mut free: SmallVec<[Bytes; 16]> = SmallVec::from_slice(&rooms.free);
-        let (mut wasted, mut taken) = (Bytes::ZERO, Bytes::ZERO);
-        for index in 0..ask.wants().len() {
-            let (hole, left) = rooms.choose(&free, &self.takes(ask, index, choice))?;
-            let surcharge = self.regions[rooms.region_of(hole)].surcharge;
-            wasted = wasted.plus(left).plus(surcharge);
-            taken = taken.plus(free[hole].minus(left));
-            free[hole] = left;
-        }
-        Some(Cost::of(policy, wasted, self.free.minus(taken)))
+    /// Looks at all of it, and at nothing else: a number without a meaning.
+    pub(crate) fn look(&self) -> i64 {
+        let region = self.regions.first().map_or(0, |region| region.largest.get());
+        let hole = self.holes.first().map_or(0, |hole| hole.get());
+        let promised = self.promised.as_ref().map_or(0, |promised| promised.total.get());
+        region ^ hole ^ promised ^ self.free.get()
     }
 }
 
@@ -202,15 +213,4 @@ impl RegionGlance {
         let wish = ask.wants()[index].settled(choice).numa;
         ask.takes(self.alignment)[index].filter(|_| wish.allows(self.numa))
     }
-}
-
-/// The holes that are larger than all before them.
-fn rises(holes: &[Bytes]) -> impl Iterator<Item = Bytes> {
-    let mut highest = Bytes::ZERO;
-    let rises = move |hole: &Bytes| {
-        let rises = *hole > highest;
-        highest = highest.max(*hole);
-        rises
-    };
-    holes.iter().copied().filter(rises)
 }

@@ -170,16 +170,18 @@ impl Prepared {
     /// How bad this node is for these wants; none if they do not fit in the order given.
     #[must_use]
     pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
-        if ask.wants().len() == 1 {
-            return self.glance.cost_of_one(policy, ask);
-        }
-        let rooms = &self.details.rooms;
         if on_one_numa_node(ask.wants()) == 0 {
-            return self.glance.cost_of_all(policy, ask, NumaWish::Any, rooms);
+            return self.glance.cost(policy, ask, NumaWish::Any);
         }
         let choices = self.node().choices(ask.wants()).into_iter();
-        let costs = choices.filter_map(|choice| self.glance.cost_of_all(policy, ask, choice, rooms));
-        costs.min()
+        choices.filter_map(|choice| self.glance.cost(policy, ask, choice)).min()
+    }
+
+    /// Has what most questions need of these nodes fetched from memory, all at once and not one after the other. Asking
+    /// thousands of nodes is that much faster; it changes no answer.
+    pub fn fetch<'a>(nodes: impl IntoIterator<Item = &'a Self>) {
+        let looks = nodes.into_iter().map(|node| node.glance.look());
+        std::hint::black_box(looks.fold(0, |all, look| all ^ look));
     }
 
     fn verdict(&self, ask: &mut Ask) -> Verdict {
