@@ -1,37 +1,33 @@
 //! How long a call takes: an extender with a full index, called over TLS on loopback as kube-scheduler does.
 //!
+//! Each call is followed by one to an echo, a server with the same TLS and HTTP that reads the same request and has the same
+//! answer ready. What that takes, no extender can do without.
+//!
 //! Prints one line per figure, `figure NAME VALUE UNIT goal OP VALUE met|short`. Bounded in count and in time.
 #![expect(
     clippy::cast_precision_loss,
     reason = "figures are shown with three digits; the numbers are far below 2^52"
 )]
 
+mod caller;
 mod candidates;
 mod cluster;
 mod request;
+mod servers;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use extender::client::ExtenderClient;
-use extender::decide::Offering;
-use extender::serve::Server;
-use extender::tls::{TlsDirectory, client_config};
-use extender::webhook::{PATIENCE, Webhook, router};
-use http::{Method, StatusCode};
-use placement::Policy;
-use tokio_util::sync::CancellationToken;
-
-use cluster::NoApiServer;
+use caller::Caller;
 use request::Pods;
+use servers::Servers;
 
 /// Calls of each kind: enough for a p99, and no more than this long.
 const CALLS: usize = 1000;
 const AT_MOST: Duration = Duration::from_secs(20);
 const WARM_UP: usize = 50;
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         eprintln!("not optimised, so the times mean nothing: run `cargo bench -p daxfit-extender --bench figures`");
     }
@@ -39,93 +35,88 @@ async fn main() -> anyhow::Result<()> {
     let before = resident()?;
     let index = cluster::index()?;
     let memory = resident()?.saturating_sub(before);
-    let directory = tempfile::tempdir()?;
-    let directory = TlsDirectory::new(directory.path());
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), directory.clone()).await?;
-    let client = ExtenderClient::new(server.address(), client_config(&directory)?);
-    let app = router(Webhook {
-        index: index.into(),
-        lookup: NoApiServer,
-        offering: Offering {
-            policy: Policy::Pack,
-            candidates: 1,
-        },
-        patience: PATIENCE,
-    });
-    let stop = CancellationToken::new();
-    let running = tokio::spawn(server.run(app, stop.clone()));
-
-    let without = measure(&client, "/filter", Pods::without_claims()).await?;
-    let filter = measure(&client, "/filter", Pods::with_claims(1)).await?;
-    let two_claims = measure(&client, "/filter", Pods::with_claims(2)).await?;
-    let prioritize = measure(&client, "/prioritize", Pods::with_claims(1)).await?;
-    at_most("extender_no_claims_p99", without.p99, 0.2);
-    shown("extender_no_claims_p50", without.p50);
-    for (name, times) in [
-        ("filter", filter),
-        ("filter_two_claims", two_claims),
-        ("prioritize", prioritize),
+    let servers = Servers::start(index)?;
+    let no_claims = measure(&servers, "/filter", Pods::without_claims())?;
+    at_most("extender_no_claims_p99", no_claims.at(99), 0.2);
+    no_claims.shown("no_claims");
+    for (name, path, claims) in [
+        ("filter", "/filter", 1),
+        ("filter_two_claims", "/filter", 2),
+        ("prioritize", "/prioritize", 1),
     ] {
-        at_most(&format!("extender_{name}_p99"), times.p99, 1.0);
-        shown(&format!("extender_{name}_p50"), times.p50);
-        println!(
-            "figure extender_{name}_per_no_claims {:.2} ratio",
-            times.p50 / without.p50
-        );
+        let times = measure(&servers, path, Pods::with_claims(claims))?;
+        at_most(&format!("extender_{name}_p99"), times.at(99), 1.0);
+        times.shown(name);
+        let ratio = times.at(50) / no_claims.at(50);
+        println!("figure extender_{name}_per_no_claims {ratio:.2} ratio");
     }
     let mib = memory as f64 / f64::from(1 << 20);
     let met = if mib <= 100.0 { "met" } else { "short" };
     println!("figure extender_index_resident {mib:.1} MiB goal <= 100 {met}");
-
-    stop.cancel();
-    running.await??;
-    Ok(())
+    servers.stop()
 }
 
-/// Milliseconds.
-#[derive(Clone, Copy)]
+/// What calls took, and the same calls to the echo; ascending.
 struct Times {
-    p50: f64,
-    p99: f64,
+    calls: Vec<Duration>,
+    echoes: Vec<Duration>,
+}
+
+impl Times {
+    /// Milliseconds of a call.
+    fn at(&self, percent: usize) -> f64 {
+        milliseconds(&self.calls, percent)
+    }
+
+    fn shown(&self, name: &str) {
+        println!("figure extender_{name}_p50 {:.3} ms", self.at(50));
+        for percent in [50, 99] {
+            let echo = milliseconds(&self.echoes, percent);
+            println!("figure extender_{name}_echo_p{percent} {echo:.3} ms");
+            println!(
+                "figure extender_{name}_per_echo_p{percent} {:.2} ratio",
+                self.at(percent) / echo
+            );
+        }
+    }
+}
+
+fn milliseconds(ascending: &[Duration], percent: usize) -> f64 {
+    ascending[(ascending.len() - 1) * percent / 100].as_secs_f64() * 1000.0
 }
 
 /// Sends one request after the other, as a scheduling loop does.
-async fn measure(client: &ExtenderClient, path: &str, mut pods: Pods) -> anyhow::Result<Times> {
-    let mut times = Vec::with_capacity(CALLS);
+fn measure(servers: &Servers, path: &str, mut pods: Pods) -> anyhow::Result<Times> {
+    let (mut extender, mut echo) = (servers.call_extender()?, servers.call_echo()?);
+    let (mut calls, mut echoes) = (Vec::with_capacity(CALLS), Vec::with_capacity(CALLS));
     let deadline = Instant::now() + AT_MOST;
     for call in 0..WARM_UP + CALLS {
-        let body = pods.next_request();
+        let request = Caller::request(path, &pods.next_request()?);
         let start = Instant::now();
-        let (status, answer) = client.call(Method::POST, path, body).await?;
+        let answer = extender.call(&request)?;
         let took = start.elapsed();
-        ensure!(
-            status == StatusCode::OK,
-            "{path}: {status} {}",
-            String::from_utf8_lossy(&answer)
-        );
+        servers.echo.prepare(answer);
+        let start = Instant::now();
+        let again = echo.call(&request)?;
+        let echoed = start.elapsed();
+        ensure!(again == answer, "the echo is another");
         if call >= WARM_UP {
-            times.push(took);
+            calls.push(took);
+            echoes.push(echoed);
         }
-        if Instant::now() > deadline && times.len() >= 100 {
+        if Instant::now() > deadline && calls.len() >= 100 {
             break;
         }
     }
-    eprintln!("{path}: {} calls, {} nodes each", times.len(), cluster::NODES);
-    times.sort_unstable();
-    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0;
-    Ok(Times {
-        p50: at(50),
-        p99: at(99),
-    })
+    eprintln!("{path}: {} calls, {} nodes each", calls.len(), cluster::NODES);
+    calls.sort_unstable();
+    echoes.sort_unstable();
+    Ok(Times { calls, echoes })
 }
 
 fn at_most(name: &str, milliseconds: f64, goal: f64) {
     let met = if milliseconds <= goal { "met" } else { "short" };
     println!("figure {name} {milliseconds:.3} ms goal <= {goal} {met}");
-}
-
-fn shown(name: &str, milliseconds: f64) {
-    println!("figure {name} {milliseconds:.3} ms");
 }
 
 /// Bytes of memory that this process has in RAM.

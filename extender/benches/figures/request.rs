@@ -18,17 +18,22 @@ impl Pods {
     }
 
     /// Pods with `claims` claims of ours, not bound yet.
+    ///
+    /// kube-scheduler's order of nodes has nothing to do with that of the index, and begins elsewhere for each pod.
     pub fn with_claims(claims: u64) -> Self {
+        let mut nodes: Vec<u64> = (0..NODES).collect();
+        nodes.sort_unstable_by_key(|node| mix(*node));
         Self {
             claims,
             next: 1,
-            names: (0..NODES).map(node_name).collect(),
+            names: nodes.into_iter().map(node_name).collect(),
         }
     }
 
     /// What kube-scheduler would send for the next pod.
-    pub fn next_request(&mut self) -> Vec<u8> {
+    pub fn next_request(&mut self) -> serde_json::Result<Vec<u8>> {
         self.next += 1;
+        self.names.rotate_left(1237);
         let claim = |i: u64| format!("claim-{}", mix(self.next * 16 + i) % UNBOUND_CLAIMS);
         let volume = |i: u64| json!({ "name": format!("v{i}"), "persistentVolumeClaim": { "claimName": claim(i) } });
         let volumes: Vec<Value> = (0..self.claims).map(volume).chain([service_account()]).collect();
@@ -37,8 +42,10 @@ impl Pods {
             "spec": { "volumes": volumes, "containers": [container()], "schedulerName": "default-scheduler" },
             "status": { "phase": "Pending" },
         });
-        let args = json!({ "Pod": pod, "Nodes": null, "NodeNames": self.names });
-        args.to_string().into_bytes()
+        let names = serde_json::to_string(&self.names)?;
+        // In the order in which Go writes them.
+        let body = format!(r#"{{"Pod":{pod},"Nodes":null,"NodeNames":{}}}"#, names);
+        Ok(body.into_bytes())
     }
 }
 

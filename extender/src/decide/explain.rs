@@ -126,10 +126,11 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> Explanation 
     let own: Vec<String> = needs.uids().into_iter().map(Into::into).collect();
     let mut nodes = Vec::with_capacity(names.len());
     for name in names {
-        if let (Some(space), Some(view)) = (index.node(name), views.of_node(name)) {
+        let candidate = views.candidate(name);
+        if let Some((view, space)) = candidate.space {
             let mut node = NodeExplanation::of_space(name, space, view, mode);
             node.reserved = reserved(index, name, &own);
-            let verdict = verdict(&views, needs, name);
+            let verdict = verdict(candidate, needs);
             node.why = why(view, needs, &verdict);
             node.judge(verdict);
             nodes.push(node);

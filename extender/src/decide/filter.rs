@@ -4,9 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use placement::{Ask, Reason};
-use serde::{Serialize, Serializer};
 
-use super::{Needs, Pin, Views};
+use super::{Candidate, Needs, Pin, Views};
 use crate::index::Index;
 
 /// The candidates, sorted out.
@@ -34,20 +33,20 @@ impl Why {
     pub fn told(text: impl Into<Arc<str>>) -> Self {
         Self::Told(text.into())
     }
-}
 
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 4] {
         match self {
-            Self::Space(reason) => reason.fmt(f),
-            Self::Told(text) => f.write_str(text),
+            Self::Space(reason) => reason.parts(),
+            Self::Told(text) => [text, "", "", ""],
         }
     }
 }
 
-impl Serialize for Why {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
@@ -66,24 +65,38 @@ pub enum Verdict {
 pub fn filter<'a>(index: &Index, needs: &mut Needs, names: impl IntoIterator<Item = &'a str>) -> Filtered<'a> {
     let mut filtered = Filtered::default();
     let views = Views::of(index, needs);
-    for name in names {
-        match verdict(&views, needs, name) {
-            Verdict::Passed => filtered.passed.push(name),
-            Verdict::Failed(why) => filtered.failed.push((name, why)),
-            Verdict::Unresolvable(why) => filtered.unresolvable.push((name, why)),
-        }
-    }
+    let passed = sort_out(&views, needs, names, &mut filtered);
+    filtered.passed = passed.iter().map(|candidate| candidate.name).collect();
     filtered
 }
 
-/// Whether the node `name` has what a pod `needs`.
-pub fn verdict(views: &Views, needs: &mut Needs, name: &str) -> Verdict {
+/// The candidates `names` that have what a pod `needs`; the others go into `refused`.
+pub(super) fn sort_out<'a, 'v>(
+    views: &'v Views,
+    needs: &mut Needs,
+    names: impl IntoIterator<Item = &'a str>,
+    refused: &mut Filtered<'a>,
+) -> Vec<Candidate<'a, 'v>> {
+    let candidates = views.candidates(names);
+    let mut passed = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        match verdict(candidate, needs) {
+            Verdict::Passed => passed.push(candidate),
+            Verdict::Failed(why) => refused.failed.push((candidate.name, why)),
+            Verdict::Unresolvable(why) => refused.unresolvable.push((candidate.name, why)),
+        }
+    }
+    passed
+}
+
+/// Whether a node has what a pod `needs`.
+pub fn verdict(candidate: Candidate, needs: &mut Needs) -> Verdict {
     match needs {
         Needs::Nothing => Verdict::Passed,
         Needs::Impossible(why) => Verdict::Unresolvable(Why::Told(why.clone())),
-        Needs::Space { pins, ask, .. } => match elsewhere(pins, name) {
+        Needs::Space { pins, ask, .. } => match elsewhere(pins, candidate.name) {
             Some(pin) => Verdict::Unresolvable(Why::Told(pin.why.clone())),
-            None => verdict_on_space(views, name, ask),
+            None => verdict_on_space(candidate, ask),
         },
     }
 }
@@ -93,17 +106,17 @@ fn elsewhere<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
     pins.iter().find(|pin| *pin.node != *name)
 }
 
-fn verdict_on_space(views: &Views, name: &str, ask: &mut Ask) -> Verdict {
+fn verdict_on_space(candidate: Candidate, ask: &mut Ask) -> Verdict {
     if ask.wants().is_empty() {
         // All claims are here already: the node needs no space, and may not even be able to tell of any right now.
         return Verdict::Passed;
     }
-    let (Some(space), Some(view)) = (views.index.node(name), views.of_node(name)) else {
+    let Some((view, space)) = candidate.space else {
         return Verdict::Unresolvable(Why::told("no persistent memory (no PmemNode)"));
     };
     match view.fits(ask) {
         Ok(()) => Verdict::Passed,
-        Err(reason) if space.empty().fits_each(ask) => Verdict::Failed(Why::Space(reason)),
+        Err(reason) if space.empty().is_some_and(|empty| empty.fits_each(ask)) => Verdict::Failed(Why::Space(reason)),
         Err(reason) => Verdict::Unresolvable(Why::Space(reason)),
     }
 }

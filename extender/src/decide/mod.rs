@@ -25,4 +25,4 @@ pub use known::{Found, Known, Missing};
 pub use needs::{Needs, Pin, needs_of};
 pub use offer::{Offering, offer};
 pub use prioritize::prioritize;
-pub use views::Views;
+pub use views::{Candidate, Views};

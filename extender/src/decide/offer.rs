@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use placement::{Ask, Cost, Policy};
 
-use super::{Filtered, Found, Known, Missing, Needs, Views, filter, needs_of};
+use super::filter::sort_out;
+use super::{Candidate, Filtered, Found, Known, Missing, Needs, Views, needs_of};
 use crate::index::Index;
 use crate::pod::Pod;
 
@@ -38,31 +39,47 @@ pub fn offer<'a>(
     now: Instant,
 ) -> Result<Filtered<'a>, Vec<Missing>> {
     let mut needs = needs_of(pod, Known { index, found })?;
-    let mut filtered = filter(index, &mut needs, names.iter().copied());
+    let mut filtered = Filtered::default();
+    let views = Views::of(index, &needs);
+    let passed = sort_out(&views, &mut needs, names.iter().copied(), &mut filtered);
     if needs.claims().is_empty() {
+        filtered.passed = names_of(&passed);
         return Ok(filtered);
     }
-    let passed = where_others_go(index, pod, &needs, std::mem::take(&mut filtered.passed));
+    let passed = where_others_go(index, pod, &needs, passed);
     let attempts = index.ledger().attempts(&pod.metadata.uid, needs.uids());
     let most = offering.candidates.saturating_mul(2_usize.saturating_pow(attempts));
-    filtered.passed = best(index, offering.policy, most.max(1), &mut needs, passed);
+    filtered.passed = names_of(&best(offering.policy, most.max(1), &mut needs, passed));
     index.decide(&pod.metadata.uid, needs.claims(), &filtered.passed, now);
     Ok(filtered)
 }
 
-fn where_others_go<'a>(index: &Index, pod: &Pod, needs: &Needs, passed: Vec<&'a str>) -> Vec<&'a str> {
+fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {
+    candidates.iter().map(|candidate| candidate.name).collect()
+}
+
+fn where_others_go<'a, 'v>(
+    index: &Index,
+    pod: &Pod,
+    needs: &Needs,
+    passed: Vec<Candidate<'a, 'v>>,
+) -> Vec<Candidate<'a, 'v>> {
     let mut left = passed.clone();
     for claim in needs.claims() {
         if let Some(nodes) = index.ledger().nodes_for_others(&claim.uid, &pod.metadata.uid) {
-            left.retain(|node| nodes.contains(node));
+            left.retain(|candidate| nodes.contains(candidate.name));
         }
     }
     if left.is_empty() { passed } else { left }
 }
 
 /// At most `most` of the nodes, those with the lowest cost.
-fn best<'a>(index: &Index, policy: Policy, most: usize, needs: &mut Needs, passed: Vec<&'a str>) -> Vec<&'a str> {
-    let views = Views::of(index, needs);
+fn best<'a, 'v>(
+    policy: Policy,
+    most: usize,
+    needs: &mut Needs,
+    passed: Vec<Candidate<'a, 'v>>,
+) -> Vec<Candidate<'a, 'v>> {
     let Needs::Space { ask, .. } = needs else {
         return passed;
     };
@@ -72,20 +89,25 @@ fn best<'a>(index: &Index, policy: Policy, most: usize, needs: &mut Needs, passe
         wants => {
             let largest = wants.iter().max_by_key(|want| want.required);
             let mut alone = Ask::new(largest.into_iter().copied().collect());
-            cheapest(&views, policy, &mut alone, most.max(JUDGED_TOGETHER), passed)
+            cheapest(policy, &mut alone, most.max(JUDGED_TOGETHER), passed)
         }
     };
-    cheapest(&views, policy, ask, most, looked_at)
+    cheapest(policy, ask, most, looked_at)
 }
 
 /// At most `most` of the nodes, those with the lowest cost, in the order given.
-fn cheapest<'a>(views: &Views, policy: Policy, ask: &mut Ask, most: usize, nodes: Vec<&'a str>) -> Vec<&'a str> {
+fn cheapest<'a, 'v>(
+    policy: Policy,
+    ask: &mut Ask,
+    most: usize,
+    nodes: Vec<Candidate<'a, 'v>>,
+) -> Vec<Candidate<'a, 'v>> {
     if nodes.len() <= most {
         return nodes;
     }
-    let mut cost = |name| views.of_node(name).and_then(|view| view.cost(policy, ask));
     // Those without a cost, where the claims do not fit, come last.
-    let costs = nodes.iter().map(|name| cost(name)).map(|cost| (cost.is_none(), cost));
+    let costs = nodes.iter().map(|node| node.cost(policy, ask));
+    let costs = costs.map(|cost| (cost.is_none(), cost));
     let mut ranked: Vec<((bool, Option<Cost>), usize)> = costs.zip(0..).collect();
     ranked.select_nth_unstable(most - 1);
     ranked.truncate(most);

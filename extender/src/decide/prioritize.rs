@@ -13,9 +13,7 @@ pub fn prioritize<'a>(index: &Index, policy: Policy, needs: &mut Needs, names: &
         Needs::Space { ask, .. } if !ask.wants().is_empty() => ask,
         Needs::Space { .. } | Needs::Nothing | Needs::Impossible(_) => return Vec::new(),
     };
-    let costs: Vec<_> = names
-        .iter()
-        .map(|name| views.of_node(name).and_then(|view| view.cost(policy, ask)))
-        .collect();
+    let candidates = views.candidates(names.iter().copied());
+    let costs: Vec<_> = candidates.iter().map(|node| node.cost(policy, ask)).collect();
     names.iter().copied().zip(scores(&costs)).collect()
 }

@@ -7,30 +7,36 @@ use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use super::{Claim, Class, Index, Indexes, Kind, NodeSpace, ObjectKey, VolumeOfOurs};
+use super::{Claim, Class, Index, Indexes, Kind, ObjectKey, VolumeOfOurs};
 
 impl Indexes<PmemNode> for Index {
     const KIND: Kind = Kind::PmemNode;
 
     fn apply(&mut self, object: &PmemNode) {
         let name = ObjectKey::of(object).name;
-        self.space_of(&name).1.publish(object.status.as_ref());
+        self.make_known(&name);
+        if let Some(space) = self.nodes.get_mut(&name) {
+            space.publish(object.status.as_ref());
+        }
     }
 
     fn delete(&mut self, key: &ObjectKey) {
         if let Some(space) = self.nodes.get_mut(&*key.name) {
             space.publish(None);
+            self.nodes.forget(&key.name);
         }
-        self.nodes.retain(|_, space| !space.is_forgotten());
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
-        for (name, space) in &mut self.nodes {
-            if !listed.contains(&ObjectKey::new("", name)) {
-                space.publish(None);
-            }
+        let gone = |name: &str| !listed.contains(&ObjectKey::new("", name));
+        let names = self.nodes.iter().map(|(name, _)| name);
+        let gone: Vec<ObjectKey> = names
+            .filter(|name| gone(name))
+            .map(|name| ObjectKey::new("", name))
+            .collect();
+        for key in &gone {
+            Indexes::<PmemNode>::delete(self, key);
         }
-        self.nodes.retain(|_, space| !space.is_forgotten());
         self.listed.insert(Kind::PmemNode);
     }
 }
@@ -45,8 +51,10 @@ impl Indexes<PmemVolume> for Index {
             // The same name, made anew on another node while nobody looked.
             self.forget_volume(&name);
         }
-        let (node, space) = self.space_of(&object.spec.node);
-        space.add(&name, object);
+        let node = self.make_known(&object.spec.node);
+        if let Some(space) = self.nodes.get_mut(&node) {
+            space.add(&name, object);
+        }
         self.volumes.insert(name.clone(), node);
         self.follow_volume(&name);
     }
@@ -148,16 +156,13 @@ impl Indexes<StorageClass> for Index {
 }
 
 impl Index {
-    /// The space of a node, made if it is not known yet, and the one copy of its name.
-    fn space_of(&mut self, node: &str) -> (Arc<str>, &mut NodeSpace) {
-        let known = self.nodes.get_key_value(node).map(|(name, _)| name.clone());
-        let name = known.unwrap_or_else(|| {
-            let name: Arc<str> = node.into();
-            self.nodes.insert(name.clone(), NodeSpace::default());
-            self.refresh_node(node);
-            name
-        });
-        (name.clone(), self.nodes.entry(name).or_default())
+    /// The one copy of the name of a node. One that was not known yet is told what is promised on it.
+    fn make_known(&mut self, node: &str) -> Arc<str> {
+        let (name, new) = self.nodes.add(node);
+        if new {
+            self.refresh_node(&name);
+        }
+        name
     }
 
     fn forget_volume(&mut self, volume: &str) {
@@ -168,9 +173,7 @@ impl Index {
             return;
         };
         space.remove(volume);
-        if space.is_forgotten() {
-            self.nodes.remove(&node);
-        }
+        self.nodes.forget(&node);
         self.follow_volume(volume);
     }
 }

@@ -8,6 +8,7 @@ mod class;
 mod clock;
 mod kinds;
 mod node_space;
+mod nodes;
 mod persistent_volume;
 mod promises;
 mod pump;
@@ -22,6 +23,8 @@ use std::sync::Arc;
 use placement::NumaNode;
 
 use crate::ledger::Ledger;
+
+use nodes::Nodes;
 
 pub use claim::Claim;
 pub use class::Class;
@@ -114,7 +117,7 @@ pub trait Indexes<K> {
 /// What the cluster looks like.
 #[derive(Debug, Default)]
 pub struct Index {
-    nodes: HashMap<Arc<str>, NodeSpace>,
+    nodes: Nodes,
     /// The node of each volume.
     volumes: HashMap<Box<str>, Arc<str>>,
     claims: HashMap<ObjectKey, Claim>,
@@ -172,7 +175,7 @@ impl Index {
     }
 
     fn node_making_volume(&self, volume: &str) -> Option<&Arc<str>> {
-        let (node, space) = self.nodes.get_key_value(self.volumes.get(volume)?)?;
+        let (node, space) = self.nodes.get_named(self.volumes.get(volume)?)?;
         space.makes(volume).then_some(node)
     }
 

@@ -9,13 +9,14 @@ use placement::{Bytes, Extent, Node, NumaNode, Occupancy, Pending, Prepared, Reg
 use crate::ledger::Promise;
 
 /// What one node published, its volumes, what is promised on it, and the free space that follows.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct NodeSpace {
     status: Option<PmemNodeStatus>,
     volumes: HashMap<Box<str>, Volume>,
     promised: Vec<Arc<Promise>>,
-    view: Prepared,
-    empty: Prepared,
+    /// None as long as the node did not publish anything.
+    view: Option<Prepared>,
+    empty: Option<Prepared>,
 }
 
 #[derive(Debug)]
@@ -24,43 +25,31 @@ struct Volume {
     deleting: bool,
 }
 
-impl Default for NodeSpace {
-    fn default() -> Self {
-        Self {
-            status: None,
-            volumes: HashMap::new(),
-            promised: Vec::new(),
-            view: Node::default().into(),
-            empty: Node::default().into(),
-        }
-    }
-}
-
 impl NodeSpace {
     /// The free space at this moment: what the node published, minus the volumes that are not in there yet and what is
-    /// promised.
+    /// promised; none if the node did not publish anything.
     #[must_use]
-    pub fn view(&self) -> &Prepared {
-        &self.view
+    pub fn view(&self) -> Option<&Prepared> {
+        self.view.as_ref()
     }
 
-    /// The free space at this moment if nothing were promised to the claims with these unique ids.
+    /// The same if nothing were promised to the claims with these unique ids.
     #[must_use]
-    pub fn view_without(&self, claims: &[&str]) -> Prepared {
+    pub fn view_without(&self, claims: &[&str]) -> Option<Prepared> {
         let others = self.promised.iter().filter(|promise| !claims.contains(&&*promise.uid));
         self.view_of(&others.cloned().collect::<Vec<_>>())
     }
 
     /// The free space if nothing at all were on the node: what does not fit here never fits.
     #[must_use]
-    pub fn empty(&self) -> &Prepared {
-        &self.empty
+    pub fn empty(&self) -> Option<&Prepared> {
+        self.empty.as_ref()
     }
 
     /// Whether the node published anything.
     #[must_use]
     pub fn is_published(&self) -> bool {
-        self.status.is_some()
+        self.view.is_some()
     }
 
     /// Whether a volume of that name is on its way to be used: not refused, and not about to go.
@@ -92,7 +81,7 @@ impl NodeSpace {
 
     pub(super) fn publish(&mut self, status: Option<&PmemNodeStatus>) {
         self.status = status.map(without_texts);
-        self.empty = status.map(emptied).unwrap_or_default().into();
+        self.empty = status.map(|status| emptied(status).into());
         self.refresh();
     }
 
@@ -119,10 +108,8 @@ impl NodeSpace {
         self.view = self.view_of(&self.promised);
     }
 
-    fn view_of(&self, promised: &[Arc<Promise>]) -> Prepared {
-        let Some(status) = &self.status else {
-            return Node::default().into();
-        };
+    fn view_of(&self, promised: &[Arc<Promise>]) -> Option<Prepared> {
+        let status = self.status.as_ref()?;
         let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
         let reservation = |promise: &Arc<Promise>| Reservation {
             claim: promise.claim.to_string(),
@@ -130,7 +117,7 @@ impl NodeSpace {
         };
         let reservations: Vec<Reservation> = promised.iter().map(reservation).collect();
         let view = Prepared::with_promised(&status.to_placement(), &pending, &reservations);
-        view.with_occupancy(&self.occupancy(status))
+        Some(view.with_occupancy(&self.occupancy(status)))
     }
 
     /// What is in each region. A volume counts once its node chose the region.

@@ -10,7 +10,7 @@ use super::*;
 use crate::testing::{claim, class, node, persistent_volume, volume};
 
 fn free(index: &Index, node: &str) -> Bytes {
-    let node = index.node(node).expect("published").view().node().clone();
+    let node = index.node(node).expect("published").view().unwrap().node().clone();
     node.regions
         .iter()
         .flat_map(|region| &region.free)

@@ -1,5 +1,6 @@
 //! The server: mutual TLS, certificates that are renewed under way, and an orderly end.
 
+mod accept;
 #[cfg(test)]
 mod tests;
 
@@ -9,13 +10,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+
+use accept::InLargePieces;
 
 use crate::tls::{TlsDirectory, TlsError, keep, server_config};
 
@@ -92,7 +94,7 @@ impl Server {
     /// If the server breaks.
     pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let handle = Handle::new();
-        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(NoDelayAcceptor::new());
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(InLargePieces);
         let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
             .acceptor(acceptor)

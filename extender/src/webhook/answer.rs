@@ -3,13 +3,12 @@
 use std::sync::RwLockReadGuard;
 use std::time::Instant;
 
-use serde::Serialize;
 use tokio::time::timeout;
 
 use super::account::tell;
 use super::lookup::{Lookup, find};
-use super::wire::{Args, FilterResult, HostPriority};
-use super::{Webhook, WebhookError};
+use super::wire::Args;
+use super::{Webhook, WebhookError, write};
 use crate::decide::{Found, Known, Needs, needs_of, offer, prioritize};
 use crate::index::Index;
 use crate::pod::Pod;
@@ -19,13 +18,13 @@ impl<L: Lookup> Webhook<L> {
     ///
     /// # Errors
     /// If the request makes no sense, or it cannot be known yet what the answer is.
-    pub async fn filter(&self, body: &[u8]) -> Result<Vec<u8>, WebhookError> {
+    pub async fn filter(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = Args::decode(body)?;
         let mut found = Found::default();
         loop {
             let (index, needs) = self.needs(&args.pod, &mut found).await?;
             if matches!(needs, Needs::Nothing) {
-                return encode(&FilterResult::untouched(args.node_names));
+                return Ok(write::untouched(args.node_names));
             }
             drop(index);
             let names = args.names()?;
@@ -42,7 +41,7 @@ impl<L: Lookup> Webhook<L> {
             // Not so if what the pod needs has changed since, and something has to be asked for again.
             if let Ok(offered) = offered {
                 tell(&args.pod, &offered, names.len());
-                return encode(&FilterResult::from(offered));
+                return Ok(write::filtered(&offered));
             }
         }
     }
@@ -51,11 +50,11 @@ impl<L: Lookup> Webhook<L> {
     ///
     /// # Errors
     /// If the request makes no sense, or it cannot be known yet what the answer is.
-    pub async fn prioritize(&self, body: &[u8]) -> Result<Vec<u8>, WebhookError> {
+    pub async fn prioritize(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = Args::decode(body)?;
         let (index, mut needs) = self.needs(&args.pod, &mut Found::default()).await?;
         if matches!(needs, Needs::Nothing) {
-            return encode::<[HostPriority; 0]>(&[]);
+            return Ok(write::scores(&[]));
         }
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
@@ -65,11 +64,7 @@ impl<L: Lookup> Webhook<L> {
         let mut index = self.index.write();
         index.narrow(&args.pod.metadata.uid, &needs.uids(), &names);
         drop(index);
-        let scores: Vec<_> = scores
-            .into_iter()
-            .map(|(host, score)| HostPriority { host, score })
-            .collect();
-        encode(&scores)
+        Ok(write::scores(&scores))
     }
 
     /// The index, once every kind was listed.
@@ -113,8 +108,4 @@ impl<L: Lookup> Webhook<L> {
             self.patiently(find(&self.lookup, missing, found)).await?;
         }
     }
-}
-
-fn encode<T: Serialize + ?Sized>(answer: &T) -> Result<Vec<u8>, WebhookError> {
-    serde_json::to_vec(answer).map_err(WebhookError::Encode)
 }

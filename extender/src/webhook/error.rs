@@ -34,9 +34,6 @@ pub enum WebhookError {
     /// There is no pod to explain.
     #[error("there is no pod {0}")]
     NoSuchPod(ObjectKey),
-    /// The answer cannot be written.
-    #[error("the answer could not be written as JSON")]
-    Encode(#[source] serde_json::Error),
 }
 
 impl WebhookError {
@@ -46,7 +43,6 @@ impl WebhookError {
             Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
             Self::SlowClient(_) => StatusCode::REQUEST_TIMEOUT,
             Self::NotSynced(_) | Self::Lookup(_) | Self::SlowApiServer(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 

@@ -10,6 +10,7 @@ mod router;
 #[cfg(test)]
 mod tests;
 pub mod wire;
+mod write;
 
 pub use error::WebhookError;
 pub use lookup::{ApiServer, Lookup};

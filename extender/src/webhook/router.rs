@@ -65,6 +65,6 @@ async fn readyz<L: Lookup>(State(webhook): State<Arc<Webhook<L>>>) -> Result<&'s
     webhook.synced().map(|_| "ok")
 }
 
-fn json(answer: Vec<u8>) -> Response {
+fn json(answer: String) -> Response {
     ([(CONTENT_TYPE, "application/json")], answer).into_response()
 }

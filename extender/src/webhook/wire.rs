@@ -1,4 +1,4 @@
-//! What kube-scheduler sends and expects.
+//! What kube-scheduler sends.
 //!
 //! The Go types (`k8s.io/kube-scheduler/extender/v1`) have no JSON tags: keys are written as in Go (`NodeNames`) and read
 //! in any case. Slices and maps may be null. The pod inside follows the Kubernetes API.
@@ -7,10 +7,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::decide::{Filtered, Why};
 use crate::pod::Pod;
 
 /// `ExtenderArgs`: a pod and the candidates for it.
@@ -18,8 +17,8 @@ use crate::pod::Pod;
 pub struct Args<'a> {
     /// The pod to be scheduled.
     pub pod: Pod,
-    /// The names of the candidates as they were sent; none if null.
-    pub node_names: Option<&'a RawValue>,
+    /// The names of the candidates as they were sent; none if null. Nobody has looked at them yet.
+    pub node_names: Option<&'a str>,
 }
 
 /// A request that cannot be answered.
@@ -40,50 +39,41 @@ pub enum DecodeError {
 #[derive(Debug, Deserialize)]
 pub struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-/// `HostPriority`: the score of one node.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct HostPriority<'a> {
-    /// The name of the node.
-    pub host: &'a str,
-    /// From 0 to 10.
-    pub score: u8,
-}
-
-/// `ExtenderFilterResult`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct FilterResult<'a> {
-    /// Always null: names are enough.
-    nodes: Option<()>,
-    node_names: Names<'a>,
-    #[serde(serialize_with = "as_map")]
-    failed_nodes: Vec<(&'a str, Why)>,
-    #[serde(serialize_with = "as_map")]
-    failed_and_unresolvable_nodes: Vec<(&'a str, Why)>,
-    error: &'a str,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Names<'a> {
-    Untouched(&'a RawValue),
-    Passed(Vec<&'a str>),
-}
-
 impl<'a> Args<'a> {
     /// Reads a request.
     ///
     /// # Errors
     /// If it cannot be answered.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        if let Some(args) = Self::as_go_writes(body) {
+            return Ok(args);
+        }
         let fields: Fields = serde_json::from_slice(body)?;
         if fields.has_nodes && fields.node_names.is_none() {
             return Err(DecodeError::NodesWithoutNames);
         }
         Ok(Self {
             pod: fields.pod.ok_or(DecodeError::NoPod)?,
-            node_names: fields.node_names,
+            node_names: fields.node_names.map(RawValue::get),
+        })
+    }
+
+    /// A request with the names at its end, where Go writes them; none if it is any other, good or bad.
+    ///
+    /// Most pods have no claims of ours, and nobody needs the names of thousands of nodes then. So they are cut off, and
+    /// null stands in their place: if that is JSON, they were where the names of the candidates have to be.
+    fn as_go_writes(body: &'a [u8]) -> Option<Self> {
+        const KEY: &str = "\"NodeNames\":";
+        let body = std::str::from_utf8(body).ok()?.trim_ascii_end();
+        let (before, names) = body.split_at(body.find(KEY)? + KEY.len());
+        let names = names.strip_suffix('}')?;
+        // No list in it, and nothing behind it.
+        let is_one_list = names.starts_with('[') && names.find(']') == Some(names.len() - 1);
+        let without_names = is_one_list.then(|| format!("{before}null}}"))?;
+        let fields: Fields = serde_json::from_str(&without_names).ok()?;
+        Some(Self {
+            pod: fields.pod?,
+            node_names: Some(names),
         })
     }
 
@@ -93,34 +83,9 @@ impl<'a> Args<'a> {
     /// If they are not a list of texts.
     pub fn names(&self) -> Result<Vec<NodeName<'a>>, DecodeError> {
         match self.node_names {
-            Some(names) => Ok(serde_json::from_str(names.get())?),
+            Some(names) => Ok(serde_json::from_str(names)?),
             None => Ok(Vec::new()),
         }
-    }
-}
-
-impl<'a> FilterResult<'a> {
-    /// All candidates pass as they came.
-    #[must_use]
-    pub fn untouched(node_names: Option<&'a RawValue>) -> Self {
-        let names = node_names.map_or(Names::Passed(Vec::new()), Names::Untouched);
-        Self::new(names, Vec::new(), Vec::new())
-    }
-
-    fn new(node_names: Names<'a>, failed: Vec<(&'a str, Why)>, unresolvable: Vec<(&'a str, Why)>) -> Self {
-        Self {
-            nodes: None,
-            node_names,
-            failed_nodes: failed,
-            failed_and_unresolvable_nodes: unresolvable,
-            error: "",
-        }
-    }
-}
-
-impl<'a> From<Filtered<'a>> for FilterResult<'a> {
-    fn from(filtered: Filtered<'a>) -> Self {
-        Self::new(Names::Passed(filtered.passed), filtered.failed, filtered.unresolvable)
     }
 }
 
@@ -165,10 +130,6 @@ impl<'de> Visitor<'de> for FieldsVisitor {
         }
         Ok(fields)
     }
-}
-
-fn as_map<S: Serializer>(nodes: &[(&str, Why)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(nodes.iter().map(|(name, why)| (name, why)))
 }
 
 #[cfg(test)]
@@ -236,24 +197,28 @@ mod tests {
         assert!(args.names().is_err());
     }
 
-    #[test]
-    fn writes_as_go_reads() {
-        let names = serde_json::value::to_raw_value(&["a"]).unwrap();
-        assert_eq!(
-            serde_json::to_string(&FilterResult::untouched(Some(&names))).unwrap(),
-            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}"#
-        );
-        let filtered = Filtered {
-            passed: vec!["a"],
-            failed: vec![("b", Why::told("no \"space\""))],
-            unresolvable: vec![("c", Why::told("never"))],
-        };
-        assert_eq!(
-            serde_json::to_string(&FilterResult::from(filtered)).unwrap(),
-            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{"b":"no \"space\""},"FailedAndUnresolvableNodes":{"c":"never"},"Error":""}"#
-        );
-        let score = HostPriority { host: "a", score: 10 };
-        assert_eq!(serde_json::to_string(&[score]).unwrap(), r#"[{"Host":"a","Score":10}]"#);
+    /// The long way reads the same from requests that are as Go writes them, as long as they are JSON.
+    #[rstest]
+    #[case(r#"{"Pod":POD,"Nodes":null,"NodeNames":["a","b"]}"#, Some(r#"["a","b"]"#))]
+    #[case(r#"{"Pod":POD,"Nodes":null,"NodeNames":[]} "#, Some("[]"))]
+    #[case(r#"{"Pod":POD,"nodenames":["x"],"NodeNames":["a"]}"#, Some(r#"["a"]"#))]
+    #[case::not_last(r#"{"NodeNames":["a"],"Pod":POD}"#, None)]
+    #[case::of_something_else(r#"{"Pod":POD,"Other":{"NodeNames":["a"]}}"#, None)]
+    #[case::in_a_text(r#"{"Pod":POD,"Other":"\"NodeNames\":["}"#, None)]
+    #[case::twice(r#"{"Pod":POD,"NodeNames":["x"],"NodeNames":["a"]}"#, None)]
+    #[case::brackets_in_a_name(r#"{"Pod":POD,"NodeNames":["a]"]}"#, None)]
+    #[case::null(r#"{"Pod":POD,"NodeNames":null}"#, None)]
+    #[case::no_pod(r#"{"Pod":null,"NodeNames":["a"]}"#, None)]
+    #[case::broken(r#"{"Pod":{,"NodeNames":["a"]}"#, None)]
+    fn the_short_way(#[case] body: &str, #[case] expected: Option<&str>) {
+        let body = body.replace(":POD", &format!(":{POD}"));
+        let short = Args::as_go_writes(body.as_bytes());
+        assert_eq!(short.as_ref().and_then(|args| args.node_names), expected);
+        if let Some(short) = short {
+            let long: Fields = serde_json::from_str(&body).unwrap();
+            assert_eq!(long.node_names.map(RawValue::get), short.node_names);
+            assert_eq!(format!("{:?}", long.pod.unwrap()), format!("{:?}", short.pod));
+        }
     }
 
     /// A request of kube-scheduler with something in it exchanged, cut off or put in.
@@ -276,6 +241,17 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8]) -> Result<usize, DecodeError> {
+        let short = Args::as_go_writes(bytes).map(|args| args.names().ok().map(|names| names.len()));
+        let long = serde_json::from_slice::<Fields>(bytes).ok();
+        if let (Some(short), Some(long)) = (short, &long) {
+            let names: Vec<NodeName> = serde_json::from_str(long.node_names.unwrap().get()).unwrap_or_default();
+            assert_eq!(
+                short.unwrap_or_default(),
+                names.len(),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
         Ok(Args::decode(bytes)?.names()?.len())
     }
 
