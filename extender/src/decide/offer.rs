@@ -1,12 +1,14 @@
 //! Which of the nodes that will do are offered to kube-scheduler, and that they are held for the pod.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use placement::{Ask, Cost, Policy};
+use placement::{Ask, Cost, NumaWish, Policy};
 
 use super::filter::sort_out;
 use super::{Candidate, Filtered, Found, Known, Missing, Needs, Views, needs_of};
 use crate::index::Index;
+use crate::ledger::Promise;
 use crate::pod::Pod;
 
 /// So many nodes are judged for all claims of a pod together, when it comes to which is best.
@@ -49,9 +51,32 @@ pub fn offer<'a>(
     let passed = where_others_go(index, pod, &needs, passed);
     let attempts = index.ledger().attempts(&pod.metadata.uid, needs.uids());
     let most = offering.candidates.saturating_mul(2_usize.saturating_pow(attempts));
-    filtered.passed = names_of(&best(offering.policy, most.max(1), &mut needs, passed));
-    index.decide(&pod.metadata.uid, needs.claims(), &filtered.passed, now);
+    let offered = best(offering.policy, most.max(1), &mut needs, passed);
+    let promises = where_they_can_be(&mut needs, &offered);
+    filtered.passed = names_of(&offered);
+    index.decide(&pod.metadata.uid, &promises, &filtered.passed, now);
     Ok(filtered)
+}
+
+/// What is promised: the claims as they are, but if they wish to be together and can be on one NUMA node only of the one
+/// node that is offered, nothing is held on the others.
+fn where_they_can_be(needs: &mut Needs, offered: &[Candidate]) -> Vec<Arc<Promise>> {
+    let Needs::Space { ask, claims, .. } = needs else {
+        return Vec::new();
+    };
+    let only = match offered {
+        [node] => node.space.and_then(|(view, _)| view.only_choice(ask)),
+        _ => None,
+    };
+    let promise = |claim: &Arc<Promise>| match only {
+        Some(numa) if claim.want.numa == NumaWish::Together => {
+            let mut settled = Promise::clone(claim);
+            settled.want.numa = NumaWish::Node(numa);
+            Arc::new(settled)
+        }
+        Some(_) | None => claim.clone(),
+    };
+    claims.iter().map(promise).collect()
 }
 
 fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {

@@ -96,6 +96,25 @@ fn none_exists_yet() {
 }
 
 #[test]
+fn nothing_is_held_where_they_cannot_be() {
+    let mut index = index();
+    assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
+    let zero = NumaWish::Node(NumaNode(0));
+    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
+    index.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
+    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
+    // So NUMA 1 is there for others, before any of them is created.
+    index.apply(&claim("ns", "other", "any", "60Mi"));
+    let (other, found) = (pod_named("q", &["other"]), Found::default());
+    let known = Known {
+        index: &index,
+        found: &found,
+    };
+    let mut needs = needs_of(&other, known).unwrap();
+    assert_eq!(filter(&index, &mut needs, ["one"]).passed, ["one"]);
+}
+
+#[test]
 fn the_others_follow_the_first() {
     let mut index = index();
     made(&mut index, "a", 60, "0");
@@ -156,8 +175,6 @@ fn a_volume_that_is_refused_or_goes_does_not_decide() {
     volume.status = Some(serde_json::from_value(json!({ "phase": "Refused" })).unwrap());
     index.apply(&volume);
     assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
-    assert_eq!(
-        wishes(&index, "one"),
-        [("a".into(), NumaWish::Together), ("b".into(), NumaWish::Together)]
-    );
+    let zero = NumaWish::Node(NumaNode(0));
+    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
 }
