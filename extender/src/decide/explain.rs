@@ -10,7 +10,7 @@ use crate::ledger::{Kind, Promise};
 /// Why each node holds a pod, or does not. All sizes are bytes.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Explanation {
+pub struct PodExplanation {
     /// What decides the question for all nodes alike; none if it depends on the node.
     pub verdict: Option<String>,
     /// What the claims ask for that have no space yet.
@@ -68,7 +68,7 @@ pub struct NodeExplanation {
     /// The same for each region.
     pub regions: Vec<RegionExplanation>,
     /// What is promised to claims that have no volume yet.
-    pub reserved: Vec<Reserved>,
+    pub reserved: Vec<ReservedClaim>,
     /// The volumes that are not in the published extents yet.
     pub pending: Vec<PendingVolume>,
 }
@@ -92,7 +92,7 @@ pub struct RegionExplanation {
 /// A promise to a claim.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Reserved {
+pub struct ReservedClaim {
     /// Namespace and name.
     pub claim: String,
     /// Usable bytes.
@@ -114,7 +114,7 @@ pub struct PendingVolume {
 }
 
 /// Explains what a filter call would answer for a pod with these `needs` and all nodes.
-pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> Explanation {
+pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanation {
     let mut names: Vec<&str> = index.nodes().map(|(name, _)| name).collect();
     names.sort_unstable();
     let asked: Vec<Asked> = needs.claims().iter().map(|claim| Asked::of(claim)).collect();
@@ -138,7 +138,7 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> Explanation 
     }
     score(index, policy, needs, &mut nodes);
     nodes.sort_by_key(|node| (!node.holds, node.score.map(std::cmp::Reverse)));
-    Explanation {
+    PodExplanation {
         verdict: verdict_for_all(needs),
         asked,
         nodes,
@@ -177,10 +177,10 @@ fn score(index: &Index, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExpl
     }
 }
 
-fn reserved(index: &Index, node: &str, own: &[String]) -> Vec<Reserved> {
+fn reserved(index: &Index, node: &str, own: &[String]) -> Vec<ReservedClaim> {
     let promises = index.ledger().on(node);
     promises
-        .map(|(promise, kind)| Reserved::of(promise, kind, own))
+        .map(|(promise, kind)| ReservedClaim::of(promise, kind, own))
         .collect()
 }
 
@@ -264,7 +264,7 @@ impl RegionExplanation {
     }
 }
 
-impl Reserved {
+impl ReservedClaim {
     fn of(promise: &Promise, kind: Kind, own: &[String]) -> Self {
         Self {
             claim: promise.claim.to_string(),

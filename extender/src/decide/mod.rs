@@ -19,7 +19,7 @@ mod views;
 mod world;
 
 pub use claims_of_pod::{ClaimOfPod, claims_of_pod};
-pub use explain::{Asked, Explanation, NodeExplanation, PendingVolume, RegionExplanation, Reserved, explain};
+pub use explain::{Asked, NodeExplanation, PendingVolume, PodExplanation, RegionExplanation, ReservedClaim, explain};
 pub use filter::{Filtered, Verdict, Why, filter, verdict};
 pub use known::{Found, Known, Missing};
 pub use needs::{Needs, Pin, needs_of};

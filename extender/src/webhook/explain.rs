@@ -8,7 +8,7 @@ use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::{Lookup, Webhook, WebhookError};
-use crate::decide::{Explanation, Found, explain};
+use crate::decide::{Found, PodExplanation, explain};
 use crate::index::ObjectKey;
 
 /// Which pod to explain.
@@ -25,7 +25,7 @@ pub struct Asked {
 pub async fn explain_pod<L: Lookup>(
     State(webhook): State<Arc<Webhook<L>>>,
     asked: Result<Query<Asked>, QueryRejection>,
-) -> Result<Json<Explanation>, WebhookError> {
+) -> Result<Json<PodExplanation>, WebhookError> {
     let Query(asked) = asked.map_err(|_| WebhookError::WhichPod)?;
     if asked.namespace.is_empty() || asked.pod.is_empty() {
         return Err(WebhookError::WhichPod);
