@@ -52,7 +52,7 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// The label of StorageClasses that a scenario makes.
+/// The label of `StorageClasses` that a scenario makes.
 pub(crate) const OF_A_TEST: &str = "daxfit.dev/test";
 
 /// A StorageClass with a NUMA wish, for file systems with DAX.
