@@ -82,20 +82,24 @@ pub const HIGHEST: u8 = 10;
 /// with the lowest cost have the highest score; those without a cost, where the claims do not fit, have 0.
 #[must_use]
 pub fn scores(costs: &[Option<Cost>]) -> Vec<u8> {
-    let mut ranks: Vec<Cost> = costs.iter().copied().flatten().collect();
-    ranks.sort_unstable();
-    ranks.dedup();
-    let score = |cost: &Option<Cost>| cost.map_or(0, |cost| score_of_rank(&ranks, cost));
-    costs.iter().map(score).collect()
+    let numbered = costs.iter().zip(0..);
+    let mut ranked: Vec<(Cost, usize)> = numbered.filter_map(|(cost, index)| Some(((*cost)?, index))).collect();
+    ranked.sort_unstable();
+    let ranks = || ranked.chunk_by(|a, b| a.0 == b.0);
+    let last = ranks().count().saturating_sub(1);
+    let mut scores = vec![0; costs.len()];
+    for (rank, alike) in ranks().enumerate() {
+        let score = score_of_rank(rank, last);
+        alike.iter().for_each(|(_, index)| scores[*index] = score);
+    }
+    scores
 }
 
-fn score_of_rank(ranks: &[Cost], cost: Cost) -> u8 {
-    let rank = ranks.partition_point(|other| *other < cost);
+fn score_of_rank(rank: usize, last: usize) -> u8 {
     if rank == 0 {
         return HIGHEST;
     }
-    let worse = ranks.len() - 1 - rank;
-    let below_best = usize::from(HIGHEST - 1) * worse / (ranks.len() - 1);
+    let below_best = usize::from(HIGHEST - 1) * (last - rank) / last;
     u8::try_from(below_best).unwrap_or(HIGHEST - 1)
 }
 
