@@ -90,7 +90,9 @@ pub fn scores(costs: &[Option<Cost>]) -> Vec<u8> {
     let mut scores = vec![0; costs.len()];
     for (rank, alike) in ranks().enumerate() {
         let score = score_of_rank(rank, last);
-        alike.iter().for_each(|(_, index)| scores[*index] = score);
+        for (_, index) in alike {
+            scores[*index] = score;
+        }
     }
     scores
 }

@@ -44,7 +44,7 @@ impl Pods {
         });
         let names = serde_json::to_string(&self.names)?;
         // In the order in which Go writes them.
-        let body = format!(r#"{{"Pod":{pod},"Nodes":null,"NodeNames":{}}}"#, names);
+        let body = format!(r#"{{"Pod":{pod},"Nodes":null,"NodeNames":{names}}}"#);
         Ok(body.into_bytes())
     }
 }

@@ -21,7 +21,7 @@ impl Indexes<PmemNode> for Index {
     }
 
     fn delete(&mut self, key: &ObjectKey) {
-        if let Some(space) = self.nodes.get_mut(&*key.name) {
+        if let Some(space) = self.nodes.get_mut(&key.name) {
             space.publish(None);
             self.nodes.forget(&key.name);
         }

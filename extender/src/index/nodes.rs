@@ -12,7 +12,7 @@ use super::NodeSpace;
 /// All nodes by their names.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    nodes: Vec<(Arc<str>, NodeSpace)>,
+    spaces: Vec<(Arc<str>, NodeSpace)>,
     names: Names,
     /// The places of the nodes, by the hashes of their names.
     places: HashTable<usize>,
@@ -30,17 +30,17 @@ struct Names {
 
 impl Nodes {
     pub(super) fn get(&self, name: &str) -> Option<&NodeSpace> {
-        Some(&self.nodes[self.place(name)?].1)
+        Some(&self.spaces[self.place(name)?].1)
     }
 
     pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut NodeSpace> {
         let place = self.place(name)?;
-        Some(&mut self.nodes[place].1)
+        Some(&mut self.spaces[place].1)
     }
 
     /// The one copy of a name that others may keep, and the node.
     pub(super) fn get_named(&self, name: &str) -> Option<(&Arc<str>, &NodeSpace)> {
-        let (name, space) = &self.nodes[self.place(name)?];
+        let (name, space) = &self.spaces[self.place(name)?];
         Some((name, space))
     }
 
@@ -51,21 +51,21 @@ impl Nodes {
         }
         let name: Arc<str> = name.into();
         self.names.push(&name);
-        self.nodes.push((name.clone(), NodeSpace::default()));
-        self.enter(self.nodes.len() - 1);
+        self.spaces.push((name.clone(), NodeSpace::default()));
+        self.enter(self.spaces.len() - 1);
         (name, true)
     }
 
     /// Drops the node, if it is there and nothing is known about it.
     pub(super) fn forget(&mut self, name: &str) {
-        let forgotten = self.place(name).filter(|place| self.nodes[*place].1.is_forgotten());
+        let forgotten = self.place(name).filter(|place| self.spaces[*place].1.is_forgotten());
         let Some(place) = forgotten else { return };
-        let last = self.nodes.len() - 1;
+        let last = self.spaces.len() - 1;
         self.leave(place);
         if place != last {
             self.leave(last);
         }
-        self.nodes.swap_remove(place);
+        self.spaces.swap_remove(place);
         self.names.swap_remove(place);
         if place != last {
             self.enter(place);
@@ -74,7 +74,7 @@ impl Nodes {
 
     /// In no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &NodeSpace)> {
-        self.nodes.iter().map(|(name, space)| (name, space))
+        self.spaces.iter().map(|(name, space)| (name, space))
     }
 
     fn place(&self, name: &str) -> Option<usize> {
@@ -115,7 +115,9 @@ impl Names {
         let used: usize = self.parts.iter().map(Range::len).sum();
         if used < self.text.len() / 2 {
             let mut anew = Self::default();
-            (0..self.parts.len()).for_each(|place| anew.push(self.at(place)));
+            for place in 0..self.parts.len() {
+                anew.push(self.at(place));
+            }
             *self = anew;
         }
     }

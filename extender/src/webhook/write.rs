@@ -21,7 +21,7 @@ pub(super) fn untouched(node_names: Option<&str>) -> String {
 pub(super) fn filtered(filtered: &Filtered) -> String {
     let mut names = String::with_capacity(NAMED * filtered.passed.len());
     list(&mut names, ['[', ']'], &filtered.passed, |json, name| {
-        text(json, [*name])
+        text(json, [*name]);
     });
     filter_result(&names, &filtered.failed, &filtered.unresolvable)
 }
