@@ -101,6 +101,11 @@ impl Glance {
         takes.collect()
     }
 
+    /// Raw bytes.
+    pub(crate) fn free(&self) -> Bytes {
+        self.free
+    }
+
     pub(crate) fn has_promised(&self) -> bool {
         self.promised.is_some()
     }

@@ -118,6 +118,12 @@ impl Prepared {
         &self.details.node
     }
 
+    /// Raw bytes that are free, with all that is promised taken off.
+    #[must_use]
+    pub fn free(&self) -> Bytes {
+        self.glance.free()
+    }
+
     /// What is taken off for reservations.
     #[must_use]
     pub fn reserved(&self) -> &[Reserved] {

@@ -37,12 +37,19 @@ impl From<Refusal> for Reason {
 }
 
 impl Reason {
+    /// Says `instead` of the space that there is: the same of many nodes. What does not depend on the space stays.
+    pub fn without_numbers(&mut self, instead: &'static str) {
+        if self.space.take().is_some() {
+            self.more = instead;
+        }
+    }
+
     /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
     #[must_use]
     pub fn parts(&self) -> [&str; 4] {
         match &self.space {
             Some(space) => [&self.asked, "; ", space, self.more],
-            None => [&self.asked, "", "", ""],
+            None => [&self.asked, "", "", self.more],
         }
     }
 }

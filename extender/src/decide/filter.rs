@@ -8,6 +8,10 @@ use placement::{Ask, Reason};
 use super::{Candidate, Needs, Pin, Views};
 use crate::index::Index;
 
+/// The numbers of so many nodes are told. kube-scheduler puts each text that differs from the others into the condition of
+/// the pod, whole: those of thousands of nodes would be more than the API server takes.
+const SPELT_OUT: usize = 8;
+
 /// The candidates, sorted out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Filtered<'a> {
@@ -32,6 +36,13 @@ impl Why {
     /// For the reason in `text`.
     pub fn told(text: impl Into<Arc<str>>) -> Self {
         Self::Told(text.into())
+    }
+
+    /// Leaves the numbers of the node out.
+    fn shorten(&mut self) {
+        if let Self::Space(reason) = self {
+            reason.without_numbers("; no room here (/v1/explain has all numbers)");
+        }
     }
 
     /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
@@ -79,14 +90,31 @@ pub(super) fn sort_out<'a, 'v>(
 ) -> Vec<Candidate<'a, 'v>> {
     let candidates = views.candidates(names);
     let mut passed = Vec::with_capacity(candidates.len());
+    let (mut failed, mut unresolvable) = (Vec::new(), Vec::new());
     for candidate in candidates {
         match verdict(candidate, needs) {
             Verdict::Passed => passed.push(candidate),
-            Verdict::Failed(why) => refused.failed.push((candidate.name, why)),
-            Verdict::Unresolvable(why) => refused.unresolvable.push((candidate.name, why)),
+            Verdict::Failed(why) => failed.push((candidate, why)),
+            Verdict::Unresolvable(why) => unresolvable.push((candidate, why)),
         }
     }
+    refused.failed = in_short(failed);
+    refused.unresolvable = in_short(unresolvable);
     passed
+}
+
+/// With the numbers of those nodes only that have the most free bytes. These come first.
+fn in_short<'a>(mut refused: Vec<(Candidate<'a, '_>, Why)>) -> Vec<(&'a str, Why)> {
+    let rank = |(node, _): &(Candidate<'a, '_>, Why)| (std::cmp::Reverse(node.free()), node.name);
+    if refused.len() > SPELT_OUT {
+        // By name where they are equally good, so that a pod that is tried again is told the same.
+        refused.select_nth_unstable_by_key(SPELT_OUT - 1, rank);
+        refused[..SPELT_OUT].sort_unstable_by_key(rank);
+        for (_, why) in &mut refused[SPELT_OUT..] {
+            why.shorten();
+        }
+    }
+    refused.into_iter().map(|(node, why)| (node.name, why)).collect()
 }
 
 /// Whether a node has what a pod `needs`.

@@ -46,6 +46,40 @@ fn one_claim() {
     assert_eq!(texts(&filtered.unresolvable), [NO_PMEM]);
 }
 
+/// kube-scheduler repeats each text that differs: of thousands of nodes that would be megabytes.
+#[test]
+fn of_many_nodes_only_the_best_are_spelt_out() {
+    let mut index = index();
+    index.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let names: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
+    for (name, free) in names.iter().zip(10..) {
+        index.apply(&node(name, 1, &[&[(0, free)]]));
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let refused = decide(&index, &pod(&["c"]), &names).failed;
+    assert_eq!(refused.len(), 30);
+    assert_eq!(
+        texts(&refused)[0],
+        "n29: asked 100 MiB; largest extent 36 MiB on NUMA 0, 39 MiB free in 1 extent"
+    );
+    let spelt_out = |(_, why): &(&str, Why)| why.to_string().contains("largest extent");
+    let named: Vec<&str> = refused
+        .iter()
+        .filter(|node| spelt_out(node))
+        .map(|node| node.0)
+        .collect();
+    assert_eq!(named, ["n29", "n28", "n27", "n26", "n25", "n24", "n23", "n22"]);
+    let others = refused
+        .iter()
+        .filter(|node| !spelt_out(node))
+        .map(|node| node.1.to_string());
+    let others: std::collections::BTreeSet<String> = others.collect();
+    assert_eq!(
+        others.into_iter().collect::<Vec<_>>(),
+        ["asked 100 MiB; no room here (/v1/explain has all numbers)"]
+    );
+}
+
 #[test]
 fn larger_than_any_region_is_for_ever() {
     let mut index = index();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use placement::{Ask, Cost, Policy, Prepared};
+use placement::{Ask, Bytes, Cost, Policy, Prepared};
 
 use super::Needs;
 use crate::index::{Index, NodeSpace};
@@ -24,6 +24,12 @@ pub struct Candidate<'n, 'v> {
 }
 
 impl Candidate<'_, '_> {
+    /// Raw bytes that are free there.
+    #[must_use]
+    pub fn free(self) -> Bytes {
+        self.space.map(|(view, _)| view.free()).unwrap_or_default()
+    }
+
     /// How bad the node is for these wants; none if they do not fit there.
     #[must_use]
     pub fn cost(self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
