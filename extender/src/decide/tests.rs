@@ -51,12 +51,12 @@ fn one_claim() {
 fn of_many_nodes_only_the_best_are_spelt_out() {
     let mut index = index();
     index.apply(&claim("ns", "c", "fsdax", "100Mi"));
-    let names: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
-    for (name, free) in names.iter().zip(10..) {
+    let nodes: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
+    for (name, free) in nodes.iter().zip(10..) {
         index.apply(&node(name, 1, &[&[(0, free)]]));
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let refused = decide(&index, &pod(&["c"]), &names).failed;
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let refused = decide(&index, &pod(&["c"]), &nodes).failed;
     assert_eq!(refused.len(), 30);
     assert_eq!(
         texts(&refused)[0],
