@@ -23,7 +23,7 @@ pub use node::{
 };
 pub use parameters::{ClassParameters, ParameterError};
 pub use quantity::{NotAQuantity, bytes_of_quantity, quantity_of_bytes};
-pub use view::{VolumeSpace, free_view, is_pending, pending_of};
+pub use view::{VolumeSpace, free_view, pending_of};
 pub use volume::{
     ClaimRef, ErasePolicy, EraseProgress, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus, VolumeMode,
 };

@@ -16,24 +16,20 @@ pub struct VolumeSpace {
 }
 
 impl VolumeSpace {
-    /// Whether the extents that a node published as `layout_revision` do not contain the volume yet, although it takes
-    /// space, as far as the volume itself says. A refused volume takes none.
-    #[must_use]
-    pub fn is_pending(&self, layout_revision: i64) -> bool {
-        let contained = self.contained_since.is_some_and(|first| first <= layout_revision);
-        !self.refused && !contained
-    }
-
-    /// Whether the extents in `status` do not contain the volume yet, although it takes space.
+    /// Whether the extents in `status` do not contain the volume yet, although it takes space. A refused volume takes none.
     ///
     /// The node publishes a namespace as soon as it is there. The volume says so only once its bytes are zero, and by then
     /// it may have been in the extents for long; and who watches both need not see them in this order. So what the node
     /// says of its namespaces counts as well: it comes with the extents, in one piece.
     #[must_use]
-    pub fn is_pending_in(&self, status: &PmemNodeStatus) -> bool {
+    pub fn is_pending(&self, status: &PmemNodeStatus) -> bool {
+        let is_contained = || {
+            self.contained_since
+                .is_some_and(|first| first <= status.layout_revision)
+        };
         let is_own = |name: &String| self.name.as_deref() == Some(name);
         let is_there = || status.regions.iter().flat_map(|region| &region.volumes).any(is_own);
-        self.is_pending(status.layout_revision) && !is_there()
+        !self.refused && !is_contained() && !is_there()
     }
 
     /// What it takes while it is pending.
@@ -90,20 +86,9 @@ pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = 
 /// The volumes in `volumes` that are not in what the node published yet, in the order in which they were made.
 #[must_use]
 pub fn pending_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Vec<Pending> {
-    let mut pending: Vec<&VolumeSpace> = volumes
-        .into_iter()
-        .filter(|volume| volume.is_pending_in(status))
-        .collect();
+    let mut pending: Vec<&VolumeSpace> = volumes.into_iter().filter(|volume| volume.is_pending(status)).collect();
     pending.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
     pending.into_iter().map(|volume| volume.pending.clone()).collect()
-}
-
-/// Whether the extents that a node published as `layout_revision` do not contain the volume yet, although it takes space.
-///
-/// A refused volume takes none.
-#[must_use]
-pub fn is_pending(volume: &PmemVolume, layout_revision: i64) -> bool {
-    VolumeSpace::from(volume).is_pending(layout_revision)
 }
 
 #[cfg(test)]
@@ -122,28 +107,30 @@ mod tests {
         volume
     }
 
+    /// Revision 7, with these volumes in the one region.
+    fn published(volumes: &[&str]) -> PmemNodeStatus {
+        let region = serde_json::json!({
+            "id": "r", "device": "region0", "bus": "emulated", "size": 64 << 20, "alignment": 2 << 20, "ways": 1,
+            "persistenceDomain": "unknown", "state": "Ready", "volumes": volumes,
+        });
+        serde_json::from_value(serde_json::json!({ "layoutRevision": 7, "regions": [region] })).unwrap()
+    }
+
+    fn is_pending(phase: Option<Phase>, layout_revision: Option<i64>, volumes: &[&str]) -> bool {
+        VolumeSpace::from(&volume(phase, layout_revision)).is_pending(&published(volumes))
+    }
+
     #[test]
-    fn pending_until_the_node_published_it() {
-        assert!(is_pending(&volume(None, None), 7));
-        assert!(is_pending(&volume(Some(Phase::Ready), Some(8)), 7));
-        assert!(!is_pending(&volume(Some(Phase::Ready), Some(7)), 7));
-        assert!(!is_pending(&volume(Some(Phase::Refused), None), 7));
+    fn pending_until_its_revision_is_published() {
+        assert!(is_pending(None, None, &[]));
+        assert!(is_pending(Some(Phase::Ready), Some(8), &[]));
+        assert!(!is_pending(Some(Phase::Ready), Some(7), &[]));
+        assert!(!is_pending(Some(Phase::Refused), None, &[]));
     }
 
     #[test]
     fn not_pending_once_the_node_shows_its_namespace() {
-        let region = |volumes: &[&str]| {
-            serde_json::json!({
-                "id": "r", "device": "region0", "bus": "emulated", "size": 64 << 20, "alignment": 2 << 20, "ways": 1,
-                "persistenceDomain": "unknown", "state": "Ready", "volumes": volumes,
-            })
-        };
-        let status = |volumes| -> PmemNodeStatus {
-            serde_json::from_value(serde_json::json!({ "layoutRevision": 7, "regions": [region(volumes)] })).unwrap()
-        };
-        let young = VolumeSpace::from(&volume(Some(Phase::Provisioning), None));
-        assert!(young.is_pending_in(&status(&[])));
-        assert!(young.is_pending_in(&status(&["w"])));
-        assert!(!young.is_pending_in(&status(&["w", "v"])));
+        assert!(is_pending(Some(Phase::Provisioning), None, &["w"]));
+        assert!(!is_pending(Some(Phase::Provisioning), None, &["w", "v"]));
     }
 }

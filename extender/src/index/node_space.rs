@@ -68,9 +68,12 @@ impl NodeSpace {
 
     /// The volumes that take space which the node did not publish yet, by name.
     pub fn pending(&self) -> impl Iterator<Item = (&str, &Pending)> {
-        let revision = self.status.as_ref().map(|status| status.layout_revision);
-        let volumes = self.volumes.iter();
-        let pending = volumes.filter(move |(_, volume)| revision.is_some_and(|now| volume.space.is_pending(now)));
+        let is_pending = |volume: &Volume| {
+            self.status
+                .as_ref()
+                .is_some_and(|status| volume.space.is_pending(status))
+        };
+        let pending = self.volumes.iter().filter(move |(_, volume)| is_pending(volume));
         pending.map(|(name, volume)| (&**name, volume.space.pending()))
     }
 
