@@ -33,43 +33,34 @@ enum Tier {
 }
 
 impl Options {
-    fn includes(&self, tier: Tier) -> bool {
-        self.only.is_empty() || self.only.contains(&tier)
+    fn tiers(&self) -> &[Tier] {
+        if self.only.is_empty() {
+            Tier::value_variants()
+        } else {
+            &self.only
+        }
     }
 }
 
 /// Runs the chosen tiers, all of them even when one fails.
 ///
-/// The tiers with machines run side by side: each of them waits much of the time, for pods or for a machine to boot.
-///
 /// # Errors
 /// Some check failed; which one has been printed.
 pub(crate) async fn run(options: Options) -> Result<()> {
     packages::ensure_all().await?;
-    let unit = run_if_chosen(Tier::Unit, &options).await;
-    let (hardware, cluster) = tokio::join!(
-        run_if_chosen(Tier::Hardware, &options),
-        run_if_chosen(Tier::Cluster, &options),
-    );
-    let failed: Vec<String> = [unit, hardware, cluster].into_iter().flatten().collect();
+    let mut failed = Vec::new();
+    for tier in options.tiers() {
+        let begun = Instant::now();
+        eprintln!("{tier:?} tier");
+        if let Err(error) = run_tier(*tier, &options.test).await {
+            eprintln!("error: {error:#}");
+            failed.push(format!("{tier:?}"));
+        }
+        eprintln!("{tier:?} tier took {}", human(begun.elapsed()));
+    }
     ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     eprintln!("verified");
     Ok(())
-}
-
-/// The name of the tier if it failed.
-async fn run_if_chosen(tier: Tier, options: &Options) -> Option<String> {
-    if !options.includes(tier) {
-        return None;
-    }
-    let begun = Instant::now();
-    eprintln!("{tier:?} tier");
-    let outcome = run_tier(tier, &options.test).await;
-    if let Err(error) = &outcome {
-        eprintln!("error in the {tier:?} tier: {error:#}");
-    }
-    eprintln!("{tier:?} tier took {}", human(begun.elapsed()));
-    outcome.is_err().then(|| format!("{tier:?}"))
 }
 
 async fn run_tier(tier: Tier, test: &str) -> Result<()> {
