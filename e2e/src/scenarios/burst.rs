@@ -1,28 +1,31 @@
 //! Many pods at the same moment.
 
 use anyhow::{Result, anyhow, ensure};
+use placement::{Bytes, MapLocation, Mode, NumaWish, Want};
 use serde_json::Value;
 
 use crate::cluster::wait::{Probe, until};
-use crate::stage::Stage;
+use crate::stage::{Stage, empty_region};
 use crate::workload::{self, Claim, PATIENCE};
 
-/// Each region holds two of them.
-const SIZE: &str = "240Mi";
-const NAMES: [&str; 6] = ["burst-0", "burst-1", "burst-2", "burst-3", "burst-4", "burst-5"];
-const FIT: usize = 4;
+/// Each region holds one of them.
+const SIZE: Bytes = Bytes::mib(400);
+const NAMES: [&str; 4] = ["burst-0", "burst-1", "burst-2", "burst-3"];
+const FIT: usize = 2;
 
-/// Six pods come at once, and there is room for four: four run, no volume is refused on the way, and the others run when
-/// the first are gone.
+/// Four pods come at once, and there is room for two: two run, no volume is refused on the way, the others are told why they
+/// wait, and run when the first are gone.
 pub(super) async fn of_a_burst_exactly_those_run_that_fit(stage: &mut Stage) -> Result<()> {
-    let claims = NAMES.map(|name| Claim::new(name, SIZE, "daxfit-ext4"));
+    let size = SIZE.get().to_string();
+    let claims = NAMES.map(|name| Claim::new(name, &size, "daxfit-ext4"));
     let pod = |claim: &Claim| workload::pod(claim.name, stage.image(), std::slice::from_ref(claim));
     let objects: Vec<Value> = claims.iter().map(Claim::object).chain(claims.iter().map(pod)).collect();
     stage.kubectl.apply(&objects).await?;
     let first = run(stage, &NAMES, FIT).await?;
     let (running, waiting): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| first.contains(&claim.name));
+    let largest = format!("largest extent {}", largest_beside_one()?);
     for claim in &waiting {
-        workload::event(&stage.kubectl, claim.name, &["asked 240 MiB"]).await?;
+        workload::event(&stage.kubectl, claim.name, &["asked 400 MiB", &largest]).await?;
     }
     // Which pods there is room for was known before any volume was made.
     nothing_was_refused(stage).await?;
@@ -45,6 +48,19 @@ pub(super) async fn of_a_burst_exactly_those_run_that_fit(stage: &mut Stage) -> 
         workload::gone(&stage.kubectl, "pvc", claim.name).await?;
     }
     Ok(())
+}
+
+/// Usable bytes of the largest volume in a region that holds one of them.
+fn largest_beside_one() -> Result<Bytes> {
+    let mode = Mode::Fsdax(MapLocation::Dev);
+    let mut region = empty_region()?;
+    region.place(&Want {
+        required: SIZE,
+        limit: None,
+        mode,
+        numa: NumaWish::Any,
+    })?;
+    Ok(region.largest_usable(mode))
 }
 
 /// Waits until `many` of the pods run, and returns them. No more of them may.

@@ -50,7 +50,6 @@ fn cases() -> Vec<Case> {
         case!(volumes::xfs_sector_and_raw_block_work_side_by_side),
         case!(volumes::bytes_of_an_earlier_tenant_are_gone),
         case!(volumes::an_immediate_claim_is_bound_without_a_pod),
-        case!(refusals::a_claim_that_is_too_large_waits_until_space_is_free),
         case!(refusals::sizes_that_are_none_are_refused),
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
         case!(joint::claims_that_do_not_fit_together_wait_and_the_extender_says_why),

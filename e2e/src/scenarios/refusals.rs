@@ -1,35 +1,10 @@
 //! What is refused, and what it says.
 
 use anyhow::{Result, ensure};
-use placement::{Bytes, MapLocation, Mode, NumaWish, Want};
 use serde_json::json;
 
-use crate::stage::{Stage, empty_region};
+use crate::stage::Stage;
 use crate::workload::{self, Claim};
-
-/// A pod whose claim fits nowhere is told why, and starts by itself once there is room.
-pub(super) async fn a_claim_that_is_too_large_waits_until_space_is_free(stage: &mut Stage) -> Result<()> {
-    let filling = [
-        Claim::new("fill-0", "300Mi", "daxfit-ext4"),
-        Claim::new("fill-1", "300Mi", "daxfit-ext4"),
-    ];
-    stage.start("filling", &filling).await?;
-    let large = [Claim::new("large", "400Mi", "daxfit-ext4")];
-    stage.submit("large", &large).await?;
-    let fsdax = Mode::Fsdax(MapLocation::Dev);
-    let mut region = empty_region()?;
-    region.place(&Want {
-        required: Bytes::mib(300),
-        limit: None,
-        mode: fsdax,
-        numa: NumaWish::Any,
-    })?;
-    let largest = format!("largest extent {}", region.largest_usable(fsdax));
-    workload::event(&stage.kubectl, "large", &["asked 400 MiB", &largest]).await?;
-    stage.stop("filling", &filling).await?;
-    workload::running(&stage.kubectl, "large").await?;
-    stage.stop("large", &large).await
-}
 
 /// Nothing and more than there are bytes.
 pub(super) async fn sizes_that_are_none_are_refused(stage: &mut Stage) -> Result<()> {
