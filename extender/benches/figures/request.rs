@@ -4,11 +4,17 @@ use serde_json::{Value, json};
 
 use crate::cluster::{NODES, UNBOUND_CLAIMS, mix, node_name};
 
+/// kube-scheduler looks for so many nodes of 5,000 and no more, unless `percentageOfNodesToScore` says otherwise
+/// (`numFeasibleNodesToFind` in its `schedule_one.go`).
+const BY_DEFAULT: usize = 500;
+
 /// Pods with the same number of claims, one after the other.
 pub struct Pods {
     claims: u64,
     next: u64,
     names: Vec<String>,
+    /// So many of the names come with each pod.
+    sent: usize,
 }
 
 impl Pods {
@@ -26,7 +32,16 @@ impl Pods {
         Self {
             claims,
             next: 1,
+            sent: nodes.len(),
             names: nodes.into_iter().map(node_name).collect(),
+        }
+    }
+
+    /// With no more nodes than kube-scheduler looks for by default.
+    pub fn on_nodes_by_default(self) -> Self {
+        Self {
+            sent: BY_DEFAULT,
+            ..self
         }
     }
 
@@ -42,7 +57,7 @@ impl Pods {
             "spec": { "volumes": volumes, "containers": [container()], "schedulerName": "default-scheduler" },
             "status": { "phase": "Pending" },
         });
-        let names = serde_json::to_string(&self.names)?;
+        let names = serde_json::to_string(&self.names[..self.sent])?;
         // In the order in which Go writes them.
         let body = format!(r#"{{"Pod":{pod},"Nodes":null,"NodeNames":{names}}}"#);
         Ok(body.into_bytes())
