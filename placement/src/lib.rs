@@ -43,6 +43,7 @@ pub use free_view::Pending;
 pub use joint::Joint;
 pub use mode::{MapLocation, Mode};
 pub use node::{Node, Placed};
+pub use numa::{Apart, together_with};
 pub use occupancy::Occupancy;
 pub use prepared::Prepared;
 pub use reason::Reason;

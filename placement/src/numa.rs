@@ -1,9 +1,34 @@
-//! Which NUMA nodes are there to choose from for the volumes that want to be together.
+//! Which NUMA nodes are there to choose from for the volumes that want to be together, and where those are that exist.
 
 use std::collections::BTreeSet;
 
 use crate::node::on_one_numa_node;
-use crate::{Node, NumaWish, Want};
+use crate::{Node, NumaNode, NumaWish, Want};
+
+/// Volumes that should be together are on several NUMA nodes already, so that no other can be together with them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "its class wishes it on one NUMA node with the other volumes of its pod, but these are on {}: give the claim another \
+     class",
+    listed(.0)
+)]
+pub struct Apart(BTreeSet<NumaNode>);
+
+/// The one NUMA node where a further volume has to be, to be together with volumes on `numas`; none if there are none.
+///
+/// # Errors
+/// If they are on several.
+pub fn together_with(numas: BTreeSet<NumaNode>) -> Result<Option<NumaNode>, Apart> {
+    if numas.len() > 1 {
+        return Err(Apart(numas));
+    }
+    Ok(numas.first().copied())
+}
+
+fn listed(numas: &BTreeSet<NumaNode>) -> String {
+    let each: Vec<String> = numas.iter().map(|numa| format!("NUMA {numa}")).collect();
+    each.join(" and ")
+}
 
 impl Node {
     /// What `together` can come to for `wants` on this node: each NUMA node that has a region, ascending.

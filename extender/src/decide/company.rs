@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use placement::{NumaNode, NumaWish};
+use placement::{NumaNode, NumaWish, together_with};
 
 use super::Pin;
 use crate::ledger::Promise;
@@ -26,27 +26,17 @@ impl Company {
     /// then.
     pub(super) fn settle(&self, claims: &mut [Promise]) -> Result<(), String> {
         let nodes: BTreeSet<&str> = self.there.iter().map(|(node, _)| &**node).collect();
-        let numas: BTreeSet<NumaNode> = self.there.iter().map(|(_, numa)| *numa).collect();
-        let numa = match (nodes.len(), numas.first()) {
-            (1, Some(numa)) => *numa,
-            _ => return Ok(()),
-        };
+        if nodes.len() > 1 {
+            return Ok(());
+        }
+        let numa = together_with(self.there.iter().map(|(_, numa)| *numa).collect());
         for claim in claims.iter_mut().filter(|claim| claim.want.numa == NumaWish::Together) {
-            if numas.len() > 1 {
-                return Err(apart(claim, &numas));
+            match &numa {
+                Ok(Some(numa)) => claim.want.numa = NumaWish::Node(*numa),
+                Ok(None) => {}
+                Err(apart) => return Err(format!("claim {}: {apart}", claim.claim)),
             }
-            claim.want.numa = NumaWish::Node(numa);
         }
         Ok(())
     }
-}
-
-fn apart(claim: &Promise, numas: &BTreeSet<NumaNode>) -> String {
-    let each: Vec<String> = numas.iter().map(|numa| format!("NUMA {numa}")).collect();
-    format!(
-        "claim {}: its class wishes it on one NUMA node with the other volumes of its pod, but these are on {}: give the \
-         claim another class",
-        claim.claim,
-        each.join(" and ")
-    )
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{NumaChoice, PmemNodeStatus, PmemVolume, VolumeSpace};
-use placement::{Node, NumaNode, NumaWish, Refusal, Want};
+use placement::{Apart, Node, NumaNode, NumaWish, Refusal, Want, together_with};
 
 use crate::index::Index;
 
@@ -37,12 +37,8 @@ pub enum Unfit {
     #[error(transparent)]
     Space(#[from] Refusal),
     /// The volumes that it has to be together with are not on one NUMA node themselves.
-    #[error(
-        "its class wishes it on one NUMA node with the other volumes of its pod, but these are on {}: give the claim \
-         another class",
-        listed(.0)
-    )]
-    Apart(BTreeSet<NumaNode>),
+    #[error(transparent)]
+    Apart(#[from] Apart),
     /// A volume that it has to be together with has no region yet.
     #[error("volume {0}, with which it has to be on one NUMA node, has no region yet: try again")]
     NotYet(String),
@@ -67,12 +63,9 @@ impl Company {
     }
 
     fn settle_together(&self, want: Want, node: &str, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
-        let there = self.volumes_on(node, index)?;
-        let mut numas = there.iter();
-        match (numas.next(), numas.next()) {
-            (None, _) => self.settle_first(want, view, index),
-            (Some(numa), None) => Ok(NumaChoice::Node(*numa)),
-            (Some(_), Some(_)) => Err(Unfit::Apart(there)),
+        match together_with(self.volumes_on(node, index)?)? {
+            Some(numa) => Ok(NumaChoice::Node(numa)),
+            None => self.settle_first(want, view, index),
         }
     }
 
@@ -126,9 +119,4 @@ fn numa_of(volume: &PmemVolume, status: Option<&PmemNodeStatus>) -> Option<Resul
         None if space.pending().region.is_some() => None,
         None => Some(Err(Unfit::NotYet(volume.metadata.name.clone().unwrap_or_default()))),
     }
-}
-
-fn listed(numas: &BTreeSet<NumaNode>) -> String {
-    let each: Vec<String> = numas.iter().map(|numa| format!("NUMA {numa}")).collect();
-    each.join(" and ")
 }

@@ -15,6 +15,7 @@ use super::Image;
 use crate::cache::{Key, cached};
 use crate::cluster::cell::{Cell, Inside};
 use crate::cluster::launch::Daemon;
+use crate::cluster::node::CONTAINERD_SOCKET;
 use crate::cluster::wait::{Probe, until};
 use crate::command::run;
 use crate::guest::pack;
@@ -24,8 +25,6 @@ use crate::tools::{Tool, Tools};
 /// For what the machine's containers write; the file is sparse.
 const ROOM: Bytes = Bytes::gib(2);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
-/// In a [`Cell`], which has a `/run` of its own.
-const SOCKET: &str = "/run/containerd/containerd.sock";
 
 /// A disk for containerd's root folder, with `images` in it; cached.
 ///
@@ -52,6 +51,7 @@ async fn unpack(images: &[&Image], tools: &Tools, root: &Path) -> Result<()> {
     let scratch = tempfile::tempdir().context("making a folder for containerd")?;
     let config = scratch.path().join("config.toml");
     fs::write(&config, configuration(root)).context("writing containerd's configuration")?;
+    // Its `/run` is its own, so the socket is in nobody's way.
     let cell = Cell::create().await?;
     let mut command = cell.command(Inside::All, tools.path(Tool::Containerd));
     command.arg("--config").arg(&config);
@@ -74,7 +74,7 @@ async fn unpack(images: &[&Image], tools: &Tools, root: &Path) -> Result<()> {
 
 fn ctr(cell: &Cell, tools: &Tools, arguments: &[&str]) -> Command {
     let mut command = cell.command(Inside::All, tools.path(Tool::Ctr));
-    command.args(["--address", SOCKET]).args(arguments);
+    command.args(["--address", CONTAINERD_SOCKET]).args(arguments);
     command
 }
 
@@ -86,7 +86,7 @@ root = "{}"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
 [grpc]
-  address = "{SOCKET}"
+  address = "{CONTAINERD_SOCKET}"
 "#,
         root.display()
     )
