@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaimSpec;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use placement::Want;
+use placement::VolumeRequest;
 
 use crate::{ClassParameters, NotAQuantity, bytes_of_quantity};
 
@@ -21,7 +21,10 @@ pub enum ClaimError {
 ///
 /// # Errors
 /// If the claim has no storage request, or one that is no number of bytes.
-pub fn want_of_claim(spec: &PersistentVolumeClaimSpec, parameters: &ClassParameters) -> Result<Want, ClaimError> {
+pub fn want_of_claim(
+    spec: &PersistentVolumeClaimSpec,
+    parameters: &ClassParameters,
+) -> Result<VolumeRequest, ClaimError> {
     let resources = spec.resources.as_ref();
     let request = resources
         .and_then(|r| r.requests.as_ref())
@@ -31,5 +34,5 @@ pub fn want_of_claim(spec: &PersistentVolumeClaimSpec, parameters: &ClassParamet
     let limit = limit
         .map(|quantity: &Quantity| bytes_of_quantity(quantity))
         .transpose()?;
-    Ok(parameters.want(required, limit))
+    Ok(parameters.request(required, limit))
 }

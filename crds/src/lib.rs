@@ -3,19 +3,20 @@
 //! - [`PmemNode`]: what one node has, written by its own driver only.
 //! - [`PmemVolume`]: one volume on one node, written by the operator, carried out by the node's driver.
 //! - [`ClassParameters`]: the parameters of a `StorageClass`.
-//! - [`free_view`]: the free space of a node as operator, extender and driver all see it.
+//! - [`free_space`]: the free space of a node as operator, extender and driver all see it.
 //!
 //! No I/O happens here.
 
 mod claim;
+mod free_space;
 mod names;
 mod node;
 mod parameters;
 mod quantity;
-mod view;
 mod volume;
 
 pub use claim::{ClaimError, want_of_claim};
+pub use free_space::{VolumeSpace, free_space, pending_of};
 pub use names::{API_GROUP, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
 pub use node::{
     BusProvider, ForeignNamespaces, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields, PmemNodeStatus,
@@ -23,7 +24,6 @@ pub use node::{
 };
 pub use parameters::{ClassParameters, ParameterError};
 pub use quantity::{NotAQuantity, bytes_of_quantity, quantity_of_bytes};
-pub use view::{VolumeSpace, free_view, pending_of};
 pub use volume::{
     ClaimRef, ErasePolicy, EraseProgress, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus, VolumeMode,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use placement::{Bytes, MapLocation, NumaWish, Want};
+use placement::{Bytes, MapLocation, NumaWish, VolumeRequest};
 
 use crate::{ErasePolicy, NumaChoice, PARAMETER_PREFIX, VolumeMode};
 
@@ -79,8 +79,8 @@ impl ClassParameters {
 
     /// What a claim of `required` to `limit` usable bytes in this class asks of a node.
     #[must_use]
-    pub fn want(&self, required: Bytes, limit: Option<Bytes>) -> Want {
-        Want {
+    pub fn request(&self, required: Bytes, limit: Option<Bytes>) -> VolumeRequest {
+        VolumeRequest {
             required,
             limit,
             mode: self.mode.with_map(self.map),

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, Want};
+use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, VolumeRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -159,8 +159,8 @@ pub struct EraseProgress {
 impl PmemVolumeSpec {
     /// What the volume asks of a node.
     #[must_use]
-    pub fn want(&self) -> Want {
-        Want {
+    pub fn request(&self) -> VolumeRequest {
+        VolumeRequest {
             required: self.required,
             limit: self.limit,
             mode: self.mode.with_map(self.map),

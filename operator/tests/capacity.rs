@@ -11,7 +11,7 @@ use daxfit_operator::capacity::{Capacity, Change, Published, desired, diff, warn
 use daxfit_operator::index::{Index, SharedIndex};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::Api;
-use placement::{Bytes, NumaNode, NumaWish, Want};
+use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::api_server::ApiServer;
@@ -318,20 +318,20 @@ proptest! {
         let regions = [(Some(0), zero.as_slice()), (Some(1), one.as_slice()), (None, none.as_slice())];
         let volumes = pending.iter().enumerate().map(|(at, mib)| volume(&format!("v{at}"), "n", *mib)).collect();
         let index = index(vec![node("n", &regions)], volumes, vec![class("c", &[("csi.daxfit.dev/mode", mode)])]);
-        let view = index.read(|index| index.free_view("n")).unwrap();
+        let view = index.read(|index| index.free_space("n")).unwrap();
         for capacity in index.read(|index| desired(index, "n")) {
             let only_there = placement::Node {
                 regions: view.regions.iter().filter(|region| region.numa == capacity.numa).cloned().collect(),
             };
             let mode = if mode == "fsdax" { crds::VolumeMode::Fsdax } else { crds::VolumeMode::Sector };
-            let want = |required| Want {
+            let request = |required| VolumeRequest {
                 required, limit: None, mode: mode.with_map(placement::MapLocation::Dev), numa: NumaWish::Any,
             };
             if !capacity.usable.is_zero() {
-                let placed = only_there.clone().place(&want(capacity.usable)).unwrap();
+                let placed = only_there.clone().place(&request(capacity.usable)).unwrap();
                 prop_assert_eq!(placed.usable, capacity.usable);
             }
-            prop_assert!(only_there.clone().place(&want(capacity.usable.plus(Bytes::new(1)))).is_err());
+            prop_assert!(only_there.clone().place(&request(capacity.usable.plus(Bytes::new(1)))).is_err());
         }
     }
 }

@@ -12,7 +12,7 @@ use support::{class, index, plain_node, volume};
 fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
     let mode = placement::Mode::Fsdax(placement::MapLocation::Dev);
     let numa = Some(placement::NumaNode(0));
-    let view = index.read(|index| index.free_view(node));
+    let view = index.read(|index| index.free_space(node));
     view.map(|view| u32::try_from(view.largest_usable(mode, numa).get() >> 20).unwrap())
 }
 

@@ -12,7 +12,7 @@ use http::StatusCode;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::{self, Event};
-use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, Want};
+use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, VolumeRequest};
 use serde_json::{Value, json};
 use support::api_server::ApiServer;
 use support::{index, node, plain_node, volume};
@@ -65,8 +65,8 @@ fn claim_json(name: &str, class: &str, size: &str) -> Value {
     })
 }
 
-fn want(mib: u32) -> Want {
-    Want {
+fn request(mib: u32) -> VolumeRequest {
+    VolumeRequest {
         required: Bytes::mib(mib),
         limit: None,
         mode: Mode::Fsdax(MapLocation::Dev),
@@ -123,7 +123,7 @@ fn what_a_claim_asks() {
         let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "db", "uid": uid}]);
         asked_for(with("metadata.ownerReferences", owner), true)
     };
-    let space = Asked::Space(vec![want(400)]);
+    let space = Asked::Space(vec![request(400)]);
     let impossible = |why: &str| Asked::Impossible(why.into());
     assert_eq!(asked_for(claim_json("big", "dev", "400Mi"), false), space);
     assert_eq!(owned("uid-of-db"), space);
@@ -155,38 +155,38 @@ type NodeOf<'a> = (&'a str, &'a [support::Region<'a>]);
 fn views(nodes: &[NodeOf]) -> Vec<(String, Node)> {
     let view = |(name, regions): &NodeOf| {
         let node = node(name, regions);
-        ((*name).to_owned(), crds::free_view(node.status.as_ref().unwrap(), []))
+        ((*name).to_owned(), crds::free_space(node.status.as_ref().unwrap(), []))
     };
     nodes.iter().map(view).collect()
 }
 
 /// Wants, nodes, what is said.
-type Case<'a> = (&'a [Want], &'a [NodeOf<'a>], Option<&'a str>);
+type Case<'a> = (&'a [VolumeRequest], &'a [NodeOf<'a>], Option<&'a str>);
 
 #[test]
 fn the_node_with_the_most_room_speaks() {
     let small: NodeOf = ("a", &[(Some(0), &[(0, 64)])]);
     let large: NodeOf = ("b", &[(Some(0), &[(0, 32)]), (Some(1), &[(0, 100), (200, 8)])]);
     let none: NodeOf = ("c", &[]);
-    let on_seven = Want {
+    let on_seven = VolumeRequest {
         numa: NumaWish::Node(NumaNode(7)),
-        ..want(20)
+        ..request(20)
     };
     let cases: [Case; 8] = [
-        (&[want(60)], &[small, large], None),
-        (&[want(90)], &[small, large], None),
+        (&[request(60)], &[small, large], None),
+        (&[request(90)], &[small, large], None),
         (
-            &[want(400)],
+            &[request(400)],
             &[small, large, none],
             Some("asked 400 MiB; largest extent 98 MiB on NUMA 1, 140 MiB free in 3 extents (node b, the best of 2)"),
         ),
         (
-            &[want(400)],
+            &[request(400)],
             &[small],
             Some("asked 400 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node a, the only one)"),
         ),
         (
-            &[want(60), want(60)],
+            &[request(60), request(60)],
             &[small],
             Some(
                 "asked 60 MiB + 60 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node a, the only one)",
@@ -198,35 +198,35 @@ fn the_node_with_the_most_room_speaks() {
             Some("asked 20 MiB: no ready region on NUMA 7 (node a, the only one)"),
         ),
         (
-            &[want(400), want(1)],
+            &[request(400), request(1)],
             &[none],
             Some("asked 400 MiB + 1 MiB; no node has persistent memory ready"),
         ),
         (
-            &[want(400)],
+            &[request(400)],
             &[],
             Some("asked 400 MiB; no node has persistent memory ready"),
         ),
     ];
-    for (wants, nodes, expected) in cases {
-        assert_eq!(refusal(wants, views(nodes)).as_deref(), expected);
+    for (requests, nodes, expected) in cases {
+        assert_eq!(refusal(requests, views(nodes)).as_deref(), expected);
     }
 }
 
 #[test]
 fn many_claims_are_asked_for_together() {
     let nodes: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64)])])];
-    let mut wants: Vec<Want> = (1..30).map(want).collect();
-    let answer = refusal(&wants, views(nodes)).unwrap();
+    let mut requests: Vec<VolumeRequest> = (1..30).map(request).collect();
+    let answer = refusal(&requests, views(nodes)).unwrap();
     assert!(
         answer.starts_with("asked 1 MiB + 2 MiB + 3 MiB + 26 more, 435 MiB in all; largest extent 62 MiB"),
         "{answer}"
     );
     let large: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64), (100, 1024)])])];
-    assert_eq!(refusal(&wants, views(large)), None);
-    wants.push(want(100));
+    assert_eq!(refusal(&requests, views(large)), None);
+    requests.push(request(100));
     assert!(
-        refusal(&wants, views(nodes))
+        refusal(&requests, views(nodes))
             .unwrap()
             .starts_with("asked 100 MiB; largest")
     );

@@ -3,7 +3,7 @@
 use crate::glance::Promised;
 use crate::joint::{in_every_order, spare};
 use crate::rooms::{Rooms, Takes};
-use crate::{Ask, Bytes, Joint, Node, NumaWish, Pending, Want};
+use crate::{Bytes, Joint, Node, NumaWish, PendingVolume, PodRequest, VolumeRequest};
 
 /// Up to this many claims orders are tried; that takes long with many, and is asked of thousands of nodes.
 const TRIED: usize = 5;
@@ -21,8 +21,8 @@ pub(crate) struct Committed {
 
 impl Committed {
     /// Promises each of `claims` space on `node`. Those that do not fit even alone are promised nothing: the node will
-    /// refuse them. One that wants to be [`Together`](NumaWish::Together) with others is promised space on each NUMA node.
-    pub(crate) fn new(node: &Node, claims: impl IntoIterator<Item = Pending>) -> Self {
+    /// refuse them. One that wishes to be [`Together`](NumaWish::Together) with others is promised space on each NUMA node.
+    pub(crate) fn new(node: &Node, claims: impl IntoIterator<Item = PendingVolume>) -> Self {
         let rooms = Rooms::of(node);
         let takes = claims.into_iter().flat_map(|claim| takes(node, claim));
         let takes: Vec<Takes> = takes
@@ -53,24 +53,24 @@ impl Committed {
     /// Whether all that is promised fits together with claims that take `asked`, in whatever order the volumes are created.
     ///
     /// It never says so where there is an order in which one of them fails.
-    pub(crate) fn leaves_room_for(&self, asked: Vec<Takes>, ask: &mut Ask) -> Joint {
+    pub(crate) fn leaves_room_for(&self, asked: Vec<Takes>, pod_request: &mut PodRequest) -> Joint {
         let all: Vec<Takes> = self.takes.iter().cloned().chain(asked).collect();
         if all.len() > TRIED {
             return in_every_order(&self.rooms, all, &mut 0);
         }
-        ask.search(|steps| in_every_order(&self.rooms, all, steps))
+        pod_request.search(|steps| in_every_order(&self.rooms, all, steps))
     }
 }
 
 /// What a claim takes; several if it is not known yet where it wants to be.
-fn takes(node: &Node, claim: Pending) -> Vec<Takes> {
+fn takes(node: &Node, claim: PendingVolume) -> Vec<Takes> {
     let Some(chosen) = claim.region else {
-        let wants = node.wherever(claim.want).into_iter();
-        return wants.map(|want| Rooms::takes(node, &want)).collect();
+        let requests = node.wherever(claim.request).into_iter();
+        return requests.map(|request| Rooms::takes(node, &request)).collect();
     };
-    let anywhere = Want {
+    let anywhere = VolumeRequest {
         numa: NumaWish::Any,
-        ..claim.want
+        ..claim.request
     };
     let takes = node.regions.iter().zip(Rooms::takes(node, &anywhere));
     let there = takes.map(|(region, takes)| takes.filter(|_| region.id == chosen));
@@ -80,7 +80,7 @@ fn takes(node: &Node, claim: Pending) -> Vec<Takes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Alignment, Extent, MapLocation, Mode, NumaNode, Prepared, Region, RegionId, Reservation};
+    use crate::{Alignment, Extent, MapLocation, Mode, NumaNode, PreparedNode, Region, RegionId, Reservation};
     use proptest::prelude::*;
 
     fn node(regions: &[Vec<(u32, u32)>]) -> Node {
@@ -97,8 +97,8 @@ mod tests {
     }
 
     /// With the map in memory, the footprint is 2 MiB more.
-    fn want(mib: u32) -> Want {
-        Want {
+    fn request(mib: u32) -> VolumeRequest {
+        VolumeRequest {
             required: Bytes::mib(mib),
             limit: None,
             mode: Mode::Fsdax(MapLocation::Mem),
@@ -106,50 +106,50 @@ mod tests {
         }
     }
 
-    fn reserved(want: &Want) -> Reservation {
+    fn reserved(request: &VolumeRequest) -> Reservation {
         Reservation {
             claim: "ns/c".into(),
-            want: *want,
+            request: *request,
         }
     }
 
     /// Whether `asked` fits on `node` beside `promised`.
-    fn fits(node: &Node, promised: &[Want], asked: &[Want]) -> bool {
+    fn fits(node: &Node, promised: &[VolumeRequest], asked: &[VolumeRequest]) -> bool {
         let reservations: Vec<Reservation> = promised.iter().map(reserved).collect();
-        let prepared = Prepared::with_promised(node, &[], &reservations);
-        prepared.fits(&mut Ask::new(asked.to_vec())).is_ok()
+        let prepared = PreparedNode::with_promised(node, &[], &reservations);
+        prepared.fits(&mut PodRequest::new(asked.to_vec())).is_ok()
     }
 
     #[test]
     fn what_is_promised_is_not_promised_again() {
         let node = node(&[vec![(0, 64)]]);
-        assert!(fits(&node, &[want(30)], &[want(30)]));
-        assert!(!fits(&node, &[want(30)], &[want(31)]));
-        assert!(!fits(&node, &[want(30)], &[want(14), want(18)]));
+        assert!(fits(&node, &[request(30)], &[request(30)]));
+        assert!(!fits(&node, &[request(30)], &[request(31)]));
+        assert!(!fits(&node, &[request(30)], &[request(14), request(18)]));
     }
 
     #[test]
     fn orders_count_between_pods_as_within_one() {
         // If 30 comes first it takes the lower hole, and 62 has none left.
         let node = node(&[vec![(0, 64), (128, 32)]]);
-        assert!(!fits(&node, &[want(62)], &[want(30)]));
-        assert!(!fits(&node, &[want(30)], &[want(62)]));
+        assert!(!fits(&node, &[request(62)], &[request(30)]));
+        assert!(!fits(&node, &[request(30)], &[request(62)]));
     }
 
     #[test]
     fn what_cannot_be_placed_is_promised_nothing() {
         let node = node(&[vec![(0, 64)]]);
-        let committed = Committed::new(&node, [Pending::from(&reserved(&want(500)))]);
+        let committed = Committed::new(&node, [PendingVolume::from(&reserved(&request(500)))]);
         assert!(committed.promised().is_none());
-        assert!(fits(&node, &[want(500)], &[want(62)]));
+        assert!(fits(&node, &[request(500)], &[request(62)]));
     }
 
     #[test]
     fn claims_for_other_numa_nodes_do_not_matter() {
         let node = node(&[vec![(0, 64)], vec![(0, 64)]]);
-        let on = |numa, mib| Want {
+        let on = |numa, mib| VolumeRequest {
             numa: NumaWish::Node(NumaNode(numa)),
-            ..want(mib)
+            ..request(mib)
         };
         assert!(fits(&node, &[on(0, 60)], &[on(1, 60)]));
         assert!(!fits(&node, &[on(0, 60)], &[on(0, 60)]));
@@ -158,15 +158,17 @@ mod tests {
     #[test]
     fn a_volume_goes_to_the_region_that_its_node_chose() {
         let node = node(&[vec![(0, 64)], vec![(0, 64)]]);
-        let pending = |region: &str| Pending {
-            want: want(60),
+        let pending = |region: &str| PendingVolume {
+            request: request(60),
             region: Some(RegionId(region.into())),
         };
-        let asked = Want {
+        let asked = VolumeRequest {
             numa: NumaWish::Node(NumaNode(1)),
-            ..want(60)
+            ..request(60)
         };
-        let fits = |region| Prepared::with_promised(&node, &[pending(region)], &[]).fits(&mut Ask::new(vec![asked]));
+        let fits = |region| {
+            PreparedNode::with_promised(&node, &[pending(region)], &[]).fits(&mut PodRequest::new(vec![asked]))
+        };
         assert!(fits("r0").is_ok());
         assert!(fits("r1").is_err());
     }
@@ -174,37 +176,39 @@ mod tests {
     #[test]
     fn claims_that_want_to_be_together_are_counted_on_each_numa_node() {
         let node = node(&[vec![(0, 128)], vec![(0, 128)]]);
-        let together = |mib| Want {
+        let together = |mib| VolumeRequest {
             numa: NumaWish::Together,
-            ..want(mib)
+            ..request(mib)
         };
-        assert!(fits(&node, &[together(30), together(30)], &[want(60)]));
-        assert!(!fits(&node, &[together(60), together(50)], &[want(60)]));
-        assert!(fits(&node, &[want(60)], &[together(30), together(30)]));
+        assert!(fits(&node, &[together(30), together(30)], &[request(60)]));
+        assert!(!fits(&node, &[together(60), together(50)], &[request(60)]));
+        assert!(fits(&node, &[request(60)], &[together(30), together(30)]));
         // They would fit on the NUMA node that the promised claim does not take, but nobody knows which that is.
-        assert!(!fits(&node, &[want(60)], &[together(60), together(60)]));
+        assert!(!fits(&node, &[request(60)], &[together(60), together(60)]));
     }
 
     #[test]
     fn claims_that_want_to_be_together_are_not_counted_where_they_cannot_be() {
-        let together = |mib| Want {
+        let together = |mib| VolumeRequest {
             numa: NumaWish::Together,
-            ..want(mib)
+            ..request(mib)
         };
         let node = |second: Vec<(u32, u32)>| self::node(&[vec![(0, 256)], second]);
         // Too small for one, too small for both, and none at all.
         for second in [vec![(0, 40)], vec![(0, 64)], vec![]] {
-            assert!(fits(&node(second), &[want(60)], &[together(60), together(60)]));
+            assert!(fits(&node(second), &[request(60)], &[together(60), together(60)]));
         }
         assert!(!fits(
             &node(vec![(0, 64), (100, 64)]),
-            &[want(60)],
+            &[request(60)],
             &[together(60), together(60)]
         ));
         let nowhere = self::node(&[vec![(0, 64)], vec![(0, 64)]]);
-        assert!(!fits(&nowhere, &[want(2)], &[together(50), together(50)]));
+        assert!(!fits(&nowhere, &[request(2)], &[together(50), together(50)]));
 
-        let only = |second, asked: &[Want]| Prepared::from(node(second)).only_choice(&mut Ask::new(asked.to_vec()));
+        let only = |second, asked: &[VolumeRequest]| {
+            PreparedNode::from(node(second)).only_choice(&mut PodRequest::new(asked.to_vec()))
+        };
         let both = [together(60), together(60)];
         assert_eq!(only(vec![(0, 64)], &both), Some(NumaNode(0)));
         assert_eq!(only(vec![(0, 128)], &both), None);
@@ -215,8 +219,8 @@ mod tests {
     #[test]
     fn many_claims_are_counted_and_not_tried() {
         let node = node(&[vec![(0, 512)], vec![(0, 512)]]);
-        let many: Vec<Want> = (0..40).map(|i| want(10 + i % 7)).collect();
-        assert!(fits(&node, &many, &[want(100), want(40)]));
+        let many: Vec<VolumeRequest> = (0..40).map(|i| request(10 + i % 7)).collect();
+        assert!(fits(&node, &many, &[request(100), request(40)]));
     }
 
     proptest! {
@@ -230,31 +234,31 @@ mod tests {
         ) {
             let regions: Vec<Vec<(u32, u32)>> = holes.iter().map(|holes| apart(holes)).collect();
             let node = node(&regions);
-            let mut promised: Vec<Want> = Vec::new();
+            let mut promised: Vec<VolumeRequest> = Vec::new();
             for (mib, numa) in asked {
                 let numa = match numa {
                     None => NumaWish::Any,
                     Some(2) => NumaWish::Together,
                     Some(numa) => NumaWish::Node(NumaNode(numa)),
                 };
-                let ask = Want { numa, ..want(mib) };
-                let alone = node.fits(&[ask]).is_ok();
-                if alone && fits(&node, &promised, &[ask]) {
-                    promised.push(ask);
+                let pod_request = VolumeRequest { numa, ..request(mib) };
+                let alone = node.fits(&[pod_request]).is_ok();
+                if alone && fits(&node, &promised, &[pod_request]) {
+                    promised.push(pod_request);
                 }
             }
-            let mut keyed: Vec<(u32, Want)> = shuffle.into_iter().zip(promised).collect();
+            let mut keyed: Vec<(u32, VolumeRequest)> = shuffle.into_iter().zip(promised).collect();
             keyed.sort_unstable();
             if !keyed.is_empty() {
                 let turn = order.index(keyed.len());
                 keyed.rotate_left(turn);
             }
             let mut after = node.clone();
-            for (random, want) in keyed {
+            for (random, request) in keyed {
                 // Whatever `together` comes to, if it is possible at all.
-                let settled = want.settled(NumaWish::Node(NumaNode(random % 2)));
-                let want = if node.fits(&[settled]).is_ok() { settled } else { want };
-                prop_assert!(after.place(&want).is_ok(), "{want:?} in {after:?}");
+                let settled = request.settled(NumaWish::Node(NumaNode(random % 2)));
+                let request = if node.fits(&[settled]).is_ok() { settled } else { request };
+                prop_assert!(after.place(&request).is_ok(), "{request:?} in {after:?}");
             }
         }
     }

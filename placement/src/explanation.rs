@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::refusal::{Asked, Spaces, untried};
 use crate::reserved::ReservedFor;
-use crate::{Bytes, NumaNode, Refusal, Reserved, Space};
+use crate::{Bytes, NumaNode, Refusal, ReservedSpace, Space};
 
 /// Why claims do not fit on a node, for tools (as JSON, sizes in bytes) and for people (as text, short enough for the
 /// summary of kube-scheduler).
@@ -16,7 +16,7 @@ pub struct Explanation {
     /// The text for people.
     pub message: String,
     /// Which kind of reason it is.
-    pub kind: Kind,
+    pub kind: RefusalKind,
     /// Usable bytes asked for, claim by claim: all claims of the pod, or the one that does not even fit alone.
     pub asked: Vec<Bytes>,
     /// How many of them have to be on one NUMA node; none if that restricts nothing.
@@ -32,13 +32,13 @@ pub struct Explanation {
     /// The same, region by region: those that the claims may be in.
     pub regions: Vec<Space>,
     /// What is taken off the free bytes for claims that the node was chosen for and that have no volume yet.
-    pub reserved: Vec<Reserved>,
+    pub reserved: Vec<ReservedSpace>,
 }
 
 /// Which kind of reason it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Kind {
+pub enum RefusalKind {
     /// No namespace can be that large.
     BeyondAddressing,
     /// The smallest namespace that is large enough is larger than the limit of the claim.
@@ -56,7 +56,7 @@ pub enum Kind {
 impl Explanation {
     /// Explains `refusal` on a node where `reserved` is taken off the free space.
     #[must_use]
-    pub fn new(refusal: &Refusal, reserved: &[Reserved]) -> Self {
+    pub fn new(refusal: &Refusal, reserved: &[ReservedSpace]) -> Self {
         let regions = refusal.space();
         let spaces = Spaces(regions);
         let reserved = if regions.is_empty() { &[] } else { reserved };
@@ -82,7 +82,7 @@ impl fmt::Display for Explanation {
     }
 }
 
-fn message(refusal: &Refusal, reserved: &[Reserved]) -> String {
+fn message(refusal: &Refusal, reserved: &[ReservedSpace]) -> String {
     match refusal {
         Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } | Refusal::NoRegion { .. } => {
             refusal.to_string()
@@ -90,20 +90,20 @@ fn message(refusal: &Refusal, reserved: &[Reserved]) -> String {
         Refusal::NoSpace { space, .. } | Refusal::NotTogether { space, .. } => {
             let asked = refusal.required();
             let asked = Asked(&asked, refusal.on_one_numa_node());
-            let more = untried(kind(refusal) != Kind::Unknown);
+            let more = untried(kind(refusal) != RefusalKind::Unknown);
             format!("{asked}; {}{}{more}", Spaces(space), ReservedFor(reserved))
         }
     }
 }
 
-fn kind(refusal: &Refusal) -> Kind {
+fn kind(refusal: &Refusal) -> RefusalKind {
     match refusal {
-        Refusal::BeyondAddressing { .. } => Kind::BeyondAddressing,
-        Refusal::LimitTooLow { .. } => Kind::LimitTooLow,
-        Refusal::NoRegion { .. } => Kind::NoRegion,
-        Refusal::NoSpace { .. } => Kind::NoSpace,
-        Refusal::NotTogether { tried_all: true, .. } => Kind::NotTogether,
-        Refusal::NotTogether { tried_all: false, .. } => Kind::Unknown,
+        Refusal::BeyondAddressing { .. } => RefusalKind::BeyondAddressing,
+        Refusal::LimitTooLow { .. } => RefusalKind::LimitTooLow,
+        Refusal::NoRegion { .. } => RefusalKind::NoRegion,
+        Refusal::NoSpace { .. } => RefusalKind::NoSpace,
+        Refusal::NotTogether { tried_all: true, .. } => RefusalKind::NotTogether,
+        Refusal::NotTogether { tried_all: false, .. } => RefusalKind::Unknown,
     }
 }
 
@@ -120,8 +120,8 @@ mod tests {
         }
     }
 
-    fn reserved(claim: &str) -> Reserved {
-        Reserved {
+    fn reserved(claim: &str) -> ReservedSpace {
+        ReservedSpace {
             claim: claim.into(),
             bytes: Bytes::mib(32),
         }
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn the_text_is_short_and_has_the_numbers() {
         let text = |claims: &[&str]| {
-            let reserved: Vec<Reserved> = claims.iter().map(|claim| reserved(claim)).collect();
+            let reserved: Vec<ReservedSpace> = claims.iter().map(|claim| reserved(claim)).collect();
             Explanation::new(&refusal(true), &reserved).to_string()
         };
         let start = "asked 96 MiB + 28 MiB; largest extent 64 MiB on NUMA 1, 180 MiB free in 4 extents";
@@ -192,6 +192,9 @@ mod tests {
         };
         let explanation = Explanation::new(&refusal, &[reserved("ns/a")]);
         assert_eq!(explanation.message, "asked 1 MiB: no ready region on NUMA 7");
-        assert_eq!((explanation.kind, explanation.reserved), (Kind::NoRegion, vec![]));
+        assert_eq!(
+            (explanation.kind, explanation.reserved),
+            (RefusalKind::NoRegion, vec![])
+        );
     }
 }

@@ -6,7 +6,7 @@
 use smallvec::SmallVec;
 
 use crate::rooms::{Rooms, Takes};
-use crate::{Alignment, Ask, Bytes, Cost, Node, NumaNode, NumaWish, Policy};
+use crate::{Alignment, Bytes, Cost, Node, NumaNode, NumaWish, PodRequest, Policy};
 
 /// What settles most questions about a node. It has room for the regions of two sockets and for a few holes; if there are
 /// more, they are kept elsewhere, which takes a little longer.
@@ -93,11 +93,11 @@ impl Glance {
     }
 
     /// What one of the wants takes in each region if `together` comes to `choice`.
-    pub(crate) fn takes(&self, ask: &mut Ask, index: usize, choice: NumaWish) -> Takes {
+    pub(crate) fn takes(&self, pod_request: &mut PodRequest, index: usize, choice: NumaWish) -> Takes {
         let takes = self
             .regions
             .iter()
-            .map(|region| region.takes_settled(ask, index, choice));
+            .map(|region| region.takes_settled(pod_request, index, choice));
         takes.collect()
     }
 
@@ -111,11 +111,11 @@ impl Glance {
     }
 
     /// What becomes of a want if it is the only one.
-    pub(crate) fn alone(&self, ask: &mut Ask, index: usize) -> Alone {
-        let wish = ask.wants()[index].numa;
+    pub(crate) fn alone(&self, pod_request: &mut PodRequest, index: usize) -> Alone {
+        let wish = pod_request.requests()[index].numa;
         let mut answer = Alone::Never;
         for region in self.regions.iter().filter(|region| wish.allows(region.numa)) {
-            match ask.takes(region.alignment)[index] {
+            match pod_request.takes(region.alignment)[index] {
                 Some(takes) if region.largest >= takes => return Alone::Fits,
                 Some(_) => answer = Alone::NoSpace,
                 None => {}
@@ -126,49 +126,52 @@ impl Glance {
 
     /// Enough, but not necessary, for all wants that fit alone to fit in every order, if nothing is promised: each has a
     /// hole that would hold it even after all the others went there.
-    pub(crate) fn has_room_for_all(&self, ask: &mut Ask) -> bool {
-        let n = ask.wants().len();
-        let has_room = |ask: &mut Ask, index: usize| {
+    pub(crate) fn has_room_for_all(&self, pod_request: &mut PodRequest) -> bool {
+        let n = pod_request.requests().len();
+        let has_room = |pod_request: &mut PodRequest, index: usize| {
             self.regions.iter().any(|region| {
-                let all: Bytes = (0..n).filter_map(|want| region.takes(ask, want)).sum();
-                all <= region.largest && region.takes(ask, index).is_some()
+                let all: Bytes = (0..n).filter_map(|request| region.takes(pod_request, request)).sum();
+                all <= region.largest && region.takes(pod_request, index).is_some()
             })
         };
-        (0..n).all(|index| has_room(ask, index))
+        (0..n).all(|index| has_room(pod_request, index))
     }
 
     /// Enough, but not necessary, for all wants to fit beside what is promised, in every order: the largest hole of some
     /// region holds everything.
-    pub(crate) fn is_ample_for(&self, ask: &mut Ask) -> bool {
+    pub(crate) fn is_ample_for(&self, pod_request: &mut PodRequest) -> bool {
         let Some(Promised { total, spare }) = self.promised else {
             return false;
         };
-        let n = ask.wants().len();
-        let asked: Bytes = (0..n).map(|index| self.most(ask, index)).sum();
+        let n = pod_request.requests().len();
+        let asked: Bytes = (0..n).map(|index| self.most(pod_request, index)).sum();
         let everything = total.plus(asked);
-        let has_room = |ask: &mut Ask, index| {
+        let has_room = |pod_request: &mut PodRequest, index| {
             let mut regions = self.regions.iter();
-            regions.any(|region| region.largest_before >= everything && region.takes(ask, index).is_some())
+            regions.any(|region| region.largest_before >= everything && region.takes(pod_request, index).is_some())
         };
-        asked < spare && (0..n).all(|index| has_room(ask, index))
+        asked < spare && (0..n).all(|index| has_room(pod_request, index))
     }
 
     /// The most that a want takes in any region.
-    fn most(&self, ask: &mut Ask, index: usize) -> Bytes {
-        let takes = self.regions.iter().filter_map(|region| region.takes(ask, index));
+    fn most(&self, pod_request: &mut PodRequest, index: usize) -> Bytes {
+        let takes = self
+            .regions
+            .iter()
+            .filter_map(|region| region.takes(pod_request, index));
         takes.max().unwrap_or_default()
     }
 
     /// The cost of all wants in the order given, if `together` comes to `choice`; none if one of them finds no hole.
-    pub(crate) fn cost(&self, policy: Policy, ask: &mut Ask, choice: NumaWish) -> Option<Cost> {
-        if ask.wants().len() == 1 {
-            let (_, taken, wasted) = self.choose(&self.holes, ask, 0, choice)?;
+    pub(crate) fn cost(&self, policy: Policy, pod_request: &mut PodRequest, choice: NumaWish) -> Option<Cost> {
+        if pod_request.requests().len() == 1 {
+            let (_, taken, wasted) = self.choose(&self.holes, pod_request, 0, choice)?;
             return Some(Cost::of(policy, wasted, self.free.minus(taken)));
         }
         let mut holes = Holes::from_slice(&self.holes);
         let (mut all_wasted, mut all_taken) = (Bytes::ZERO, Bytes::ZERO);
-        for index in 0..ask.wants().len() {
-            let (hole, taken, wasted) = self.choose(&holes, ask, index, choice)?;
+        for index in 0..pod_request.requests().len() {
+            let (hole, taken, wasted) = self.choose(&holes, pod_request, index, choice)?;
             holes[hole] = holes[hole].minus(taken);
             all_wasted = all_wasted.plus(wasted);
             all_taken = all_taken.plus(taken);
@@ -176,14 +179,20 @@ impl Glance {
         Some(Cost::of(policy, all_wasted, self.free.minus(all_taken)))
     }
 
-    /// The hole that a want goes into, what it takes of it, and what that wastes: see [`Rooms::choose`].
-    fn choose(&self, holes: &[Bytes], ask: &mut Ask, index: usize, choice: NumaWish) -> Option<(usize, Bytes, Bytes)> {
+    /// The hole that a request goes into, what it takes of it, and what that wastes: see [`Rooms::choose`].
+    fn choose(
+        &self,
+        holes: &[Bytes],
+        pod_request: &mut PodRequest,
+        index: usize,
+        choice: NumaWish,
+    ) -> Option<(usize, Bytes, Bytes)> {
         let mut best: Option<(Bytes, usize, Bytes, &RegionGlance)> = None;
         let mut start = 0;
         for region in &self.regions {
             let here = start..region.holes_end;
             start = region.holes_end;
-            let Some(takes) = region.takes_settled(ask, index, choice) else {
+            let Some(takes) = region.takes_settled(pod_request, index, choice) else {
                 continue;
             };
             let Some(hole) = here.into_iter().find(|hole| holes[*hole] >= takes) else {
@@ -209,13 +218,13 @@ impl Glance {
 
 impl RegionGlance {
     /// What one of the wants takes here, none if it cannot be here.
-    fn takes(&self, ask: &mut Ask, index: usize) -> Option<Bytes> {
-        self.takes_settled(ask, index, NumaWish::Any)
+    fn takes(&self, pod_request: &mut PodRequest, index: usize) -> Option<Bytes> {
+        self.takes_settled(pod_request, index, NumaWish::Any)
     }
 
     /// The same if `together` comes to `choice`.
-    fn takes_settled(&self, ask: &mut Ask, index: usize, choice: NumaWish) -> Option<Bytes> {
-        let wish = ask.wants()[index].settled(choice).numa;
-        ask.takes(self.alignment)[index].filter(|_| wish.allows(self.numa))
+    fn takes_settled(&self, pod_request: &mut PodRequest, index: usize, choice: NumaWish) -> Option<Bytes> {
+        let wish = pod_request.requests()[index].settled(choice).numa;
+        pod_request.takes(self.alignment)[index].filter(|_| wish.allows(self.numa))
     }
 }

@@ -19,7 +19,7 @@
 //!
 //! After some steps, each of which creates one claim, the search gives up, and the answer is [`Joint::Unknown`]: whoever
 //! asks must treat it as "does not fit", which is the safe side. [`Joint::Fits`] and [`Joint::Fails`] are always exact.
-//! For one node that is [`STEPS_PER_NODE`]. An [`Ask`](crate::Ask) of many nodes has [`STEPS_PER_ASK`] for all of them, so
+//! For one node that is [`STEPS_PER_NODE`]. A [`PodRequest`](crate::PodRequest) of many nodes has [`STEPS_PER_ASK`] for all of them, so
 //! that no pod holds up the scheduler for long.
 //!
 //! # What is not promised
@@ -65,7 +65,7 @@ pub enum Joint {
 type Order = SmallVec<[usize; 8]>;
 
 /// Claims that take the same in each region.
-struct Kind {
+struct RefusalKind {
     takes: Takes,
     /// The claims, by their index.
     members: SmallVec<[usize; 4]>,
@@ -101,12 +101,12 @@ pub(crate) fn spare(rooms: &Rooms, claims: Vec<Takes>) -> Bytes {
 }
 
 /// Sorted, largest first, so that the search meets failures early.
-fn kinds(claims: Vec<Takes>) -> Vec<Kind> {
-    let mut kinds: Vec<Kind> = Vec::new();
+fn kinds(claims: Vec<Takes>) -> Vec<RefusalKind> {
+    let mut kinds: Vec<RefusalKind> = Vec::new();
     for (index, takes) in claims.into_iter().enumerate() {
         match kinds.iter_mut().find(|kind| kind.takes == takes) {
             Some(kind) => kind.members.push(index),
-            None => kinds.push(Kind {
+            None => kinds.push(RefusalKind {
                 takes,
                 members: smallvec![index],
             }),
@@ -117,7 +117,7 @@ fn kinds(claims: Vec<Takes>) -> Vec<Kind> {
 }
 
 /// The claims behind a list of kinds.
-fn named(kinds: &[Kind], order: &[usize]) -> Vec<usize> {
+fn named(kinds: &[RefusalKind], order: &[usize]) -> Vec<usize> {
     let mut used = vec![0; kinds.len()];
     let claim = |kind: &usize| {
         let member = kinds[*kind].members[used[*kind]];
@@ -136,7 +136,7 @@ struct State {
 }
 
 impl State {
-    fn before_any_of(kinds: &[Kind], rooms: &Rooms) -> Self {
+    fn before_any_of(kinds: &[RefusalKind], rooms: &Rooms) -> Self {
         Self {
             free: SmallVec::from_slice(&rooms.free),
             left: kinds.iter().map(|kind| kind.members.len()).collect(),
@@ -146,7 +146,7 @@ impl State {
 
 struct Search<'a> {
     rooms: &'a Rooms,
-    kinds: &'a [Kind],
+    kinds: &'a [RefusalKind],
     seen: HashSet<State>,
     steps: &'a mut usize,
     /// The kinds created on the way to where the search is.
@@ -162,7 +162,7 @@ enum Stop {
 }
 
 impl<'a> Search<'a> {
-    fn new(rooms: &'a Rooms, kinds: &'a [Kind], steps: &'a mut usize) -> Self {
+    fn new(rooms: &'a Rooms, kinds: &'a [RefusalKind], steps: &'a mut usize) -> Self {
         Self {
             rooms,
             kinds,
@@ -221,7 +221,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn to_come<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Kind> {
+    fn to_come<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s RefusalKind> {
         let kinds = self.kinds.iter().zip(&state.left);
         kinds.filter(|(_, left)| **left > 0).map(|(kind, _)| kind)
     }
@@ -242,7 +242,7 @@ impl<'a> Search<'a> {
     /// The most that all that is to come, but for one claim of `kind`, takes in the regions where that may be.
     fn others(&self, state: &State, kind: usize) -> Bytes {
         let here = &self.kinds[kind].takes;
-        let taken = |other: &Kind| {
+        let taken = |other: &RefusalKind| {
             let shared = other.takes.iter().zip(here).filter(|(_, here)| here.is_some());
             shared.filter_map(|(takes, _)| *takes).max().unwrap_or_default()
         };

@@ -2,7 +2,7 @@
 
 use crate::joint::{STEPS_PER_NODE, in_every_order};
 use crate::rooms::Rooms;
-use crate::{Bytes, Extent, Joint, NumaNode, NumaWish, Refusal, Region, RegionId, Space, Want};
+use crate::{Bytes, Extent, Joint, NumaNode, NumaWish, Refusal, Region, RegionId, Space, VolumeRequest};
 
 /// The ready regions of a node with their free space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -28,14 +28,14 @@ impl Node {
     ///
     /// # Errors
     /// Says why it fits nowhere; the node is unchanged then.
-    pub fn place(&mut self, want: &Want) -> Result<Placed, Refusal> {
-        let (best, _) = self.best_region(want)?;
+    pub fn place(&mut self, request: &VolumeRequest) -> Result<Placed, Refusal> {
+        let (best, _) = self.best_region(request)?;
         let region = &mut self.regions[best];
-        let extent = region.place(want)?;
+        let extent = region.place(request)?;
         Ok(Placed {
             region: region.id.clone(),
             extent,
-            usable: want.mode.usable(extent.size),
+            usable: request.mode.usable(extent.size),
         })
     }
 
@@ -43,8 +43,8 @@ impl Node {
     ///
     /// # Errors
     /// Says why it fits nowhere.
-    pub fn left_over(&self, want: &Want) -> Result<Bytes, Refusal> {
-        self.best_region(want).map(|(_, left_over)| left_over)
+    pub fn left_over(&self, request: &VolumeRequest) -> Result<Bytes, Refusal> {
+        self.best_region(request).map(|(_, left_over)| left_over)
     }
 
     /// Whether all `wants` of a pod fit, in whatever order they come to be created, with those that want to be
@@ -52,8 +52,8 @@ impl Node {
     ///
     /// # Errors
     /// The first refusal met: of one claim alone, or of all of them together.
-    pub fn fits(&self, wants: &[Want]) -> Result<(), Refusal> {
-        self.settle(wants).map(|_| ())
+    pub fn fits(&self, requests: &[VolumeRequest]) -> Result<(), Refusal> {
+        self.settle(requests).map(|_| ())
     }
 
     /// The same `wants` with `together` replaced by the NUMA node that it comes to here. Created with these wishes, they
@@ -61,20 +61,20 @@ impl Node {
     ///
     /// # Errors
     /// The first refusal met: of one claim alone, or of all of them together.
-    pub fn settle(&self, wants: &[Want]) -> Result<Vec<Want>, Refusal> {
-        for want in wants {
-            self.best_region(want)?;
+    pub fn settle(&self, requests: &[VolumeRequest]) -> Result<Vec<VolumeRequest>, Refusal> {
+        for request in requests {
+            self.best_region(request)?;
         }
-        let settled = |choice| wants.iter().map(|want| want.settled(choice)).collect();
-        let choices: Vec<Vec<Want>> = self.choices(wants).into_iter().map(settled).collect();
-        let answers: Vec<Joint> = choices.iter().map(|wants| self.joint(wants)).collect();
+        let settled = |choice| requests.iter().map(|request| request.settled(choice)).collect();
+        let choices: Vec<Vec<VolumeRequest>> = self.choices(requests).into_iter().map(settled).collect();
+        let answers: Vec<Joint> = choices.iter().map(|requests| self.joint(requests)).collect();
         let fitting = choices.into_iter().zip(&answers);
         let fitting = fitting.filter(|(_, answer)| **answer == Joint::Fits);
-        let best = fitting.min_by_key(|(wants, _)| self.left_over_of_all(wants));
-        best.map(|(wants, _)| wants).ok_or_else(|| Refusal::NotTogether {
-            required: wants.iter().map(|want| want.required).collect(),
-            on_one_numa_node: on_one_numa_node(wants),
-            space: self.spaces(|_| true, wants),
+        let best = fitting.min_by_key(|(requests, _)| self.left_over_of_all(requests));
+        best.map(|(requests, _)| requests).ok_or_else(|| Refusal::NotTogether {
+            required: requests.iter().map(|request| request.required).collect(),
+            on_one_numa_node: on_one_numa_node(requests),
+            space: self.spaces(|_| true, requests),
             tried_all: !answers.contains(&Joint::Unknown),
         })
     }
@@ -83,9 +83,9 @@ impl Node {
     ///
     /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: settle it first.
     #[must_use]
-    pub fn joint(&self, wants: &[Want]) -> Joint {
+    pub fn joint(&self, requests: &[VolumeRequest]) -> Joint {
         let rooms = Rooms::of(self);
-        let takes = wants.iter().map(|want| Rooms::takes(self, want)).collect();
+        let takes = requests.iter().map(|request| Rooms::takes(self, request)).collect();
         let mut steps = STEPS_PER_NODE;
         in_every_order(&rooms, takes, &mut steps)
     }
@@ -98,28 +98,36 @@ impl Node {
     }
 
     /// What is left over of all holes that are taken for `wants` in this order; the most there is if they do not fit.
-    fn left_over_of_all(&self, wants: &[Want]) -> Bytes {
+    fn left_over_of_all(&self, requests: &[VolumeRequest]) -> Bytes {
         let mut node = self.clone();
-        let left_over = |want: &Want| {
-            let left_over = node.left_over(want).ok()?;
-            node.place(want).ok().map(|_| left_over)
+        let left_over = |request: &VolumeRequest| {
+            let left_over = node.left_over(request).ok()?;
+            node.place(request).ok().map(|_| left_over)
         };
-        wants.iter().map(left_over).sum::<Option<Bytes>>().unwrap_or(Bytes::MAX)
+        requests
+            .iter()
+            .map(left_over)
+            .sum::<Option<Bytes>>()
+            .unwrap_or(Bytes::MAX)
     }
 
     /// The region that `want` goes to, and what is left over of the hole there.
-    fn best_region(&self, want: &Want) -> Result<(usize, Bytes), Refusal> {
+    fn best_region(&self, request: &VolumeRequest) -> Result<(usize, Bytes), Refusal> {
         let rooms = Rooms::of(self);
-        let Some((hole, left)) = rooms.choose(&rooms.free, &Rooms::takes(self, want)) else {
-            return Err(self.refusal(want));
+        let Some((hole, left)) = rooms.choose(&rooms.free, &Rooms::takes(self, request)) else {
+            return Err(self.refusal(request));
         };
         Ok((rooms.region_of(hole), left))
     }
 
     /// Why `want` fits nowhere, if it does not.
-    pub(crate) fn refusal(&self, want: &Want) -> Refusal {
-        let wished = |region: &Region| want.numa.allows(region.numa);
-        let footprint = |region: &Region| want.mode.footprint(region.alignment, want.required, want.limit);
+    pub(crate) fn refusal(&self, request: &VolumeRequest) -> Refusal {
+        let wished = |region: &Region| request.numa.allows(region.numa);
+        let footprint = |region: &Region| {
+            request
+                .mode
+                .footprint(region.alignment, request.required, request.limit)
+        };
         let footprints: Vec<_> = self
             .regions
             .iter()
@@ -128,30 +136,35 @@ impl Node {
             .collect();
         if footprints.iter().any(Result::is_ok) {
             return Refusal::NoSpace {
-                required: want.required,
-                space: self.spaces(wished, std::slice::from_ref(want)),
+                required: request.required,
+                space: self.spaces(wished, std::slice::from_ref(request)),
             };
         }
         footprints
             .into_iter()
             .find_map(Result::err)
             .unwrap_or(Refusal::NoRegion {
-                required: want.required,
-                numa: numa_of(want.numa),
+                required: request.required,
+                numa: numa_of(request.numa),
             })
     }
 
     /// The space of the regions that `wished` says, in the mode of the first of `wants`.
-    pub(crate) fn spaces(&self, wished: impl Fn(&Region) -> bool, wants: &[Want]) -> Vec<Space> {
-        let Some(first) = wants.first() else { return Vec::new() };
+    pub(crate) fn spaces(&self, wished: impl Fn(&Region) -> bool, requests: &[VolumeRequest]) -> Vec<Space> {
+        let Some(first) = requests.first() else {
+            return Vec::new();
+        };
         let wished = self.regions.iter().filter(|region| wished(region));
         wished.map(|region| region.space(first.mode)).collect()
     }
 }
 
 /// How many of `wants` have to be on one NUMA node, none if that is no restriction.
-pub(crate) fn on_one_numa_node(wants: &[Want]) -> usize {
-    let together = wants.iter().filter(|want| want.numa == NumaWish::Together).count();
+pub(crate) fn on_one_numa_node(requests: &[VolumeRequest]) -> usize {
+    let together = requests
+        .iter()
+        .filter(|request| request.numa == NumaWish::Together)
+        .count();
     if together > 1 { together } else { 0 }
 }
 
@@ -184,8 +197,8 @@ mod tests {
         }
     }
 
-    fn want(mib: u32) -> Want {
-        Want {
+    fn request(mib: u32) -> VolumeRequest {
+        VolumeRequest {
             required: Bytes::mib(mib),
             limit: None,
             mode: Mode::Fsdax(MapLocation::Dev),
@@ -196,30 +209,30 @@ mod tests {
     #[test]
     fn best_fit_by_the_hole_that_the_kernel_takes() {
         let mut node = node(&[&[(0, 512)], &[(0, 100), (200, 64)]]);
-        assert_eq!(node.place(&want(60)).unwrap().region, RegionId("r1".into()));
-        assert_eq!(node.place(&want(60)).unwrap().extent.start, Bytes::mib(200));
-        assert_eq!(node.place(&want(60)).unwrap().region, RegionId("r0".into()));
+        assert_eq!(node.place(&request(60)).unwrap().region, RegionId("r1".into()));
+        assert_eq!(node.place(&request(60)).unwrap().extent.start, Bytes::mib(200));
+        assert_eq!(node.place(&request(60)).unwrap().region, RegionId("r0".into()));
     }
 
     #[test]
     fn left_over_is_of_the_hole_that_is_taken() {
         let node = node(&[&[(0, 512)], &[(0, 100), (200, 64)]]);
-        assert_eq!(node.left_over(&want(60)), Ok(Bytes::mib(38)));
-        assert_eq!(node.left_over(&want(90)), Ok(Bytes::mib(8)));
-        assert!(node.left_over(&want(600)).is_err());
+        assert_eq!(node.left_over(&request(60)), Ok(Bytes::mib(38)));
+        assert_eq!(node.left_over(&request(90)), Ok(Bytes::mib(8)));
+        assert!(node.left_over(&request(600)).is_err());
     }
 
     #[test]
     fn a_numa_wish_is_kept() {
         let mut node = node(&[&[(0, 512)], &[(0, 64)]]);
-        let there = Want {
+        let there = VolumeRequest {
             numa: NumaWish::Node(NumaNode(0)),
-            ..want(20)
+            ..request(20)
         };
         assert_eq!(node.place(&there).unwrap().region, RegionId("r0".into()));
-        let nowhere = Want {
+        let nowhere = VolumeRequest {
             numa: NumaWish::Node(NumaNode(7)),
-            ..want(20)
+            ..request(20)
         };
         assert_eq!(
             node.place(&nowhere).unwrap_err().to_string(),
@@ -230,8 +243,8 @@ mod tests {
     #[test]
     fn claims_that_fit_alone_may_not_fit_together() {
         let node = node(&[&[(0, 64)], &[(0, 64)]]);
-        assert!(node.fits(&[want(62), want(62)]).is_ok());
-        let refusal = node.fits(&[want(62), want(30), want(40)]).unwrap_err();
+        assert!(node.fits(&[request(62), request(62)]).is_ok());
+        let refusal = node.fits(&[request(62), request(30), request(40)]).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "asked 62 MiB + 30 MiB + 40 MiB; largest extent 62 MiB on NUMA 1, 128 MiB free in 2 extents"
@@ -242,9 +255,9 @@ mod tests {
     fn an_order_that_fails_refuses() {
         // 30 first takes the lowest hole, and 62 has none left; 62 first leaves the hole of 32 MiB to 30.
         let node = node(&[&[(0, 64), (128, 32)]]);
-        assert!(node.fits(&[want(62), want(30)]).is_err());
+        assert!(node.fits(&[request(62), request(30)]).is_err());
         let node = self::node(&[&[(0, 32), (128, 64)]]);
-        assert!(node.fits(&[want(62), want(30)]).is_ok());
+        assert!(node.fits(&[request(62), request(30)]).is_ok());
     }
 
     proptest::proptest! {
@@ -259,7 +272,7 @@ mod tests {
             }).collect();
             let before = node(&[&holes, &[(0, 64)]]);
             let mut after = before.clone();
-            let placed: Vec<Placed> = asked.iter().filter_map(|mib| after.place(&want(*mib)).ok()).collect();
+            let placed: Vec<Placed> = asked.iter().filter_map(|mib| after.place(&request(*mib)).ok()).collect();
             for (region, was) in after.regions.iter().zip(&before.regions) {
                 let taken = placed.iter().filter(|placed| placed.region == region.id).map(|placed| placed.extent);
                 let mut parts: Vec<Extent> = region.free.iter().copied().chain(taken).collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::node::on_one_numa_node;
-use crate::{Node, NumaNode, NumaWish, Want};
+use crate::{Node, NumaNode, NumaWish, VolumeRequest};
 
 /// Volumes that should be together are on several NUMA nodes already, so that no other can be together with them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,8 +36,8 @@ impl Node {
     /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which
     /// NUMA node it is, all regions count as being on the same one. Where it says so of some, the others are out: nobody
     /// could tell that volumes there are together.
-    pub(crate) fn choices(&self, wants: &[Want]) -> Vec<NumaWish> {
-        if on_one_numa_node(wants) == 0 {
+    pub(crate) fn choices(&self, requests: &[VolumeRequest]) -> Vec<NumaWish> {
+        if on_one_numa_node(requests) == 0 {
             return vec![NumaWish::Any];
         }
         self.numa_nodes()
@@ -46,13 +46,13 @@ impl Node {
     /// `want` once for everything that `together` can come to, whatever the other claims are; else `want` itself.
     ///
     /// Where all of these fit at once, in every order, the one that it comes to does so too.
-    pub(crate) fn wherever(&self, want: Want) -> Vec<Want> {
-        match want.numa {
-            NumaWish::Any | NumaWish::Node(_) => vec![want],
+    pub(crate) fn wherever(&self, request: VolumeRequest) -> Vec<VolumeRequest> {
+        match request.numa {
+            NumaWish::Any | NumaWish::Node(_) => vec![request],
             NumaWish::Together => self
                 .wherever_choices()
                 .into_iter()
-                .map(|numa| want.settled(numa))
+                .map(|numa| request.settled(numa))
                 .collect(),
         }
     }
@@ -76,7 +76,7 @@ impl Node {
     }
 }
 
-impl Want {
+impl VolumeRequest {
     /// The same, with `together` replaced by `choice`.
     pub(crate) fn settled(self, choice: NumaWish) -> Self {
         match self.numa {

@@ -12,8 +12,8 @@ use crate::refusal::{Spaces, untried};
 use crate::reserved::ReservedFor;
 use crate::rooms::{Rooms, Takes};
 use crate::{
-    Ask, Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, Pending, Policy, Reason,
-    Refusal, Region, Reservation, Reserved, Space, Want,
+    Bytes, Cost, Explanation, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, PendingVolume, PodRequest, Policy,
+    Reason, Refusal, Region, Reservation, ReservedSpace, Space, VolumeRequest,
 };
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod together;
 
 /// A node whose holes are already rounded to what the kernel can use of them.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedNode {
     glance: Glance,
     /// Out of the way of the glances: these are looked at one after the other.
     details: Box<Details>,
@@ -36,7 +36,7 @@ struct Details {
     rooms: Rooms,
     /// All that is promised, for it comes to be created before, between or after what is asked for.
     committed: Committed,
-    reserved: Vec<Reserved>,
+    reserved: Vec<ReservedSpace>,
     /// What a refusal says about the space, for each [`Mode`] without a given NUMA node; made when first needed.
     space_texts: [OnceLock<Arc<str>>; 3],
 }
@@ -63,27 +63,27 @@ impl From<Joint> for Verdict {
     }
 }
 
-impl From<Node> for Prepared {
+impl From<Node> for PreparedNode {
     fn from(node: Node) -> Self {
         Self::new(node, Committed::default(), Vec::new())
     }
 }
 
-impl Prepared {
+impl PreparedNode {
     /// A node that published `node`, with the volumes that are `pending` there, in the order in which they were made, and
     /// with `reservations`: all of these are going to be created, in an order that nobody knows.
     ///
     /// What it says to fit does so in every order of creation of all claims, the promised ones included. With more than a
     /// few of these, and hardly any space besides, it may say of claims that fit that they do not.
     #[must_use]
-    pub fn with_promised(node: &Node, pending: &[Pending], reservations: &[Reservation]) -> Self {
-        let (view, reserved) = node.free_view(pending).reserve(reservations);
-        let reservations = reservations.iter().map(Pending::from);
+    pub fn with_promised(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
+        let (view, reserved) = node.with_pending(pending).reserve(reservations);
+        let reservations = reservations.iter().map(PendingVolume::from);
         let committed = Committed::new(node, pending.iter().cloned().chain(reservations));
         Self::new(view, committed, reserved)
     }
 
-    fn new(node: Node, committed: Committed, reserved: Vec<Reserved>) -> Self {
+    fn new(node: Node, committed: Committed, reserved: Vec<ReservedSpace>) -> Self {
         let rooms = Rooms::of(&node);
         let glance = Glance::of(&node, &rooms);
         Self {
@@ -126,7 +126,7 @@ impl Prepared {
 
     /// What is taken off for reservations.
     #[must_use]
-    pub fn reserved(&self) -> &[Reserved] {
+    pub fn reserved(&self) -> &[ReservedSpace] {
         &self.details.reserved
     }
 
@@ -135,33 +135,39 @@ impl Prepared {
     ///
     /// # Errors
     /// The text of what [`explain`](Self::explain) says.
-    pub fn fits(&self, ask: &mut Ask) -> Result<(), Reason> {
-        match self.verdict(ask) {
+    pub fn fits(&self, pod_request: &mut PodRequest) -> Result<(), Reason> {
+        match self.verdict(pod_request) {
             Verdict::Fits => Ok(()),
             Verdict::NoSpace(index) => {
-                let space = self.space_text(&ask.wants()[index]);
-                Err(Reason::new(ask.text_of(index), space, ""))
+                let space = self.space_text(&pod_request.requests()[index]);
+                Err(Reason::new(pod_request.text_of(index), space, ""))
             }
-            Verdict::Never(index) => Err(self.details.node.refusal(&ask.wants()[index]).into()),
+            Verdict::Never(index) => Err(self.details.node.refusal(&pod_request.requests()[index]).into()),
             Verdict::NotTogether { tried_all } => {
-                let anywhere = Want {
+                let anywhere = VolumeRequest {
                     numa: NumaWish::Any,
-                    ..ask.wants()[0]
+                    ..pod_request.requests()[0]
                 };
-                Err(Reason::new(ask.text(), self.space_text(&anywhere), untried(tried_all)))
+                Err(Reason::new(
+                    pod_request.text(),
+                    self.space_text(&anywhere),
+                    untried(tried_all),
+                ))
             }
         }
     }
 
     /// Why not all wants fit, with all the numbers; none if they do.
-    pub fn explain(&self, ask: &mut Ask) -> Option<Explanation> {
-        let refusal = match self.verdict(ask) {
+    pub fn explain(&self, pod_request: &mut PodRequest) -> Option<Explanation> {
+        let refusal = match self.verdict(pod_request) {
             Verdict::Fits => return None,
-            Verdict::NoSpace(index) | Verdict::Never(index) => self.details.node.refusal(&ask.wants()[index]),
+            Verdict::NoSpace(index) | Verdict::Never(index) => {
+                self.details.node.refusal(&pod_request.requests()[index])
+            }
             Verdict::NotTogether { tried_all } => Refusal::NotTogether {
-                required: ask.wants().iter().map(|want| want.required).collect(),
-                on_one_numa_node: on_one_numa_node(ask.wants()),
-                space: self.details.node.spaces(|_| true, ask.wants()),
+                required: pod_request.requests().iter().map(|request| request.required).collect(),
+                on_one_numa_node: on_one_numa_node(pod_request.requests()),
+                space: self.details.node.spaces(|_| true, pod_request.requests()),
                 tried_all,
             },
         };
@@ -169,18 +175,20 @@ impl Prepared {
     }
 
     /// Whether each of the wants fits if it is the only one.
-    pub fn fits_each(&self, ask: &mut Ask) -> bool {
-        self.first_that_does_not_fit(ask).is_none()
+    pub fn fits_each(&self, pod_request: &mut PodRequest) -> bool {
+        self.first_that_does_not_fit(pod_request).is_none()
     }
 
     /// How bad this node is for these wants; none if they do not fit in the order given.
     #[must_use]
-    pub fn cost(&self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
-        if on_one_numa_node(ask.wants()) == 0 {
-            return self.glance.cost(policy, ask, NumaWish::Any);
+    pub fn cost(&self, policy: Policy, pod_request: &mut PodRequest) -> Option<Cost> {
+        if on_one_numa_node(pod_request.requests()) == 0 {
+            return self.glance.cost(policy, pod_request, NumaWish::Any);
         }
-        let choices = self.node().choices(ask.wants()).into_iter();
-        choices.filter_map(|choice| self.glance.cost(policy, ask, choice)).min()
+        let choices = self.node().choices(pod_request.requests()).into_iter();
+        choices
+            .filter_map(|choice| self.glance.cost(policy, pod_request, choice))
+            .min()
     }
 
     /// Has what most questions need of these nodes fetched from memory, all at once and not one after the other. Asking
@@ -190,38 +198,42 @@ impl Prepared {
         std::hint::black_box(looks.fold(0, |all, look| all ^ look));
     }
 
-    fn verdict(&self, ask: &mut Ask) -> Verdict {
-        if let Some(verdict) = self.first_that_does_not_fit(ask) {
+    fn verdict(&self, pod_request: &mut PodRequest) -> Verdict {
+        if let Some(verdict) = self.first_that_does_not_fit(pod_request) {
             return verdict;
         }
-        if self.glance.has_promised() && !ask.wants().is_empty() {
-            return self.beside_promised(ask).into();
+        if self.glance.has_promised() && !pod_request.requests().is_empty() {
+            return self.beside_promised(pod_request).into();
         }
-        if on_one_numa_node(ask.wants()) == 0 && self.glance.has_room_for_all(ask) {
+        if on_one_numa_node(pod_request.requests()) == 0 && self.glance.has_room_for_all(pod_request) {
             return Verdict::Fits;
         }
-        self.in_one_choice(ask)
+        self.in_one_choice(pod_request)
     }
 
     /// Whether all wants fit beside what is promised, wherever `together` comes to: it is not known for the promised ones,
     /// and will not be known of these.
-    fn beside_promised(&self, ask: &mut Ask) -> Joint {
-        if ask.wants().iter().any(|want| want.numa == NumaWish::Together) {
-            return self.beside_wherever(ask);
+    fn beside_promised(&self, pod_request: &mut PodRequest) -> Joint {
+        if pod_request
+            .requests()
+            .iter()
+            .any(|request| request.numa == NumaWish::Together)
+        {
+            return self.beside_wherever(pod_request);
         }
-        if self.glance.is_ample_for(ask) {
+        if self.glance.is_ample_for(pod_request) {
             return Joint::Fits;
         }
         self.details
             .committed
-            .leaves_room_for(self.takes(ask, NumaWish::Any), ask)
+            .leaves_room_for(self.takes(pod_request, NumaWish::Any), pod_request)
     }
 
     /// Whether all wants fit with one of the choices for `together`.
-    fn in_one_choice(&self, ask: &mut Ask) -> Verdict {
+    fn in_one_choice(&self, pod_request: &mut PodRequest) -> Verdict {
         let mut tried_all = true;
-        for choice in self.details.node.choices(ask.wants()) {
-            match self.joint(ask, choice) {
+        for choice in self.details.node.choices(pod_request.requests()) {
+            match self.joint(pod_request, choice) {
                 Joint::Fits => return Verdict::Fits,
                 Joint::Fails(_) => {}
                 Joint::Unknown => tried_all = false,
@@ -230,8 +242,8 @@ impl Prepared {
         Verdict::NotTogether { tried_all }
     }
 
-    fn first_that_does_not_fit(&self, ask: &mut Ask) -> Option<Verdict> {
-        (0..ask.wants().len()).find_map(|index| match self.glance.alone(ask, index) {
+    fn first_that_does_not_fit(&self, pod_request: &mut PodRequest) -> Option<Verdict> {
+        (0..pod_request.requests().len()).find_map(|index| match self.glance.alone(pod_request, index) {
             Alone::Fits => None,
             Alone::NoSpace => Some(Verdict::NoSpace(index)),
             Alone::Never => Some(Verdict::Never(index)),
@@ -239,27 +251,29 @@ impl Prepared {
     }
 
     /// Whether all wants fit in every order if `together` comes to `choice`.
-    fn joint(&self, ask: &mut Ask, choice: NumaWish) -> Joint {
-        let takes = self.takes(ask, choice);
-        ask.search(|steps| in_every_order(&self.details.rooms, takes, steps))
+    fn joint(&self, pod_request: &mut PodRequest, choice: NumaWish) -> Joint {
+        let takes = self.takes(pod_request, choice);
+        pod_request.search(|steps| in_every_order(&self.details.rooms, takes, steps))
     }
 
     /// What each of the wants takes in each region if `together` comes to `choice`.
-    fn takes(&self, ask: &mut Ask, choice: NumaWish) -> Vec<Takes> {
-        let n = ask.wants().len();
-        (0..n).map(|index| self.glance.takes(ask, index, choice)).collect()
+    fn takes(&self, pod_request: &mut PodRequest, choice: NumaWish) -> Vec<Takes> {
+        let n = pod_request.requests().len();
+        (0..n)
+            .map(|index| self.glance.takes(pod_request, index, choice))
+            .collect()
     }
 
-    fn space_text(&self, want: &Want) -> Arc<str> {
+    fn space_text(&self, request: &VolumeRequest) -> Arc<str> {
         let make = || {
-            let wished = |region: &Region| want.numa.allows(region.numa);
-            let space: Vec<Space> = self.details.node.spaces(wished, std::slice::from_ref(want));
+            let wished = |region: &Region| request.numa.allows(region.numa);
+            let space: Vec<Space> = self.details.node.spaces(wished, std::slice::from_ref(request));
             format!("{}{}", Spaces(&space), ReservedFor(self.reserved())).into()
         };
-        match want.numa {
-            NumaWish::Any | NumaWish::Together => {
-                self.details.space_texts[index_of(want.mode)].get_or_init(make).clone()
-            }
+        match request.numa {
+            NumaWish::Any | NumaWish::Together => self.details.space_texts[index_of(request.mode)]
+                .get_or_init(make)
+                .clone(),
             NumaWish::Node(_) => make(),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Extent, Mode, NumaNode, Refusal, Space, Want};
+use crate::{Bytes, Extent, Mode, NumaNode, Refusal, Space, VolumeRequest};
 
 /// A stable name of a region on its node: kernel names such as `region0` change from boot to boot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,11 +121,13 @@ impl Region {
     ///
     /// # Errors
     /// Says why there is no such space; the region is unchanged then.
-    pub fn place(&mut self, want: &Want) -> Result<Extent, Refusal> {
-        let footprint = want.mode.footprint(self.alignment, want.required, want.limit)?;
+    pub fn place(&mut self, request: &VolumeRequest) -> Result<Extent, Refusal> {
+        let footprint = request
+            .mode
+            .footprint(self.alignment, request.required, request.limit)?;
         let hole = self.hole_for(footprint).ok_or_else(|| Refusal::NoSpace {
-            required: want.required,
-            space: vec![self.space(want.mode)],
+            required: request.required,
+            space: vec![self.space(request.mode)],
         })?;
         let taken = Extent::new(self.free[hole].aligned(self.alignment.get()).start, footprint);
         self.take(taken);
@@ -165,8 +167,8 @@ mod tests {
         }
     }
 
-    fn want(mib: u32) -> Want {
-        Want {
+    fn request(mib: u32) -> VolumeRequest {
+        VolumeRequest {
             required: Bytes::mib(mib),
             limit: None,
             mode: Mode::Fsdax(MapLocation::Dev),
@@ -178,11 +180,11 @@ mod tests {
     fn the_kernel_takes_the_lowest_hole_that_fits() {
         let mut region = region(2, &[(0, 16), (32, 128), (256, 64)]);
         assert_eq!(
-            region.place(&want(14)).unwrap(),
+            region.place(&request(14)).unwrap(),
             Extent::new(Bytes::mib(0), Bytes::mib(16))
         );
         assert_eq!(
-            region.place(&want(60)).unwrap(),
+            region.place(&request(60)).unwrap(),
             Extent::new(Bytes::mib(32), Bytes::mib(62))
         );
         assert_eq!(region.free, self::region(2, &[(94, 66), (256, 64)]).free);
@@ -191,9 +193,9 @@ mod tests {
     #[test]
     fn holes_count_from_their_first_aligned_byte() {
         let mut region = region(16, &[(2, 46), (64, 32)]);
-        assert_eq!(region.largest_usable(want(1).mode), Bytes::mib(30));
+        assert_eq!(region.largest_usable(request(1).mode), Bytes::mib(30));
         assert_eq!(
-            region.place(&want(20)).unwrap(),
+            region.place(&request(20)).unwrap(),
             Extent::new(Bytes::mib(16), Bytes::mib(32))
         );
         assert_eq!(region.free, self::region(16, &[(2, 14), (64, 32)]).free);
@@ -203,7 +205,7 @@ mod tests {
     fn a_refusal_changes_nothing_and_has_the_numbers() {
         let mut region = region(2, &[(0, 16), (32, 64)]);
         let before = region.clone();
-        let refusal = region.place(&want(100)).unwrap_err();
+        let refusal = region.place(&request(100)).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "asked 100 MiB; largest extent 62 MiB, 80 MiB free in 2 extents"

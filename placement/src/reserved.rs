@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Bytes, Node, Pending, Want};
+use crate::{Bytes, Node, PendingVolume, VolumeRequest};
 
 /// A claim that a node was chosen for, but that has no volume yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,22 +12,22 @@ pub struct Reservation {
     /// `namespace/name`, for people.
     pub claim: String,
     /// What it asks for.
-    pub want: Want,
+    pub request: VolumeRequest,
 }
 
 /// What a [`Reservation`] takes on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Reserved {
+pub struct ReservedSpace {
     /// `namespace/name`, for people.
     pub claim: String,
     /// Raw bytes.
     pub bytes: Bytes,
 }
 
-impl From<&Reservation> for Pending {
+impl From<&Reservation> for PendingVolume {
     fn from(of: &Reservation) -> Self {
         Self {
-            want: of.want,
+            request: of.request,
             region: None,
         }
     }
@@ -36,10 +36,10 @@ impl From<&Reservation> for Pending {
 impl Node {
     /// This node once the claims of `reservations` are there, created in this order, with what they take. One that does
     /// not fit takes nothing: the node will refuse it.
-    pub(crate) fn reserve(mut self, reservations: &[Reservation]) -> (Self, Vec<Reserved>) {
+    pub(crate) fn reserve(mut self, reservations: &[Reservation]) -> (Self, Vec<ReservedSpace>) {
         let take = |reservation: &Reservation| {
-            let placed = self.place(&reservation.want).ok()?;
-            Some(Reserved {
+            let placed = self.place(&reservation.request).ok()?;
+            Some(ReservedSpace {
                 claim: reservation.claim.clone(),
                 bytes: placed.extent.size,
             })
@@ -50,7 +50,7 @@ impl Node {
 }
 
 /// ", 32 MiB reserved for ns/claim"; nothing if nothing is.
-pub(crate) struct ReservedFor<'a>(pub(crate) &'a [Reserved]);
+pub(crate) struct ReservedFor<'a>(pub(crate) &'a [ReservedSpace]);
 
 impl fmt::Display for ReservedFor<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::{Alignment, Bytes, Node, Region, Want};
+use crate::{Alignment, Bytes, Node, Region, VolumeRequest};
 
 /// The holes of all regions of a node.
 #[derive(Clone, Debug, Default)]
@@ -45,10 +45,13 @@ impl Rooms {
     }
 
     /// What `want` takes in each region.
-    pub(crate) fn takes(node: &Node, want: &Want) -> Takes {
+    pub(crate) fn takes(node: &Node, request: &VolumeRequest) -> Takes {
         let takes = |region: &Region| {
-            let raw = want.mode.footprint(region.alignment, want.required, want.limit).ok();
-            let raw = raw.filter(|_| want.numa.allows(region.numa));
+            let raw = request
+                .mode
+                .footprint(region.alignment, request.required, request.limit)
+                .ok();
+            let raw = raw.filter(|_| request.numa.allows(region.numa));
             raw.map(|raw| from_hole(raw, region.alignment))
         };
         node.regions.iter().map(takes).collect()

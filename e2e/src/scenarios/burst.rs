@@ -1,7 +1,7 @@
 //! Many pods at the same moment.
 
 use anyhow::{Result, anyhow, ensure};
-use placement::{Bytes, MapLocation, Mode, NumaWish, Want};
+use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use serde_json::Value;
 
 use crate::cluster::wait::{Probe, until};
@@ -54,7 +54,7 @@ pub(super) async fn of_a_burst_exactly_those_run_that_fit(stage: &mut Stage) -> 
 fn largest_beside_one() -> Result<Bytes> {
     let mode = Mode::Fsdax(MapLocation::Dev);
     let mut region = empty_region()?;
-    region.place(&Want {
+    region.place(&VolumeRequest {
         required: SIZE,
         limit: None,
         mode,

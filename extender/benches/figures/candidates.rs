@@ -13,7 +13,7 @@ use extender::index::{Index, Indexes};
 use extender::pod::Pod;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
-use placement::{Node, Policy, Want};
+use placement::{Node, Policy, VolumeRequest};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -171,9 +171,9 @@ impl World {
                 "spec": { "node": format!("n{node}"), "required": claim.mib << 20, "mode": "fsdax" },
                 "status": { "phase": "Ready", "layoutRevision": self.nodes[node].1 + 1 },
             }))?;
-            let want: Want = volume.spec.want();
+            let request: VolumeRequest = volume.spec.request();
             let (real, revision) = &mut self.nodes[node];
-            real.place(&want)
+            real.place(&request)
                 .context("a volume that was promised space is refused")?;
             *revision += 1;
             let (revision, free) = (*revision, json!(real.regions[0].free));

@@ -30,9 +30,12 @@ impl Company {
             return Ok(());
         }
         let numa = together_with(self.there.iter().map(|(_, numa)| *numa).collect());
-        for claim in claims.iter_mut().filter(|claim| claim.want.numa == NumaWish::Together) {
+        for claim in claims
+            .iter_mut()
+            .filter(|claim| claim.request.numa == NumaWish::Together)
+        {
             match &numa {
-                Ok(Some(numa)) => claim.want.numa = NumaWish::Node(*numa),
+                Ok(Some(numa)) => claim.request.numa = NumaWish::Node(*numa),
                 Ok(None) => {}
                 Err(apart) => return Err(format!("claim {}: {apart}", claim.claim)),
             }

@@ -1,6 +1,6 @@
 //! Why each node holds a pod, or does not, with every number that a person would ask for. Promises nothing.
 
-use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, Prepared, Space, Want};
+use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, PreparedNode, Space, VolumeRequest};
 use serde::Serialize;
 
 use super::{Needs, Verdict, Views, Why, prioritize, verdict};
@@ -122,7 +122,7 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanati
     let mode = needs
         .claims()
         .first()
-        .map_or(Mode::Fsdax(MapLocation::Dev), |claim| claim.want.mode);
+        .map_or(Mode::Fsdax(MapLocation::Dev), |claim| claim.request.mode);
     let own: Vec<String> = needs.uids().into_iter().map(Into::into).collect();
     let mut nodes = Vec::with_capacity(names.len());
     for name in names {
@@ -145,10 +145,10 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanati
     }
 }
 
-fn why(view: &Prepared, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
+fn why(view: &PreparedNode, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
     match (verdict, needs) {
-        (Verdict::Failed(Why::Space(_)) | Verdict::Unresolvable(Why::Space(_)), Needs::Space { ask, .. }) => {
-            view.explain(ask)
+        (Verdict::Failed(Why::Space(_)) | Verdict::Unresolvable(Why::Space(_)), Needs::Space { pod_request, .. }) => {
+            view.explain(pod_request)
         }
         _ => None,
     }
@@ -185,7 +185,7 @@ fn reserved(index: &Index, node: &str, own: &[String]) -> Vec<ReservedClaim> {
 }
 
 impl NodeExplanation {
-    fn of_space(name: &str, space: &NodeSpace, view: &Prepared, mode: Mode) -> Self {
+    fn of_space(name: &str, space: &NodeSpace, view: &PreparedNode, mode: Mode) -> Self {
         let regions = view.node().regions.iter();
         let regions: Vec<_> = regions
             .map(|region| (region.id.0.clone(), region.space(mode)))
@@ -193,7 +193,7 @@ impl NodeExplanation {
         let spaces = || regions.iter().map(|(_, space)| space);
         let pending = space.pending().map(|(name, pending)| PendingVolume {
             volume: name.into(),
-            required: pending.want.required,
+            required: pending.request.required,
         });
         Self {
             node: name.into(),
@@ -228,12 +228,12 @@ impl NodeExplanation {
 
 impl Asked {
     fn of(claim: &Promise) -> Self {
-        let Want {
+        let VolumeRequest {
             required,
             limit,
             mode,
             numa,
-        } = claim.want;
+        } = claim.request;
         let (mode, map) = match mode {
             Mode::Fsdax(map) => ("fsdax", Some(map)),
             Mode::Sector => ("sector", None),
@@ -268,7 +268,7 @@ impl ReservedClaim {
     fn of(promise: &Promise, kind: Kind, own: &[String]) -> Self {
         Self {
             claim: promise.claim.to_string(),
-            required: promise.want.required,
+            required: promise.request.required,
             state: match kind {
                 Kind::Open => "offered",
                 Kind::Given => "selected",

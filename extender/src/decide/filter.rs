@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use placement::{Ask, Reason};
+use placement::{PodRequest, Reason};
 
 use super::{Candidate, Needs, Pin, Views};
 use crate::index::Index;
@@ -122,9 +122,9 @@ pub fn verdict(candidate: Candidate, needs: &mut Needs) -> Verdict {
     match needs {
         Needs::Nothing => Verdict::Passed,
         Needs::Impossible(why) => Verdict::Unresolvable(Why::Told(why.clone())),
-        Needs::Space { pins, ask, .. } => match elsewhere(pins, candidate.name) {
+        Needs::Space { pins, pod_request, .. } => match elsewhere(pins, candidate.name) {
             Some(pin) => Verdict::Unresolvable(Why::Told(pin.why.clone())),
-            None => verdict_on_space(candidate, ask),
+            None => verdict_on_space(candidate, pod_request),
         },
     }
 }
@@ -134,17 +134,19 @@ fn elsewhere<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
     pins.iter().find(|pin| *pin.node != *name)
 }
 
-fn verdict_on_space(candidate: Candidate, ask: &mut Ask) -> Verdict {
-    if ask.wants().is_empty() {
+fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdict {
+    if pod_request.requests().is_empty() {
         // All claims are here already: the node needs no space, and may not even be able to tell of any right now.
         return Verdict::Passed;
     }
     let Some((view, space)) = candidate.space else {
         return Verdict::Unresolvable(Why::told("no persistent memory (no PmemNode)"));
     };
-    match view.fits(ask) {
+    match view.fits(pod_request) {
         Ok(()) => Verdict::Passed,
-        Err(reason) if space.empty().is_some_and(|empty| empty.fits_each(ask)) => Verdict::Failed(Why::Space(reason)),
+        Err(reason) if space.empty().is_some_and(|empty| empty.fits_each(pod_request)) => {
+            Verdict::Failed(Why::Space(reason))
+        }
         Err(reason) => Verdict::Unresolvable(Why::Space(reason)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use placement::{Ask, NumaNode, NumaWish};
+use placement::{NumaNode, NumaWish, PodRequest};
 
 use super::company::Company;
 use super::{ClaimOfPod, Known, Missing, claims_of_pod};
@@ -22,7 +22,7 @@ pub enum Needs {
         /// The nodes that its claims are on already.
         pins: Vec<Pin>,
         /// The space for the claims that have none yet.
-        ask: Ask,
+        pod_request: PodRequest,
         /// These claims, in the order of what is asked.
         claims: Vec<Arc<Promise>>,
     },
@@ -105,8 +105,12 @@ fn sum(needs: Vec<Need>) -> Needs {
         return Needs::Impossible(why.into());
     }
     let claims: Vec<Arc<Promise>> = claims.into_iter().map(Arc::new).collect();
-    let ask = Ask::new(claims.iter().map(|claim| claim.want).collect());
-    Needs::Space { pins, ask, claims }
+    let pod_request = PodRequest::new(claims.iter().map(|claim| claim.request).collect());
+    Needs::Space {
+        pins,
+        pod_request,
+        claims,
+    }
 }
 
 fn need_of(of: &ClaimOfPod, pod: &Pod, known: Known) -> Result<Need, Missing> {
@@ -147,7 +151,7 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
             let promise = Promise {
                 uid: (&*claim.uid).into(),
                 claim: of.key.clone(),
-                want: parameters.want(*required, *limit),
+                request: parameters.request(*required, *limit),
             };
             Need::Space(promise, pin)
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use placement::{Ask, Cost, NumaWish, Policy};
+use placement::{Cost, NumaWish, PodRequest, Policy};
 
 use super::filter::sort_out;
 use super::{Candidate, Filtered, Found, Known, Missing, Needs, Views, needs_of};
@@ -61,17 +61,20 @@ pub fn offer<'a>(
 /// What is promised: the claims as they are, but if they wish to be together and can be on one NUMA node only of the one
 /// node that is offered, nothing is held on the others.
 fn where_they_can_be(needs: &mut Needs, offered: &[Candidate]) -> Vec<Arc<Promise>> {
-    let Needs::Space { ask, claims, .. } = needs else {
+    let Needs::Space {
+        pod_request, claims, ..
+    } = needs
+    else {
         return Vec::new();
     };
     let only = match offered {
-        [node] => node.space.and_then(|(view, _)| view.only_choice(ask)),
+        [node] => node.space.and_then(|(view, _)| view.only_choice(pod_request)),
         _ => None,
     };
     let promise = |claim: &Arc<Promise>| match only {
-        Some(numa) if claim.want.numa == NumaWish::Together => {
+        Some(numa) if claim.request.numa == NumaWish::Together => {
             let mut settled = Promise::clone(claim);
-            settled.want.numa = NumaWish::Node(numa);
+            settled.request.numa = NumaWish::Node(numa);
             Arc::new(settled)
         }
         Some(_) | None => claim.clone(),
@@ -105,25 +108,25 @@ fn best<'a, 'v>(
     needs: &mut Needs,
     passed: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
-    let Needs::Space { ask, .. } = needs else {
+    let Needs::Space { pod_request, .. } = needs else {
         return passed;
     };
-    let looked_at = match ask.wants() {
+    let looked_at = match pod_request.requests() {
         [_] => passed,
         // Claims together take much longer to judge than one alone, so that is done for the best of these only.
-        wants => {
-            let largest = wants.iter().max_by_key(|want| want.required);
-            let mut alone = Ask::new(largest.into_iter().copied().collect());
+        requests => {
+            let largest = requests.iter().max_by_key(|request| request.required);
+            let mut alone = PodRequest::new(largest.into_iter().copied().collect());
             cheapest(policy, &mut alone, most.max(JUDGED_TOGETHER), passed)
         }
     };
-    cheapest(policy, ask, most, looked_at)
+    cheapest(policy, pod_request, most, looked_at)
 }
 
 /// At most `most` of the nodes, those with the lowest cost, in the order given.
 fn cheapest<'a, 'v>(
     policy: Policy,
-    ask: &mut Ask,
+    pod_request: &mut PodRequest,
     most: usize,
     nodes: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
@@ -131,7 +134,7 @@ fn cheapest<'a, 'v>(
         return nodes;
     }
     // Those without a cost, where the claims do not fit, come last.
-    let costs = nodes.iter().map(|node| node.cost(policy, ask));
+    let costs = nodes.iter().map(|node| node.cost(policy, pod_request));
     let costs = costs.map(|cost| (cost.is_none(), cost));
     let mut ranked: Vec<((bool, Option<Cost>), usize)> = costs.zip(0..).collect();
     ranked.select_nth_unstable(most - 1);

@@ -9,11 +9,11 @@ use crate::index::Index;
 /// placement is left to others.
 pub fn prioritize<'a>(index: &Index, policy: Policy, needs: &mut Needs, names: &[&'a str]) -> Vec<(&'a str, u8)> {
     let views = Views::of(index, needs);
-    let ask = match needs {
-        Needs::Space { ask, .. } if !ask.wants().is_empty() => ask,
+    let pod_request = match needs {
+        Needs::Space { pod_request, .. } if !pod_request.requests().is_empty() => pod_request,
         Needs::Space { .. } | Needs::Nothing | Needs::Impossible(_) => return Vec::new(),
     };
     let candidates = views.candidates(names.iter().copied());
-    let costs: Vec<_> = candidates.iter().map(|node| node.cost(policy, ask)).collect();
+    let costs: Vec<_> = candidates.iter().map(|node| node.cost(policy, pod_request)).collect();
     names.iter().copied().zip(scores(&costs)).collect()
 }

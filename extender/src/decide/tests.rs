@@ -229,9 +229,9 @@ fn what_the_index_does_not_have_is_asked_for() {
     let mut index = index();
     let pod = pod(&["late", "later"]);
     let mut found = Found::default();
-    let ask = |index: &Index, found: &Found| needs_of(&pod, Known { index, found }).map(|_| ());
+    let pod_request = |index: &Index, found: &Found| needs_of(&pod, Known { index, found }).map(|_| ());
     let key = |name| ObjectKey::new("ns", name);
-    let missing = ask(&index, &found);
+    let missing = pod_request(&index, &found);
     assert_eq!(
         missing,
         Err(vec![Missing::Claim(key("late")), Missing::Claim(key("later"))])
@@ -239,9 +239,9 @@ fn what_the_index_does_not_have_is_asked_for() {
 
     found.claim(key("late"), Some(Claim::from(&claim("ns", "late", "new", "1Mi"))));
     index.apply(&claim("ns", "later", "fsdax", "1Mi"));
-    assert_eq!(ask(&index, &found), Err(vec![Missing::Class("new".into())]));
+    assert_eq!(pod_request(&index, &found), Err(vec![Missing::Class("new".into())]));
     found.class("new".into(), Some(Class::Foreign));
-    assert_eq!(ask(&index, &found), Ok(()));
+    assert_eq!(pod_request(&index, &found), Ok(()));
 }
 
 #[test]
@@ -372,10 +372,10 @@ proptest! {
         let passed = !decide(&index, &pod(&names), &["n"]).passed.is_empty();
 
         // By hand: all that is on its way, as the node's driver would make it, one after the other, in each order.
-        let want = |mib: &u32| volume("w", "n", *mib).spec.want();
+        let request = |mib: &u32| volume("w", "n", *mib).spec.request();
         let before = node("n", 1, &[&holes]).status.unwrap().to_placement();
-        let possible = pending.iter().map(want).filter(|want| before.fits(&[*want]).is_ok());
-        let all: Vec<_> = possible.chain(asked.iter().map(want)).collect();
+        let possible = pending.iter().map(request).filter(|request| before.fits(&[*request]).is_ok());
+        let all: Vec<_> = possible.chain(asked.iter().map(request)).collect();
         let all_orders = orders(all.len()).into_iter().all(|order| {
             let mut node = before.clone();
             order.into_iter().all(|i| node.place(&all[i]).is_ok())

@@ -41,7 +41,7 @@ fn schedule(index: &mut Index, claims: &[&str]) -> Result<Vec<&'static str>, Vec
 
 fn wishes(index: &Index, node: &str) -> Vec<(String, NumaWish)> {
     let on = index.ledger().on(node);
-    on.map(|(promise, _)| (promise.claim.name.to_string(), promise.want.numa))
+    on.map(|(promise, _)| (promise.claim.name.to_string(), promise.request.numa))
         .collect()
 }
 

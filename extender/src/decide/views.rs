@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use placement::{Ask, Bytes, Cost, Policy, Prepared};
+use placement::{Bytes, Cost, PodRequest, Policy, PreparedNode};
 
 use super::Needs;
 use crate::index::{Index, NodeSpace};
@@ -11,7 +11,7 @@ use crate::index::{Index, NodeSpace};
 #[derive(Debug)]
 pub struct Views<'v> {
     index: &'v Index,
-    own: HashMap<&'v str, Prepared>,
+    own: HashMap<&'v str, PreparedNode>,
 }
 
 /// A node that a pod may go to, looked up once.
@@ -20,7 +20,7 @@ pub struct Candidate<'n, 'v> {
     /// Its name.
     pub name: &'n str,
     /// Its free space as the pod sees it, and the node; none if it did not publish any.
-    pub space: Option<(&'v Prepared, &'v NodeSpace)>,
+    pub space: Option<(&'v PreparedNode, &'v NodeSpace)>,
 }
 
 impl Candidate<'_, '_> {
@@ -32,8 +32,8 @@ impl Candidate<'_, '_> {
 
     /// How bad the node is for these wants; none if they do not fit there.
     #[must_use]
-    pub fn cost(self, policy: Policy, ask: &mut Ask) -> Option<Cost> {
-        self.space.and_then(|(view, _)| view.cost(policy, ask))
+    pub fn cost(self, policy: Policy, pod_request: &mut PodRequest) -> Option<Cost> {
+        self.space.and_then(|(view, _)| view.cost(policy, pod_request))
     }
 }
 
@@ -54,7 +54,7 @@ impl<'v> Views<'v> {
     /// then, and does not wait for each.
     pub fn candidates<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<Candidate<'n, '_>> {
         let candidates: Vec<_> = names.into_iter().map(|name| self.candidate(name)).collect();
-        Prepared::fetch(candidates.iter().filter_map(|node| Some(node.space?.0)));
+        PreparedNode::fetch(candidates.iter().filter_map(|node| Some(node.space?.0)));
         candidates
     }
 

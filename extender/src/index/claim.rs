@@ -61,8 +61,9 @@ impl From<&PersistentVolumeClaim> for Claim {
 
 /// A want has more to it than a size, but that is for the class to say, which may come later.
 fn size_of(spec: &PersistentVolumeClaimSpec) -> Result<(Bytes, Option<Bytes>), Box<str>> {
-    let want = want_of_claim(spec, &ClassParameters::default());
-    want.map(|want| (want.required, want.limit))
+    let request = want_of_claim(spec, &ClassParameters::default());
+    request
+        .map(|request| (request.required, request.limit))
         .map_err(|error| error.to_string().into())
 }
 

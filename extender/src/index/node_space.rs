@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, pending_of};
-use placement::{Bytes, Extent, Node, NumaNode, Occupancy, Pending, Prepared, Region, RegionId, Reservation};
+use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, RegionId, Reservation};
 
 use crate::ledger::Promise;
 
@@ -15,8 +15,8 @@ pub struct NodeSpace {
     volumes: HashMap<Box<str>, Volume>,
     promised: Vec<Arc<Promise>>,
     /// None as long as the node did not publish anything.
-    view: Option<Prepared>,
-    empty: Option<Prepared>,
+    view: Option<PreparedNode>,
+    empty: Option<PreparedNode>,
 }
 
 #[derive(Debug)]
@@ -29,20 +29,20 @@ impl NodeSpace {
     /// The free space at this moment: what the node published, minus the volumes that are not in there yet and what is
     /// promised; none if the node did not publish anything.
     #[must_use]
-    pub fn view(&self) -> Option<&Prepared> {
+    pub fn view(&self) -> Option<&PreparedNode> {
         self.view.as_ref()
     }
 
     /// The same if nothing were promised to the claims with these unique ids.
     #[must_use]
-    pub fn view_without(&self, claims: &[&str]) -> Option<Prepared> {
+    pub fn view_without(&self, claims: &[&str]) -> Option<PreparedNode> {
         let others = self.promised.iter().filter(|promise| !claims.contains(&&*promise.uid));
         self.view_of(&others.cloned().collect::<Vec<_>>())
     }
 
     /// The free space if nothing at all were on the node: what does not fit here never fits.
     #[must_use]
-    pub fn empty(&self) -> Option<&Prepared> {
+    pub fn empty(&self) -> Option<&PreparedNode> {
         self.empty.as_ref()
     }
 
@@ -67,7 +67,7 @@ impl NodeSpace {
     }
 
     /// The volumes that take space which the node did not publish yet, by name.
-    pub fn pending(&self) -> impl Iterator<Item = (&str, &Pending)> {
+    pub fn pending(&self) -> impl Iterator<Item = (&str, &PendingVolume)> {
         let is_pending = |volume: &Volume| {
             self.status
                 .as_ref()
@@ -111,15 +111,15 @@ impl NodeSpace {
         self.view = self.view_of(&self.promised);
     }
 
-    fn view_of(&self, promised: &[Arc<Promise>]) -> Option<Prepared> {
+    fn view_of(&self, promised: &[Arc<Promise>]) -> Option<PreparedNode> {
         let status = self.status.as_ref()?;
         let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
         let reservation = |promise: &Arc<Promise>| Reservation {
             claim: promise.claim.to_string(),
-            want: promise.want,
+            request: promise.request,
         };
         let reservations: Vec<Reservation> = promised.iter().map(reservation).collect();
-        let view = Prepared::with_promised(&status.to_placement(), &pending, &reservations);
+        let view = PreparedNode::with_promised(&status.to_placement(), &pending, &reservations);
         Some(view.with_occupancy(&self.occupancy(status)))
     }
 

@@ -116,7 +116,7 @@ impl Index {
                 let promise = Promise {
                     uid: uid.clone(),
                     claim: key.clone(),
-                    want: parameters.want(*required, *limit),
+                    request: parameters.request(*required, *limit),
                 };
                 Standing::Given((&**node).into(), promise.into())
             }

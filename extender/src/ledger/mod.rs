@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use by_node::ByNode;
-use placement::{NumaWish, Want};
+use placement::{NumaWish, VolumeRequest};
 pub use promise::{Kind, Promise, Standing};
 
 /// The nodes whose promises changed.
@@ -189,11 +189,11 @@ impl Ledger {
         let open = open.filter(|(_, decision)| decision.nodes.contains(node));
         let open = open.filter_map(|(_, decision)| decision.promises.get(&shown.uid));
         let mut known = given.map(|(_, promise)| promise).into_iter().chain(open);
-        let unsettled = |known: &Promise| Want {
+        let unsettled = |known: &Promise| VolumeRequest {
             numa: NumaWish::Together,
-            ..known.want
+            ..known.request
         };
-        known.find(|known| unsettled(known) == shown.want).cloned()
+        known.find(|known| unsettled(known) == shown.request).cloned()
     }
 
     fn decisions_of(&self, uid: &str) -> impl Iterator<Item = (u64, &Decision)> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use placement::Want;
+use placement::VolumeRequest;
 
 use crate::index::ObjectKey;
 
@@ -14,7 +14,7 @@ pub struct Promise {
     /// Its name, for people.
     pub claim: ObjectKey,
     /// What it needs.
-    pub want: Want,
+    pub request: VolumeRequest,
 }
 
 /// How a claim stands, as far as the cluster shows it.

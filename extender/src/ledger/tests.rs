@@ -1,4 +1,4 @@
-use placement::{Bytes, MapLocation, Mode, NumaWish, Want};
+use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 
 use super::*;
@@ -7,7 +7,7 @@ use crate::index::ObjectKey;
 const LIMIT: Duration = Duration::from_secs(100);
 
 fn promise(uid: &str) -> Arc<Promise> {
-    let want = Want {
+    let request = VolumeRequest {
         required: Bytes::mib(1),
         limit: None,
         mode: Mode::Fsdax(MapLocation::Dev),
@@ -16,7 +16,7 @@ fn promise(uid: &str) -> Arc<Promise> {
     Arc::new(Promise {
         uid: uid.into(),
         claim: ObjectKey::new("ns", uid),
-        want,
+        request,
     })
 }
 

@@ -1,7 +1,7 @@
 //! The space that is left for a volume.
 
 use crds::{Phase, PmemVolume};
-use placement::{Node, Pending};
+use placement::{Node, PendingVolume};
 
 use crate::devices::Inventory;
 
@@ -15,8 +15,8 @@ pub fn free_for<'a>(volume: &PmemVolume, inventory: &Inventory, all: impl IntoIt
         .filter(|other| other.spec.node == volume.spec.node && order(other) < own && will_take_space(other, inventory))
         .collect();
     before.sort_by_key(|other| order(other));
-    let pending: Vec<Pending> = before.into_iter().map(pending).collect();
-    inventory.to_placement().free_view(&pending)
+    let pending: Vec<PendingVolume> = before.into_iter().map(pending).collect();
+    inventory.to_placement().with_pending(&pending)
 }
 
 /// Older first, then by name.
@@ -38,9 +38,9 @@ fn will_take_space(volume: &PmemVolume, inventory: &Inventory) -> bool {
     is_young && is_here && volume.metadata.deletion_timestamp.is_none() && inventory.named(name).next().is_none()
 }
 
-fn pending(volume: &PmemVolume) -> Pending {
-    Pending {
-        want: volume.spec.want(),
+fn pending(volume: &PmemVolume) -> PendingVolume {
+    PendingVolume {
+        request: volume.spec.request(),
         region: volume.status.as_ref().and_then(|status| status.region.clone()),
     }
 }

@@ -13,7 +13,7 @@ use crate::index::{Asks, Index};
 /// subtracted and the same placement is asked. A node that is gone should have none.
 #[must_use]
 pub fn desired(index: &Index, node: &str) -> Vec<Capacity> {
-    let (Some(view), Some(owner)) = (index.free_view(node), index.node_uid(node)) else {
+    let (Some(view), Some(owner)) = (index.free_space(node), index.node_uid(node)) else {
         return Vec::new();
     };
     let numas: BTreeSet<Option<NumaNode>> = view.regions.iter().map(|region| region.numa).collect();
@@ -25,7 +25,7 @@ pub fn desired(index: &Index, node: &str) -> Vec<Capacity> {
             owner: owner.into(),
             usable: asks.largest(&view, *numa),
         };
-        let wanted = numas.iter().filter(|numa| asks.wants(**numa));
+        let wanted = numas.iter().filter(|numa| asks.requests(**numa));
         wanted.map(capacity).collect::<Vec<_>>()
     };
     index.valid_classes().flat_map(of_class).collect()

@@ -1,7 +1,7 @@
 //! Claims: which ones a pod has, and what one asks for.
 
 mod of_pod;
-mod want;
+mod request;
 
 pub use of_pod::ClaimOfPod;
-pub use want::{WantError, is_bound, name_of_volume, selected_node, want};
+pub use request::{WantError, is_bound, name_of_volume, request, selected_node};

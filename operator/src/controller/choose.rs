@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crds::NumaChoice;
-use placement::{Bytes, Node, Refusal, Want};
+use placement::{Bytes, Node, Refusal, VolumeRequest};
 
 use super::company::{Company, Unfit};
 use super::places::Places;
@@ -77,12 +77,12 @@ pub struct Place {
 ///
 /// # Errors
 /// Says with numbers why it fits nowhere.
-pub fn choose(index: &Index, places: &Places, want: &Want, company: &Company) -> Result<Place, NoPlace> {
+pub fn choose(index: &Index, places: &Places, request: &VolumeRequest, company: &Company) -> Result<Place, NoPlace> {
     let (preferred, others) = tiers(index, places);
     let mut refusals = Vec::new();
     for tier in [&preferred, &others] {
         let candidates = Candidates { index, nodes: tier };
-        if let Some(best) = candidates.best_fit(want, company, &mut refusals) {
+        if let Some(best) = candidates.best_fit(request, company, &mut refusals) {
             return Ok(best);
         }
     }
@@ -95,17 +95,22 @@ struct Candidates<'a> {
 }
 
 impl Candidates<'_> {
-    fn best_fit(&self, want: &Want, company: &Company, refusals: &mut Vec<(Bytes, String, Unfit)>) -> Option<Place> {
+    fn best_fit(
+        &self,
+        request: &VolumeRequest,
+        company: &Company,
+        refusals: &mut Vec<(Bytes, String, Unfit)>,
+    ) -> Option<Place> {
         let mut best: Option<(Bytes, &String, NumaChoice)> = None;
         for node in self.nodes {
-            let Some(view) = self.index.free_view(node) else {
+            let Some(view) = self.index.free_space(node) else {
                 continue;
             };
-            let fit = company.settle(*want, node, &view, self.index);
-            match fit.and_then(|numa| Ok((left_over(&view, want, numa)?, numa))) {
+            let fit = company.settle(*request, node, &view, self.index);
+            match fit.and_then(|numa| Ok((left_over(&view, request, numa)?, numa))) {
                 Ok((left, numa)) if best.is_none_or(|(least, ..)| left < least) => best = Some((left, node, numa)),
                 Ok(_) => {}
-                Err(unfit) => refusals.push((largest(&view, want), node.clone(), unfit)),
+                Err(unfit) => refusals.push((largest(&view, request), node.clone(), unfit)),
             }
         }
         best.map(|(_, node, numa)| Place {
@@ -115,10 +120,10 @@ impl Candidates<'_> {
     }
 }
 
-fn left_over(view: &Node, want: &Want, numa: NumaChoice) -> Result<Bytes, Refusal> {
-    view.left_over(&Want {
+fn left_over(view: &Node, request: &VolumeRequest, numa: NumaChoice) -> Result<Bytes, Refusal> {
+    view.left_over(&VolumeRequest {
         numa: numa.into(),
-        ..*want
+        ..*request
     })
 }
 
@@ -135,10 +140,10 @@ fn tiers(index: &Index, places: &Places) -> (BTreeSet<String>, BTreeSet<String>)
     }
 }
 
-fn largest(view: &Node, want: &Want) -> Bytes {
+fn largest(view: &Node, request: &VolumeRequest) -> Bytes {
     let regions = view.regions.iter();
     regions
-        .map(|region| region.largest_usable(want.mode))
+        .map(|region| region.largest_usable(request.mode))
         .max()
         .unwrap_or_default()
 }

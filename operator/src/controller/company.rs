@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{NumaChoice, PmemNodeStatus, PmemVolume, VolumeSpace};
-use placement::{Apart, Node, NumaNode, NumaWish, Refusal, Want, together_with};
+use placement::{Apart, Node, NumaNode, NumaWish, Refusal, VolumeRequest, together_with};
 
 use crate::index::Index;
 
@@ -27,7 +27,7 @@ pub struct Member {
     /// The name of the volume that it has or will have.
     pub volume: String,
     /// What it asks for.
-    pub want: Want,
+    pub request: VolumeRequest,
 }
 
 /// Why a volume cannot be on a node.
@@ -52,20 +52,26 @@ impl Company {
     ///
     /// # Errors
     /// If there is no such NUMA node.
-    pub fn settle(&self, want: Want, node: &str, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
-        match want.numa {
+    pub fn settle(&self, request: VolumeRequest, node: &str, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
+        match request.numa {
             NumaWish::Any => Ok(NumaChoice::Any),
             NumaWish::Node(numa) => Ok(NumaChoice::Node(numa)),
             // Where the platform does not tell, all regions count as being on the same one.
             NumaWish::Together if view.regions.iter().all(|region| region.numa.is_none()) => Ok(NumaChoice::Any),
-            NumaWish::Together => self.settle_together(want, node, view, index),
+            NumaWish::Together => self.settle_together(request, node, view, index),
         }
     }
 
-    fn settle_together(&self, want: Want, node: &str, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
+    fn settle_together(
+        &self,
+        request: VolumeRequest,
+        node: &str,
+        view: &Node,
+        index: &Index,
+    ) -> Result<NumaChoice, Unfit> {
         match together_with(self.volumes_on(node, index)?)? {
             Some(numa) => Ok(NumaChoice::Node(numa)),
-            None => self.settle_first(want, view, index),
+            None => self.settle_first(request, view, index),
         }
     }
 
@@ -80,27 +86,36 @@ impl Company {
 
     /// Where all that the pods still ask for fits together. One of several pods that share the claim may ask for what
     /// no node has, and wait for ever: it must not keep the others waiting.
-    fn settle_first(&self, want: Want, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
+    fn settle_first(&self, request: VolumeRequest, view: &Node, index: &Index) -> Result<NumaChoice, Unfit> {
         let all: Vec<&Member> = self.pods.iter().flatten().collect();
-        let first = match settle_beside(want, &all, view, index) {
+        let first = match settle_beside(request, &all, view, index) {
             Ok(numa) => return Ok(numa),
             Err(refusal) => refusal,
         };
         let each = self.pods.iter().filter(|_| self.pods.len() > 1);
-        let mut each = each.map(|pod| settle_beside(want, &pod.iter().collect::<Vec<_>>(), view, index));
+        let mut each = each.map(|pod| settle_beside(request, &pod.iter().collect::<Vec<_>>(), view, index));
         each.find_map(Result::ok).ok_or(Unfit::Space(first))
     }
 }
 
 /// Settles `want` so that it fits together with all of `others` that have no volume yet, in every order of creation.
-fn settle_beside(want: Want, others: &[&Member], view: &Node, index: &Index) -> Result<NumaChoice, Refusal> {
-    let to_come: BTreeMap<&str, Want> = others.iter().map(|member| (&*member.volume, member.want)).collect();
+fn settle_beside(
+    request: VolumeRequest,
+    others: &[&Member],
+    view: &Node,
+    index: &Index,
+) -> Result<NumaChoice, Refusal> {
+    let to_come: BTreeMap<&str, VolumeRequest> =
+        others.iter().map(|member| (&*member.volume, member.request)).collect();
     let to_come = to_come
         .into_iter()
         .filter(|(name, _)| index.newest_volume(name).is_none());
-    let wants: Vec<Want> = [want].into_iter().chain(to_come.map(|(_, want)| want)).collect();
-    let settled = view.settle(&wants)?;
-    Ok(match settled.first().map(|want| want.numa) {
+    let requests: Vec<VolumeRequest> = [request]
+        .into_iter()
+        .chain(to_come.map(|(_, request)| request))
+        .collect();
+    let settled = view.settle(&requests)?;
+    Ok(match settled.first().map(|request| request.numa) {
         Some(NumaWish::Node(numa)) => NumaChoice::Node(numa),
         Some(NumaWish::Any | NumaWish::Together) | None => NumaChoice::Any,
     })

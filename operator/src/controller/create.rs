@@ -185,7 +185,7 @@ impl Service {
         let company = self.company(asked).await?;
         let now = Time(Timestamp::now());
         let (volume, assumption) = self.index.assume(|index| {
-            let mut volume = asked.at(choose(index, &asked.places, &asked.want(), &company)?);
+            let mut volume = asked.at(choose(index, &asked.places, &asked.request(), &company)?);
             volume.metadata.creation_timestamp = Some(now);
             Ok::<_, NoPlace>(volume)
         })?;

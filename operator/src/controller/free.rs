@@ -71,9 +71,9 @@ fn asks(request: &GetCapacityRequest) -> Result<Asks, CapacityError> {
 
 fn largest(index: &Index, node: Option<&str>, asks: &Asks) -> Bytes {
     let of_node = |node: &str| {
-        let view = index.free_view(node)?;
+        let view = index.free_space(node)?;
         let numas: BTreeSet<Option<NumaNode>> = view.regions.iter().map(|region| region.numa).collect();
-        let wanted = numas.into_iter().filter(|numa| asks.wants(*numa));
+        let wanted = numas.into_iter().filter(|numa| asks.requests(*numa));
         wanted.map(|numa| asks.largest(&view, numa)).max()
     };
     match node {

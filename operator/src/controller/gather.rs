@@ -15,7 +15,7 @@ use super::company::{Company, Member};
 use super::create::CreateError;
 use super::request::Asked;
 use super::volume_id::VolumeId;
-use crate::claims::{ClaimOfPod, is_bound, name_of_volume, selected_node, want};
+use crate::claims::{ClaimOfPod, is_bound, name_of_volume, request, selected_node};
 use crate::index::{Class, SharedIndex};
 
 /// Pods that have no node and have not ended: what waits for a volume is among them.
@@ -92,7 +92,11 @@ struct Search<'a> {
 impl Service {
     /// The company of the claim that a volume is asked for; an empty one if its class does not wish one.
     pub(super) async fn company(&self, asked: &Asked) -> Result<Company, CreateError> {
-        let Some(claim) = asked.claim.as_ref().filter(|_| asked.want().numa == NumaWish::Together) else {
+        let Some(claim) = asked
+            .claim
+            .as_ref()
+            .filter(|_| asked.request().numa == NumaWish::Together)
+        else {
             return Ok(Company::default());
         };
         let (id, namespace) = (&asked.id, claim.namespace.as_str());
@@ -223,6 +227,6 @@ fn wishes_company(known: &Known) -> bool {
 fn member(known: &Known) -> Option<Member> {
     Some(Member {
         volume: name_of_volume(&known.claim)?,
-        want: want(known.claim.spec.as_ref()?, &known.class).ok()?,
+        request: request(known.claim.spec.as_ref()?, &known.class).ok()?,
     })
 }

@@ -2,7 +2,7 @@
 
 use crds::{ClaimRef, ClassParameters, FINALIZER, ParameterError, PmemVolume, PmemVolumeSpec};
 use csi::v1::CreateVolumeRequest;
-use placement::Want;
+use placement::VolumeRequest;
 
 use super::choose::Place;
 use super::places::{ForeignTopology, Places};
@@ -82,8 +82,8 @@ impl Asked {
 
     /// What the volume asks of a node.
     #[must_use]
-    pub fn want(&self) -> Want {
-        self.parameters.want(self.size.required, self.size.limit)
+    pub fn request(&self) -> VolumeRequest {
+        self.parameters.request(self.size.required, self.size.limit)
     }
 
     /// The PmemVolume to write, in this place.

@@ -78,7 +78,7 @@ impl Asks {
 
     /// Whether a volume of this class may be on `numa`.
     #[must_use]
-    pub fn wants(&self, numa: Option<NumaNode>) -> bool {
+    pub fn requests(&self, numa: Option<NumaNode>) -> bool {
         self.parameters.numa.allows(numa)
     }
 

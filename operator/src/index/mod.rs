@@ -62,9 +62,9 @@ impl Index {
 
     /// The free space of a node at this moment: pending volumes and those being written are subtracted.
     #[must_use]
-    pub fn free_view(&self, node: &str) -> Option<Node> {
+    pub fn free_space(&self, node: &str) -> Option<Node> {
         let status = self.node_status(node)?;
-        Some(crds::free_view(status, self.volumes.of_node(node)))
+        Some(crds::free_space(status, self.volumes.of_node(node)))
     }
 
     /// Names of all `PmemNodes`.

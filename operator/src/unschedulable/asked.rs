@@ -1,10 +1,10 @@
 //! What a pod that waits asks of a node.
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
-use placement::Want;
+use placement::VolumeRequest;
 
 use super::WaitingPod;
-use crate::claims::{ClaimOfPod, is_bound, name_of_volume, selected_node, want};
+use crate::claims::{ClaimOfPod, is_bound, name_of_volume, request, selected_node};
 use crate::index::{Class, Index};
 
 /// What a pod that waits asks of a node.
@@ -17,13 +17,13 @@ pub enum Asked {
     /// What no node has: something is wrong with a claim, as the text says.
     Impossible(String),
     /// Space for these claims together.
-    Space(Vec<Want>),
+    Space(Vec<VolumeRequest>),
 }
 
 /// What `pod` asks of a node for `claims`: those of its claims that exist, by its own list.
 #[must_use]
 pub fn asked(pod: &WaitingPod, claims: &[(ClaimOfPod, PersistentVolumeClaim)], index: &Index) -> Asked {
-    let mut wants = Vec::new();
+    let mut requests = Vec::new();
     for (of, claim) in claims {
         let Some((spec, class)) = unbound(pod, of, claim, index) else {
             continue;
@@ -31,15 +31,15 @@ pub fn asked(pod: &WaitingPod, claims: &[(ClaimOfPod, PersistentVolumeClaim)], i
         if is_being_made(claim, index) {
             return Asked::Chosen;
         }
-        match want(spec, class) {
-            Ok(want) => wants.push(want),
+        match request(spec, class) {
+            Ok(request) => requests.push(request),
             Err(wrong) => return Asked::Impossible(format!("claim {}: {wrong}", of.name)),
         }
     }
-    if wants.is_empty() {
+    if requests.is_empty() {
         Asked::Nothing
     } else {
-        Asked::Space(wants)
+        Asked::Space(requests)
     }
 }
 

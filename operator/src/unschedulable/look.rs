@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kube::{Api, Client};
-use placement::{Node, Want};
+use placement::{Node, VolumeRequest};
 use tracing::warn;
 
 use super::tell::{Told, tell};
@@ -70,13 +70,13 @@ impl Looker {
         let Some(claims) = self.claims(pod).await? else {
             return Ok((told, true));
         };
-        let wants = match self.index.read(|index| asked(pod, &claims, index)) {
+        let requests = match self.index.read(|index| asked(pod, &claims, index)) {
             Asked::Nothing => return Ok((told, false)),
             Asked::Chosen => return Ok((told, true)),
             Asked::Impossible(why) => return self.tell(pod, why, told).await,
-            Asked::Space(wants) => wants,
+            Asked::Space(requests) => requests,
         };
-        match self.refusal(wants).await? {
+        match self.refusal(requests).await? {
             Some(why) => self.tell(pod, why, told).await,
             None => Ok((told, true)),
         }
@@ -104,9 +104,9 @@ impl Looker {
 
     /// Why no node holds `wants`. Away from the tasks that serve CSI, and the index is locked for one node at a time:
     /// there can be thousands.
-    async fn refusal(&self, wants: Vec<Want>) -> Result<Option<String>, LookError> {
+    async fn refusal(&self, requests: Vec<VolumeRequest>) -> Result<Option<String>, LookError> {
         let index = self.index.clone();
-        let compare = move || refusal(&wants, views(&index));
+        let compare = move || refusal(&requests, views(&index));
         tokio::task::spawn_blocking(compare).await.map_err(LookError::Compare)
     }
 }
@@ -115,6 +115,6 @@ fn views(index: &SharedIndex) -> impl Iterator<Item = (String, Node)> {
     let names: Vec<String> = index.read(|index| index.node_names().map(Into::into).collect());
     names
         .into_iter()
-        .filter_map(|name| Some((index.read(|index| index.free_view(&name))?, name)))
+        .filter_map(|name| Some((index.read(|index| index.free_space(&name))?, name)))
         .map(|(view, name)| (name, view))
 }

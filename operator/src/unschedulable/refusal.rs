@@ -1,17 +1,17 @@
 //! Why no node has what a pod asks for.
 
-use placement::{Bytes, Node, Refusal, Want};
+use placement::{Bytes, Node, Refusal, VolumeRequest};
 
 /// Why none of `nodes` holds all of `wants`, in the words of the one with the most room; none if one does. Nodes come
 /// with their name and free view.
 #[must_use]
-pub fn refusal(wants: &[Want], nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
+pub fn refusal(requests: &[VolumeRequest], nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
     let mut asked = 0_usize;
     let mut best: Option<((Bytes, Bytes), String, Refusal)> = None;
     for (name, node) in nodes {
-        let refusal = node.fits(wants).err()?;
+        let refusal = node.fits(requests).err()?;
         asked += usize::from(!node.regions.is_empty());
-        let room = room(&refusal, &node, wants);
+        let room = room(&refusal, &node, requests);
         if !node.regions.is_empty() && best.as_ref().is_none_or(|(most, ..)| room > *most) {
             best = Some((room, name, refusal));
         }
@@ -19,28 +19,33 @@ pub fn refusal(wants: &[Want], nodes: impl IntoIterator<Item = (String, Node)>) 
     Some(match best {
         Some((_, name, refusal)) if asked == 1 => format!("{refusal} (node {name}, the only one)"),
         Some((_, name, refusal)) => format!("{refusal} (node {name}, the best of {asked})"),
-        None => format!("asked {}; no node has persistent memory ready", sum(wants)),
+        None => format!("asked {}; no node has persistent memory ready", sum(requests)),
     })
 }
 
 /// The largest extent and the free bytes that speak for a node that refused.
-fn room(refusal: &Refusal, node: &Node, wants: &[Want]) -> (Bytes, Bytes) {
+fn room(refusal: &Refusal, node: &Node, requests: &[VolumeRequest]) -> (Bytes, Bytes) {
     match refusal {
         Refusal::NoSpace { space, .. } | Refusal::NotTogether { space, .. } => (
             space.iter().map(|space| space.largest).max().unwrap_or_default(),
             space.iter().map(|space| space.free).sum(),
         ),
-        Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } => (largest(node, wants), Bytes::ZERO),
+        Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } => (largest(node, requests), Bytes::ZERO),
         Refusal::NoRegion { .. } => (Bytes::ZERO, Bytes::ZERO),
     }
 }
 
-fn largest(node: &Node, wants: &[Want]) -> Bytes {
-    let of_want = |want: &Want| node.regions.iter().map(|region| region.largest_usable(want.mode)).max();
-    wants.iter().filter_map(of_want).max().unwrap_or_default()
+fn largest(node: &Node, requests: &[VolumeRequest]) -> Bytes {
+    let of_want = |request: &VolumeRequest| {
+        node.regions
+            .iter()
+            .map(|region| region.largest_usable(request.mode))
+            .max()
+    };
+    requests.iter().filter_map(of_want).max().unwrap_or_default()
 }
 
-fn sum(wants: &[Want]) -> String {
-    let all: Vec<String> = wants.iter().map(|want| want.required.to_string()).collect();
+fn sum(requests: &[VolumeRequest]) -> String {
+    let all: Vec<String> = requests.iter().map(|request| request.required.to_string()).collect();
     all.join(" + ")
 }

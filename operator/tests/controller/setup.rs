@@ -92,7 +92,7 @@ impl Setup {
 
 /// The node makes every volume, as large as it has to be.
 pub fn makes(volume: &PmemVolume) -> PmemVolumeStatus {
-    let mode = volume.spec.want().mode;
+    let mode = volume.spec.request().mode;
     let align = placement::Bytes::mib(2).try_into().unwrap();
     let raw = mode.footprint(align, volume.spec.required, None).unwrap();
     PmemVolumeStatus {

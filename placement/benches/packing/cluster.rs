@@ -1,9 +1,9 @@
 //! Nodes as the scheduler sees them, with volumes coming and going.
 
 use placement::{
-    Alignment, Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Occupancy, Placed, Prepared, Region,
+    Alignment, Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Occupancy, Placed, PreparedNode, Region,
 };
-use placement::{RegionId, Want, free_between};
+use placement::{RegionId, VolumeRequest, free_between};
 
 pub const NODES: usize = 40;
 pub const REGIONS: u32 = 2;
@@ -18,9 +18,9 @@ pub struct Cluster {
 
 /// One node.
 pub struct Host {
-    pub prepared: Prepared,
+    pub prepared: PreparedNode,
     /// The same, without what is in its regions.
-    pub plain: Prepared,
+    pub plain: PreparedNode,
     volumes: Vec<Placed>,
 }
 
@@ -48,9 +48,9 @@ impl Cluster {
     }
 
     /// Creates a volume on a node where it fits, as the node's driver and the kernel do.
-    pub fn create(&mut self, host: usize, want: &Want) -> anyhow::Result<Volume> {
+    pub fn create(&mut self, host: usize, request: &VolumeRequest) -> anyhow::Result<Volume> {
         let mut node = self.hosts[host].prepared.node().clone();
-        let placed = node.place(want)?;
+        let placed = node.place(request)?;
         self.used = self.used.plus(placed.extent.size);
         let mut volumes = std::mem::take(&mut self.hosts[host].volumes);
         volumes.push(placed.clone());
@@ -93,7 +93,7 @@ impl Host {
         let occupancy: Vec<Occupancy> = node.regions.iter().map(occupancy).collect();
         Self {
             plain: node.clone().into(),
-            prepared: Prepared::from(node).with_occupancy(&occupancy),
+            prepared: PreparedNode::from(node).with_occupancy(&occupancy),
             volumes,
         }
     }
@@ -135,9 +135,9 @@ fn alignment() -> Alignment {
 }
 
 /// A claim that takes `raw` bytes.
-pub fn want(raw: Bytes) -> Want {
+pub fn request(raw: Bytes) -> VolumeRequest {
     let mode = Mode::Fsdax(MapLocation::Dev);
-    Want {
+    VolumeRequest {
         required: mode.usable(raw),
         limit: None,
         mode,

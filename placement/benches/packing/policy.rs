@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use placement::{Ask, Bytes, Policy};
+use placement::{Bytes, PodRequest, Policy};
 
 use crate::cluster::{Cluster, Host, float};
 use crate::random::Random;
@@ -35,13 +35,15 @@ pub const ALL: [Chooser; 6] = [
 
 impl Chooser {
     /// The node for what is asked; none if it fits nowhere. Among equal ones chance decides, as in kube-scheduler.
-    pub fn choose(self, cluster: &Cluster, ask: &mut Ask, random: &mut Random) -> Option<usize> {
+    pub fn choose(self, cluster: &Cluster, pod_request: &mut PodRequest, random: &mut Random) -> Option<usize> {
         let fitting: Vec<usize> = (0..cluster.hosts.len())
-            .filter(|host| cluster.hosts[*host].prepared.fits_each(ask))
+            .filter(|host| cluster.hosts[*host].prepared.fits_each(pod_request))
             .collect();
         let best = match self {
-            Self::Ours(policy) => lowest(&fitting, |host| cluster.hosts[host].prepared.cost(policy, ask)),
-            Self::BestFit => lowest(&fitting, |host| cluster.hosts[host].plain.cost(Policy::Pack, ask)),
+            Self::Ours(policy) => lowest(&fitting, |host| cluster.hosts[host].prepared.cost(policy, pod_request)),
+            Self::BestFit => lowest(&fitting, |host| {
+                cluster.hosts[host].plain.cost(Policy::Pack, pod_request)
+            }),
             Self::Random => fitting,
             Self::TopoLvm => lowest(&fitting, |host| std::cmp::Reverse(topolvm_score(&cluster.hosts[host]))),
             Self::MostFree => lowest(&fitting, |host| std::cmp::Reverse(free(&cluster.hosts[host]))),

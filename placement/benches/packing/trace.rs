@@ -3,9 +3,9 @@
 //! Sizes are lognormal: most are small, few are large, up to a cap. A trace goes on after a claim that found no space, as
 //! a cluster does, but the share of space in use at the first one is what counts.
 
-use placement::{Ask, Bytes};
+use placement::{Bytes, PodRequest};
 
-use crate::cluster::{Cluster, Volume, region_size, share, want};
+use crate::cluster::{Cluster, Volume, region_size, request, share};
 use crate::policy::Chooser;
 use crate::random::Random;
 
@@ -101,15 +101,15 @@ impl Run {
 
     /// Makes the next claim; says whether it found space.
     fn create(&mut self) -> anyhow::Result<bool> {
-        let want = want(self.claims.next());
+        let request = request(self.claims.next());
         self.made += 1;
-        let mut ask = Ask::new(vec![want]);
-        let Some(host) = self.chooser.choose(&self.cluster, &mut ask, &mut self.random) else {
+        let mut pod_request = PodRequest::new(vec![request]);
+        let Some(host) = self.chooser.choose(&self.cluster, &mut pod_request, &mut self.random) else {
             self.refused += 1;
             self.first_failure = self.first_failure.or(Some(self.used()));
             return Ok(false);
         };
-        self.live.push(self.cluster.create(host, &want)?);
+        self.live.push(self.cluster.create(host, &request)?);
         Ok(true)
     }
 

@@ -1,20 +1,20 @@
 use super::*;
-use crate::{Alignment, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Region, RegionId, Want};
+use crate::{Alignment, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Region, RegionId, VolumeRequest};
 use proptest::prelude::*;
 
 /// Every order of creation, with real extents: what the search has to agree with.
-fn reference(node: &Node, wants: &[Want]) -> bool {
-    (0..wants.len()).all(|first| {
+fn reference(node: &Node, requests: &[VolumeRequest]) -> bool {
+    (0..requests.len()).all(|first| {
         let mut after = node.clone();
-        let mut rest = wants.to_vec();
+        let mut rest = requests.to_vec();
         after.place(&rest.remove(first)).is_ok() && reference(&after, &rest)
     })
 }
 
 /// Whether the last of `order` finds no space, and all before it do.
-fn fails_as_told(node: &Node, wants: &[Want], order: &[usize]) -> bool {
+fn fails_as_told(node: &Node, requests: &[VolumeRequest], order: &[usize]) -> bool {
     let mut node = node.clone();
-    let mut created = order.iter().map(|claim| node.place(&wants[*claim]).is_ok());
+    let mut created = order.iter().map(|claim| node.place(&requests[*claim]).is_ok());
     let fits: Vec<bool> = created.by_ref().collect();
     fits.split_last()
         .is_some_and(|(last, before)| !last && before.iter().all(|fits| *fits))
@@ -46,8 +46,8 @@ fn node_of(regions: &[(Option<u32>, u32, Vec<u32>)]) -> Node {
     }
 }
 
-fn want(mib: u32) -> Want {
-    Want {
+fn request(mib: u32) -> VolumeRequest {
+    VolumeRequest {
         required: Bytes::mib(mib),
         limit: None,
         mode: Mode::Fsdax(MapLocation::Dev),
@@ -59,14 +59,14 @@ fn want(mib: u32) -> Want {
 #[test]
 fn more_space_can_hurt() {
     let node = |holes: [Vec<u32>; 2]| node_of(&holes.map(|holes| (None, 4, holes)));
-    let wants = [want(38), want(28), want(28)];
-    assert_eq!(node([vec![40], vec![30, 30]]).joint(&wants), Joint::Fits);
+    let requests = [request(38), request(28), request(28)];
+    assert_eq!(node([vec![40], vec![30, 30]]).joint(&requests), Joint::Fits);
     let grown = node([vec![40], vec![40, 30]]);
-    let Joint::Fails(order) = grown.joint(&wants) else {
+    let Joint::Fails(order) = grown.joint(&requests) else {
         panic!("both small claims go into the large holes first");
     };
     assert_eq!(order.last(), Some(&0));
-    assert!(fails_as_told(&grown, &wants, &order));
+    assert!(fails_as_told(&grown, &requests, &order));
 }
 
 fn nodes() -> impl Strategy<Value = Node> {
@@ -84,19 +84,19 @@ fn wishes() -> impl Strategy<Value = NumaWish> {
     ]
 }
 
-fn wants(most: usize) -> impl Strategy<Value = Vec<Want>> {
+fn requests(most: usize) -> impl Strategy<Value = Vec<VolumeRequest>> {
     let modes = vec![
         Mode::Fsdax(MapLocation::Dev),
         Mode::Fsdax(MapLocation::Mem),
         Mode::Sector,
     ];
     // Few sizes, so that equal ones are met as well.
-    let want = (1_u32..16, prop::sample::select(modes), wishes()).prop_map(|(size, mode, numa)| Want {
+    let request = (1_u32..16, prop::sample::select(modes), wishes()).prop_map(|(size, mode, numa)| VolumeRequest {
         mode,
         numa,
-        ..want(size * 7)
+        ..request(size * 7)
     });
-    prop::collection::vec(want, 0..=most)
+    prop::collection::vec(request, 0..=most)
 }
 
 proptest! {
@@ -104,28 +104,28 @@ proptest! {
 
     /// Joint fit means that each order fits, and what is refused has an order that fails.
     #[test]
-    fn agrees_with_every_order(node in nodes(), wants in wants(5)) {
-        let answer = node.joint(&wants);
-        prop_assert_eq!(answer == Joint::Fits, reference(&node, &wants));
+    fn agrees_with_every_order(node in nodes(), requests in requests(5)) {
+        let answer = node.joint(&requests);
+        prop_assert_eq!(answer == Joint::Fits, reference(&node, &requests));
         if let Joint::Fails(order) = &answer {
-            prop_assert!(distinct(order) && fails_as_told(&node, &wants, order), "{:?}", order);
+            prop_assert!(distinct(order) && fails_as_told(&node, &requests, order), "{:?}", order);
         }
         prop_assert_ne!(answer, Joint::Unknown);
     }
 
     /// `together` is some NUMA node where all fit in every order.
     #[test]
-    fn settled_wants_fit_in_every_order(node in nodes(), wants in wants(4)) {
+    fn settled_wants_fit_in_every_order(node in nodes(), requests in requests(4)) {
         let choices = [0, 1, 2].map(|numa| NumaWish::Node(NumaNode(numa)));
-        let together = wants.iter().filter(|want| want.numa == NumaWish::Together).count();
+        let together = requests.iter().filter(|request| request.numa == NumaWish::Together).count();
         let known = together > 1 && node.regions.iter().any(|region| region.numa.is_some());
         let choices = if known { &choices[..] } else { &[NumaWish::Any] };
-        let settled = |choice: &NumaWish| -> Vec<Want> { wants.iter().map(|want| want.settled(*choice)).collect() };
+        let settled = |choice: &NumaWish| -> Vec<VolumeRequest> { requests.iter().map(|request| request.settled(*choice)).collect() };
         let possible = choices.iter().any(|choice| reference(&node, &settled(choice)));
-        let answer = node.settle(&wants);
+        let answer = node.settle(&requests);
         prop_assert_eq!(answer.is_ok(), possible);
         if let Ok(answer) = answer {
-            prop_assert!(answer.iter().all(|want| want.numa != NumaWish::Together || !known));
+            prop_assert!(answer.iter().all(|request| request.numa != NumaWish::Together || !known));
             prop_assert!(choices.iter().any(|choice| settled(choice) == answer));
             prop_assert!(reference(&node, &answer));
         }
@@ -133,12 +133,12 @@ proptest! {
 
     /// What fits together fits in part as well, whichever part it is: any order of the part starts an order of all.
     #[test]
-    fn a_part_of_what_fits_fits(node in nodes(), wants in wants(6), left_out in 0_usize..6) {
-        let mut part = wants.clone();
+    fn a_part_of_what_fits_fits(node in nodes(), requests in requests(6), left_out in 0_usize..6) {
+        let mut part = requests.clone();
         if left_out < part.len() {
             part.remove(left_out);
         }
-        if node.joint(&wants) == Joint::Fits {
+        if node.joint(&requests) == Joint::Fits {
             prop_assert_eq!(node.joint(&part), Joint::Fits);
         }
     }
@@ -150,26 +150,26 @@ proptest! {
             let regions: Vec<_> = regions.iter().map(|holes| (None, 4, holes.clone())).collect();
             node_of(&regions)
         };
-        let before = of(&regions).joint(&[want(mib)]);
+        let before = of(&regions).joint(&[request(mib)]);
         let mut larger = regions.clone();
         let hole = grown % larger[0].len();
         larger[0][hole] += more;
         if before == Joint::Fits {
-            prop_assert_eq!(of(&larger).joint(&[want(mib)]), Joint::Fits);
+            prop_assert_eq!(of(&larger).joint(&[request(mib)]), Joint::Fits);
         }
     }
 
     /// Nothing is promised that cannot be kept, however many claims there are, and the work is bounded.
     #[test]
-    fn many_claims_are_answered_on_the_safe_side(node in nodes(), wants in wants(40), order in any::<prop::sample::Index>()) {
-        match node.joint(&wants) {
+    fn many_claims_are_answered_on_the_safe_side(node in nodes(), requests in requests(40), order in any::<prop::sample::Index>()) {
+        match node.joint(&requests) {
             Joint::Fits => {
-                let mut order_of: Vec<usize> = (0..wants.len()).collect();
-                order_of.rotate_left(order.index(wants.len().max(1)).min(wants.len()));
+                let mut order_of: Vec<usize> = (0..requests.len()).collect();
+                order_of.rotate_left(order.index(requests.len().max(1)).min(requests.len()));
                 let mut after = node;
-                prop_assert!(order_of.into_iter().all(|claim| after.place(&wants[claim]).is_ok()));
+                prop_assert!(order_of.into_iter().all(|claim| after.place(&requests[claim]).is_ok()));
             }
-            Joint::Fails(order) => prop_assert!(fails_as_told(&node, &wants, &order)),
+            Joint::Fails(order) => prop_assert!(fails_as_told(&node, &requests, &order)),
             Joint::Unknown => {}
         }
     }

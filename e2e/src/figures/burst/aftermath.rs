@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use placement::{Bytes, Node, Want};
+use placement::{Bytes, Node, VolumeRequest};
 
 use super::demand::share;
 use super::objects::NAMESPACE;
@@ -94,7 +94,7 @@ struct Need {
     /// The nodes that its volumes are on.
     pinned: BTreeSet<String>,
     /// The claims without a volume.
-    wants: Vec<Want>,
+    requests: Vec<VolumeRequest>,
 }
 
 /// The objects, so that they can be looked up.
@@ -115,7 +115,7 @@ impl<'a> World<'a> {
         }
         let free = |node: &PmemNode| {
             let here = by_node.get(node.name_any().as_str()).cloned().unwrap_or_default();
-            Some((node.name_any(), crds::free_view(node.status.as_ref()?, here)))
+            Some((node.name_any(), crds::free_space(node.status.as_ref()?, here)))
         };
         let of_claim =
             |volume: &'a PmemVolume| Some((volume.spec.claim.as_ref()?.name.as_str(), volume.spec.node.as_str()));
@@ -139,13 +139,13 @@ impl<'a> World<'a> {
         for claim in claims_of(pod) {
             match self.nodes_of_claims.get(claim) {
                 Some(node) => drop(need.pinned.insert((*node).to_owned())),
-                None => need.wants.push(self.want(claim)?),
+                None => need.requests.push(self.request(claim)?),
             }
         }
         Ok(need)
     }
 
-    fn want(&self, name: &str) -> Result<Want> {
+    fn request(&self, name: &str) -> Result<VolumeRequest> {
         let claim = self
             .claims
             .get(name)
@@ -166,7 +166,9 @@ impl<'a> World<'a> {
     fn fits(&self, need: &Need) -> bool {
         let allowed = |node: &String| need.pinned.iter().all(|pinned| pinned == node);
         let candidates = self.free.iter().filter(|(node, _)| allowed(node));
-        candidates.into_iter().any(|(_, free)| free.fits(&need.wants).is_ok())
+        candidates
+            .into_iter()
+            .any(|(_, free)| free.fits(&need.requests).is_ok())
     }
 }
 

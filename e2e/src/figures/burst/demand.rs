@@ -16,7 +16,7 @@ pub(super) struct Supply {
 
 /// A claim to be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ask {
+pub(super) struct ClaimDemand {
     /// Its StorageClass, one of the manifests'.
     pub(super) class: &'static str,
     /// Usable bytes.
@@ -45,7 +45,7 @@ struct Shape {
 ///
 /// # Errors
 /// There is no median for that share.
-pub(super) fn demand(pods: u32, supply: Supply, seed: u64) -> Result<Vec<Vec<Ask>>> {
+pub(super) fn demand(pods: u32, supply: Supply, seed: u64) -> Result<Vec<Vec<ClaimDemand>>> {
     let shapes = shapes(pods, seed);
     let alignment = Alignment::try_from(Bytes::mib(2))?;
     let all = supply.region.times(i64::from(supply.regions));
@@ -70,7 +70,7 @@ pub(super) fn demand(pods: u32, supply: Supply, seed: u64) -> Result<Vec<Vec<Ask
             high = middle;
         }
     }
-    let sized = |shape: &Shape| Ask {
+    let sized = |shape: &Shape| ClaimDemand {
         class: shape.class,
         size: shape.size(high, supply),
     };
@@ -157,7 +157,7 @@ mod tests {
         assert!(pods.iter().all(|claims| (1..=3).contains(&claims.len())));
         let alignment = Alignment::try_from(Bytes::mib(2)).unwrap();
         let mode = |class| if class == SECTOR.0 { SECTOR.1 } else { FSDAX.1 };
-        let footprint = |ask: &Ask| mode(ask.class).footprint(alignment, ask.size, None).unwrap();
+        let footprint = |ask: &ClaimDemand| mode(ask.class).footprint(alignment, ask.size, None).unwrap();
         let taken: Bytes = pods.iter().flatten().map(footprint).sum();
         let share = share(taken, Bytes::gib(40));
         assert!((0.95..0.952).contains(&share), "{share}");

@@ -9,7 +9,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::demand::Ask;
+use super::demand::ClaimDemand;
 use crate::cluster::wait::{Probe, until};
 
 /// Where the pods are.
@@ -35,8 +35,8 @@ pub(in crate::figures) async fn can_be_made(client: &Client) -> Result<()> {
 ///
 /// # Errors
 /// The API server refuses one.
-pub(super) async fn make(client: &Client, pods: &[Vec<Ask>]) -> Result<()> {
-    let one = |(number, claims): (usize, &Vec<Ask>)| {
+pub(super) async fn make(client: &Client, pods: &[Vec<ClaimDemand>]) -> Result<()> {
+    let one = |(number, claims): (usize, &Vec<ClaimDemand>)| {
         let (client, claims) = (client.clone(), claims.clone());
         async move { make_pod(&client, &format!("p{number}"), &claims).await }
     };
@@ -44,7 +44,7 @@ pub(super) async fn make(client: &Client, pods: &[Vec<Ask>]) -> Result<()> {
     made.buffer_unordered(PARALLEL).try_collect::<()>().await
 }
 
-async fn make_pod(client: &Client, name: &str, asks: &[Ask]) -> Result<()> {
+async fn make_pod(client: &Client, name: &str, asks: &[ClaimDemand]) -> Result<()> {
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), NAMESPACE);
     let names: Vec<String> = (0..asks.len()).map(|number| format!("{name}-{number}")).collect();
     for (claim, ask) in names.iter().zip(asks) {
@@ -58,7 +58,7 @@ async fn make_pod(client: &Client, name: &str, asks: &[Ask]) -> Result<()> {
     made.map(drop).with_context(|| format!("making the pod {name}"))
 }
 
-fn claim_object(name: &str, ask: &Ask) -> Value {
+fn claim_object(name: &str, ask: &ClaimDemand) -> Value {
     json!({
         "metadata": { "name": name },
         "spec": {

@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use tokio::time::sleep;
 
 use super::aftermath::{Aftermath, Objects};
-use super::demand::Ask;
+use super::demand::ClaimDemand;
 use super::objects;
 use crate::cluster::hollow::{HollowCluster, Limits, Nodes, Part, Samples};
 use crate::cluster::wait::{Probe, until};
@@ -30,7 +30,7 @@ const LIMIT: Duration = Duration::from_secs(7200);
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub(super) nodes: Nodes,
-    pub(super) pods: &'a [Vec<Ask>],
+    pub(super) pods: &'a [Vec<ClaimDemand>],
     pub(super) extender: bool,
 }
 

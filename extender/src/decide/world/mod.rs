@@ -8,7 +8,7 @@ mod real;
 
 use std::time::Duration;
 
-use placement::Want;
+use placement::VolumeRequest;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use real::{RealPod, World, name};
@@ -140,15 +140,15 @@ impl World {
         let Some(claim) = pick(&pending, which) else {
             return Ok(());
         };
-        let want = self.claims[claim].want();
+        let request = self.claims[claim].request();
         let Some(volume) = &mut self.claims[claim].volume else {
             return Ok(());
         };
         let node = volume.node;
         let real = self.nodes.get_mut(node).unwrap();
-        let placed = real.free.place(&Want {
+        let placed = real.free.place(&VolumeRequest {
             numa: volume.numa,
-            ..want
+            ..request
         });
         prop_assert!(
             placed.is_ok(),

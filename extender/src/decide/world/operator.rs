@@ -1,6 +1,6 @@
 //! CreateVolume, as the operator decides on it.
 
-use placement::{Node, NumaNode, NumaWish, Pending, Want};
+use placement::{Node, NumaNode, NumaWish, PendingVolume, VolumeRequest};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
@@ -17,7 +17,7 @@ impl World {
         let there = self.numa_of_company(claim);
         let settled = match there {
             Some(numa) => Ok(NumaWish::Node(numa)),
-            None => view.settle(&self.wants_of_pod(claim)).map(|wants| wants[0].numa),
+            None => view.settle(&self.wants_of_pod(claim)).map(|requests| requests[0].numa),
         };
         prop_assert!(
             settled.is_ok(),
@@ -25,12 +25,12 @@ impl World {
             settled.unwrap_err()
         );
         let numa = settled.unwrap();
-        let want = Want {
+        let request = VolumeRequest {
             numa,
-            ..self.claims[claim].want()
+            ..self.claims[claim].request()
         };
         prop_assert!(
-            view.left_over(&want).is_ok(),
+            view.left_over(&request).is_ok(),
             "claim {claim} has no space on {node} with {there:?}"
         );
         let number = self.claims.iter().filter(|claim| claim.volume.is_some()).count();
@@ -48,13 +48,13 @@ impl World {
     /// What is free once all volumes are there that were asked for.
     fn seen_by_operator(&self, node: &str) -> Node {
         let volumes = self.claims.iter().filter_map(|claim| Some((claim, claim.volume?)));
-        let mut pending: Vec<(usize, Pending)> = volumes
+        let mut pending: Vec<(usize, PendingVolume)> = volumes
             .filter(|(_, volume)| volume.node == node && volume.revision.is_none())
             .map(|(claim, volume)| (volume.number, volume.pending(claim)))
             .collect();
         pending.sort_unstable_by_key(|(number, _)| *number);
-        let pending: Vec<Pending> = pending.into_iter().map(|(_, pending)| pending).collect();
-        self.nodes[node].free.free_view(&pending)
+        let pending: Vec<PendingVolume> = pending.into_iter().map(|(_, pending)| pending).collect();
+        self.nodes[node].free.with_pending(&pending)
     }
 
     /// The other claims of its pod that wish to be together.
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// What a claim and the others of its pods still ask for. Only who wishes to be together looks at the others.
-    fn wants_of_pod(&self, claim: usize) -> Vec<Want> {
+    fn wants_of_pod(&self, claim: usize) -> Vec<VolumeRequest> {
         let pods = self
             .pods
             .iter()
@@ -94,7 +94,7 @@ impl World {
         [claim]
             .into_iter()
             .chain(to_come)
-            .map(|claim| self.claims[claim].want())
+            .map(|claim| self.claims[claim].request())
             .collect()
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crds::{NumaChoice, PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use placement::{Node, NumaNode, NumaWish, Pending, Policy, RegionId, Want};
+use placement::{Node, NumaNode, NumaWish, PendingVolume, Policy, RegionId, VolumeRequest};
 
 use super::NODES;
 use crate::decide::Offering;
@@ -71,25 +71,25 @@ pub(super) fn volume_name(claim: usize) -> String {
 }
 
 impl RealClaim {
-    pub(super) fn want(&self) -> Want {
+    pub(super) fn request(&self) -> VolumeRequest {
         let numa = if self.together {
             NumaWish::Together
         } else {
             NumaWish::Any
         };
-        let want = volume("w", "n", self.mib).spec.want();
-        Want { numa, ..want }
+        let request = volume("w", "n", self.mib).spec.request();
+        VolumeRequest { numa, ..request }
     }
 }
 
 impl RealVolume {
     /// What the volume of `claim` takes.
-    pub(super) fn pending(&self, claim: &RealClaim) -> Pending {
-        let want = claim.want();
-        Pending {
-            want: Want {
+    pub(super) fn pending(&self, claim: &RealClaim) -> PendingVolume {
+        let request = claim.request();
+        PendingVolume {
+            request: VolumeRequest {
                 numa: self.numa,
-                ..want
+                ..request
             },
             region: None,
         }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use ndctl::{Context, PageMap};
-use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaWish, Refusal, Region, RegionId, Want};
+use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaWish, Refusal, Region, RegionId, VolumeRequest};
 use serde_json::{Value, json};
 
 use crate::pieces::{Use, align, block_size, make, remove};
@@ -74,12 +74,12 @@ impl Model {
         region
     }
 
-    fn want(&mut self) -> Result<Want> {
+    fn request(&mut self) -> Result<VolumeRequest> {
         let mode = MODES[self.random.below(MODES.len())];
         // As many small ones as large ones: the exponent is uniform.
         let most = self.size.get_u64() >> self.random.below(10);
         let required = (1 << 20) + self.random.next() % most;
-        Ok(Want {
+        Ok(VolumeRequest {
             required: Bytes::try_from(i64::try_from(required)?)?,
             limit: None,
             mode,
@@ -88,19 +88,19 @@ impl Model {
     }
 
     fn create(&mut self) -> Result<Value> {
-        let want = self.want()?;
-        let predicted = self.region().place(&want);
-        let raw = want.mode.footprint(self.alignment, want.required, None)?;
-        let seen = match make(&self.device, "probe", raw, purpose(want.mode)) {
+        let request = self.request()?;
+        let predicted = self.region().place(&request);
+        let raw = request.mode.footprint(self.alignment, request.required, None)?;
+        let seen = match make(&self.device, "probe", raw, purpose(request.mode)) {
             Ok(device) => self.made(device)?,
             Err(error) => json!({ "refused": true, "why": reasons(&error) }),
         };
         Ok(json!({
             "did": "create",
             "alignment": self.alignment.get(),
-            "use": purpose(want.mode).to_string(),
-            "required": want.required,
-            "predicted": expected(&want, predicted),
+            "use": purpose(request.mode).to_string(),
+            "required": request.required,
+            "predicted": expected(&request, predicted),
             "seen": seen,
             "namespaces": self.made.len(),
         }))
@@ -136,9 +136,9 @@ impl Model {
     }
 }
 
-fn expected(want: &Want, predicted: Result<Extent, Refusal>) -> Value {
+fn expected(request: &VolumeRequest, predicted: Result<Extent, Refusal>) -> Value {
     match predicted {
-        Ok(extent) => json!({ "start": extent.start, "raw": extent.size, "usable": want.mode.usable(extent.size) }),
+        Ok(extent) => json!({ "start": extent.start, "raw": extent.size, "usable": request.mode.usable(extent.size) }),
         Err(refusal) => json!({ "refused": true, "why": refusal.to_string() }),
     }
 }

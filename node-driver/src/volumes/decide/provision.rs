@@ -27,7 +27,7 @@ pub(super) fn decide(situation: &Situation<'_>) -> Step {
 fn begin(situation: &Situation<'_>) -> Result<Step, Blocked> {
     situation.can_see_recorded_region()?;
     let mut free = situation.free.clone();
-    let placed = match free.place(&situation.volume.spec.want()) {
+    let placed = match free.place(&situation.volume.spec.request()) {
         Err(refusal) => return Ok(Step::Refuse(refusal)),
         Ok(placed) => placed,
     };

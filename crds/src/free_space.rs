@@ -1,7 +1,7 @@
 //! The free space of a node at this moment.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use placement::{Node, NumaNode, NumaWish, Pending};
+use placement::{Node, NumaNode, NumaWish, PendingVolume};
 
 use crate::{Phase, PmemNodeStatus, PmemVolume};
 
@@ -12,7 +12,7 @@ pub struct VolumeSpace {
     name: Option<Box<str>>,
     refused: bool,
     contained_since: Option<i64>,
-    pending: Pending,
+    pending: PendingVolume,
 }
 
 impl VolumeSpace {
@@ -34,7 +34,7 @@ impl VolumeSpace {
 
     /// What it takes while it is pending.
     #[must_use]
-    pub fn pending(&self) -> &Pending {
+    pub fn pending(&self) -> &PendingVolume {
         &self.pending
     }
 
@@ -46,7 +46,7 @@ impl VolumeSpace {
         let region = region.and_then(|id| status.regions.iter().find(|region| region.id == *id));
         region
             .and_then(|region| region.numa_node)
-            .or(match self.pending.want.numa {
+            .or(match self.pending.request.numa {
                 NumaWish::Node(numa) => Some(numa),
                 NumaWish::Any | NumaWish::Together => None,
             })
@@ -67,8 +67,8 @@ impl From<&PmemVolume> for VolumeSpace {
             name: volume.metadata.name.as_deref().map(Into::into),
             refused: status.is_some_and(|status| status.phase == Some(Phase::Refused)),
             contained_since: status.and_then(|status| status.layout_revision),
-            pending: Pending {
-                want: volume.spec.want(),
+            pending: PendingVolume {
+                request: volume.spec.request(),
                 region: status.and_then(|status| status.region.clone()),
             },
         }
@@ -78,14 +78,17 @@ impl From<&PmemVolume> for VolumeSpace {
 /// The free space of a node: what it published, minus the volumes in `volumes` that are not in there yet, in the order
 /// in which they were made. Volumes of other nodes must not be among them.
 #[must_use]
-pub fn free_view<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
+pub fn free_space<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
     let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
-    status.to_placement().free_view(&pending_of(status, &volumes))
+    status.to_placement().with_pending(&pending_of(status, &volumes))
 }
 
 /// The volumes in `volumes` that are not in what the node published yet, in the order in which they were made.
 #[must_use]
-pub fn pending_of<'a>(status: &PmemNodeStatus, volumes: impl IntoIterator<Item = &'a VolumeSpace>) -> Vec<Pending> {
+pub fn pending_of<'a>(
+    status: &PmemNodeStatus,
+    volumes: impl IntoIterator<Item = &'a VolumeSpace>,
+) -> Vec<PendingVolume> {
     let mut pending: Vec<&VolumeSpace> = volumes.into_iter().filter(|volume| volume.is_pending(status)).collect();
     pending.sort_by(|a, b| (&a.created, &a.name).cmp(&(&b.created, &b.name)));
     pending.into_iter().map(|volume| volume.pending.clone()).collect()

@@ -6,15 +6,15 @@ use crate::joint::{STEPS_PER_ASK, STEPS_PER_NODE};
 use crate::node::on_one_numa_node;
 use crate::refusal::Asked;
 use crate::rooms::from_hole;
-use crate::{Alignment, Bytes, Want};
+use crate::{Alignment, Bytes, VolumeRequest};
 
 /// The wants of one pod, prepared to be asked of many nodes.
 ///
-/// Those that want to be [`Together`](crate::NumaWish::Together) may be among the others. A claim of the pod that is on
+/// Those that wish to be [`Together`](crate::NumaWish::Together) may be among the others. A claim of the pod that is on
 /// a NUMA node already is not asked for; the caller replaces the wish of the others by that node.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    wants: Vec<Want>,
+pub struct PodRequest {
+    requests: Vec<VolumeRequest>,
     /// "asked 28 MiB", for each want.
     each: Vec<Arc<str>>,
     /// "asked 28 MiB + 14 MiB".
@@ -25,25 +25,25 @@ pub struct Ask {
     steps: usize,
 }
 
-impl Ask {
+impl PodRequest {
     /// Asks for all of `wants` together.
     #[must_use]
-    pub fn new(wants: Vec<Want>) -> Self {
-        let required: Vec<Bytes> = wants.iter().map(|want| want.required).collect();
+    pub fn new(requests: Vec<VolumeRequest>) -> Self {
+        let required: Vec<Bytes> = requests.iter().map(|request| request.required).collect();
         let asked = |required: &[Bytes], on_one| Asked(required, on_one).to_string().into();
         Self {
             each: required.iter().map(|bytes| asked(&[*bytes], 0)).collect(),
-            together: asked(&required, on_one_numa_node(&wants)),
+            together: asked(&required, on_one_numa_node(&requests)),
             takes: Vec::new(),
             steps: STEPS_PER_ASK,
-            wants,
+            requests,
         }
     }
 
     /// What is asked for.
     #[must_use]
-    pub fn wants(&self) -> &[Want] {
-        &self.wants
+    pub fn requests(&self) -> &[VolumeRequest] {
+        &self.requests
     }
 
     /// "asked 28 MiB", for one of the wants.
@@ -69,9 +69,10 @@ impl Ask {
     pub(crate) fn takes(&mut self, alignment: Alignment) -> &[Option<Bytes>] {
         let known = self.takes.iter().position(|(of, _)| *of == alignment);
         let index = known.unwrap_or_else(|| {
-            let footprint = |want: &Want| want.mode.footprint(alignment, want.required, want.limit).ok();
-            let takes = |want: &Want| footprint(want).map(|raw| from_hole(raw, alignment));
-            let all = self.wants.iter().map(takes).collect();
+            let footprint =
+                |request: &VolumeRequest| request.mode.footprint(alignment, request.required, request.limit).ok();
+            let takes = |request: &VolumeRequest| footprint(request).map(|raw| from_hole(raw, alignment));
+            let all = self.requests.iter().map(takes).collect();
             self.takes.push((alignment, all));
             self.takes.len() - 1
         });

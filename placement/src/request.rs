@@ -47,7 +47,7 @@ impl NumaWish {
 
 /// What one claim asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Want {
+pub struct VolumeRequest {
     /// Usable bytes that it needs at least.
     pub required: Bytes,
     /// Usable bytes that it may get at most.

@@ -4,7 +4,7 @@ use crds::{ClaimError, want_of_claim};
 use csi::v1::CapacityRange;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
 use kube::ResourceExt;
-use placement::{Bytes, Want};
+use placement::{Bytes, VolumeRequest};
 
 use crate::controller::size::{Size, SizeError};
 use crate::filesystem::Filesystem;
@@ -31,15 +31,15 @@ pub enum WantError {
 ///
 /// # Errors
 /// Says why there can be no such volume.
-pub fn want(spec: &PersistentVolumeClaimSpec, class: &Class) -> Result<Want, WantError> {
+pub fn request(spec: &PersistentVolumeClaimSpec, class: &Class) -> Result<VolumeRequest, WantError> {
     let asks = class.asks.clone()?;
-    let want = want_of_claim(spec, &asks.parameters)?;
+    let request = want_of_claim(spec, &asks.parameters)?;
     let range = CapacityRange {
-        required_bytes: want.required.get(),
-        limit_bytes: want.limit.map_or(0, Bytes::get),
+        required_bytes: request.required.get(),
+        limit_bytes: request.limit.map_or(0, Bytes::get),
     };
     Size::of(Some(&range), filesystem(spec, &asks))?;
-    Ok(want)
+    Ok(request)
 }
 
 /// The node that the scheduler chose for a claim.
