@@ -1,0 +1,90 @@
+//! What matters of a `StorageClass`.
+
+use std::collections::BTreeMap;
+
+use crds::{ClassParameters, DRIVER_NAME, ParameterError};
+use k8s_openapi::api::storage::v1::StorageClass;
+
+use crate::names::{FSTYPE, WAIT_FOR_FIRST_CONSUMER};
+use crate::{Filesystem, UnknownFilesystem};
+
+/// What matters of a `StorageClass`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Its provisioner is Daxfit.
+    Ours(OurClass),
+    /// Its provisioner is another driver: none of our business.
+    Foreign,
+}
+
+/// A class whose provisioner is Daxfit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OurClass {
+    /// The unique id of the object.
+    pub uid: Box<str>,
+    /// Whether its volumes are made once a pod that uses them has a node (`WaitForFirstConsumer`).
+    pub waits_for_pod: bool,
+    /// What its volumes are like, or what is wrong with its parameters.
+    pub settings: Result<ClassSettings, ClassError>,
+}
+
+/// What the volumes of a class are like, apart from their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClassSettings {
+    /// Our own parameters: mode, page map, NUMA wish, erase policy.
+    pub parameters: ClassParameters,
+    /// The file system of a volume that is not used as a raw block device.
+    pub filesystem: Filesystem,
+}
+
+/// A parameter of a class is not understood: correct the class, by making it anew.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClassError {
+    /// One of our own parameters.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The file system.
+    #[error("StorageClass parameter {FSTYPE}: {0}")]
+    Filesystem(UnknownFilesystem),
+}
+
+impl ClassSettings {
+    /// Reads the parameters of a `StorageClass` or of a GetCapacity call.
+    ///
+    /// # Errors
+    /// Names the parameter that is not understood, and what is allowed instead.
+    pub fn parse<'a, P>(parameters: P) -> Result<Self, ClassError>
+    where
+        P: IntoIterator<Item = (&'a String, &'a String)> + Clone,
+    {
+        let fstype = parameters.clone().into_iter().find(|(name, _)| *name == FSTYPE);
+        let parameters = ClassParameters::parse(parameters)?;
+        let filesystem = Filesystem::parse(fstype.map_or("", |(_, name)| name)).map_err(ClassError::Filesystem)?;
+        Ok(Self { parameters, filesystem })
+    }
+}
+
+impl From<&StorageClass> for Class {
+    fn from(class: &StorageClass) -> Self {
+        if class.provisioner != DRIVER_NAME {
+            return Self::Foreign;
+        }
+        let none = BTreeMap::new();
+        Self::Ours(OurClass {
+            uid: class.metadata.uid.as_deref().unwrap_or_default().into(),
+            waits_for_pod: class.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER),
+            settings: ClassSettings::parse(class.parameters.as_ref().unwrap_or(&none)),
+        })
+    }
+}
+
+impl Class {
+    /// The class, if its provisioner is Daxfit.
+    #[must_use]
+    pub fn ours(&self) -> Option<&OurClass> {
+        match self {
+            Self::Ours(class) => Some(class),
+            Self::Foreign => None,
+        }
+    }
+}

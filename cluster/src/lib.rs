@@ -1,0 +1,38 @@
+//! What operator, extender and node driver agree on about Kubernetes objects, each fact in one place.
+//!
+//! - [`names`]: annotations, labels and parameters that others define and we read or write.
+//! - [`Claim`], [`Class`], [`Pod`]: what matters of these objects, small enough to keep all of a cluster.
+//! - [`Filesystem`], [`AccessMode`], [`Size`]: what a volume can be; [`Claim::request`] puts them together for a claim.
+//! - [`requirements_of`]: what a pod requires of a node, over anything that can look up objects ([`Lookup`]).
+//! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
+//! - [`free_space`]: the free space of a node, pending volumes subtracted.
+//! - [`watch`]: carries the events of a watch into an index.
+//!
+//! Nothing here waits, except for [`watch::run`]; nothing writes to the cluster.
+
+mod access_mode;
+mod claim;
+mod class;
+mod filesystem;
+pub mod names;
+mod numa;
+mod object_key;
+mod pending;
+mod pod;
+mod requirements;
+mod size;
+pub mod watch;
+
+pub use access_mode::{AccessMode, AccessModeError};
+pub use claim::{Claim, ClaimError};
+pub use class::{Class, ClassError, ClassSettings, OurClass};
+pub use filesystem::{Filesystem, UnknownFilesystem};
+pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
+pub use object_key::ObjectKey;
+pub use pending::{ShownRegions, VolumeSpace, free_space, pending_of};
+pub use pod::{Pod, PodClaim, PodVolume};
+pub use requirements::{
+    ClaimNode, ClaimStage, Impossible, IndexedOrRead, Lookup, NotIndexed, ReadObjects, Requirements, SpaceRequirements,
+    UnprovisionedClaim, VolumePlace, requirements_of,
+};
+pub use size::{Size, SizeError};

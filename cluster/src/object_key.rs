@@ -1,0 +1,45 @@
+//! Namespace and name.
+
+use std::fmt;
+
+use kube::Resource;
+
+/// Namespace and name of an object; the namespace is empty for objects that have none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectKey {
+    /// Empty for an object of the whole cluster.
+    pub namespace: Box<str>,
+    /// Unique in the namespace, at one moment: for all time, only the unique id is.
+    pub name: Box<str>,
+}
+
+impl ObjectKey {
+    /// The object `name` in `namespace`.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    /// The key of `object`.
+    pub fn of<K: Resource>(object: &K) -> Self {
+        let meta = object.meta();
+        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
+        Self {
+            namespace: text(&meta.namespace),
+            name: text(&meta.name),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}

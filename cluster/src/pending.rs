@@ -1,0 +1,190 @@
+//! The free space of a node at this moment: what is shown of it, minus the volumes that are not in there yet.
+
+use crds::{Phase, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use placement::{Node, NumaNode, NumaWish, PendingVolume, RegionId};
+
+/// What is shown of a node's regions.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownRegions<'a> {
+    regions: &'a [RegionStatus],
+    /// The layout revision that was reported; none if the devices were listed just now.
+    revision: Option<i64>,
+}
+
+impl<'a> ShownRegions<'a> {
+    /// The regions as the devices show them at this moment: a namespace that is not among them does not exist.
+    #[must_use]
+    pub fn listed_now(regions: &'a [RegionStatus]) -> Self {
+        Self {
+            regions,
+            revision: None,
+        }
+    }
+
+    fn region(&self, id: &RegionId) -> Option<&'a RegionStatus> {
+        self.regions.iter().find(|region| region.id == *id)
+    }
+
+    fn names(&self, volume: &str) -> bool {
+        let mut names = self.regions.iter().flat_map(|region| &region.volumes);
+        names.any(|name| name == volume)
+    }
+
+    /// Whether the node can make a namespace anew for a volume that was to be in this region: not while it cannot see
+    /// whether there is one.
+    fn can_look_into(&self, id: &RegionId) -> bool {
+        self.region(id)
+            .is_some_and(|region| region.state != RegionState::Disabled)
+    }
+
+    fn to_placement(self) -> Node {
+        Node {
+            regions: self.regions.iter().filter_map(RegionStatus::to_placement).collect(),
+        }
+    }
+}
+
+/// What a node reported some time ago.
+impl<'a> From<&'a PmemNodeStatus> for ShownRegions<'a> {
+    fn from(status: &'a PmemNodeStatus) -> Self {
+        Self {
+            regions: &status.regions,
+            revision: Some(status.layout_revision),
+        }
+    }
+}
+
+/// All of a [`PmemVolume`] that matters to the free space of its node: small enough to keep tens of thousands of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VolumeSpace {
+    created: Option<Time>,
+    name: Box<str>,
+    phase: Option<Phase>,
+    is_deleted: bool,
+    contained_since: Option<i64>,
+    pending: PendingVolume,
+}
+
+impl VolumeSpace {
+    /// Whether the volume takes, or is going to take, bytes that the free extents in `shown` still contain.
+    ///
+    /// A node reports a namespace as soon as it is there. The volume says so only once its bytes are zero, and by then it
+    /// may have been in the extents for long; and who watches both need not see them in this order. So the names that
+    /// come with the extents count as well.
+    #[must_use]
+    pub fn is_pending<'a>(&self, shown: impl Into<ShownRegions<'a>>) -> bool {
+        let shown = shown.into();
+        let is_contained = match (self.contained_since, shown.revision) {
+            (Some(first), Some(revision)) => first <= revision,
+            (Some(_), None) | (None, _) => false,
+        };
+        !is_contained
+            && !shown.names(&self.name)
+            && (self.gets_namespace() || self.may_have_namespace_since(shown))
+            && self.can_be_here(shown)
+    }
+
+    /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is
+    /// let go, nor for one that was ready before, whose data would silently be gone.
+    fn gets_namespace(&self) -> bool {
+        !self.is_deleted && matches!(self.phase, None | Some(Phase::Provisioning))
+    }
+
+    /// Whether its node may have made a namespace after it reported `shown`. The node writes the phase first.
+    fn may_have_namespace_since(&self, shown: ShownRegions<'_>) -> bool {
+        let has_begun = matches!(self.phase, Some(Phase::Provisioning | Phase::Ready | Phase::Erasing));
+        shown.revision.is_some() && has_begun
+    }
+
+    fn can_be_here(&self, shown: ShownRegions<'_>) -> bool {
+        let region = self.pending.region.as_ref();
+        region.is_none_or(|id| shown.can_look_into(id))
+    }
+
+    /// What it takes while it is pending.
+    #[must_use]
+    pub fn pending(&self) -> &PendingVolume {
+        &self.pending
+    }
+
+    /// The NUMA node that it is on or has to be on, as far as that is known: by its region among those that its node
+    /// reported, else by its spec.
+    #[must_use]
+    pub fn numa(&self, status: &PmemNodeStatus) -> Option<NumaNode> {
+        let region = self.pending.region.as_ref();
+        let region = region.and_then(|id| ShownRegions::from(status).region(id));
+        region
+            .and_then(|region| region.numa_node)
+            .or(match self.pending.request.numa {
+                NumaWish::Node(numa) => Some(numa),
+                NumaWish::Any | NumaWish::Together => None,
+            })
+    }
+
+    /// Whether its node refused it: it takes no space and never will.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.phase == Some(Phase::Refused)
+    }
+
+    /// Whether it is, or is going to be, a volume that can be used: neither refused nor deleted.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        !self.is_refused() && !self.is_deleted
+    }
+
+    /// Whether its node makes it before `other`: the older one first, then by name.
+    #[must_use]
+    pub fn comes_before(&self, other: &Self) -> bool {
+        self.order() < other.order()
+    }
+
+    fn order(&self) -> (&Option<Time>, &str) {
+        (&self.created, &self.name)
+    }
+}
+
+impl From<&PmemVolume> for VolumeSpace {
+    fn from(volume: &PmemVolume) -> Self {
+        let status = volume.status.as_ref();
+        Self {
+            created: volume.metadata.creation_timestamp.clone(),
+            name: volume.metadata.name.as_deref().unwrap_or_default().into(),
+            phase: status.and_then(|status| status.phase),
+            is_deleted: volume.metadata.deletion_timestamp.is_some(),
+            contained_since: status.and_then(|status| status.layout_revision),
+            pending: PendingVolume {
+                request: volume.spec.request(),
+                region: status.and_then(|status| status.region.clone()),
+            },
+        }
+    }
+}
+
+/// The free space of a node: the free extents that are shown of it, minus those of `volumes` that are pending, in the
+/// order in which the node makes them. Volumes of other nodes must not be among them.
+#[must_use]
+pub fn free_space<'a, 'v>(
+    shown: impl Into<ShownRegions<'a>>,
+    volumes: impl IntoIterator<Item = &'v PmemVolume>,
+) -> Node {
+    let shown = shown.into();
+    let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
+    shown.to_placement().with_pending(&pending_of(shown, &volumes))
+}
+
+/// Those of `volumes` that are pending, in the order in which their node makes them.
+#[must_use]
+pub fn pending_of<'a, 'v>(
+    shown: impl Into<ShownRegions<'a>>,
+    volumes: impl IntoIterator<Item = &'v VolumeSpace>,
+) -> Vec<PendingVolume> {
+    let shown = shown.into();
+    let mut pending: Vec<&VolumeSpace> = volumes.into_iter().filter(|volume| volume.is_pending(shown)).collect();
+    pending.sort_by(|a, b| a.order().cmp(&b.order()));
+    pending.into_iter().map(|volume| volume.pending.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use crds::PmemVolumeStatus;
+use placement::Bytes;
+use serde_json::json;
+
+use super::*;
+
+fn volume(phase: Option<Phase>, layout_revision: Option<i64>) -> PmemVolume {
+    let spec = json!({ "node": "n", "required": 1, "mode": "fsdax" });
+    let mut volume = PmemVolume::new("v", serde_json::from_value(spec).unwrap());
+    volume.status = Some(PmemVolumeStatus {
+        phase,
+        layout_revision,
+        ..PmemVolumeStatus::default()
+    });
+    volume
+}
+
+fn deleted(phase: Option<Phase>) -> PmemVolume {
+    let mut volume = volume(phase, None);
+    volume.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-02T00:00:00Z")).unwrap();
+    volume
+}
+
+fn in_region(region: &str) -> PmemVolume {
+    let mut volume = volume(Some(Phase::Provisioning), None);
+    if let Some(status) = &mut volume.status {
+        status.region = serde_json::from_value(json!(region)).unwrap();
+    }
+    volume
+}
+
+/// Revision 7, with these volumes in region "r", and a disabled region "off".
+fn reported(volumes: &[&str]) -> PmemNodeStatus {
+    let region = |id: &str, state: &str, volumes: &[&str]| {
+        json!({
+            "id": id, "device": "region0", "bus": "emulated", "size": 64 << 20, "alignment": 2 << 20, "ways": 1,
+            "persistenceDomain": "unknown", "state": state, "volumes": volumes,
+            "free": [{ "start": 0, "size": 64 << 20 }],
+        })
+    };
+    let regions = [region("r", "Ready", volumes), region("off", "Disabled", &[])];
+    serde_json::from_value(json!({ "layoutRevision": 7, "regions": regions })).unwrap()
+}
+
+fn is_pending(volume: &PmemVolume, volumes: &[&str]) -> bool {
+    VolumeSpace::from(volume).is_pending(&reported(volumes))
+}
+
+fn is_pending_now(volume: &PmemVolume, volumes: &[&str]) -> bool {
+    VolumeSpace::from(volume).is_pending(ShownRegions::listed_now(&reported(volumes).regions))
+}
+
+#[test]
+fn until_its_revision_is_reported() {
+    assert!(is_pending(&volume(None, None), &[]));
+    assert!(is_pending(&volume(Some(Phase::Ready), Some(8)), &[]));
+    assert!(!is_pending(&volume(Some(Phase::Ready), Some(7)), &[]));
+    assert!(!is_pending(&volume(Some(Phase::Refused), None), &[]));
+}
+
+#[test]
+fn until_the_node_reports_its_namespace() {
+    assert!(is_pending(&volume(Some(Phase::Provisioning), None), &["w"]));
+    assert!(!is_pending(&volume(Some(Phase::Provisioning), None), &["w", "v"]));
+}
+
+/// A volume that was deleted gets no namespace any more; but it may have got one after the node's last report.
+#[test]
+fn a_deleted_volume_counts_if_it_may_have_a_namespace() {
+    assert!(!is_pending(&deleted(None), &[]));
+    assert!(!is_pending_now(&deleted(None), &[]));
+    for phase in [Phase::Provisioning, Phase::Erasing] {
+        assert!(is_pending(&deleted(Some(phase)), &[]));
+        assert!(!is_pending_now(&deleted(Some(phase)), &[]));
+    }
+}
+
+/// What the devices show just now is all that there is.
+#[test]
+fn among_listed_devices_a_volume_counts_if_it_is_still_to_be_made() {
+    assert!(is_pending_now(&volume(None, None), &["w"]));
+    assert!(is_pending_now(&volume(Some(Phase::Provisioning), None), &[]));
+    assert!(!is_pending_now(&volume(Some(Phase::Provisioning), None), &["v"]));
+    for phase in [Phase::Ready, Phase::Refused, Phase::Erasing] {
+        assert!(!is_pending_now(&volume(Some(phase), None), &[]));
+    }
+}
+
+/// Its node waits until it can see whether there is a namespace, and makes none in another region meanwhile.
+#[test]
+fn a_volume_takes_nothing_elsewhere_while_its_region_is_away() {
+    assert!(is_pending(&in_region("r"), &[]));
+    for region in ["off", "gone"] {
+        assert!(!is_pending(&in_region(region), &[]));
+        assert!(!is_pending_now(&in_region(region), &[]));
+    }
+}
+
+#[test]
+fn free_space_is_without_pending_volumes() {
+    let free = |volumes: &[PmemVolume]| {
+        free_space(&reported(&[]), volumes).regions[0]
+            .largest_usable(crds::VolumeMode::Sector.with_map(placement::MapLocation::Dev))
+    };
+    let all = free(&[]);
+    assert!(all > Bytes::mib(60));
+    assert!(free(&[volume(None, None)]) < all.minus(Bytes::mib(15)));
+    assert_eq!(free(&[deleted(None)]), all);
+}
