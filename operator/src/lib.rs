@@ -1,22 +1,21 @@
-//! Publishes how much persistent memory can be had where, and makes and removes volumes for the external-provisioner.
+//! Publishes the capacity of each node, and makes and deletes volumes for the external-provisioner.
 //!
 //! - [`index`]: what is known of the cluster.
 //! - [`claims`]: which claims a pod has, and what one asks for.
-//! - [`capacity`]: CSIStorageCapacity objects for the scheduler.
+//! - [`capacity`]: CSIStorageCapacity objects for kube-scheduler.
 //! - [`controller`]: the CSI Controller service; [`identity`] and [`serve`] go with it.
-//! - [`lost`]: says which volumes wait for a node that is gone.
-//! - [`unschedulable`]: says which pods wait for persistent memory that no node has.
+//! - [`events`]: Warning events on pods that wait, on volumes without a node, and on classes with a mistake.
 
 pub mod capacity;
+pub mod capacity_object;
 mod chain;
 pub mod claims;
 pub mod controller;
+pub mod events;
 mod filesystem;
 mod hash;
 pub mod identity;
 pub mod index;
-pub mod lost;
 pub mod probe;
 pub mod run;
 pub mod serve;
-pub mod unschedulable;

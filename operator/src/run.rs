@@ -10,13 +10,13 @@ use kube::{Api, Client};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::capacity::{self, MANAGED_BY_LABEL};
+use crate::capacity;
+use crate::capacity_object::MANAGED_BY_LABEL;
 use crate::controller::Service;
+use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
 use crate::identity::Plugin;
 use crate::index::{SharedIndex, pump};
-use crate::lost;
 use crate::serve::{SocketError, listen, serve};
-use crate::unschedulable;
 
 /// Why the operator ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +63,8 @@ fn start(client: &Client, namespace: &str, index: &SharedIndex) -> JoinSet<()> {
     tasks.spawn(pump::run(capacities, ours, index.clone()));
     tasks.spawn(capacity::writer::run(client.clone(), namespace.into(), index.clone()));
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
-    tasks.spawn(capacity::warnings::run(recorder.clone(), index.clone()));
-    tasks.spawn(lost::run(client.clone(), recorder, index.clone()));
-    tasks.spawn(unschedulable::run(client.clone(), index.clone()));
+    tasks.spawn(invalid_class::run(recorder.clone(), index.clone()));
+    tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));
+    tasks.spawn(waiting_pods::run(client.clone(), index.clone()));
     tasks
 }

@@ -7,7 +7,9 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crds::{MANAGED_BY, TOPOLOGY_KEY};
-use daxfit_operator::capacity::{Capacity, Change, Published, desired, diff, warnings, writer};
+use daxfit_operator::capacity::{Change, desired, diff, writer};
+use daxfit_operator::capacity_object::{Capacity, PublishedCapacity};
+use daxfit_operator::events::invalid_class::invalid_classes;
 use daxfit_operator::index::{Index, SharedIndex};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::Api;
@@ -89,13 +91,13 @@ fn a_class_that_cannot_be_understood_has_none_and_says_why() {
     ];
     let index = index(vec![plain_node("n", 512)], vec![], classes);
     assert_eq!(of(&index, "n"), BTreeSet::new());
-    let mistakes: Vec<String> = index
-        .read(warnings::mistakes)
+    let messages: Vec<String> = index
+        .read(invalid_classes)
         .into_iter()
-        .map(|mistake| mistake.message)
+        .map(|class| class.message)
         .collect();
     assert_eq!(
-        mistakes,
+        messages,
         [
             "StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector",
             "StorageClass parameter csi.storage.k8s.io/fstype: file system \"btrfs\": allowed are ext4, xfs",
@@ -121,11 +123,11 @@ fn capacity(class: &str, mib: u32) -> Capacity {
     }
 }
 
-fn published(capacity: &Capacity) -> (String, Published) {
+fn published(capacity: &Capacity) -> (String, PublishedCapacity) {
     let mut object = capacity.to_object(NAMESPACE);
     object.metadata.uid = Some("u".into());
     object.metadata.resource_version = Some("5".into());
-    (capacity.name(), Published::of(&object))
+    (capacity.name(), PublishedCapacity::of(&object))
 }
 
 #[test]
@@ -168,7 +170,7 @@ fn a_new_owner_is_written() {
 #[test]
 fn one_that_cannot_be_changed_into_what_it_should_be_is_deleted_first() {
     let (name, mut odd) = published(&capacity("c", 10));
-    odd.says = None;
+    odd.capacity = None;
     let changes = diff(vec![capacity("c", 10)], &BTreeMap::from([(name, odd)]));
     assert!(matches!(&changes[..], [Change::Delete { .. }]));
 }
@@ -278,7 +280,7 @@ async fn an_object_of_that_name_that_is_not_ours_stays() {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_is_told_and_changes_nothing() {
+async fn a_write_that_fails_is_reported_and_changes_nothing() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
     let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
     let api = Api::namespaced(client, NAMESPACE);

@@ -12,8 +12,8 @@ use support::{class, index, plain_node, volume};
 fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
     let mode = placement::Mode::Fsdax(placement::MapLocation::Dev);
     let numa = Some(placement::NumaNode(0));
-    let view = index.read(|index| index.free_space(node));
-    view.map(|view| u32::try_from(view.largest_usable(mode, numa).get() >> 20).unwrap())
+    let free = index.read(|index| index.free_space(node));
+    free.map(|free| u32::try_from(free.largest_usable(mode, numa).get() >> 20).unwrap())
 }
 
 #[tokio::test]
@@ -50,13 +50,13 @@ async fn a_complete_list_replaces_what_was_there() {
 }
 
 #[test]
-fn a_volume_that_is_being_written_takes_its_space_once() {
+fn a_reserved_volume_takes_its_space_once() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![]);
-    let decided = index.assume(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
+    let reserved = index.reserve(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
     assert_eq!(largest(&index, "n"), Some(404));
     index.apply(volume("v", "n", 98));
     assert_eq!(largest(&index, "n"), Some(404));
-    drop(decided);
+    drop(reserved);
     assert_eq!(largest(&index, "n"), Some(404));
     index.update(|index| index.delete(&volume("v", "n", 98)));
     assert_eq!(largest(&index, "n"), Some(502));
@@ -65,10 +65,10 @@ fn a_volume_that_is_being_written_takes_its_space_once() {
 #[test]
 fn a_volume_that_was_not_written_gives_its_space_back() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![]);
-    let decided = index.assume(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
-    drop(decided);
+    let reserved = index.reserve(|_| Ok::<_, ()>(volume("v", "n", 98))).unwrap();
+    drop(reserved);
     assert_eq!(largest(&index, "n"), Some(502));
-    assert!(index.assume(|_| Err(())).is_err());
+    assert!(index.reserve(|_| Err(())).is_err());
     assert_eq!(largest(&index, "n"), Some(502));
 }
 

@@ -4,29 +4,29 @@ use std::collections::BTreeSet;
 
 use placement::NumaNode;
 
-use super::Capacity;
+use crate::capacity_object::Capacity;
 use crate::index::{Asks, Index};
 
-/// What the objects of `node` should say: one for each StorageClass and each NUMA node that has a ready region.
+/// The objects that `node` should have: one for each StorageClass and each NUMA node with a ready region.
 ///
-/// Guarantee: one CreateVolume of `usable` bytes is possible in the index as it is, because pending volumes are
-/// subtracted and the same placement is asked. A node that is gone should have none.
+/// Each promises that one CreateVolume of its usable bytes succeeds as the index is: pending volumes are subtracted, and
+/// CreateVolume uses the same placement. A node without a PmemNode should have none.
 #[must_use]
 pub fn desired(index: &Index, node: &str) -> Vec<Capacity> {
-    let (Some(view), Some(owner)) = (index.free_space(node), index.node_uid(node)) else {
+    let (Some(free), Some(owner)) = (index.free_space(node), index.node_uid(node)) else {
         return Vec::new();
     };
-    let numas: BTreeSet<Option<NumaNode>> = view.regions.iter().map(|region| region.numa).collect();
+    let numas: BTreeSet<Option<NumaNode>> = free.regions.iter().map(|region| region.numa).collect();
     let of_class = |(class, asks): (&str, &Asks)| {
         let capacity = |numa: &Option<NumaNode>| Capacity {
             node: node.into(),
             numa: *numa,
             class: class.into(),
             owner: owner.into(),
-            usable: asks.largest(&view, *numa),
+            usable: asks.largest(&free, *numa),
         };
-        let wanted = numas.iter().filter(|numa| asks.requests(**numa));
-        wanted.map(capacity).collect::<Vec<_>>()
+        let allowed = numas.iter().filter(|numa| asks.requests(**numa));
+        allowed.map(capacity).collect::<Vec<_>>()
     };
     index.valid_classes().flat_map(of_class).collect()
 }

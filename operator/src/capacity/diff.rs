@@ -1,50 +1,50 @@
-//! What to write so that what exists is what should.
+//! The writes that make the objects that exist the objects that should.
 
 use std::collections::BTreeMap;
 
-use super::{Capacity, Published};
+use crate::capacity_object::{Capacity, PublishedCapacity};
 
-/// One object to write.
+/// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Make it.
+    /// Creates an object.
     Create(Capacity),
-    /// Change its bytes or owner, if it is still the version that was seen.
+    /// Changes the bytes or the owner of an object that still has this version.
     Update {
-        /// What it should say.
+        /// What it says afterwards.
         to: Capacity,
         /// Its uid.
         uid: String,
-        /// The version that was seen.
+        /// The version that the index has.
         resource_version: String,
     },
-    /// Delete it, if it is still the version that was seen.
+    /// Deletes an object that still has this version.
     Delete {
         /// Its name.
         name: String,
-        /// The node that it is about, if it says.
+        /// The name of its node; none if its topology does not name one.
         node: Option<String>,
         /// Its uid.
         uid: String,
-        /// The version that was seen.
+        /// The version that the index has.
         resource_version: String,
     },
 }
 
-/// The fewest writes that make `existing` say what is `desired`; none if it does.
+/// The fewest writes that turn `existing` into `desired`.
 ///
-/// Node and class of an object cannot change. One that is not as we write it is deleted here; once it is gone, it is
-/// missing and made anew.
+/// Node and class of an object cannot change. An object that is not as we write it is deleted; the next comparison finds
+/// that it is missing and creates it.
 #[must_use]
 pub fn diff<'a>(
     desired: Vec<Capacity>,
-    existing: impl IntoIterator<Item = (&'a String, &'a Published)>,
+    existing: impl IntoIterator<Item = (&'a String, &'a PublishedCapacity)>,
 ) -> Vec<Change> {
     let mut desired: BTreeMap<String, Capacity> = desired.into_iter().map(|c| (c.name(), c)).collect();
     let mut changes = Vec::new();
     for (name, published) in existing {
-        match (desired.remove(name), &published.says) {
-            (Some(to), Some(says)) if to == *says => {}
+        match (desired.remove(name), &published.capacity) {
+            (Some(to), Some(capacity)) if to == *capacity => {}
             (Some(to), Some(_)) => changes.push(published.update(to)),
             (_, None) | (None, Some(_)) => changes.push(published.delete(name)),
         }
@@ -54,7 +54,7 @@ pub fn diff<'a>(
 }
 
 impl Change {
-    /// The node that it is about.
+    /// The name of the node of the object; none if its topology does not name one.
     #[must_use]
     pub fn node(&self) -> Option<&str> {
         match self {
@@ -64,7 +64,7 @@ impl Change {
     }
 }
 
-impl Published {
+impl PublishedCapacity {
     fn update(&self, to: Capacity) -> Change {
         Change::Update {
             to,

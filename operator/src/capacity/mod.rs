@@ -1,13 +1,10 @@
-//! Publishes how large a volume can be had where, as CSIStorageCapacity objects for the scheduler.
+//! Publishes the largest volume that fits on each node, as CSIStorageCapacity objects for kube-scheduler.
 //!
-//! [`desired`] says what should exist, [`diff`] what to write, [`write`](writer::run) writes it.
+//! [`desired`] computes the objects that should exist, [`diff`] the writes that lead there, [`writer`] makes these writes.
 
 mod desired;
 mod diff;
-mod record;
-pub mod warnings;
 pub mod writer;
 
 pub use desired::desired;
 pub use diff::{Change, diff};
-pub use record::{Capacity, DRIVER_LABEL, MANAGED_BY_LABEL, NUMA_LABEL, Published};

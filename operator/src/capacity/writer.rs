@@ -1,4 +1,4 @@
-//! Writes CSIStorageCapacity objects: only what differs, as soon as something happens.
+//! Writes CSIStorageCapacity objects: only what differs, as soon as the index changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,18 +9,20 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use tracing::{debug, info, warn};
 
-use super::{Capacity, Change, Published, desired, diff};
+use super::{Change, desired, diff};
+use crate::capacity_object::{Capacity, PublishedCapacity};
 use crate::chain::chain;
 use crate::index::{Index, SharedIndex};
 
-/// A burst of events becomes one write for each object; still far below the 250 ms in which capacity has to be true.
+/// Pause before each round of writes: a burst of events becomes one write for each object, far within the 250 ms in which
+/// capacity has to be true.
 const SETTLE: Duration = Duration::from_millis(20);
-/// How long a write that failed waits for the next attempt.
+/// Pause before a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Writes in flight.
+/// Most writes at a time.
 const PARALLEL: usize = 32;
 
-/// Keeps the objects in `namespace` as they should be, for ever.
+/// Keeps the objects in `namespace` as they should be. It never returns.
 pub async fn run(client: Client, namespace: String, index: SharedIndex) {
     let api = Api::namespaced(client, &namespace);
     loop {
@@ -28,12 +30,12 @@ pub async fn run(client: Client, namespace: String, index: SharedIndex) {
         tokio::time::sleep(SETTLE).await;
         let failed = write_once(&api, &namespace, &index).await;
         if !failed.is_empty() {
-            tokio::spawn(look_again(index.clone(), failed));
+            tokio::spawn(retry_later(index.clone(), failed));
         }
     }
 }
 
-/// Writes what differs now. Returns the nodes of which something could not be written.
+/// Writes what differs now. Returns the nodes of which a write failed.
 pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &SharedIndex) -> BTreeSet<String> {
     let changes = index.update(due);
     let writes = changes.into_iter().map(async |change| {
@@ -53,7 +55,7 @@ pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &
     results.filter_map(async |failed| failed).collect().await
 }
 
-/// What to write for the nodes that are dirty; they are clean after that.
+/// The writes for the nodes that are dirty. Nothing is dirty afterwards.
 fn due(index: &mut Index) -> Vec<Change> {
     let nodes = index.take_dirty();
     let of_node = |node: &String| diff(desired(index, node), index.capacities(node));
@@ -61,8 +63,8 @@ fn due(index: &mut Index) -> Vec<Change> {
 }
 
 enum Written {
-    Is(Box<CSIStorageCapacity>, Capacity),
-    Gone(String),
+    Object(Box<CSIStorageCapacity>, Capacity),
+    Deleted(String),
 }
 
 async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) -> kube::Result<Written> {
@@ -70,7 +72,7 @@ async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) 
         Change::Create(to) => {
             let object = api.create(&PostParams::default(), &to.to_object(namespace)).await?;
             info!(node = to.node, class = to.class, usable = %to.usable, "capacity object created");
-            Ok(Written::Is(Box::new(object), to.clone()))
+            Ok(Written::Object(Box::new(object), to.clone()))
         }
         Change::Update {
             to,
@@ -80,7 +82,7 @@ async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) 
             let patch = Patch::Merge(to.to_patch(uid, resource_version));
             let object = api.patch(&to.name(), &PatchParams::default(), &patch).await?;
             debug!(node = to.node, class = to.class, usable = %to.usable, "capacity object updated");
-            Ok(Written::Is(Box::new(object), to.clone()))
+            Ok(Written::Object(Box::new(object), to.clone()))
         }
         Change::Delete {
             name,
@@ -90,18 +92,21 @@ async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) 
         } => {
             delete(api, name, uid, resource_version).await?;
             info!(name, "capacity object deleted");
-            Ok(Written::Gone(name.clone()))
+            Ok(Written::Deleted(name.clone()))
         }
     }
 }
 
-/// That somebody else deleted it first is as good.
+/// Already gone counts as success.
 async fn delete(api: &Api<CSIStorageCapacity>, name: &str, uid: &str, resource_version: &str) -> kube::Result<()> {
-    let seen = Preconditions {
+    let this_version = Preconditions {
         uid: Some(uid.into()),
         resource_version: Some(resource_version.into()),
     };
-    match api.delete(name, &DeleteParams::default().preconditions(seen)).await {
+    match api
+        .delete(name, &DeleteParams::default().preconditions(this_version))
+        .await
+    {
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
         result => result.map(|_| ()),
     }
@@ -109,14 +114,14 @@ async fn delete(api: &Api<CSIStorageCapacity>, name: &str, uid: &str, resource_v
 
 fn record(index: &SharedIndex, written: Written) {
     match written {
-        Written::Is(object, to) => {
-            index.update(|index| index.capacity_written(to.name(), Published::of(&object)));
+        Written::Object(object, to) => {
+            index.update(|index| index.capacity_written(to.name(), PublishedCapacity::of(&object)));
         }
-        Written::Gone(name) => index.update(|index| index.capacity_deleted(&name)),
+        Written::Deleted(name) => index.update(|index| index.capacity_deleted(&name)),
     }
 }
 
-async fn look_again(index: SharedIndex, nodes: BTreeSet<String>) {
+async fn retry_later(index: SharedIndex, nodes: BTreeSet<String>) {
     tokio::time::sleep(RETRY).await;
     index.update(|index| index.mark_dirty(nodes));
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use kube::ResourceExt;
 use placement::{Bytes, VolumeRequest};
 
-use crate::controller::size::{Size, SizeError};
+use crate::controller::request::{Size, SizeError};
 use crate::filesystem::Filesystem;
 use crate::index::{Asks, Class, ClassError};
 
@@ -38,7 +38,7 @@ pub fn request(spec: &PersistentVolumeClaimSpec, class: &Class) -> Result<Volume
         required_bytes: request.required.get(),
         limit_bytes: request.limit.map_or(0, Bytes::get),
     };
-    Size::of(Some(&range), filesystem(spec, &asks))?;
+    Size::parse(Some(&range), filesystem(spec, &asks))?;
     Ok(request)
 }
 

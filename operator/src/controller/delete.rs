@@ -1,23 +1,23 @@
-//! DeleteVolume: records that a volume is to go.
+//! DeleteVolume: records that a volume is to be erased.
 
 use csi::v1::DeleteVolumeRequest;
 use tonic::Code;
 use tracing::info;
 
-use super::Service;
 use super::api::ApiError;
+use super::service::Service;
 use super::volume_id::VolumeId;
 
-/// Why a volume is not going.
+/// Why the deletion of a volume is not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
-    /// It is not said which.
+    /// CSI requires an id.
     #[error("no volume id is given")]
     NoId,
     /// Another call works on the volume.
     #[error("another call is at work on volume {0}: try again")]
     Busy(VolumeId),
-    /// The API server.
+    /// The API server did not do what it was asked to.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
@@ -29,26 +29,26 @@ impl DeleteError {
         match self {
             Self::NoId => Code::InvalidArgument,
             Self::Busy(_) => Code::Aborted,
-            Self::Api(error) => super::api_code(error),
+            Self::Api(error) => error.code(),
         }
     }
 }
 
 impl Service {
-    /// Records that the volume is to go. Its node erases it in the background; until then its PmemVolume stays and its
-    /// space is taken. A volume that does not exist is gone as well.
+    /// Records that the volume is to be deleted. Its node erases it in the background; until then its PmemVolume stays
+    /// and its space is taken. Already gone counts as success.
     ///
     /// # Errors
-    /// If that is not recorded for certain.
+    /// If it is not certain that the deletion is recorded: the caller tries again.
     pub async fn delete(&self, request: &DeleteVolumeRequest) -> Result<(), DeleteError> {
         if request.volume_id.is_empty() {
             return Err(DeleteError::NoId);
         }
-        let Some(id) = VolumeId::existing(&request.volume_id) else {
+        let Some(id) = VolumeId::parse(&request.volume_id) else {
             return Ok(());
         };
         let _turn = self.turns.take(&id).ok_or_else(|| DeleteError::Busy(id.clone()))?;
-        if let Some(volume) = self.api.delete(&id).await? {
+        if let Some(volume) = self.volumes.delete(&id).await? {
             info!(volume = %id, node = volume.spec.node, "volume deleted, its node erases it");
             self.index.update(|index| index.refresh_volume(id.as_str(), volume));
         }

@@ -1,14 +1,14 @@
-//! A PmemVolume in the words of CSI.
+//! A PmemVolume as CSI shows it.
 
 use crds::{PARAMETER_PREFIX, PmemVolume};
 use csi::v1::{Volume, VolumeCondition};
 use kube::ResourceExt;
 use placement::Bytes;
 
-use super::places::topology_of;
+use super::request::topology_of;
 use crate::index::Index;
 
-/// The volume, with its real size and the node it can be reached from.
+/// The volume, with its usable bytes (0 until they are known) and the node that reaches it.
 #[must_use]
 pub fn to_csi(volume: &PmemVolume) -> Volume {
     let usable = volume.status.as_ref().and_then(|status| status.usable);
@@ -23,18 +23,18 @@ pub fn to_csi(volume: &PmemVolume) -> Volume {
     }
 }
 
-/// Whether the volume can be used now.
+/// Abnormal while the node of the volume reports nothing.
 #[must_use]
 pub fn condition(index: &Index, volume: &PmemVolume) -> VolumeCondition {
     let node = &volume.spec.node;
     match index.node_uid(node) {
         Some(_) => VolumeCondition {
             abnormal: false,
-            message: format!("node {node} publishes its persistent memory"),
+            message: format!("node {node} reports its persistent memory"),
         },
         None => VolumeCondition {
             abnormal: true,
-            message: format!("node {node} does not publish persistent memory: it is gone, or its driver does not run"),
+            message: format!("node {node} does not report persistent memory: it is gone, or its driver does not run"),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! From CSI names to the names of volumes.
+//! The id of a volume, made of the name that CreateVolume gives.
 
 use std::fmt;
 
@@ -13,16 +13,16 @@ impl VolumeId {
     /// else a hash of it. The same name has always the same id.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        Self::existing(name).unwrap_or_else(|| Self(format!("v-{}", hex(name, 20))))
+        Self::parse(name).unwrap_or_else(|| Self(format!("v-{}", hex(name, 20))))
     }
 
     /// Reads an id. What could never have been made by [`VolumeId::of_name`] is none: there is no such volume.
     #[must_use]
-    pub fn existing(id: &str) -> Option<Self> {
+    pub fn parse(id: &str) -> Option<Self> {
         is_dns_label(id).then(|| Self(id.into()))
     }
 
-    /// The text.
+    /// The id as CSI and Kubernetes spell it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_an_id_is_none() {
-        assert_eq!(VolumeId::existing("../nodes"), None);
-        assert_eq!(VolumeId::existing(&"x".repeat(64)), None);
+        assert_eq!(VolumeId::parse("../nodes"), None);
+        assert_eq!(VolumeId::parse(&"x".repeat(64)), None);
     }
 }

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::store::Store;
 use super::version::number;
-use crate::capacity::Published;
+use crate::capacity_object::PublishedCapacity;
 
 /// Our CSIStorageCapacity objects, by name and by node. Those that name no node are under the node "".
 #[derive(Debug, Default)]
 pub struct Capacities {
-    store: Store<Published>,
+    store: Store<PublishedCapacity>,
     by_node: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Capacities {
-    /// Whether a complete list has been seen.
+    /// Whether the watch has completed a list.
     pub fn synced(&self) -> bool {
         self.store.synced()
     }
@@ -25,13 +25,13 @@ impl Capacities {
     }
 
     /// The objects of a node.
-    pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a Published)> {
+    pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a PublishedCapacity)> {
         let names = self.by_node.get(node).into_iter().flatten();
         names.filter_map(|name| Some((name, self.store.get(name)?)))
     }
 
-    /// Takes in an object, unless a newer version of it is known. Returns the nodes it matters to.
-    pub fn apply(&mut self, name: String, object: Published) -> BTreeSet<String> {
+    /// Takes in an object, unless a newer version of it is there. Returns the nodes whose objects changed.
+    pub fn apply(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
         if self.store.get(&name).is_some_and(|known| is_stale(&object, known)) {
             return BTreeSet::new();
         }
@@ -43,7 +43,7 @@ impl Capacities {
         touched
     }
 
-    /// Takes in that an object is gone. Returns the node it matters to.
+    /// Takes in that an object was deleted. Returns its node.
     pub fn delete(&mut self, name: &str) -> Option<String> {
         let node = self.store.remove(name)?.node.unwrap_or_default();
         if let Some(names) = self.by_node.get_mut(&node) {
@@ -55,8 +55,8 @@ impl Capacities {
         Some(node)
     }
 
-    /// Exactly these exist. Returns the nodes it matters to.
-    pub fn reset(&mut self, objects: BTreeMap<String, Published>) -> BTreeSet<String> {
+    /// Takes in a complete list. Returns the nodes that have objects, or had some before.
+    pub fn reset(&mut self, objects: BTreeMap<String, PublishedCapacity>) -> BTreeSet<String> {
         let mut touched: BTreeSet<String> = self.by_node.keys().cloned().collect();
         self.by_node.clear();
         for (name, object) in &objects {
@@ -69,8 +69,8 @@ impl Capacities {
     }
 }
 
-/// Whether an event tells nothing that is not known from the answer to our own write.
-fn is_stale(event: &Published, known: &Published) -> bool {
+/// Whether an event shows a version that is not newer than the one that our own write returned.
+fn is_stale(event: &PublishedCapacity, known: &PublishedCapacity) -> bool {
     let numbers = (number(&event.resource_version), number(&known.resource_version));
     event.uid == known.uid && matches!(numbers, (Some(event), Some(known)) if event <= known)
 }

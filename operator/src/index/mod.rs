@@ -1,10 +1,8 @@
-//! What the operator knows of the cluster: a synchronous index, fed by one pump for each watch.
-//!
-//! Everything that is decided is decided from here, without waiting.
+//! What the operator knows of the cluster: fed by one watch for each kind, asked without waiting.
 
 mod capacities;
 mod class;
-mod kept;
+mod kinds;
 pub mod pump;
 mod shared;
 mod store;
@@ -14,13 +12,13 @@ mod volumes;
 use std::collections::BTreeSet;
 
 pub use class::{Asks, Class, ClassError};
-pub use kept::Kept;
-pub use shared::{Assumption, SharedIndex};
+pub use kinds::IndexedKind;
+pub use shared::{Reservation, SharedIndex};
 
 use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
-use crate::capacity::Published;
+use crate::capacity_object::PublishedCapacity;
 use capacities::Capacities;
 use store::Store;
 use volumes::Volumes;
@@ -39,40 +37,40 @@ pub struct Index {
 }
 
 impl Index {
-    /// Whether everything has been listed.
+    /// Whether the watch of each kind has completed a list.
     #[must_use]
     pub fn synced(&self) -> bool {
         self.nodes.synced() && self.volumes.synced() && self.classes.synced() && self.capacities.synced()
     }
 
     /// Takes in an object that was added or changed.
-    pub fn apply<K: Kept>(&mut self, object: K) {
+    pub fn apply<K: IndexedKind>(&mut self, object: K) {
         object.apply(self);
     }
 
-    /// Takes in that an object is gone.
-    pub fn delete<K: Kept>(&mut self, object: &K) {
+    /// Takes in that an object was deleted.
+    pub fn delete<K: IndexedKind>(&mut self, object: &K) {
         object.delete(self);
     }
 
     /// Takes in a complete list: what is not in it does not exist.
-    pub fn reset<K: Kept>(&mut self, objects: Vec<K>) {
+    pub fn reset<K: IndexedKind>(&mut self, objects: Vec<K>) {
         K::reset(self, objects);
     }
 
-    /// The free space of a node at this moment: pending volumes and those being written are subtracted.
+    /// The free space of a node: pending and reserved volumes are subtracted. None if it has reported nothing.
     #[must_use]
     pub fn free_space(&self, node: &str) -> Option<Node> {
         let status = self.node_status(node)?;
         Some(crds::free_space(status, self.volumes.of_node(node)))
     }
 
-    /// Names of all `PmemNodes`.
+    /// The names of all `PmemNodes`.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Uid of a PmemNode.
+    /// The uid of a PmemNode.
     #[must_use]
     pub fn node_uid(&self, node: &str) -> Option<&str> {
         self.nodes.get(node)?.metadata.uid.as_deref()
@@ -84,13 +82,13 @@ impl Index {
         self.volumes.get(name)
     }
 
-    /// The volume of that name, if the watch has shown it or it is being written at this moment.
+    /// The volume of that name, if the watch has shown it or its space is reserved.
     #[must_use]
     pub fn newest_volume(&self, name: &str) -> Option<&PmemVolume> {
         self.volumes.newest(name)
     }
 
-    /// What a node published.
+    /// What a node reported.
     #[must_use]
     pub fn node_status(&self, node: &str) -> Option<&PmemNodeStatus> {
         self.nodes.get(node)?.status.as_ref()
@@ -107,22 +105,22 @@ impl Index {
         self.classes.get(name)
     }
 
-    /// `StorageClasses` that can be understood, by name.
+    /// The `StorageClasses` of ours that can be understood, by name.
     pub fn valid_classes(&self) -> impl Iterator<Item = (&str, &Asks)> {
         self.classes
             .iter()
             .filter_map(|(name, class)| Some((name.as_str(), class.asks.as_ref().ok()?)))
     }
 
-    /// `StorageClasses` that cannot be understood: name, uid, why.
+    /// The `StorageClasses` of ours that cannot be understood: name, uid, why.
     pub fn invalid_classes(&self) -> impl Iterator<Item = (&str, &str, &ClassError)> {
         self.classes
             .iter()
             .filter_map(|(name, class)| Some((name.as_str(), class.uid.as_str(), class.asks.as_ref().err()?)))
     }
 
-    /// Our CSIStorageCapacity objects about a node.
-    pub fn capacities<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a Published)> {
+    /// Our CSIStorageCapacity objects for a node, by name.
+    pub fn capacities<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a PublishedCapacity)> {
         self.capacities.of_node(node)
     }
 
@@ -141,13 +139,13 @@ impl Index {
         }
     }
 
-    /// Look at these nodes again.
+    /// The CSIStorageCapacity objects of these nodes have to be compared again.
     pub fn mark_dirty(&mut self, nodes: impl IntoIterator<Item = String>) {
         self.dirty.extend(nodes);
     }
 
     /// Takes in a CSIStorageCapacity object that was just written.
-    pub fn capacity_written(&mut self, name: String, object: Published) {
+    pub fn capacity_written(&mut self, name: String, object: PublishedCapacity) {
         self.capacities.apply(name, object);
     }
 
@@ -157,26 +155,25 @@ impl Index {
         self.mark_dirty(node);
     }
 
-    /// Takes in an answer of the API server about a volume, unless the watch has shown something newer.
+    /// Takes in a volume that the API server returned, unless the watch has shown a newer version.
     pub fn refresh_volume(&mut self, name: &str, volume: PmemVolume) {
         let nodes = self.volumes.refresh(name, volume);
         self.mark_dirty(nodes);
     }
 
-    /// A volume is being written: its space is taken from now on.
-    fn assume(&mut self, name: String, volume: PmemVolume) {
-        let node = self.volumes.assume(name, volume);
+    fn reserve(&mut self, name: String, volume: PmemVolume) {
+        let node = self.volumes.reserve(name, volume);
         self.mark_dirty([node]);
     }
 
-    fn give_up(&mut self, name: &str) {
-        let node = self.volumes.give_up(name);
+    fn release(&mut self, name: &str) {
+        let node = self.volumes.release(name);
         self.mark_dirty(node);
     }
 
     fn mark_all_dirty(&mut self) {
-        let known = self.nodes.iter().map(|(name, _)| name);
-        let nodes: Vec<String> = known.chain(self.capacities.nodes()).cloned().collect();
+        let names = self.nodes.iter().map(|(name, _)| name);
+        let nodes: Vec<String> = names.chain(self.capacities.nodes()).cloned().collect();
         self.dirty.extend(nodes);
     }
 }

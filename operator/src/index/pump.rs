@@ -6,17 +6,17 @@ use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Resource};
 use tracing::warn;
 
-use super::{Kept, SharedIndex};
+use super::{IndexedKind, SharedIndex};
 
 /// Watches `api` and keeps `index` up to date, for ever. After an error it tries again, with growing pauses; what is in
 /// the index stays until a new list is complete.
-pub async fn run<K: Kept>(api: Api<K>, config: watcher::Config, index: SharedIndex) {
+pub async fn run<K: IndexedKind>(api: Api<K>, config: watcher::Config, index: SharedIndex) {
     let events = watch(api, config).default_backoff();
     feed(events, &index).await;
 }
 
 /// Carries `events` into the index until they end.
-pub async fn feed<K: Kept>(events: impl Stream<Item = watcher::Result<Event<K>>>, index: &SharedIndex) {
+pub async fn feed<K: IndexedKind>(events: impl Stream<Item = watcher::Result<Event<K>>>, index: &SharedIndex) {
     pin_mut!(events);
     let mut listed = Vec::new();
     while let Some(event) = events.next().await {

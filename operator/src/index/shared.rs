@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crds::PmemVolume;
 use tokio::sync::watch;
 
-use super::{Index, Kept};
+use super::{Index, IndexedKind};
 
 /// The index, shared between tasks. It is locked for computations only, never across an await.
 #[derive(Clone, Debug)]
@@ -24,24 +24,24 @@ impl Default for SharedIndex {
 }
 
 impl SharedIndex {
-    /// Looks something up.
-    pub fn read<R>(&self, look: impl FnOnce(&Index) -> R) -> R {
-        look(&self.lock())
+    /// Reads the index.
+    pub fn read<R>(&self, read: impl FnOnce(&Index) -> R) -> R {
+        read(&self.lock())
     }
 
-    /// Changes something and wakes those who wait.
+    /// Changes the index and wakes all who wait for it.
     pub fn update<R>(&self, change: impl FnOnce(&mut Index) -> R) -> R {
         let result = change(&mut self.lock());
         self.changes.send_replace(());
         result
     }
 
-    /// Waits until `look` finds something.
-    pub async fn wait_for<R>(&self, mut look: impl FnMut(&Index) -> Option<R>) -> R {
+    /// Waits until `find` returns something, and returns that.
+    pub async fn wait_for<R>(&self, mut find: impl FnMut(&Index) -> Option<R>) -> R {
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();
-            if let Some(found) = self.read(&mut look) {
+            if let Some(found) = self.read(&mut find) {
                 return found;
             }
             if changes.changed().await.is_err() {
@@ -51,26 +51,26 @@ impl SharedIndex {
     }
 
     /// Takes in an object that was added or changed.
-    pub fn apply<K: Kept>(&self, object: K) {
+    pub fn apply<K: IndexedKind>(&self, object: K) {
         self.update(|index| index.apply(object));
     }
 
-    /// Decides on a volume and takes its space in one step, so that no two decisions count on the same bytes.
+    /// Decides on a volume and reserves its space in one step, so that no two decisions count on the same bytes.
     ///
     /// # Errors
-    /// Whatever `decide` says; nothing is taken then.
-    pub fn assume<E>(
+    /// The error of `decide`; nothing is reserved then.
+    pub fn reserve<E>(
         &self,
         decide: impl FnOnce(&Index) -> Result<PmemVolume, E>,
-    ) -> Result<(PmemVolume, Assumption), E> {
+    ) -> Result<(PmemVolume, Reservation), E> {
         let (volume, name) = self.update(|index| {
             let volume = decide(index)?;
             let name = volume.metadata.name.clone().unwrap_or_default();
-            index.assume(name.clone(), volume.clone());
+            index.reserve(name.clone(), volume.clone());
             Ok((volume, name))
         })?;
         let index = self.clone();
-        Ok((volume, Assumption { index, name }))
+        Ok((volume, Reservation { index, name }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Index> {
@@ -78,16 +78,16 @@ impl SharedIndex {
     }
 }
 
-/// Holds the space of a volume that is being written, until the watch shows the volume or this is dropped.
+/// The reserved space of a volume that is being written. It ends when the watch shows the volume, or this is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Assumption {
+pub struct Reservation {
     index: SharedIndex,
     name: String,
 }
 
-impl Drop for Assumption {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        self.index.update(|index| index.give_up(&self.name));
+        self.index.update(|index| index.release(&self.name));
     }
 }

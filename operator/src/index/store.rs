@@ -20,7 +20,7 @@ impl<V> Default for Store<V> {
 }
 
 impl<V> Store<V> {
-    /// Whether a complete list has been seen.
+    /// Whether the watch has completed a list.
     pub fn synced(&self) -> bool {
         self.synced
     }
@@ -35,17 +35,17 @@ impl<V> Store<V> {
         self.objects.iter()
     }
 
-    /// Puts an object in place of the one of that name, if any.
+    /// Puts in an object. Returns the one of that name that it replaces.
     pub fn insert(&mut self, name: String, object: V) -> Option<V> {
         self.objects.insert(name, object)
     }
 
-    /// Takes an object out.
+    /// Takes out the object of that name.
     pub fn remove(&mut self, name: &str) -> Option<V> {
         self.objects.remove(name)
     }
 
-    /// Exactly these objects exist. Returns those that were there before.
+    /// Replaces all objects by a complete list. Returns those that were there before.
     pub fn replace(&mut self, objects: BTreeMap<String, V>) -> BTreeMap<String, V> {
         self.synced = true;
         std::mem::replace(&mut self.objects, objects)

@@ -1,4 +1,4 @@
-//! Which of two versions of an object is older.
+//! Comparing the versions of an object.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 

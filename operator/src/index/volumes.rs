@@ -1,4 +1,4 @@
-//! The `PmemVolumes`, by name and by node, and those that are being written at this moment.
+//! The `PmemVolumes`, by name and by node, and those whose space is reserved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,17 +9,17 @@ use super::version::is_older;
 
 /// The `PmemVolumes`, by name and by node.
 ///
-/// An assumed volume is one that was decided on and is being written: it takes its space until the watch shows it, or
-/// the writer gives it up. Two calls at the same time thus never count on the same bytes.
+/// A reserved volume is one that was decided on and is being written: its space is reserved until the watch shows it, or
+/// the writer releases it. Two calls at the same time thus never count on the same bytes.
 #[derive(Debug, Default)]
 pub struct Volumes {
     store: Store<PmemVolume>,
     by_node: BTreeMap<String, BTreeSet<String>>,
-    assumed: BTreeMap<String, PmemVolume>,
+    reserved: BTreeMap<String, PmemVolume>,
 }
 
 impl Volumes {
-    /// Whether a complete list has been seen.
+    /// Whether the watch has completed a list.
     pub fn synced(&self) -> bool {
         self.store.synced()
     }
@@ -29,9 +29,9 @@ impl Volumes {
         self.store.get(name)
     }
 
-    /// The volume of that name, be it only that it is being written.
+    /// The volume of that name, reserved or shown by the watch.
     pub fn newest(&self, name: &str) -> Option<&PmemVolume> {
-        self.assumed.get(name).or_else(|| self.store.get(name))
+        self.reserved.get(name).or_else(|| self.store.get(name))
     }
 
     /// All volumes that the watch has shown, by name.
@@ -39,20 +39,20 @@ impl Volumes {
         self.store.iter().map(|(_, volume)| volume)
     }
 
-    /// All volumes of a node, those that are being written among them.
+    /// All volumes of a node, reserved ones included.
     pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a PmemVolume> {
         let names = self.by_node.get(node).into_iter().flatten();
-        let assumed = self.assumed.values();
+        let reserved = self.reserved.values();
         names
             .filter_map(|name| self.store.get(name))
-            .chain(assumed.filter(move |volume| volume.spec.node == node))
+            .chain(reserved.filter(move |volume| volume.spec.node == node))
     }
 
-    /// Takes in what the watch shows. Returns the nodes it matters to.
+    /// Takes in a volume that the watch shows; its reservation ends. Returns the nodes whose free space may have changed.
     pub fn apply(&mut self, name: String, volume: PmemVolume) -> BTreeSet<String> {
         let mut touched = BTreeSet::from([volume.spec.node.clone()]);
-        touched.extend(self.assumed.remove(&name).map(|assumed| assumed.spec.node));
-        touched.extend(self.forget(&name));
+        touched.extend(self.reserved.remove(&name).map(|volume| volume.spec.node));
+        touched.extend(self.remove(&name));
         self.by_node
             .entry(volume.spec.node.clone())
             .or_default()
@@ -61,7 +61,8 @@ impl Volumes {
         touched
     }
 
-    /// Takes in an answer of the API server, unless the watch has shown something newer.
+    /// Takes in a volume that the API server returned, unless the watch has shown a newer version. Returns the nodes whose
+    /// free space may have changed.
     pub fn refresh(&mut self, name: &str, volume: PmemVolume) -> BTreeSet<String> {
         let newer = self.store.get(name).is_some_and(|known| {
             known.metadata.uid == volume.metadata.uid && is_older(&known.metadata, &volume.metadata)
@@ -73,16 +74,16 @@ impl Volumes {
         }
     }
 
-    /// Takes in that the volume is gone. Returns the node it matters to. One of the same name that is being written is
-    /// another volume, and stays.
+    /// Takes in that a volume was deleted. Returns its node. A reserved volume of the same name is another volume, and
+    /// stays.
     pub fn delete(&mut self, name: &str) -> Option<String> {
-        self.forget(name)
+        self.remove(name)
     }
 
-    /// Exactly these exist. Returns the nodes it matters to.
+    /// Takes in a complete list. Returns the nodes that have volumes, or had some before.
     pub fn reset(&mut self, volumes: BTreeMap<String, PmemVolume>) -> BTreeSet<String> {
         let mut touched: BTreeSet<String> = self.by_node.keys().cloned().collect();
-        self.assumed.retain(|name, _| !volumes.contains_key(name));
+        self.reserved.retain(|name, _| !volumes.contains_key(name));
         self.by_node.clear();
         for (name, volume) in &volumes {
             self.by_node
@@ -95,19 +96,19 @@ impl Volumes {
         touched
     }
 
-    /// A volume is being written. Returns its node.
-    pub fn assume(&mut self, name: String, volume: PmemVolume) -> String {
+    /// Reserves the space of a volume. Returns its node.
+    pub fn reserve(&mut self, name: String, volume: PmemVolume) -> String {
         let node = volume.spec.node.clone();
-        self.assumed.insert(name, volume);
+        self.reserved.insert(name, volume);
         node
     }
 
-    /// It is not being written any more. Returns the node it matters to, if the watch has not shown it by now.
-    pub fn give_up(&mut self, name: &str) -> Option<String> {
-        self.assumed.remove(name).map(|volume| volume.spec.node)
+    /// Ends the reservation of a volume. Returns its node, unless the watch has shown the volume by now.
+    pub fn release(&mut self, name: &str) -> Option<String> {
+        self.reserved.remove(name).map(|volume| volume.spec.node)
     }
 
-    fn forget(&mut self, name: &str) -> Option<String> {
+    fn remove(&mut self, name: &str) -> Option<String> {
         let node = self.store.remove(name)?.spec.node;
         if let Some(names) = self.by_node.get_mut(&node) {
             names.remove(name);

@@ -8,7 +8,7 @@ use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;
 use tonic::Code;
 
-use super::setup::{MIB, PATIENCE, in_a, makes, request, setup, setup_with, silent, topology};
+use super::setup::{MIB, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
 
 #[tokio::test]
 async fn bound() {
@@ -48,7 +48,7 @@ async fn a_slow_node_is_waited_for_and_the_object_stays() {
 
     let retry = {
         let (service, ask) = (setup.service.clone(), ask.clone());
-        tokio::spawn(async move { service.create(&ask, PATIENCE).await })
+        tokio::spawn(async move { service.create(&ask, TIME_LIMIT).await })
     };
     let written = setup.server.volume("pvc-1").unwrap();
     let status = Some(makes(&written));
@@ -62,10 +62,10 @@ async fn another_call_at_work_is_aborted() {
     let ask = request(28 * MIB, &["a"]);
     let first = {
         let (service, ask) = (setup.service.clone(), ask.clone());
-        tokio::spawn(async move { service.create(&ask, PATIENCE).await })
+        tokio::spawn(async move { service.create(&ask, TIME_LIMIT).await })
     };
     setup.index.wait_for(|index| index.volume("pvc-1").map(|_| ())).await;
-    let second = setup.service.create(&ask, PATIENCE).await.unwrap_err();
+    let second = setup.service.create(&ask, TIME_LIMIT).await.unwrap_err();
     assert!(matches!(second, CreateError::Busy(_)), "{second}");
     let delete = DeleteVolumeRequest {
         volume_id: "pvc-1".into(),

@@ -5,9 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod ask;
+mod choose;
 mod create;
 mod delete;
-mod place;
 mod read;
+mod request;
 mod setup;
+mod together;

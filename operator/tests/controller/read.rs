@@ -101,12 +101,12 @@ async fn a_volume_whose_node_is_gone_is_abnormal() {
     setup.index.update(|index| index.delete(&plain_node("a", 512)));
     let answer = setup.controller.controller_get_volume(get).await.unwrap();
     assert!(abnormal(answer.into_inner()));
-    let stranded = setup.index.read(daxfit_operator::lost::stranded);
-    let stranded: Vec<_> = stranded
+    let orphaned = setup.index.read(daxfit_operator::events::orphaned_volumes::orphaned);
+    let orphaned: Vec<_> = orphaned
         .iter()
         .map(|volume| (volume.node.as_str(), volume.deleting))
         .collect();
-    assert_eq!(stranded, [("a", false)]);
+    assert_eq!(orphaned, [("a", false)]);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::support::api_server::{ApiServer, NodeDriver};
 use crate::support::{class, index, plain_node};
 
 /// Nothing takes that long here.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+pub const TIME_LIMIT: Duration = Duration::from_secs(300);
 pub const MIB: i64 = 1 << 20;
 
 pub struct Setup {

@@ -1,0 +1,181 @@
+//! The node that a volume fits best.
+
+use std::collections::BTreeSet;
+
+use crds::NumaChoice;
+use placement::{Bytes, Node, Refusal, VolumeRequest};
+use tonic::Code;
+
+use super::companions::{Companions, NodeRefusal};
+use crate::controller::request::AllowedNodes;
+use crate::index::Index;
+
+/// Why a volume fits on none of the nodes that it may be on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChooseError {
+    /// None of them reports persistent memory.
+    #[error("{} reported persistent memory: see \"kubectl get pmemnodes\", and whether the node driver runs", none_of(.0))]
+    NoNodes(BTreeSet<String>),
+    /// There is one such node.
+    #[error("node {node}: {refusal}")]
+    Node {
+        /// The node.
+        node: String,
+        /// Why it does not fit there.
+        refusal: NodeRefusal,
+    },
+    /// There are several such nodes.
+    #[error("fits on none of {nodes} nodes; nearest is node {nearest}: {refusal}")]
+    Nodes {
+        /// How many nodes were compared.
+        nodes: usize,
+        /// The node on which the largest volume of that mode fits.
+        nearest: String,
+        /// Why it does not fit there.
+        refusal: NodeRefusal,
+    },
+}
+
+impl ChooseError {
+    /// CSI "CreateVolume Errors": `OUT_OF_RANGE` for a size that no node can have, `RESOURCE_EXHAUSTED` for one that these
+    /// nodes do not have now. ABORTED makes external-provisioner repeat the call in a moment.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NoNodes(_) => Code::ResourceExhausted,
+            Self::Node { refusal, .. } | Self::Nodes { refusal, .. } => match refusal {
+                NodeRefusal::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Code::OutOfRange,
+                NodeRefusal::Space(
+                    Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. },
+                )
+                | NodeRefusal::Apart(_) => Code::ResourceExhausted,
+                NodeRefusal::NotYet(_) => Code::Aborted,
+            },
+        }
+    }
+}
+
+/// The node that was chosen for a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChosenNode {
+    /// Its name.
+    pub node: String,
+    /// The NUMA node that the volume has to be on there.
+    pub numa: NumaChoice,
+}
+
+/// The node where `request` fits best: the hole that it takes there has the least left over. A preferred node wins over
+/// every other; equal nodes go by name. `companions` settle the NUMA node of a volume that has to be together with others.
+///
+/// # Errors
+/// Says with numbers why it fits nowhere.
+pub fn choose(
+    index: &Index,
+    allowed: &AllowedNodes,
+    request: &VolumeRequest,
+    companions: &Companions,
+) -> Result<ChosenNode, ChooseError> {
+    let (preferred, others) = tiers(index, allowed);
+    let mut refusals = Vec::new();
+    for tier in [&preferred, &others] {
+        let candidates = Candidates { index, nodes: tier };
+        if let Some(best) = candidates.best_fit(request, companions, &mut refusals) {
+            return Ok(best);
+        }
+    }
+    Err(nearest(refusals, preferred.into_iter().chain(others).collect()))
+}
+
+struct Candidates<'a> {
+    index: &'a Index,
+    nodes: &'a BTreeSet<String>,
+}
+
+impl Candidates<'_> {
+    fn best_fit(
+        &self,
+        request: &VolumeRequest,
+        companions: &Companions,
+        refusals: &mut Vec<(Bytes, String, NodeRefusal)>,
+    ) -> Option<ChosenNode> {
+        let mut best: Option<(Bytes, &String, NumaChoice)> = None;
+        for node in self.nodes {
+            let Some(free) = self.index.free_space(node) else {
+                continue;
+            };
+            let numa = companions.settle(*request, node, &free, self.index);
+            match numa.and_then(|numa| Ok((left_over(&free, request, numa)?, numa))) {
+                Ok((left, numa)) if best.is_none_or(|(least, ..)| left < least) => best = Some((left, node, numa)),
+                Ok(_) => {}
+                Err(refusal) => refusals.push((largest(&free, request), node.clone(), refusal)),
+            }
+        }
+        best.map(|(_, node, numa)| ChosenNode {
+            node: node.clone(),
+            numa,
+        })
+    }
+}
+
+fn left_over(free: &Node, request: &VolumeRequest, numa: NumaChoice) -> Result<Bytes, Refusal> {
+    free.left_over(&VolumeRequest {
+        numa: numa.into(),
+        ..*request
+    })
+}
+
+/// The preferred nodes, and the others.
+fn tiers(index: &Index, allowed: &AllowedNodes) -> (BTreeSet<String>, BTreeSet<String>) {
+    match allowed {
+        AllowedNodes::Any => (BTreeSet::new(), index.node_names().map(Into::into).collect()),
+        AllowedNodes::Named { preferred, requisite } if requisite.is_empty() => {
+            let all = index.node_names().filter(|node| !preferred.contains(*node));
+            (preferred.clone(), all.map(Into::into).collect())
+        }
+        AllowedNodes::Named { preferred, requisite } => {
+            (preferred.clone(), requisite.difference(preferred).cloned().collect())
+        }
+    }
+}
+
+fn largest(free: &Node, request: &VolumeRequest) -> Bytes {
+    let regions = free.regions.iter();
+    regions
+        .map(|region| region.largest_usable(request.mode))
+        .max()
+        .unwrap_or_default()
+}
+
+/// A node that is only full is nearer than one on which the size is wrong.
+fn nearest(refusals: Vec<(Bytes, String, NodeRefusal)>, candidates: BTreeSet<String>) -> ChooseError {
+    let nodes = refusals.len();
+    let nearest = refusals
+        .into_iter()
+        .max_by_key(|(largest, _, refusal)| (!is_for_ever(refusal), *largest));
+    match nearest {
+        None => ChooseError::NoNodes(candidates),
+        Some((_, node, refusal)) if nodes == 1 => ChooseError::Node { node, refusal },
+        Some((_, nearest, refusal)) => ChooseError::Nodes {
+            nodes,
+            nearest,
+            refusal,
+        },
+    }
+}
+
+fn is_for_ever(refusal: &NodeRefusal) -> bool {
+    match refusal {
+        NodeRefusal::Space(refusal) => refusal.is_for_ever(),
+        NodeRefusal::Apart(_) => true,
+        NodeRefusal::NotYet(_) => false,
+    }
+}
+
+fn none_of(nodes: &BTreeSet<String>) -> String {
+    let named: Vec<&str> = nodes.iter().take(3).map(String::as_str).collect();
+    match nodes.len() {
+        0 => "no node has".into(),
+        1 => format!("node {} has not", named.join("")),
+        n => format!("none of {n} nodes ({}, ...) has", named.join(", ")),
+    }
+}

@@ -1,0 +1,165 @@
+//! The steps of a CreateVolume call.
+
+use std::time::Duration;
+
+use crds::PmemVolume;
+use csi::v1::{CreateVolumeRequest, Volume};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::error::CreateError;
+use super::existing::ExistingVolume;
+use super::volume::pmem_volume;
+use crate::controller::choose::{ChooseError, CompanionError, choose, companions};
+use crate::controller::request::CreateRequest;
+use crate::controller::response::to_csi;
+use crate::controller::service::Service;
+use crate::controller::volume_id::VolumeId;
+use crate::controller::volume_status::{phase, provisioning_message};
+use crate::controller::wait::{ProvisioningResult, Unfinished, wait_for_node};
+use crate::index::{Index, Reservation};
+
+impl Service {
+    /// Makes a volume, or takes up the one that an earlier call of that name made, and waits for it up to `time_limit`.
+    ///
+    /// # Errors
+    /// Says why there is no such volume, or not yet. A volume that was written stays when the time is up: the next call
+    /// finds it.
+    pub async fn create(&self, request: &CreateVolumeRequest, time_limit: Duration) -> Result<Volume, CreateError> {
+        let until = Instant::now() + time_limit;
+        let request = CreateRequest::parse(request)?;
+        let _turn = self
+            .turns
+            .take(&request.id)
+            .ok_or_else(|| CreateError::Busy(request.id.clone()))?;
+        if !self.index.read(Index::synced) {
+            return Err(CreateError::Starting);
+        }
+        match self.volumes.get(&request.id).await? {
+            Some(volume) => self.take_up(&request, volume, until).await,
+            None => self.make(&request, until).await,
+        }
+    }
+
+    async fn take_up(
+        &self,
+        request: &CreateRequest,
+        volume: PmemVolume,
+        until: Instant,
+    ) -> Result<Volume, CreateError> {
+        let (id, node) = (request.id.clone(), volume.spec.node.clone());
+        match ExistingVolume::compare(&volume, request) {
+            ExistingVolume::Same => self.finish(&id, volume, until).await,
+            ExistingVolume::Deleting => Err(CreateError::Deleting { id, node }),
+            ExistingVolume::Refused => self.delete_refused(&id, volume, until).await,
+            ExistingVolume::Different(difference) => Err(CreateError::Different { id, difference }),
+            ExistingVolume::OnOtherNode => self.delete_unused(request, &volume).await,
+        }
+    }
+
+    /// Chooses a node and reserves the space in one step, then writes.
+    async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
+        let companions = companions(self, request).await.map_err(|error| match error {
+            CompanionError::NoPod(claim) => CreateError::NoPod(claim),
+            CompanionError::Api(error) => error.into(),
+        })?;
+        let now = Time(Timestamp::now());
+        let (volume, reservation) = self.index.reserve(|index| {
+            let chosen = choose(index, &request.nodes, &request.volume_request(), &companions)?;
+            let mut volume = pmem_volume(request, chosen);
+            volume.metadata.creation_timestamp = Some(now);
+            Ok::<_, ChooseError>(volume)
+        })?;
+        let created = self.write(&request.id, &volume).await?;
+        info!(volume = %request.id, node = created.spec.node, size = %request.size, "volume created");
+        let finished = self.finish(&request.id, created, until).await;
+        drop::<Reservation>(reservation);
+        finished
+    }
+
+    async fn write(&self, id: &VolumeId, volume: &PmemVolume) -> Result<PmemVolume, CreateError> {
+        match self.volumes.create(id, volume).await {
+            Err(error) if error.is_conflict() => Err(CreateError::Busy(id.clone())),
+            result => Ok(result?),
+        }
+    }
+
+    async fn finish(&self, id: &VolumeId, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
+        match wait_for_node(&self.index, &volume, until, &self.stop).await {
+            Ok(ProvisioningResult::Ready(volume)) => Ok(to_csi(&volume)),
+            Ok(ProvisioningResult::Refused(volume)) => self.delete_refused(id, *volume, until).await,
+            Ok(ProvisioningResult::Deleted) => Err(CreateError::Deleted(id.clone())),
+            Err(Unfinished::Stopping) => Err(CreateError::Stopping),
+            Err(Unfinished::TimeUp) => Err(self.too_late(id, volume)),
+        }
+    }
+
+    /// Deletes a refused volume, so that the next attempt may write one of that name on another node.
+    async fn delete_refused(&self, id: &VolumeId, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
+        self.delete_exactly(id, &volume).await?;
+        let uid = volume.metadata.uid.clone();
+        let gone = self.index.wait_for(|index| {
+            let shown = index.volume(id.as_str());
+            shown.is_none_or(|shown| shown.metadata.uid != uid).then_some(())
+        });
+        // Whether it is gone in time or not, the caller gets the same error.
+        let _late = tokio::time::timeout_at(until, gone).await.is_err();
+        Err(CreateError::Refused {
+            id: id.clone(),
+            message: provisioning_message(&volume)
+                .unwrap_or("its driver gives no reason")
+                .into(),
+            node: volume.spec.node,
+        })
+    }
+
+    /// Deletes a volume that is on a node that the call does not allow: the pod was scheduled to another node before its
+    /// volume was bound. Where no `PersistentVolume` names the volume, nobody can have used it.
+    async fn delete_unused(&self, request: &CreateRequest, volume: &PmemVolume) -> Result<Volume, CreateError> {
+        let (id, node) = (request.id.clone(), volume.spec.node.clone());
+        let persistent_volume = request.persistent_volume.clone();
+        if self.volumes.has_persistent_volume(&id, &persistent_volume).await? {
+            return Err(CreateError::Used {
+                id,
+                node,
+                persistent_volume,
+            });
+        }
+        self.delete_exactly(&id, volume).await?;
+        info!(volume = %id, node, "volume deleted: it is wanted on another node");
+        Err(CreateError::Moving { id, node })
+    }
+
+    async fn delete_exactly(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), CreateError> {
+        match self.volumes.delete_exactly(id, volume).await {
+            Err(error) if error.is_conflict() => Err(CreateError::Busy(id.clone())),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn too_late(&self, id: &VolumeId, volume: PmemVolume) -> CreateError {
+        let state = self
+            .index
+            .read(|index| index.volume(id.as_str()).map_or_else(|| UNSEEN.into(), state));
+        CreateError::Deadline {
+            id: id.clone(),
+            node: volume.spec.node,
+            state,
+        }
+    }
+}
+
+const UNSEEN: &str = "its driver has not seen it yet";
+
+/// Phase and message of a volume.
+fn state(volume: &PmemVolume) -> String {
+    match (phase(volume), provisioning_message(volume)) {
+        (None, None) => UNSEEN.into(),
+        (None, Some(message)) => message.into(),
+        (Some(phase), None) => format!("{phase:?}"),
+        (Some(phase), Some(message)) => format!("{phase:?}: {message}"),
+    }
+}

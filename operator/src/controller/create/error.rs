@@ -1,0 +1,113 @@
+//! Why CreateVolume did not return a volume, and the status code of each reason.
+
+use tonic::Code;
+
+use crate::controller::api::ApiError;
+use crate::controller::choose::ChooseError;
+use crate::controller::request::RequestError;
+use crate::controller::volume_id::VolumeId;
+
+/// Why there is no volume, or not yet.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The call cannot be granted, whatever space there is.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The index is not complete yet.
+    #[error("the operator is still reading the state of the cluster: try again")]
+    Starting,
+    /// The operator was told to stop while the call waited.
+    #[error("the operator is stopping: try again")]
+    Stopping,
+    /// Another call works on the volume, in this process or in another.
+    #[error("another call is at work on volume {0}: try again")]
+    Busy(VolumeId),
+    /// A volume of that name is being deleted.
+    #[error("volume {id} is being deleted on node {node}; it can be made anew once its bytes are erased: try again")]
+    Deleting {
+        /// The volume.
+        id: VolumeId,
+        /// Its node.
+        node: String,
+    },
+    /// A volume of that name exists, with other parameters.
+    #[error("volume {id} exists, but {difference}")]
+    Different {
+        /// The volume.
+        id: VolumeId,
+        /// What is different, as the end of a sentence: "it has 28 MiB".
+        difference: String,
+    },
+    /// The volume is on a node that the call does not allow. No `PersistentVolume` names it, so it is being deleted there.
+    #[error("volume {id} is on node {node}, where it is not wanted any more; it is deleted there first: try again")]
+    Moving {
+        /// The volume.
+        id: VolumeId,
+        /// Its node.
+        node: String,
+    },
+    /// The volume is on a node that the call does not allow, and a `PersistentVolume` names it.
+    #[error("volume {id} is on node {node}, and PersistentVolume {persistent_volume} stands for it there")]
+    Used {
+        /// The volume.
+        id: VolumeId,
+        /// Its node.
+        node: String,
+        /// The name of the `PersistentVolume`.
+        persistent_volume: String,
+    },
+    /// It fits on no node that it may be on.
+    #[error(transparent)]
+    Choose(#[from] ChooseError),
+    /// The pod that caused the call is gone, so nobody can tell which volumes this one has to be together with.
+    #[error(
+        "no pod waits for claim {0} any more, and its class wishes its volume on one NUMA node with the other volumes of \
+         its pod: it is made once another pod uses the claim"
+    )]
+    NoPod(String),
+    /// Its node refused it.
+    #[error("node {node} refused volume {id}: {message}")]
+    Refused {
+        /// The volume.
+        id: VolumeId,
+        /// Its node.
+        node: String,
+        /// Why, in the words of the node's driver.
+        message: String,
+    },
+    /// Somebody deleted the volume while the call waited for it.
+    #[error("volume {0} was deleted while it was being made: try again")]
+    Deleted(VolumeId),
+    /// Its node has not finished within the caller's time limit.
+    #[error("node {node} has not finished volume {id} in time, and goes on meanwhile: {state}")]
+    Deadline {
+        /// The volume.
+        id: VolumeId,
+        /// Its node.
+        node: String,
+        /// Its phase and the driver's message.
+        state: String,
+    },
+    /// The API server did not do what it was asked to.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+}
+
+impl CreateError {
+    /// CSI "CreateVolume Errors", and what external-provisioner makes of each code: after `RESOURCE_EXHAUSTED` the pod is
+    /// scheduled anew, after ABORTED, UNAVAILABLE and `DEADLINE_EXCEEDED` the call is repeated for the same node.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Request(error) => error.code(),
+            Self::Choose(error) => error.code(),
+            Self::NoPod(_) | Self::Refused { .. } => Code::ResourceExhausted,
+            Self::Different { .. } => Code::AlreadyExists,
+            Self::Used { .. } => Code::FailedPrecondition,
+            Self::Busy(_) | Self::Deleting { .. } | Self::Moving { .. } | Self::Deleted(_) => Code::Aborted,
+            Self::Deadline { .. } => Code::DeadlineExceeded,
+            Self::Starting | Self::Stopping => Code::Unavailable,
+            Self::Api(error) => error.code(),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! What a CreateVolume call means for a volume of its name that exists.
+
+use crds::{NumaChoice, Phase, PmemVolume};
+use placement::NumaWish;
+
+use crate::controller::request::CreateRequest;
+use crate::controller::volume_status::phase;
+
+/// What a CreateVolume call means for a volume of its name that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExistingVolume {
+    /// It is the volume that is asked for.
+    Same,
+    /// It is being deleted.
+    Deleting,
+    /// Its node refused it, and nothing was made.
+    Refused,
+    /// It has other parameters, as the end of a sentence: "it has 28 MiB".
+    Different(String),
+    /// It is as asked for, but on a node that the call does not allow.
+    OnOtherNode,
+}
+
+impl ExistingVolume {
+    /// Compares the volume that exists with the one that is asked for.
+    #[must_use]
+    pub fn compare(volume: &PmemVolume, request: &CreateRequest) -> Self {
+        if volume.metadata.deletion_timestamp.is_some() {
+            return Self::Deleting;
+        }
+        if phase(volume) == Some(Phase::Refused) {
+            return Self::Refused;
+        }
+        match difference(volume, request) {
+            Some(difference) => Self::Different(difference),
+            None if request.nodes.allow(&volume.spec.node) => Self::Same,
+            None => Self::OnOtherNode,
+        }
+    }
+}
+
+fn difference(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
+    let spec = &volume.spec;
+    let parameters = &request.parameters;
+    if (spec.mode, spec.map) != (parameters.mode, parameters.map) {
+        return Some(format!("it has mode {:?} and map {:?}", spec.mode, spec.map).to_lowercase());
+    }
+    if !grants(spec.numa, parameters.numa) {
+        return Some(format!("it is for NUMA node {}", String::from(spec.numa)));
+    }
+    if spec.erase != parameters.erase {
+        return Some("it has another erase policy".into());
+    }
+    size_difference(volume, request)
+}
+
+/// Whether a volume with the choice `numa` is what a class with this wish gives. One that is together with others is on
+/// whichever NUMA node the others are.
+fn grants(numa: NumaChoice, wish: NumaWish) -> bool {
+    wish == NumaWish::Together || wish == numa.into()
+}
+
+/// By its real size where that is known, else by the size in its spec.
+fn size_difference(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
+    let (required, limit) = (request.size.required, request.size.limit);
+    let usable = volume.status.as_ref().and_then(|status| status.usable);
+    let most = usable.or(volume.spec.limit);
+    let least = usable.unwrap_or(volume.spec.required);
+    let fits = least >= required && limit.is_none_or(|limit| most.is_some_and(|most| most <= limit));
+    let verb = usable.map_or("asked for", |_| "has");
+    (!fits).then(|| format!("it {verb} {least}, and this call asks for {}", request.size))
+}

@@ -1,0 +1,8 @@
+//! CreateVolume: writes a PmemVolume and waits until its node has carried it out.
+
+mod call;
+mod error;
+mod existing;
+mod volume;
+
+pub use error::CreateError;

@@ -1,0 +1,83 @@
+//! GetCapacity: the largest volume that one CreateVolume gets on a node, or on any.
+
+use std::collections::BTreeSet;
+
+use csi::v1::{GetCapacityRequest, GetCapacityResponse};
+use placement::{Bytes, NumaNode};
+use tonic::Code;
+
+use crate::controller::request::{ForeignTopology, UsageError, filesystem_of, node_of};
+use crate::controller::service::Service;
+use crate::filesystem::Filesystem;
+use crate::index::{Asks, ClassError, Index};
+
+/// Why a GetCapacity call has no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CapacityError {
+    /// A parameter of the StorageClass.
+    #[error(transparent)]
+    Class(#[from] ClassError),
+    /// The access mode, access type or file system.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// The node.
+    #[error(transparent)]
+    Topology(#[from] ForeignTopology),
+    /// The index is not complete yet.
+    #[error("the operator is still reading the state of the cluster: try again")]
+    Starting,
+}
+
+impl CapacityError {
+    /// CSI names no codes for GetCapacity, so these are the general ones of gRPC.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Class(_) | Self::Usage(_) | Self::Topology(_) => Code::InvalidArgument,
+            Self::Starting => Code::Unavailable,
+        }
+    }
+}
+
+impl Service {
+    /// The largest volume that one CreateVolume can get on the node of the request, in usable bytes; on any node, if none is
+    /// named.
+    ///
+    /// # Errors
+    /// If the class, the capabilities or the topology are wrong, or the index is not complete yet.
+    pub fn capacity(&self, request: &GetCapacityRequest) -> Result<GetCapacityResponse, CapacityError> {
+        let asks = asks(request)?;
+        let node = request.accessible_topology.as_ref().map(node_of).transpose()?;
+        if !self.index.read(Index::synced) {
+            return Err(CapacityError::Starting);
+        }
+        let largest = self.index.read(|index| largest(index, node, &asks)).get();
+        Ok(GetCapacityResponse {
+            available_capacity: largest,
+            maximum_volume_size: Some(largest),
+            minimum_volume_size: Some(asks.minimum.get()),
+        })
+    }
+}
+
+fn asks(request: &GetCapacityRequest) -> Result<Asks, CapacityError> {
+    let mut asks = Asks::parse(&request.parameters)?;
+    if !request.volume_capabilities.is_empty() {
+        let filesystem = filesystem_of(&request.volume_capabilities)?;
+        asks.minimum = asks.minimum.max(filesystem.map_or(Bytes::new(1), Filesystem::minimum));
+    }
+    Ok(asks)
+}
+
+fn largest(index: &Index, node: Option<&str>, asks: &Asks) -> Bytes {
+    let of_node = |node: &str| {
+        let free = index.free_space(node)?;
+        let numas: BTreeSet<Option<NumaNode>> = free.regions.iter().map(|region| region.numa).collect();
+        let allowed = numas.into_iter().filter(|numa| asks.requests(*numa));
+        allowed.map(|numa| asks.largest(&free, numa)).max()
+    };
+    match node {
+        Some(node) => of_node(node).unwrap_or_default(),
+        None => index.node_names().filter_map(of_node).max().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,115 @@
+//! What a CreateVolume call asks for.
+
+use crds::{ClaimRef, ClassParameters, ParameterError};
+use csi::v1::CreateVolumeRequest;
+use placement::VolumeRequest;
+use tonic::Code;
+
+use super::size::{Size, SizeError};
+use super::topology::{AllowedNodes, ForeignTopology};
+use super::usage::{UsageError, filesystem_of};
+use crate::controller::volume_id::VolumeId;
+
+/// What a CreateVolume call asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateRequest {
+    /// The id that the volume has or will have.
+    pub id: VolumeId,
+    /// Its usable bytes.
+    pub size: Size,
+    /// Mode, map, NUMA wish and erase policy.
+    pub parameters: ClassParameters,
+    /// The nodes that it may be on.
+    pub nodes: AllowedNodes,
+    /// The claim that it is for; none if external-provisioner runs without --extra-create-metadata.
+    pub claim: Option<ClaimRef>,
+    /// The name that its `PersistentVolume` has or will have.
+    pub persistent_volume: String,
+}
+
+/// Why a call cannot be understood or granted, whatever space there is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// CSI requires a name.
+    #[error("the volume has no name")]
+    NoName,
+    /// Its access mode, access type or file system.
+    #[error(transparent)]
+    Usage(#[from] UsageError),
+    /// Its size.
+    #[error(transparent)]
+    Size(#[from] SizeError),
+    /// A parameter of its StorageClass.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The nodes that it may be on.
+    #[error(transparent)]
+    Topology(#[from] ForeignTopology),
+    /// It is to be filled from a snapshot or another volume.
+    #[error("a volume cannot be made from a snapshot or another volume: remove the claim's dataSource")]
+    ContentSource,
+    /// It has parameters that could change later.
+    #[error("a volume has no parameters that can change: remove the claim's volumeAttributesClassName")]
+    MutableParameters,
+}
+
+impl RequestError {
+    /// CSI "CreateVolume Errors": `OUT_OF_RANGE` for a capacity range that is not supported, `INVALID_ARGUMENT` for what
+    /// is malformed.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Size(SizeError::BelowXfs { .. }) => Code::OutOfRange,
+            Self::Size(SizeError::Zero | SizeError::Negative { .. } | SizeError::Reversed { .. })
+            | Self::NoName
+            | Self::Usage(_)
+            | Self::Parameter(_)
+            | Self::Topology(_)
+            | Self::ContentSource
+            | Self::MutableParameters => Code::InvalidArgument,
+        }
+    }
+}
+
+impl CreateRequest {
+    /// Reads a CreateVolume call.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, and what is allowed instead.
+    pub fn parse(request: &CreateVolumeRequest) -> Result<Self, RequestError> {
+        if request.name.is_empty() {
+            return Err(RequestError::NoName);
+        }
+        let filesystem = filesystem_of(&request.volume_capabilities)?;
+        if request.volume_content_source.is_some() {
+            return Err(RequestError::ContentSource);
+        }
+        if !request.mutable_parameters.is_empty() {
+            return Err(RequestError::MutableParameters);
+        }
+        let metadata = |name: &str| request.parameters.get(name).cloned();
+        Ok(Self {
+            id: VolumeId::of_name(&request.name),
+            parameters: ClassParameters::parse(&request.parameters)?,
+            size: Size::parse(request.capacity_range.as_ref(), filesystem)?,
+            nodes: AllowedNodes::parse(request.accessibility_requirements.as_ref())?,
+            claim: metadata(PVC_NAMESPACE).zip(metadata(PVC_NAME)).map(claim_ref),
+            persistent_volume: metadata(PV_NAME).unwrap_or_else(|| request.name.clone()),
+        })
+    }
+
+    /// The space that the volume takes on a node.
+    #[must_use]
+    pub fn volume_request(&self) -> VolumeRequest {
+        self.parameters.request(self.size.required, self.size.limit)
+    }
+}
+
+/// Parameters that external-provisioner adds with --extra-create-metadata.
+const PVC_NAME: &str = "csi.storage.k8s.io/pvc/name";
+const PVC_NAMESPACE: &str = "csi.storage.k8s.io/pvc/namespace";
+const PV_NAME: &str = "csi.storage.k8s.io/pv/name";
+
+fn claim_ref((namespace, name): (String, String)) -> ClaimRef {
+    ClaimRef { namespace, name }
+}

@@ -1,0 +1,128 @@
+//! How a volume is to be used: access mode, access type and file system.
+
+use csi::v1::VolumeCapability;
+use csi::v1::volume_capability::AccessType;
+use csi::v1::volume_capability::access_mode::Mode;
+
+use crate::filesystem::{Filesystem, UnknownFilesystem};
+
+/// Why a volume cannot be used as its capabilities say.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UsageError {
+    /// No capability is given.
+    #[error("no volume capability is given: say how the volume is to be used")]
+    None,
+    /// A capability is neither block nor mount.
+    #[error("a volume capability says neither block nor mount")]
+    NoAccessType,
+    /// The access mode is for several nodes, but only its own node reaches persistent memory.
+    #[error(
+        "access mode {} needs several nodes, but persistent memory can be reached from its own node only: use \
+         ReadWriteOnce or ReadWriteOncePod",
+        .0.as_str_name()
+    )]
+    SeveralNodes(Mode),
+    /// The access mode is not one of CSI, or its value for "unknown".
+    #[error("access mode {0} is not known: use ReadWriteOnce or ReadWriteOncePod")]
+    UnknownMode(i32),
+    /// The file system is not one that the node's driver makes.
+    #[error(transparent)]
+    Filesystem(#[from] UnknownFilesystem),
+    /// The capabilities name different file systems.
+    #[error("the volume capabilities name different file systems")]
+    TwoFilesystems,
+}
+
+/// The file system that a volume with these capabilities needs, or none if it is only used as a raw block device.
+///
+/// # Errors
+/// If the volume cannot be used in all of these ways. CreateVolume answers `INVALID_ARGUMENT` then.
+pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesystem>, UsageError> {
+    if capabilities.is_empty() {
+        return Err(UsageError::None);
+    }
+    let mut found = None;
+    for capability in capabilities {
+        check_mode(capability)?;
+        match (found, filesystem(capability)?) {
+            (Some(one), Some(other)) if one != other => return Err(UsageError::TwoFilesystems),
+            (_, Some(one)) => found = Some(one),
+            (_, None) => {}
+        }
+    }
+    Ok(found)
+}
+
+fn filesystem(capability: &VolumeCapability) -> Result<Option<Filesystem>, UsageError> {
+    match capability.access_type.as_ref().ok_or(UsageError::NoAccessType)? {
+        AccessType::Block(_) => Ok(None),
+        AccessType::Mount(mount) => Ok(Some(Filesystem::parse(&mount.fs_type)?)),
+    }
+}
+
+fn check_mode(capability: &VolumeCapability) -> Result<(), UsageError> {
+    let number = capability.access_mode.as_ref().map_or(0, |mode| mode.mode);
+    let mode = Mode::try_from(number).map_err(|_| UsageError::UnknownMode(number))?;
+    match mode {
+        Mode::SingleNodeWriter
+        | Mode::SingleNodeReaderOnly
+        | Mode::SingleNodeSingleWriter
+        | Mode::SingleNodeMultiWriter => Ok(()),
+        Mode::MultiNodeReaderOnly | Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => {
+            Err(UsageError::SeveralNodes(mode))
+        }
+        Mode::Unknown => Err(UsageError::UnknownMode(number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use csi::v1::volume_capability::{AccessMode, BlockVolume, MountVolume};
+
+    fn mount(fs_type: &str, mode: Mode) -> VolumeCapability {
+        let mount = MountVolume {
+            fs_type: fs_type.into(),
+            ..MountVolume::default()
+        };
+        VolumeCapability {
+            access_type: Some(AccessType::Mount(mount)),
+            access_mode: Some(AccessMode { mode: mode.into() }),
+        }
+    }
+
+    #[test]
+    fn one_node_and_a_known_file_system() {
+        let writer = Mode::SingleNodeWriter;
+        assert_eq!(filesystem_of(&[mount("", writer)]), Ok(Some(Filesystem::Ext4)));
+        assert_eq!(filesystem_of(&[mount("xfs", writer)]), Ok(Some(Filesystem::Xfs)));
+        let block = VolumeCapability {
+            access_type: Some(AccessType::Block(BlockVolume {})),
+            ..mount("", Mode::SingleNodeReaderOnly)
+        };
+        assert_eq!(filesystem_of(&[block]), Ok(None));
+    }
+
+    #[test]
+    fn everything_else_is_refused_with_a_reason() {
+        let writer = Mode::SingleNodeWriter;
+        let nothing = VolumeCapability {
+            access_type: None,
+            ..mount("", writer)
+        };
+        for (capabilities, says) in [
+            (vec![], "no volume capability"),
+            (vec![nothing], "neither block nor mount"),
+            (vec![mount("", Mode::MultiNodeMultiWriter)], "MULTI_NODE_MULTI_WRITER"),
+            (vec![mount("", Mode::Unknown)], "not known"),
+            (vec![mount("btrfs", writer)], "allowed are ext4, xfs"),
+            (
+                vec![mount("ext4", writer), mount("xfs", writer)],
+                "different file systems",
+            ),
+        ] {
+            let error = filesystem_of(&capabilities).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}

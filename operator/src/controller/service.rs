@@ -1,0 +1,32 @@
+//! The state that all calls of the Controller service share.
+
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::api::{ClaimsApi, VolumesApi};
+use super::turns::Turns;
+use crate::index::SharedIndex;
+
+/// The Controller service: each call is a method, beside its own errors. Clones share their state.
+#[derive(Clone)]
+pub struct Service {
+    pub(super) volumes: VolumesApi,
+    pub(super) claims: ClaimsApi,
+    pub(super) index: SharedIndex,
+    pub(super) turns: Turns,
+    pub(super) stop: CancellationToken,
+}
+
+impl Service {
+    /// Decides from `index` and writes through `client`. Calls that wait for a node end with UNAVAILABLE at `stop`.
+    #[must_use]
+    pub fn new(client: Client, index: SharedIndex, stop: CancellationToken) -> Self {
+        Self {
+            volumes: VolumesApi::new(client.clone()),
+            claims: ClaimsApi::new(client),
+            index,
+            turns: Turns::default(),
+            stop,
+        }
+    }
+}

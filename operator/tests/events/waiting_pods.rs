@@ -1,0 +1,377 @@
+//! Events on pods that wait for persistent memory that no node has.
+
+use daxfit_operator::claims::ClaimOfPod;
+use daxfit_operator::events::waiting_pods::{
+    Explainer, Requirements, WaitingPod, WaitingPods, refusal, requirements, watch,
+};
+use daxfit_operator::index::SharedIndex;
+use futures::stream;
+use http::StatusCode;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::runtime::watcher::{self, Event};
+use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, VolumeRequest};
+use serde_json::{Value, json};
+
+use crate::support::api_server::ApiServer;
+use crate::support::{self, index, node, plain_node, volume};
+
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
+const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
+
+fn class(name: &str, parameters: &[(&str, &str)]) -> StorageClass {
+    StorageClass {
+        volume_binding_mode: Some("WaitForFirstConsumer".into()),
+        ..support::class(name, parameters)
+    }
+}
+
+/// A pod with a claim `big` and an ephemeral volume `scratch`, or without the latter.
+fn pod_json(ephemeral: bool) -> Value {
+    let mut volumes = vec![
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": "big"}}),
+        json!({"name": "again", "persistentVolumeClaim": {"claimName": "big"}}),
+        json!({"name": "settings", "configMap": {}}),
+    ];
+    if ephemeral {
+        volumes.push(json!({"name": "scratch", "ephemeral": {}}));
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "db", "namespace": "shop", "uid": "uid-of-db", "resourceVersion": "5"},
+        "spec": {"containers": [], "volumes": volumes},
+        "status": {"phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "message": "0/3 nodes are available: 3 node(s) did not have enough free storage.",
+        }]},
+    })
+}
+
+fn pod(value: Value) -> Pod {
+    serde_json::from_value(value).unwrap()
+}
+
+fn waiting(ephemeral: bool) -> WaitingPod {
+    WaitingPod::of(&pod(pod_json(ephemeral))).unwrap()
+}
+
+fn claim_json(name: &str, class: &str, size: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "shop", "uid": format!("uid-of-{name}")},
+        "spec": {"storageClassName": class, "resources": {"requests": {"storage": size}}},
+    })
+}
+
+fn request(mib: u32) -> VolumeRequest {
+    VolumeRequest {
+        required: Bytes::mib(mib),
+        limit: None,
+        mode: Mode::Fsdax(MapLocation::Dev),
+        numa: NumaWish::Any,
+    }
+}
+
+#[test]
+fn only_pods_that_the_scheduler_gave_up_on_and_that_have_claims() {
+    let found = waiting(true);
+    let names: Vec<_> = found.claims.iter().map(|c| (c.name.as_str(), c.ephemeral)).collect();
+    assert_eq!(names, [("big", false), ("db-scratch", true)]);
+    assert_eq!((found.uid(), found.namespace()), ("uid-of-db", "shop"));
+    let changes = [
+        ("/spec/nodeName", json!("n")),
+        ("/spec/volumes", json!([{"name": "settings", "configMap": {}}])),
+        ("/metadata/deletionTimestamp", json!("2026-01-01T00:00:00Z")),
+        ("/status/conditions/0/status", json!("True")),
+        ("/status/conditions/0/reason", json!("SchedulingGated")),
+        ("/status/conditions/0/type", json!("Ready")),
+    ];
+    for (path, value) in changes {
+        let mut other = pod_json(true);
+        let (parent, key) = path.rsplit_once('/').unwrap();
+        other.pointer_mut(parent).unwrap()[key] = value;
+        assert_eq!(WaitingPod::of(&pod(other)), None, "{path}");
+    }
+}
+
+/// What the pod asks with this as its only claim.
+fn required_by(claim: Value, ephemeral: bool) -> Requirements {
+    let classes = vec![
+        class("dev", &[]),
+        class("xfs", &[("csi.storage.k8s.io/fstype", "xfs")]),
+        class("bad", &[("csi.daxfit.dev/mode", "dax")]),
+        support::class("immediate", &[]),
+    ];
+    let making = volume("pvc-uid-of-made", "n", 20);
+    let index = index(vec![plain_node("n", 512)], vec![making], classes);
+    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
+    let name = claim.metadata.name.clone().unwrap();
+    let claims = [(ClaimOfPod { name, ephemeral }, claim)];
+    index.read(|index| requirements(&waiting(true), &claims, index))
+}
+
+#[test]
+fn what_a_claim_asks() {
+    let with = |path: &str, value: Value| {
+        let mut claim = claim_json("big", "dev", "400Mi");
+        claim[path.split_once('.').unwrap().0][path.split_once('.').unwrap().1] = value;
+        claim
+    };
+    let owned = |uid: &str| {
+        let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "db", "uid": uid}]);
+        required_by(with("metadata.ownerReferences", owner), true)
+    };
+    let space = Requirements::Space(vec![request(400)]);
+    let impossible = |why: &str| Requirements::Impossible(why.into());
+    assert_eq!(required_by(claim_json("big", "dev", "400Mi"), false), space);
+    assert_eq!(owned("uid-of-db"), space);
+    assert_eq!(owned("another"), Requirements::Nothing);
+    assert_eq!(
+        required_by(with("spec.volumeName", json!("pv")), false),
+        Requirements::Nothing
+    );
+    assert_eq!(
+        required_by(claim_json("big", "other", "1Mi"), false),
+        Requirements::Nothing
+    );
+    assert_eq!(
+        required_by(claim_json("big", "immediate", "1Mi"), false),
+        Requirements::Nothing
+    );
+    assert_eq!(
+        required_by(claim_json("made", "dev", "20Mi"), false),
+        Requirements::Assigned
+    );
+    let chosen = json!({"volume.kubernetes.io/selected-node": "n"});
+    assert_eq!(
+        required_by(with("metadata.annotations", chosen), false),
+        Requirements::Assigned
+    );
+    assert_eq!(
+        required_by(claim_json("big", "bad", "1Mi"), false),
+        impossible("claim big: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector")
+    );
+    assert_eq!(
+        required_by(claim_json("big", "xfs", "100Mi"), false),
+        impossible("claim big: asked for 100 MiB, but xfs needs at least 300 MiB: ask for more, or for ext4")
+    );
+    assert_eq!(
+        required_by(with("spec.resources", json!({})), false),
+        impossible("claim big: the claim requests no storage: set spec.resources.requests.storage")
+    );
+}
+
+/// A node's name and regions.
+type NodeOf<'a> = (&'a str, &'a [support::Region<'a>]);
+
+/// Names and free spaces of nodes with these regions.
+fn free_spaces(nodes: &[NodeOf]) -> Vec<(String, Node)> {
+    let free = |(name, regions): &NodeOf| {
+        let node = node(name, regions);
+        ((*name).to_owned(), crds::free_space(node.status.as_ref().unwrap(), []))
+    };
+    nodes.iter().map(free).collect()
+}
+
+/// Requests, nodes, the text.
+type Case<'a> = (&'a [VolumeRequest], &'a [NodeOf<'a>], Option<&'a str>);
+
+#[test]
+fn the_node_with_the_most_room_speaks() {
+    let small: NodeOf = ("a", &[(Some(0), &[(0, 64)])]);
+    let large: NodeOf = ("b", &[(Some(0), &[(0, 32)]), (Some(1), &[(0, 100), (200, 8)])]);
+    let none: NodeOf = ("c", &[]);
+    let on_seven = VolumeRequest {
+        numa: NumaWish::Node(NumaNode(7)),
+        ..request(20)
+    };
+    let cases: [Case; 8] = [
+        (&[request(60)], &[small, large], None),
+        (&[request(90)], &[small, large], None),
+        (
+            &[request(400)],
+            &[small, large, none],
+            Some("asked 400 MiB; largest extent 98 MiB on NUMA 1, 140 MiB free in 3 extents (node b, the best of 2)"),
+        ),
+        (
+            &[request(400)],
+            &[small],
+            Some("asked 400 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node a, the only one)"),
+        ),
+        (
+            &[request(60), request(60)],
+            &[small],
+            Some(
+                "asked 60 MiB + 60 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node a, the only one)",
+            ),
+        ),
+        (
+            &[on_seven],
+            &[small],
+            Some("asked 20 MiB: no ready region on NUMA 7 (node a, the only one)"),
+        ),
+        (
+            &[request(400), request(1)],
+            &[none],
+            Some("asked 400 MiB + 1 MiB; no node has persistent memory ready"),
+        ),
+        (
+            &[request(400)],
+            &[],
+            Some("asked 400 MiB; no node has persistent memory ready"),
+        ),
+    ];
+    for (requests, nodes, expected) in cases {
+        assert_eq!(refusal(requests, free_spaces(nodes)).as_deref(), expected);
+    }
+}
+
+#[test]
+fn many_claims_are_asked_for_together() {
+    let nodes: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64)])])];
+    let mut requests: Vec<VolumeRequest> = (1..30).map(request).collect();
+    let answer = refusal(&requests, free_spaces(nodes)).unwrap();
+    assert!(
+        answer.starts_with("asked 1 MiB + 2 MiB + 3 MiB + 26 more, 435 MiB in all; largest extent 62 MiB"),
+        "{answer}"
+    );
+    let large: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64), (100, 1024)])])];
+    assert_eq!(refusal(&requests, free_spaces(large)), None);
+    requests.push(request(100));
+    assert!(
+        refusal(&requests, free_spaces(nodes))
+            .unwrap()
+            .starts_with("asked 100 MiB; largest")
+    );
+}
+
+struct Setup {
+    index: SharedIndex,
+    server: ApiServer,
+    pods: WaitingPods,
+    explainer: Explainer,
+}
+
+impl Setup {
+    /// Three nodes and a pod whose claim is larger than any extent.
+    fn start() -> Self {
+        let nodes = vec![plain_node("a", 64), plain_node("b", 200), plain_node("c", 32)];
+        let index = index(nodes, vec![], vec![class("dev", &[])]);
+        let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
+        server.store(format!("{CLAIMS}/big"), claim_json("big", "dev", "400Mi"));
+        let pods = WaitingPods::default();
+        pods.put(waiting(false));
+        let explainer = Explainer::new(client, index.clone());
+        Self {
+            index,
+            server,
+            pods,
+            explainer,
+        }
+    }
+
+    /// Explains all pods, and returns the methods of the writes.
+    async fn explain(&self) -> Vec<String> {
+        self.pods.make_due();
+        self.explainer.explain_due(&self.pods).await;
+        let writes = self.server.take_writes();
+        writes
+            .iter()
+            .map(|call| call.split(' ').next().unwrap().into())
+            .collect()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut events = self.server.objects(EVENTS);
+        events.sort_by_key(|event| event["eventTime"].to_string());
+        let notes = events.iter().map(|event| event["note"].as_str().unwrap().to_owned());
+        notes.collect()
+    }
+}
+
+#[tokio::test]
+async fn a_claim_larger_than_any_extent_is_recorded_once_for_each_text_and_condition() {
+    let setup = Setup::start();
+    let first = "asked 400 MiB; largest extent 196 MiB on NUMA 0, 200 MiB free in 1 extent (node b, the best of 3)";
+    assert_eq!(setup.explain().await, ["POST"]);
+    let event = setup.server.objects(EVENTS).remove(0);
+    assert_eq!(event["note"], first);
+    assert_eq!(
+        (&event["type"], &event["reason"]),
+        (&json!("Warning"), &json!("NoPersistentMemory"))
+    );
+    assert_eq!(event["action"], "Scheduling");
+    assert_eq!(event["reportingController"], "daxfit-operator");
+    let regarding = json!({"apiVersion": "v1", "kind": "Pod", "name": "db", "namespace": "shop", "uid": "uid-of-db"});
+    assert_eq!(event["regarding"], regarding);
+
+    // Nothing new.
+    setup.pods.put(waiting(false));
+    assert_eq!(setup.explain().await, Vec::<String>::new());
+
+    // The scheduler says something else: the same event, counted.
+    let mut again = pod_json(false);
+    again["status"]["conditions"][0]["message"] = json!("0/4 nodes are available");
+    setup.pods.put(WaitingPod::of(&pod(again)).unwrap());
+    assert_eq!(setup.explain().await, ["PATCH"]);
+    assert_eq!(setup.server.objects(EVENTS)[0]["series"]["count"], 2);
+
+    // Another text is another event, not another count of the first.
+    setup.index.apply(plain_node("c", 300));
+    assert_eq!(setup.explain().await, ["POST"]);
+    let second = "asked 400 MiB; largest extent 294 MiB on NUMA 0, 300 MiB free in 1 extent (node c, the best of 3)";
+    assert_eq!(setup.notes(), [first, second]);
+
+    // There is room now: no event is recorded.
+    setup.index.apply(plain_node("c", 512));
+    assert_eq!(setup.explain().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_could_not_be_recorded_or_read_is_tried_again() {
+    let setup = Setup::start();
+    setup.server.fail(Some(StatusCode::INTERNAL_SERVER_ERROR));
+    assert_eq!(setup.explain().await, ["POST"]);
+    assert_eq!(setup.notes().len(), 0);
+    setup.server.fail(None);
+    assert_eq!(setup.explain().await, ["POST"]);
+    assert_eq!(setup.notes().len(), 1);
+
+    // Its claim of an ephemeral volume is not there yet.
+    let setup = Setup::start();
+    setup.pods.put(waiting(true));
+    assert_eq!(setup.explain().await, Vec::<String>::new());
+    setup
+        .server
+        .store(format!("{CLAIMS}/db-scratch"), claim_json("db-scratch", "other", "1Mi"));
+    assert_eq!(setup.explain().await, ["POST"]);
+}
+
+#[tokio::test]
+async fn pods_that_do_not_wait_any_more_are_forgotten() {
+    let (there, mut scheduled) = (pod(pod_json(false)), pod_json(false));
+    scheduled["spec"]["nodeName"] = json!("a");
+    let ends: [Vec<watcher::Result<Event<Pod>>>; 3] = [
+        vec![Ok(Event::Delete(there.clone()))],
+        vec![Ok(Event::Apply(pod(scheduled)))],
+        vec![Ok(Event::Init), Ok(Event::InitDone)],
+    ];
+    for end in ends {
+        let setup = Setup::start();
+        watch::feed(
+            stream::iter([
+                Ok(Event::Init),
+                Ok(Event::InitApply(there.clone())),
+                Ok(Event::InitDone),
+            ]),
+            &setup.pods,
+        )
+        .await;
+        watch::feed(stream::iter(end), &setup.pods).await;
+        assert_eq!(setup.explain().await, Vec::<String>::new());
+        // One that comes back is explained again: nothing of it was kept.
+        watch::feed(stream::iter([Ok(Event::Apply(there.clone()))]), &setup.pods).await;
+        assert_eq!(setup.explain().await, ["POST"]);
+    }
+}
