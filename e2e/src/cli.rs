@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{demo, figures, verify};
 
@@ -23,18 +23,24 @@ enum Action {
     Verify(verify::Options),
 }
 
-/// Reads the command line and does what it says.
-///
-/// # Errors
-/// What was asked for did not succeed.
+/// Does what the command line says. A signal ends it by return, so that everything that was started is taken down in order.
 pub(crate) async fn run() -> Result<()> {
-    let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    // Ending by return lets everything that was started be taken down in order.
+    let options = Cli::parse();
+    let mut interrupted = listen(SignalKind::interrupt())?;
+    let mut terminated = listen(SignalKind::terminate())?;
+    let mut hung_up = listen(SignalKind::hangup())?;
     tokio::select! {
-        outcome = act(Cli::parse().action) => outcome,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        // The action comes first: it may wait for Ctrl-C itself, and has succeeded then.
+        biased;
+        outcome = act(options.action) => outcome,
+        _ = interrupted.recv() => bail!("interrupted"),
         _ = terminated.recv() => bail!("terminated"),
+        _ = hung_up.recv() => bail!("the terminal was closed"),
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal> {
+    signal(kind).context("listening for signals")
 }
 
 async fn act(action: Action) -> Result<()> {

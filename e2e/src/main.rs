@@ -1,25 +1,12 @@
 //! `cargo demo`, `cargo verify` and `cargo figures`: Daxfit on a real control plane, a real kubelet and a real kernel.
 
-mod cache;
-mod capacity;
 mod cli;
-mod cluster;
-mod command;
 mod demo;
 mod figures;
-mod go;
-mod guest;
 mod hardware;
-mod kubectl;
-mod packages;
-mod programs;
-mod progress;
+mod harness;
 mod scenarios;
-mod stage;
-mod tools;
 mod verify;
-mod vm;
-mod workload;
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;

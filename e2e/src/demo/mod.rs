@@ -1,6 +1,6 @@
-//! `cargo demo`: the main job, step by step, with an account that a person can check.
+//! `cargo demo`: the main job, step by step, with a report that a person can check.
 
-mod account;
+mod report;
 mod steps;
 
 use std::path::PathBuf;
@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::cluster::Cluster;
-use crate::progress::step;
-use crate::stage::Stage;
-use account::Account;
+use crate::harness::cluster::Cluster;
+use crate::harness::progress::step;
+use crate::harness::test_cluster::TestCluster;
+use report::Report;
 
 /// What a person can choose.
 #[derive(Debug, Args)]
@@ -25,29 +25,26 @@ pub(crate) struct Options {
 }
 
 /// Shows a pod that gets exactly the bytes it asks for, and cleans up.
-///
-/// # Errors
-/// A step failed; the account of those before it has been printed.
 pub(crate) async fn run(options: Options) -> Result<()> {
-    let mut stage = match &options.kubeconfig {
-        Some(kubeconfig) => Stage::existing(kubeconfig).await?,
-        None => own_stage().await?,
+    let mut cluster = match &options.kubeconfig {
+        Some(kubeconfig) => TestCluster::existing(kubeconfig).await?,
+        None => started_cluster().await?,
     };
-    let mut account = Account::default();
-    let shown = steps::show(&stage, &mut account).await;
-    account.print_summary();
+    let mut report = Report::default();
+    let shown = steps::show(&cluster, &mut report).await;
+    report.print_summary();
     if let Err(error) = shown {
-        stage.collect_logs("demo").await?;
+        cluster.keep_logs("demo").await;
         bail!(error.context("the demo failed"));
     }
     if options.keep {
-        stage.keep().await?;
+        cluster.keep().await?;
     }
     Ok(())
 }
 
-async fn own_stage() -> Result<Stage> {
+async fn started_cluster() -> Result<TestCluster> {
     let starting = Box::pin(Cluster::start());
     let cluster = step("starting a cluster with emulated persistent memory", starting).await?;
-    step("installing Daxfit", Stage::set(cluster)).await
+    step("installing Daxfit", TestCluster::install(cluster)).await
 }

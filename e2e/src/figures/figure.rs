@@ -53,9 +53,6 @@ impl Figure {
     }
 
     /// Reads a line that a benchmark printed.
-    ///
-    /// # Errors
-    /// It is no figure.
     pub(super) fn read(line: &str) -> Result<Self> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let ["figure", name, value, unit, ref goal @ ..] = words[..] else {

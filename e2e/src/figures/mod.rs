@@ -5,15 +5,16 @@
 
 mod burst;
 mod capacity;
+mod cargo_bench;
 mod figure;
 mod placements;
-mod program;
+mod pods;
 mod throughput;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::packages;
+use crate::harness::packages;
 use figure::Figure;
 
 /// What to measure; everything unless told otherwise.
@@ -47,8 +48,8 @@ enum Benchmark {
 impl Benchmark {
     async fn measure(self, options: &Options) -> Result<Vec<Figure>> {
         match self {
-            Self::Extender => program::measure("daxfit-extender", "figures").await,
-            Self::Packing => program::measure("placement", "packing").await,
+            Self::Extender => cargo_bench::measure("daxfit-extender", "figures").await,
+            Self::Packing => cargo_bench::measure("placement", "packing").await,
             Self::Burst => Box::pin(burst::measure(&options.burst)).await,
             Self::Throughput => Box::pin(throughput::measure()).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
@@ -57,9 +58,6 @@ impl Benchmark {
 }
 
 /// Runs the chosen benchmarks and prints their figures.
-///
-/// # Errors
-/// A benchmark does not run, or prints something else.
 pub(crate) async fn run(options: Options) -> Result<()> {
     packages::ensure_all().await?;
     let all = Benchmark::value_variants();

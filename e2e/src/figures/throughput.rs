@@ -13,20 +13,19 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client};
 
-use super::burst::objects::{NAMESPACE, can_be_made, pod_object};
 use super::figure::Figure;
 use super::placements::Placements;
-use crate::cluster::hollow::{HollowCluster, Limits, Nodes, Part};
-use crate::cluster::wait::{Probe, until};
-use crate::progress::step;
+use super::pods::{NAMESPACE, PARALLEL, can_be_made, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part};
+use crate::harness::progress::step;
+use crate::harness::wait::{Probe, until};
 
 const NODES: Nodes = Nodes {
     count: 1000,
     region: "1Gi",
 };
 /// By turns, so that a machine that becomes slower or faster meanwhile does not favour one of them.
-const TURNS: [bool; 4] = [true, false, false, true];
-const PARALLEL: usize = 64;
+const WITH_EXTENDER: [bool; 4] = [true, false, false, true];
 const READY_WITHIN: Duration = Duration::from_secs(600);
 /// "within 5% at its default client limits"
 const GOAL: f64 = 0.95;
@@ -38,17 +37,9 @@ struct Paces {
     without: Vec<f64>,
 }
 
-/// Measures in a cluster of its own.
-///
-/// # Errors
-/// The cluster does not come up, or pods get no node; the logs have been kept then.
+/// Measures in a cluster of its own. If something fails, the logs are kept.
 pub(super) async fn measure() -> Result<Vec<Figure>> {
-    let mut cluster = HollowCluster::start(Limits::Lifted).await?;
-    let figures = measure_in(&mut cluster).await;
-    if figures.is_err() {
-        cluster.keep_logs("throughput")?;
-    }
-    figures
+    HollowCluster::measure("throughput", Limits::Lifted, measure_in).await
 }
 
 async fn measure_in(cluster: &mut HollowCluster) -> Result<Vec<Figure>> {
@@ -56,7 +47,7 @@ async fn measure_in(cluster: &mut HollowCluster) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for (name, limits, pods) in [("default", Limits::Default, 1000), ("lifted", Limits::Lifted, 3000)] {
         let mut paces = Paces::default();
-        for extender in TURNS {
+        for extender in WITH_EXTENDER {
             let what = format!(
                 "{pods} pods, {name} limits, {} extender",
                 if extender { "with" } else { "without" }
@@ -70,11 +61,11 @@ async fn measure_in(cluster: &mut HollowCluster) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// The nodes are objects only, once they have published what they have.
+/// The nodes are objects only, once they have reported what they have.
 async fn prepare(cluster: &mut HollowCluster) -> Result<()> {
     cluster.stop_scheduler()?;
     cluster.start_nodes(NODES)?;
-    until("all nodes and what they publish", READY_WITHIN, async || {
+    until("all nodes and what they report", READY_WITHIN, async || {
         match (cluster.check(), unready(&cluster.client()).await) {
             (Err(error), _) => Probe::Never(error),
             (Ok(()), Ok(0)) => Probe::Ready(()),
@@ -88,15 +79,15 @@ async fn prepare(cluster: &mut HollowCluster) -> Result<()> {
     can_be_made(&cluster.client()).await
 }
 
-/// How many nodes cannot take pods yet or have not published anything.
+/// How many nodes cannot take pods yet or have not reported their space.
 async fn unready(client: &Client) -> Result<u32> {
     let all = ListParams::default();
-    let published = Api::<PmemNode>::all(client.clone()).list(&all).await?.items;
-    let published = published.iter().filter(|node| node.status.is_some()).count();
+    let reports = Api::<PmemNode>::all(client.clone()).list(&all).await?.items;
+    let reported = reports.iter().filter(|node| node.status.is_some()).count();
     let nodes = Api::<Node>::all(client.clone()).list(&all).await?.items;
-    let is_open = |node: &&Node| node.spec.as_ref().is_none_or(|spec| spec.taints.is_none());
-    let open = nodes.iter().filter(is_open).count();
-    Ok(NODES.count.saturating_sub(u32::try_from(published.min(open))?))
+    let is_untainted = |node: &&Node| node.spec.as_ref().is_none_or(|spec| spec.taints.is_none());
+    let untainted = nodes.iter().filter(is_untainted).count();
+    Ok(NODES.count.saturating_sub(u32::try_from(reported.min(untainted))?))
 }
 
 /// Seconds that one pod takes.
@@ -132,7 +123,7 @@ async fn make(api: &Api<Pod>, pods: u32) -> Result<()> {
         .await
 }
 
-/// Nobody would confirm that a pod has ended, so nobody is asked.
+/// Without grace: no kubelet would confirm that a pod has ended.
 async fn remove(api: &Api<Pod>) -> Result<()> {
     let at_once = DeleteParams::default().grace_period(0);
     api.delete_collection(&at_once, &ListParams::default())

@@ -5,9 +5,10 @@ use crds::{PmemVolumeStatus, RegionState, RegionStatus};
 use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, RegionId};
 use serde::Deserialize;
 
-use super::{Bench, Group, case};
-use crate::programs::Program;
-use crate::vm::Machine;
+use super::group::{Group, case};
+use super::test_vm::TestVm;
+use crate::harness::programs::NODE_DRIVER;
+use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
     Group {
@@ -29,12 +30,6 @@ pub(super) fn group() -> Group {
     }
 }
 
-const NODE_DRIVER: Program = Program {
-    package: "daxfit-node-driver",
-    kind: "--bin",
-    name: "daxfit-node-driver",
-};
-
 const DRIVER: &str = "/mnt/files/daxfit-node-driver";
 
 /// What `daxfit-node-driver inventory` prints.
@@ -55,8 +50,8 @@ struct Namespace {
     usable: Option<Bytes>,
 }
 
-async fn inventory(bench: &Bench) -> Result<Inventory> {
-    let printed = bench.shell(&format!("{DRIVER} inventory")).await?;
+async fn inventory(vm: &TestVm) -> Result<Inventory> {
+    let printed = vm.shell(&format!("{DRIVER} inventory")).await?;
     serde_json::from_str(&printed).with_context(|| format!("not an inventory: {printed}"))
 }
 
@@ -73,27 +68,26 @@ impl Inventory {
     }
 }
 
-async fn create(bench: &Bench, arguments: &str) -> Result<PmemVolumeStatus> {
-    let printed = bench.shell(&format!("{DRIVER} volume create {arguments}")).await?;
+async fn create(vm: &TestVm, arguments: &str) -> Result<PmemVolumeStatus> {
+    let printed = vm.shell(&format!("{DRIVER} volume create {arguments}")).await?;
     serde_json::from_str(&printed).with_context(|| format!("not a status: {printed}"))
 }
 
-async fn delete(bench: &Bench, name: &str) -> Result<()> {
-    bench
-        .shell(&format!("{DRIVER} volume delete --destroy-data {name}"))
+async fn delete(vm: &TestVm, name: &str) -> Result<()> {
+    vm.shell(&format!("{DRIVER} volume delete --destroy-data {name}"))
         .await
         .map(drop)
 }
 
 /// Runs a command that has to fail, and returns everything it said.
-async fn fails(bench: &Bench, command: &str) -> Result<String> {
-    let output = bench.vm()?.run(command).await?;
+async fn fails(vm: &TestVm, command: &str) -> Result<String> {
+    let output = vm.run(command).await?;
     ensure!(output.status != 0, "{command} succeeded: {}", output.stdout);
     Ok(format!("{}{}", output.stdout, output.stderr))
 }
 
-async fn regions_are_ready_and_free(bench: &mut Bench) -> Result<()> {
-    let seen = inventory(bench).await?;
+async fn regions_are_ready_and_free(vm: &mut TestVm) -> Result<()> {
+    let seen = inventory(vm).await?;
     ensure!(seen.backend == "libndctl" && seen.regions.len() == 2, "{seen:?}");
     for numa in [0, 1] {
         let region = seen.on(numa)?;
@@ -105,22 +99,22 @@ async fn regions_are_ready_and_free(bench: &mut Bench) -> Result<()> {
         ensure!(region.free == [Extent::new(Bytes::ZERO, Bytes::mib(512))], "{region:?}");
     }
     ensure!(seen.regions[0].id != seen.regions[1].id, "{seen:?}");
-    bench.cut_power().await?;
-    let again = inventory(bench).await?;
+    vm.cut_power().await?;
+    let again = inventory(vm).await?;
     for numa in [0, 1] {
         ensure!(again.on(numa)?.id == seen.on(numa)?.id, "{seen:?} became {again:?}");
     }
     Ok(())
 }
 
-async fn a_volume_has_the_bytes_it_asked_for(bench: &mut Bench) -> Result<()> {
-    let status = create(bench, "--numa 0 vol-28 28Mi").await?;
+async fn a_volume_has_the_bytes_it_asked_for(vm: &mut TestVm) -> Result<()> {
+    let status = create(vm, "--numa 0 vol-28 28Mi").await?;
     let usable = status.usable.context("no usable bytes")?;
     ensure!(usable >= Bytes::mib(28) && usable < Bytes::mib(30), "{status:?}");
     let footprint = Extent::new(Bytes::ZERO, Bytes::mib(30));
     ensure!(status.footprint == Some(footprint), "{status:?}");
 
-    let seen = inventory(bench).await?;
+    let seen = inventory(vm).await?;
     let namespace = seen.named("vol-28")?;
     ensure!(
         namespace.mode == "fsdax" && namespace.extent == footprint,
@@ -128,13 +122,13 @@ async fn a_volume_has_the_bytes_it_asked_for(bench: &mut Bench) -> Result<()> {
     );
     ensure!(Some(&namespace.region) == status.region.as_ref(), "{namespace:?}");
     let device = namespace.block.as_ref().context("no block device")?;
-    let size = bench.shell(&format!("blockdev --getsize64 {device}")).await?;
+    let size = vm.shell(&format!("blockdev --getsize64 {device}")).await?;
     ensure!(size.trim() == usable.get().to_string(), "the block device has {size}");
     let free = Extent::new(Bytes::mib(30), Bytes::mib(482));
     ensure!(seen.on(0)?.free == [free], "{seen:?}");
 
-    delete(bench, "vol-28").await?;
-    let after = inventory(bench).await?;
+    delete(vm, "vol-28").await?;
+    let after = inventory(vm).await?;
     ensure!(
         after.on(0)?.free == [Extent::new(Bytes::ZERO, Bytes::mib(512))],
         "{after:?}"
@@ -142,36 +136,36 @@ async fn a_volume_has_the_bytes_it_asked_for(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn sector_and_map_mem_offer_what_placement_says(bench: &mut Bench) -> Result<()> {
+async fn sector_and_map_mem_offer_what_placement_says(vm: &mut TestVm) -> Result<()> {
     let cases = [
         ("--sector", Mode::Sector, "sector"),
         ("--map-mem", Mode::Fsdax(MapLocation::Mem), "fsdax"),
     ];
     for (flag, mode, name) in cases {
-        let status = create(bench, &format!("{flag} vol 28Mi")).await?;
+        let status = create(vm, &format!("{flag} vol 28Mi")).await?;
         let raw = status.footprint.context("no footprint")?.size;
         ensure!(status.usable == Some(mode.usable(raw)), "{flag}: {status:?}");
-        let seen = inventory(bench).await?;
+        let seen = inventory(vm).await?;
         let namespace = seen.named("vol")?;
         ensure!(
             namespace.mode == name && namespace.usable == status.usable,
             "{namespace:?}"
         );
-        delete(bench, "vol").await?;
+        delete(vm, "vol").await?;
     }
     Ok(())
 }
 
-async fn a_claim_goes_to_its_numa_node(bench: &mut Bench) -> Result<()> {
-    let status = create(bench, "--numa 1 vol 100M").await?;
-    let seen = inventory(bench).await?;
+async fn a_claim_goes_to_its_numa_node(vm: &mut TestVm) -> Result<()> {
+    let status = create(vm, "--numa 1 vol 100M").await?;
+    let seen = inventory(vm).await?;
     ensure!(status.region.as_ref() == Some(&seen.on(1)?.id), "{status:?}");
-    let refused = fails(bench, &format!("{DRIVER} volume create --numa 1 large 500Mi")).await?;
+    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 large 500Mi")).await?;
     ensure!(
         refused.contains("\"Refused\"") && refused.contains("asked 500 MiB"),
         "{refused}"
     );
-    delete(bench, "vol").await
+    delete(vm, "vol").await
 }
 
 /// Fills the first 64 MiB of region 0 with what an earlier tenant may leave, or counts its bytes that are not zero, through a
@@ -182,44 +176,44 @@ const SEE_RAW: &str = "set -e
 const FORGET_RAW: &str = "ndctl destroy-namespace --force $(ndctl list --namespaces | jq --raw-output '.[] | \
                           select(.name == \"raw\").dev') >/dev/null 2>&1";
 
-async fn dirty(bench: &Bench) -> Result<()> {
+async fn dirty(vm: &TestVm) -> Result<()> {
     let fill = "tr '\\0' '\\252' </dev/zero | dd of=$device bs=1M count=64 iflag=fullblock oflag=direct status=none";
-    bench.shell(&format!("{SEE_RAW}\n{fill}\n{FORGET_RAW}")).await.map(drop)
+    vm.shell(&format!("{SEE_RAW}\n{fill}\n{FORGET_RAW}")).await.map(drop)
 }
 
 /// How many of the first bytes, and of the others, are not zero. `ndctl` itself zeroes the first 8 KiB of a namespace that
 /// it makes.
-async fn bytes_left(bench: &Bench, first: Bytes) -> Result<(u64, u64)> {
+async fn bytes_left(vm: &TestVm, first: Bytes) -> Result<(u64, u64)> {
     let mib = first.divided_by(Bytes::mib(1));
     let count = format!(
         "head -c {mib}M <$device | tr -d '\\0' | wc -c; tail -c +$(({mib} * 1048576 + 1)) <$device | tr -d '\\0' | wc -c"
     );
-    let printed = bench.shell(&format!("{SEE_RAW}\n{count}\n{FORGET_RAW}")).await?;
+    let printed = vm.shell(&format!("{SEE_RAW}\n{count}\n{FORGET_RAW}")).await?;
     let mut counts = printed.lines().map(str::parse);
     let mut next = || counts.next().transpose();
     let (first, others) = (next()?, next()?);
     first.zip(others).with_context(|| format!("not two numbers: {printed}"))
 }
 
-async fn an_earlier_tenants_bytes_are_gone_before_and_after(bench: &mut Bench) -> Result<()> {
+async fn an_earlier_tenants_bytes_are_gone_before_and_after(vm: &mut TestVm) -> Result<()> {
     let raw = Bytes::mib(64).get_u64();
     for (flag, size) in [("", "54Mi"), ("--sector", "54Mi")] {
-        dirty(bench).await?;
-        let (before, _) = bytes_left(bench, Bytes::mib(64)).await?;
+        dirty(vm).await?;
+        let (before, _) = bytes_left(vm, Bytes::mib(64)).await?;
         ensure!(before == raw - 8192, "only {before} bytes of an earlier tenant");
-        let status = create(bench, &format!("--numa 0 {flag} vol {size}")).await?;
+        let status = create(vm, &format!("--numa 0 {flag} vol {size}")).await?;
         let footprint = status.footprint.context("no footprint")?;
         ensure!(footprint.start.is_zero(), "{status:?}");
-        let seen = inventory(bench).await?;
+        let seen = inventory(vm).await?;
         let device = seen.named("vol")?.block.clone().context("no block device")?;
-        let readable = bench.shell(&format!("tr -d '\\0' <{device} | wc -c")).await?;
+        let readable = vm.shell(&format!("tr -d '\\0' <{device} | wc -c")).await?;
         ensure!(readable.trim() == "0", "{readable} old bytes can be read");
 
         let write = format!("tr '\\0' '\\125' </dev/zero | dd of={device} bs=1M iflag=fullblock status=none");
         // It ends with "no space left", when every byte is written.
-        bench.vm()?.run(&format!("{write}; sync")).await?;
-        delete(bench, "vol").await?;
-        let (left, others) = bytes_left(bench, footprint.size).await?;
+        vm.run(&format!("{write}; sync")).await?;
+        delete(vm, "vol").await?;
+        let (left, others) = bytes_left(vm, footprint.size).await?;
         ensure!(left == 0, "{left} bytes of the volume left");
         ensure!(
             others == raw - footprint.size.get_u64(),
@@ -229,29 +223,29 @@ async fn an_earlier_tenants_bytes_are_gone_before_and_after(bench: &mut Bench) -
     Ok(())
 }
 
-async fn a_namespace_of_somebody_else_is_left_alone(bench: &mut Bench) -> Result<()> {
+async fn a_namespace_of_somebody_else_is_left_alone(vm: &mut TestVm) -> Result<()> {
     let make = "ndctl create-namespace --region region0 --mode raw --size 32M --name precious >/dev/null
         device=/dev/$(ndctl list --namespaces | jq --raw-output '.[].blockdev')
         dd if=/dev/urandom of=$device bs=1M count=32 oflag=direct status=none";
-    bench.shell(make).await?;
+    vm.shell(make).await?;
     let look = "device=/dev/$(ndctl list --namespaces | jq --raw-output '.[] | select(.name == \"precious\").blockdev')
         sha256sum <$device; ndctl list --namespaces | jq '.[] | select(.name == \"precious\")'";
-    let before = bench.shell(look).await?;
+    let before = vm.shell(look).await?;
 
-    create(bench, "--numa 0 vol 20Mi").await?;
-    let refused = fails(bench, &format!("{DRIVER} volume create precious 20Mi")).await?;
+    create(vm, "--numa 0 vol 20Mi").await?;
+    let refused = fails(vm, &format!("{DRIVER} volume create precious 20Mi")).await?;
     ensure!(refused.contains("ForeignNamespace"), "{refused}");
-    let seen = inventory(bench).await?;
+    let seen = inventory(vm).await?;
     let (vol, precious) = (seen.named("vol")?.extent, seen.named("precious")?.extent);
     ensure!(!vol.overlaps(precious), "{seen:?}");
-    delete(bench, "vol").await?;
-    ensure!(bench.shell(look).await? == before, "somebody else's namespace changed");
-    bench.shell("ndctl destroy-namespace --force all").await.map(drop)
+    delete(vm, "vol").await?;
+    ensure!(vm.shell(look).await? == before, "somebody else's namespace changed");
+    vm.shell("ndctl destroy-namespace --force all").await.map(drop)
 }
 
-async fn what_is_mounted_is_not_erased(bench: &mut Bench) -> Result<()> {
-    create(bench, "vol 28Mi").await?;
-    let device = inventory(bench)
+async fn what_is_mounted_is_not_erased(vm: &mut TestVm) -> Result<()> {
+    create(vm, "vol 28Mi").await?;
+    let device = inventory(vm)
         .await?
         .named("vol")?
         .block
@@ -264,19 +258,19 @@ async fn what_is_mounted_is_not_erased(bench: &mut Bench) -> Result<()> {
         mount -o dax=always {device} /tmp/vol
         echo kept >/tmp/vol/file"
     );
-    bench.shell(&mount).await?;
-    let refused = fails(bench, &format!("{DRIVER} volume delete --destroy-data vol")).await?;
+    vm.shell(&mount).await?;
+    let refused = fails(vm, &format!("{DRIVER} volume delete --destroy-data vol")).await?;
     ensure!(refused.contains("in use"), "{refused}");
-    let kept = bench.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
+    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
     ensure!(kept == "kept\n", "{kept}");
-    delete(bench, "vol").await
+    delete(vm, "vol").await
 }
 
-async fn a_volume_outlives_a_power_cut(bench: &mut Bench) -> Result<()> {
-    create(bench, "vol 28Mi").await?;
-    let before = inventory(bench).await?;
-    bench.cut_power().await?;
-    let after = inventory(bench).await?;
+async fn a_volume_outlives_a_power_cut(vm: &mut TestVm) -> Result<()> {
+    create(vm, "vol 28Mi").await?;
+    let before = inventory(vm).await?;
+    vm.cut_power().await?;
+    let after = inventory(vm).await?;
     let (was, is) = (before.named("vol")?, after.named("vol")?);
     ensure!(
         (&was.region, was.extent) == (&is.region, is.extent),
@@ -286,17 +280,17 @@ async fn a_volume_outlives_a_power_cut(bench: &mut Bench) -> Result<()> {
         (was.usable, &was.mode) == (is.usable, &is.mode),
         "{was:?} became {is:?}"
     );
-    delete(bench, "vol").await
+    delete(vm, "vol").await
 }
 
-async fn a_region_without_labels_is_named_and_left_alone(bench: &mut Bench) -> Result<()> {
+async fn a_region_without_labels_is_named_and_left_alone(vm: &mut TestVm) -> Result<()> {
     let restart = |step: &str| format!("ndctl disable-region region1 && {step} && ndctl enable-region region1");
-    bench.shell(&restart("ndctl zero-labels nmem1")).await?;
+    vm.shell(&restart("ndctl zero-labels nmem1")).await?;
     let look = "ndctl read-labels nmem1 2>/dev/null | tr -d '\\0' | wc -c; ndctl read-labels nmem1 2>/dev/null | wc -c";
-    let before = bench.shell(look).await?;
+    let before = vm.shell(look).await?;
     ensure!(before == "0\n2097152\n", "not a wiped label area: {before}");
 
-    let seen = inventory(bench).await?;
+    let seen = inventory(vm).await?;
     let region = seen.on(1)?;
     ensure!(
         region.state == RegionState::Unprepared && region.free.is_empty(),
@@ -305,15 +299,12 @@ async fn a_region_without_labels_is_named_and_left_alone(bench: &mut Bench) -> R
     let advice = "`ndctl disable-region region1 && ndctl init-labels -f nmem1 && ndctl enable-region region1`";
     ensure!(region.message.contains(advice), "{region:?}");
     ensure!(seen.on(0)?.state == RegionState::Ready, "{seen:?}");
-    let refused = fails(bench, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
+    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
     ensure!(refused.contains("no ready region on NUMA 1"), "{refused}");
-    ensure!(
-        bench.shell(look).await? == before,
-        "something was written to the region"
-    );
+    ensure!(vm.shell(look).await? == before, "something was written to the region");
 
-    bench.shell(&restart("ndctl init-labels -f nmem1")).await?;
-    let seen = inventory(bench).await?;
+    vm.shell(&restart("ndctl init-labels -f nmem1")).await?;
+    let seen = inventory(vm).await?;
     ensure!(
         seen.on(1)?.state == RegionState::Ready,
         "the advice did not help: {seen:?}"
@@ -321,20 +312,20 @@ async fn a_region_without_labels_is_named_and_left_alone(bench: &mut Bench) -> R
     Ok(())
 }
 
-async fn a_read_only_region_gets_no_volume(bench: &mut Bench) -> Result<()> {
+async fn a_read_only_region_gets_no_volume(vm: &mut TestVm) -> Result<()> {
     let set = |value: u8| {
         format!(
             "echo {value} >/sys/bus/nd/devices/region1/read_only && ndctl disable-region region1 && ndctl enable-region \
              region1"
         )
     };
-    bench.shell(&set(1)).await?;
-    let seen = inventory(bench).await?;
+    vm.shell(&set(1)).await?;
+    let seen = inventory(vm).await?;
     ensure!(seen.on(1)?.state == RegionState::ReadOnly, "{seen:?}");
-    let refused = fails(bench, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
+    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
     ensure!(refused.contains("no ready region on NUMA 1"), "{refused}");
-    bench.shell(&set(0)).await?;
-    let seen = inventory(bench).await?;
+    vm.shell(&set(0)).await?;
+    let seen = inventory(vm).await?;
     ensure!(seen.on(1)?.state == RegionState::Ready, "{seen:?}");
     Ok(())
 }

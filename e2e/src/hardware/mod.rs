@@ -1,64 +1,28 @@
 //! The hardware tier: tests on a real kernel with emulated persistent memory, without Kubernetes.
 //!
-//! A test is an async function on a [`Bench`]: a machine whose label areas are initialised and empty. The tests of a
-//! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a fresh machine.
-//! To add tests, write a module like [`smoke`] and list its group in [`groups`].
+//! A test is an async function on a [`TestVm`]: a machine whose label areas are initialised and empty. The tests of a
+//! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine.
+//! To add a test, write a function beside others like it and name it in their group; a new group is listed in [`groups`].
 
-mod bench;
 mod driver;
+mod group;
 mod ndctl;
 mod ndctl_odd;
 mod sequences;
 mod smoke;
-
-use std::pin::Pin;
+mod test_vm;
 
 use anyhow::{Result, ensure};
 use placement::Bytes;
 
-use crate::cluster::run_dir::RunDir;
-use crate::guest::{Guest, pack};
-use crate::programs::{self, Program};
-use crate::vm::{Disk, Machine};
+use crate::harness::cache;
+use crate::harness::guest::{Guest, pack};
+use crate::harness::programs::{self, Program};
+use crate::harness::run_dir::RunDir;
+use crate::harness::vm::{Disk, Machine};
+use group::{Case, Group};
+use test_vm::TestVm;
 
-pub(crate) use bench::Bench;
-
-/// Tests that share a machine.
-#[derive(Debug)]
-pub(crate) struct Group {
-    /// Comes before the names of its tests.
-    pub(crate) name: &'static str,
-    /// What they run on.
-    pub(crate) machine: fn() -> Machine,
-    /// What they find in `/mnt/files`.
-    pub(crate) programs: &'static [Program],
-    /// The tests, in the order in which they run.
-    pub(crate) cases: Vec<Case>,
-}
-
-type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
-
-/// One test.
-#[derive(Debug)]
-pub(crate) struct Case {
-    /// Says what holds when the test succeeds.
-    pub(crate) name: &'static str,
-    /// The test.
-    pub(crate) run: for<'a> fn(&'a mut Bench) -> Running<'a>,
-}
-
-/// Makes a [`Case`] of an async function, under its own name.
-macro_rules! case {
-    ($function:ident) => {
-        crate::hardware::Case {
-            name: stringify!($function),
-            run: |bench| Box::pin($function(bench)),
-        }
-    };
-}
-use case;
-
-/// All groups of tests.
 fn groups() -> Vec<Group> {
     vec![
         smoke::group(),
@@ -92,73 +56,65 @@ impl Tally {
     }
 }
 
-/// Runs the tests whose full name contains `filter`, and prints a line for each and their number.
-///
-/// # Errors
-/// A test failed, none has such a name, or there is no guest to run them in.
+/// Runs the tests whose full name contains `filter`, and prints a line for each and their number. It is an error if a test
+/// fails or none has such a name.
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Group> = groups().into_iter().filter_map(|group| group.only(filter)).collect();
     ensure!(!chosen.is_empty(), "no hardware test has {filter:?} in its name");
-    let mut lab = Lab::of(&chosen).await?;
+    let mut machines = Machines::of(&chosen).await?;
     let mut tally = Tally::default();
     for group in &chosen {
-        group.run(&mut lab, &mut tally).await;
+        run_group(group, &mut machines, &mut tally).await;
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} hardware tests failed", tally.failed);
     Ok(())
 }
 
-impl Group {
-    /// The group with those of its tests whose full name contains `filter`, if any.
-    fn only(mut self, filter: &str) -> Option<Self> {
-        let name = self.name;
-        self.cases.retain(|case| full_name(name, case).contains(filter));
-        (!self.cases.is_empty()).then_some(self)
-    }
-
-    async fn run(&self, lab: &mut Lab, tally: &mut Tally) {
-        let mut bench = None;
-        for case in &self.cases {
-            let outcome = self.run_case(lab, case, &mut bench).await;
-            tally.record(&full_name(self.name, case), &outcome);
-        }
-    }
-
-    /// The machine is there for the next test only when this one succeeded and left nothing on it.
-    async fn run_case(&self, lab: &mut Lab, case: &Case, bench: &mut Option<Bench>) -> Result<()> {
-        let mut taken = match bench.take() {
-            Some(bench) => bench,
-            None => lab.bench((self.machine)()).await?,
-        };
-        (case.run)(&mut taken).await?;
-        taken.is_clean().await?;
-        *bench = Some(taken);
-        Ok(())
+async fn run_group(group: &Group, machines: &mut Machines, tally: &mut Tally) {
+    let mut vm = None;
+    for case in &group.cases {
+        let outcome = run_case(group, case, machines, &mut vm).await;
+        tally.record(&case.full_name(group.name), &outcome);
     }
 }
 
-fn full_name(group: &str, case: &Case) -> String {
-    format!("{group}::{}", case.name)
+/// The machine stays in `vm` for the next test only when this one succeeded and left nothing on it.
+async fn run_case(group: &Group, case: &Case, machines: &mut Machines, vm: &mut Option<TestVm>) -> Result<()> {
+    let mut taken = match vm.take() {
+        Some(vm) => vm,
+        None => machines.start((group.machine)()).await?,
+    };
+    if let Err(error) = run_on(case, &mut taken).await {
+        eprintln!("  the console of the machine is in {}", taken.console().display());
+        return Err(error);
+    }
+    *vm = Some(taken);
+    Ok(())
 }
 
-/// What all benches of a run share.
+async fn run_on(case: &Case, vm: &mut TestVm) -> Result<()> {
+    (case.run)(vm).await?;
+    vm.is_clean().await
+}
+
+/// What all machines of a run share.
 #[derive(Debug)]
-struct Lab {
+struct Machines {
     guest: Guest,
     run: RunDir,
     /// The programs of all chosen groups.
     files: Disk,
-    benches: usize,
+    started: usize,
 }
 
-impl Lab {
+impl Machines {
     async fn of(groups: &[Group]) -> Result<Self> {
         let guest = Guest::ready().await?;
-        let run = RunDir::create(&crate::cache::folder()?.join("runs"))?;
+        let run = RunDir::create(&cache::folder()?.join("runs"))?;
         let image = run.path().join("files.img");
         let content = run.folder("files")?;
-        programs::build_into(&content, &wanted_by(groups)).await?;
+        programs::build_into(&content, &programs_of(groups)).await?;
         pack(&content, &image, Bytes::ZERO).await?;
         let files = Disk {
             name: "files".to_owned(),
@@ -169,21 +125,21 @@ impl Lab {
             guest,
             run,
             files,
-            benches: 0,
+            started: 0,
         })
     }
 
-    /// A bench with new DIMMs.
-    async fn bench(&mut self, mut machine: Machine) -> Result<Bench> {
-        self.benches += 1;
+    /// A machine with new DIMMs.
+    async fn start(&mut self, mut machine: Machine) -> Result<TestVm> {
+        self.started += 1;
         machine.disks.push(self.files.clone());
         // A short path: it becomes that of a socket, which has at most 107 bytes.
-        let folder = self.run.folder(&format!("bench{}", self.benches))?;
-        Bench::fresh(&self.guest, machine, folder).await
+        let folder = self.run.folder(&format!("vm{}", self.started))?;
+        TestVm::start(&self.guest, machine, folder, self.started).await
     }
 }
 
-fn wanted_by(groups: &[Group]) -> Vec<Program> {
+fn programs_of(groups: &[Group]) -> Vec<Program> {
     let mut wanted: Vec<Program> = groups.iter().flat_map(|group| group.programs).copied().collect();
     wanted.sort_unstable_by_key(|program| program.name);
     wanted.dedup();

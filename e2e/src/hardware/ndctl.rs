@@ -5,15 +5,16 @@ use placement::Bytes;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Bench, Group, case};
-use crate::programs::Program;
-use crate::vm::Machine;
+use super::group::{Group, case};
+use super::test_vm::TestVm;
+use crate::harness::programs::NDCTL_PROBE;
+use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
     Group {
         name: "ndctl",
         machine: || Machine::light("ndctl"),
-        programs: &[PROBE],
+        programs: &[NDCTL_PROBE],
         cases: vec![
             case!(regions_look_as_they_were_made),
             case!(placement_knows_what_every_size_offers),
@@ -24,23 +25,17 @@ pub(super) fn group() -> Group {
     }
 }
 
-pub(super) const PROBE: Program = Program {
-    package: "ndctl",
-    kind: "--example",
-    name: "ndctl-probe",
-};
-
 /// What the probe prints.
-pub(super) async fn probe(bench: &Bench, arguments: &str) -> Result<Vec<Value>> {
-    let printed = bench.shell(&format!("/mnt/files/ndctl-probe {arguments}")).await?;
+pub(super) async fn probe(vm: &TestVm, arguments: &str) -> Result<Vec<Value>> {
+    let printed = vm.shell(&format!("/mnt/files/ndctl-probe {arguments}")).await?;
     let lines = printed.lines().map(serde_json::from_str);
     lines
         .collect::<Result<_, _>>()
         .with_context(|| format!("not JSON: {printed}"))
 }
 
-async fn regions_look_as_they_were_made(bench: &mut Bench) -> Result<()> {
-    let seen = probe(bench, "list").await?;
+async fn regions_look_as_they_were_made(vm: &mut TestVm) -> Result<()> {
+    let seen = probe(vm, "list").await?;
     let mut regions: Vec<&Value> = seen.iter().filter_map(|line| line.get("region")).collect();
     regions.sort_by_key(|region| region["numa_node"].as_i64());
     ensure!(regions.len() == 2, "{regions:?}");
@@ -69,8 +64,8 @@ struct Tried {
     predicted: Option<Bytes>,
 }
 
-async fn placement_knows_what_every_size_offers(bench: &mut Bench) -> Result<()> {
-    let lines = probe(bench, "sizes region0").await?;
+async fn placement_knows_what_every_size_offers(vm: &mut TestVm) -> Result<()> {
+    let lines = probe(vm, "sizes region0").await?;
     ensure!(lines.len() > 100, "only {} sizes tried", lines.len());
     for line in lines {
         let tried = Tried::deserialize(&line)?;
@@ -83,8 +78,8 @@ async fn placement_knows_what_every_size_offers(bench: &mut Bench) -> Result<()>
     Ok(())
 }
 
-async fn the_kernel_takes_the_lowest_hole_that_fits(bench: &mut Bench) -> Result<()> {
-    let lines = probe(bench, "holes region0").await?;
+async fn the_kernel_takes_the_lowest_hole_that_fits(vm: &mut TestVm) -> Result<()> {
+    let lines = probe(vm, "holes region0").await?;
     let step = |name: &str| {
         lines
             .iter()
@@ -108,8 +103,8 @@ async fn the_kernel_takes_the_lowest_hole_that_fits(bench: &mut Bench) -> Result
     Ok(())
 }
 
-async fn old_bytes_stay_until_they_are_zeroed(bench: &mut Bench) -> Result<()> {
-    let lines = probe(bench, "erase region0").await?;
+async fn old_bytes_stay_until_they_are_zeroed(vm: &mut TestVm) -> Result<()> {
+    let lines = probe(vm, "erase region0").await?;
     let of = |key: &'static str| lines.iter().filter_map(move |line| line.get(key));
     ensure!(
         of("sees_old_bytes").count() == 2 && of("sees_old_bytes").all(|seen| *seen == true),
@@ -123,8 +118,8 @@ async fn old_bytes_stay_until_they_are_zeroed(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn refusals_say_why_and_leave_nothing(bench: &mut Bench) -> Result<()> {
-    let lines = probe(bench, "limits region0").await?;
+async fn refusals_say_why_and_leave_nothing(vm: &mut TestVm) -> Result<()> {
+    let lines = probe(vm, "limits region0").await?;
     let refused = [
         ("align 3 MiB", "os error 22"),
         ("size 3 MiB", "os error 22"),

@@ -4,15 +4,17 @@ use anyhow::{Context, Result, ensure};
 use placement::Bytes;
 use serde_json::Value;
 
-use super::ndctl::{PROBE, probe};
-use super::{Bench, Group, case};
-use crate::vm::Machine;
+use super::group::{Group, case};
+use super::ndctl::probe;
+use super::test_vm::TestVm;
+use crate::harness::programs::NDCTL_PROBE;
+use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
     Group {
         name: "ndctl-odd",
         machine: odd,
-        programs: &[PROBE],
+        programs: &[NDCTL_PROBE],
         cases: vec![
             case!(a_dimm_without_labels_is_told_apart),
             case!(legacy_memory_has_no_dimm_and_no_labels),
@@ -35,8 +37,8 @@ fn odd() -> Machine {
 }
 
 /// The one region for which `is` holds.
-async fn region(bench: &Bench, is: impl Fn(&Value) -> bool) -> Result<Value> {
-    let seen = probe(bench, "list").await?;
+async fn region(vm: &TestVm, is: impl Fn(&Value) -> bool) -> Result<Value> {
+    let seen = probe(vm, "list").await?;
     let mut regions = seen.iter().filter_map(|line| line.get("region"));
     let found = regions.find(|region| is(region)).cloned();
     found.with_context(|| format!("there is no such region in {seen:?}"))
@@ -46,19 +48,19 @@ fn device(region: &Value) -> Result<&str> {
     region["device"].as_str().context("a region has no device name")
 }
 
-async fn a_dimm_without_labels_is_told_apart(bench: &mut Bench) -> Result<()> {
-    let seen = region(bench, |region| region["size"] == Bytes::mib(514).get()).await?;
+async fn a_dimm_without_labels_is_told_apart(vm: &mut TestVm) -> Result<()> {
+    let seen = region(vm, |region| region["size"] == Bytes::mib(514).get()).await?;
     ensure!(seen["labels"] == false && seen["available"] == 0, "{seen}");
     ensure!(seen["mappings"][0]["dimm"]["labels"] == "none", "{seen}");
-    let refused = probe(bench, &format!("erase {}", device(&seen)?)).await;
+    let refused = probe(vm, &format!("erase {}", device(&seen)?)).await;
     let reason = format!("{:#}", refused.err().context("a region without labels was divided")?);
     ensure!(reason.contains("has no idle namespace"), "{reason}");
     Ok(())
 }
 
-async fn legacy_memory_has_no_dimm_and_no_labels(bench: &mut Bench) -> Result<()> {
-    bench.shell("modprobe nd_e820 && udevadm settle").await?;
-    let seen = region(bench, |region| region["bus"]["provider"] == "e820").await?;
+async fn legacy_memory_has_no_dimm_and_no_labels(vm: &mut TestVm) -> Result<()> {
+    vm.shell("modprobe nd_e820 && udevadm settle").await?;
+    let seen = region(vm, |region| region["bus"]["provider"] == "e820").await?;
     ensure!(
         seen["labels"] == false && seen["mappings"] == serde_json::json!([]),
         "{seen}"
@@ -69,16 +71,16 @@ async fn legacy_memory_has_no_dimm_and_no_labels(bench: &mut Bench) -> Result<()
 }
 
 /// The kernel wants 2 MiB; it is the `ndctl` command that wants 16.
-async fn a_region_off_16_mib_still_takes_fsdax(bench: &mut Bench) -> Result<()> {
-    let seen = region(bench, |region| region["labels"] == true).await?;
+async fn a_region_off_16_mib_still_takes_fsdax(vm: &mut TestVm) -> Result<()> {
+    let seen = region(vm, |region| region["labels"] == true).await?;
     let off = seen["start"].as_i64().map(|start| start % Bytes::mib(16).get());
     ensure!(off == Some(Bytes::mib(2).get()), "{seen}");
-    probe(bench, &format!("erase {}", device(&seen)?)).await.map(drop)
+    probe(vm, &format!("erase {}", device(&seen)?)).await.map(drop)
 }
 
-async fn bad_blocks_are_listed(bench: &mut Bench) -> Result<()> {
-    bench.shell("echo '800 8' > /sys/block/pmem0/badblocks").await?;
-    let seen = probe(bench, "list").await?;
+async fn bad_blocks_are_listed(vm: &mut TestVm) -> Result<()> {
+    vm.shell("echo '800 8' > /sys/block/pmem0/badblocks").await?;
+    let seen = probe(vm, "list").await?;
     let namespace = seen.iter().filter_map(|line| line.get("namespace"));
     let bad = namespace
         .filter(|namespace| namespace["block_device"] == "pmem0")
@@ -87,21 +89,19 @@ async fn bad_blocks_are_listed(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn disabled_and_read_only_regions_are_listed(bench: &mut Bench) -> Result<()> {
-    let labelled = region(bench, |region| region["labels"] == true).await?;
+async fn disabled_and_read_only_regions_are_listed(vm: &mut TestVm) -> Result<()> {
+    let labelled = region(vm, |region| region["labels"] == true).await?;
     let name = device(&labelled)?;
-    bench
-        .shell(&format!(
-            "echo 1 > /sys/bus/nd/devices/{name}/read_only && ndctl disable-region {name}"
-        ))
-        .await?;
-    let seen = region(bench, |region| region["device"] == name).await?;
+    vm.shell(&format!(
+        "echo 1 > /sys/bus/nd/devices/{name}/read_only && ndctl disable-region {name}"
+    ))
+    .await?;
+    let seen = region(vm, |region| region["device"] == name).await?;
     ensure!(seen["enabled"] == false && seen["read_only"] == true, "{seen}");
     ensure!(seen["bad_ranges"].is_null(), "{seen}");
-    bench
-        .shell(&format!(
-            "ndctl enable-region {name} && echo 0 > /sys/bus/nd/devices/{name}/read_only"
-        ))
-        .await
-        .map(drop)
+    vm.shell(&format!(
+        "ndctl enable-region {name} && echo 0 > /sys/bus/nd/devices/{name}/read_only"
+    ))
+    .await
+    .map(drop)
 }

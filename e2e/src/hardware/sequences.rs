@@ -3,9 +3,11 @@
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::ndctl::{PROBE, probe};
-use super::{Bench, Group, case};
-use crate::vm::Machine;
+use super::group::{Group, case};
+use super::ndctl::probe;
+use super::test_vm::TestVm;
+use crate::harness::programs::NDCTL_PROBE;
+use crate::harness::vm::Machine;
 
 /// Two regions with sequences of their own; each is played at two alignments.
 const SEEDS: [(&str, u64); 2] = [("region0", 1), ("region1", 2)];
@@ -15,15 +17,15 @@ pub(super) fn group() -> Group {
     Group {
         name: "sequences",
         machine: || Machine::light("sequences"),
-        programs: &[PROBE],
+        programs: &[NDCTL_PROBE],
         cases: vec![case!(placement_predicts_every_step)],
     }
 }
 
-async fn placement_predicts_every_step(bench: &mut Bench) -> Result<()> {
+async fn placement_predicts_every_step(vm: &mut TestVm) -> Result<()> {
     let mut lines = Vec::new();
     for (region, seed) in SEEDS {
-        lines.extend(probe(bench, &format!("sequences {region} {seed} {STEPS}")).await?);
+        lines.extend(probe(vm, &format!("sequences {region} {seed} {STEPS}")).await?);
     }
     ensure!(lines.len() > SEEDS.len() * 2 * STEPS, "only {} steps", lines.len());
     for (at, line) in lines.iter().enumerate() {

@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::{Bench, Group, case};
-use crate::programs::Program;
-use crate::vm::Machine;
+use super::group::{Group, case};
+use super::test_vm::TestVm;
+use crate::harness::programs::NODE_DRIVER;
+use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
     Group {
@@ -23,12 +24,6 @@ pub(super) fn group() -> Group {
     }
 }
 
-const NODE_DRIVER: Program = Program {
-    package: "daxfit-node-driver",
-    kind: "--bin",
-    name: "daxfit-node-driver",
-};
-
 /// What `ndctl list --regions --verbose` says of one region.
 #[derive(Debug, Deserialize)]
 struct Listed {
@@ -39,13 +34,13 @@ struct Listed {
     kind: String,
 }
 
-async fn regions(bench: &Bench) -> Result<Vec<Listed>> {
-    let listed = bench.shell("ndctl list --regions --verbose").await?;
+async fn regions(vm: &TestVm) -> Result<Vec<Listed>> {
+    let listed = vm.shell("ndctl list --regions --verbose").await?;
     serde_json::from_str(&listed).with_context(|| format!("not a list of regions: {listed}"))
 }
 
-async fn each_numa_node_has_a_region(bench: &mut Bench) -> Result<()> {
-    let regions = regions(bench).await?;
+async fn each_numa_node_has_a_region(vm: &mut TestVm) -> Result<()> {
+    let regions = regions(vm).await?;
     let mut seen: Vec<_> = regions
         .iter()
         .map(|region| (region.numa_node, region.size, region.kind.as_str()))
@@ -55,8 +50,8 @@ async fn each_numa_node_has_a_region(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn regions_are_free_to_the_last_byte(bench: &mut Bench) -> Result<()> {
-    let regions = regions(bench).await?;
+async fn regions_are_free_to_the_last_byte(vm: &mut TestVm) -> Result<()> {
+    let regions = regions(vm).await?;
     ensure!(
         regions.iter().all(|region| region.available_size == region.size),
         "{regions:?}"
@@ -64,21 +59,20 @@ async fn regions_are_free_to_the_last_byte(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn a_namespace_outlives_a_power_cut(bench: &mut Bench) -> Result<()> {
-    bench
-        .shell("ndctl create-namespace --mode fsdax --size 64M --name kept")
+async fn a_namespace_outlives_a_power_cut(vm: &mut TestVm) -> Result<()> {
+    vm.shell("ndctl create-namespace --mode fsdax --size 64M --name kept")
         .await?;
-    bench.cut_power().await?;
-    let kept = bench
+    vm.cut_power().await?;
+    let kept = vm
         .shell("ndctl list --namespaces | jq --raw-output '.[] | .name + \" \" + .mode'")
         .await?;
     ensure!(kept == "kept fsdax\n", "after the power cut: {kept:?}");
-    bench.shell("ndctl destroy-namespace --force all").await?;
+    vm.shell("ndctl destroy-namespace --force all").await?;
     Ok(())
 }
 
-async fn dax_is_in_effect_after_a_dax_mount(bench: &mut Bench) -> Result<()> {
-    let seen = bench
+async fn dax_is_in_effect_after_a_dax_mount(vm: &mut TestVm) -> Result<()> {
+    let seen = vm
         .shell(
             "set -e
             ndctl create-namespace --mode fsdax --size 64M >/dev/null
@@ -95,9 +89,8 @@ async fn dax_is_in_effect_after_a_dax_mount(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn failures_and_output_come_back(bench: &mut Bench) -> Result<()> {
-    let output = bench
-        .vm()?
+async fn failures_and_output_come_back(vm: &mut TestVm) -> Result<()> {
+    let output = vm
         .run("head -c 300000 /dev/zero | tr '\\0' x; echo oh >&2; exit 7")
         .await?;
     ensure!(
@@ -114,6 +107,6 @@ async fn failures_and_output_come_back(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-async fn programs_built_here_run_in_the_guest(bench: &mut Bench) -> Result<()> {
-    bench.shell("/mnt/files/daxfit-node-driver --help").await.map(drop)
+async fn programs_built_here_run_in_the_guest(vm: &mut TestVm) -> Result<()> {
+    vm.shell("/mnt/files/daxfit-node-driver --help").await.map(drop)
 }

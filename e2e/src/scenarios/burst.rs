@@ -4,9 +4,10 @@ use anyhow::{Result, anyhow, ensure};
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use serde_json::Value;
 
-use crate::cluster::wait::{Probe, until};
-use crate::stage::{Stage, empty_region};
-use crate::workload::{self, Claim, PATIENCE};
+use super::empty_region::empty_region;
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
+use crate::harness::workload::{self, Claim};
 
 /// Each region holds one of them.
 const SIZE: Bytes = Bytes::mib(400);
@@ -15,37 +16,37 @@ const FIT: usize = 2;
 
 /// Four pods come at once, and there is room for two: two run, no volume is refused on the way, the others are told why they
 /// wait, and run when the first are gone.
-pub(super) async fn of_a_burst_exactly_those_run_that_fit(stage: &mut Stage) -> Result<()> {
+pub(super) async fn of_a_burst_exactly_those_run_that_fit(cluster: &mut TestCluster) -> Result<()> {
     let size = SIZE.get().to_string();
     let claims = NAMES.map(|name| Claim::new(name, &size, "daxfit-ext4"));
-    let pod = |claim: &Claim| workload::pod(claim.name, stage.image(), std::slice::from_ref(claim));
+    let pod = |claim: &Claim| workload::pod(claim.name, cluster.image(), std::slice::from_ref(claim));
     let objects: Vec<Value> = claims.iter().map(Claim::object).chain(claims.iter().map(pod)).collect();
-    stage.kubectl.apply(&objects).await?;
-    let first = run(stage, &NAMES, FIT).await?;
+    cluster.kubectl.apply(&objects).await?;
+    let first = run(cluster, &NAMES, FIT).await?;
     let (running, waiting): (Vec<&Claim>, Vec<&Claim>) = claims.iter().partition(|claim| first.contains(&claim.name));
     let largest = format!("largest extent {}", largest_beside_one()?);
     for claim in &waiting {
-        workload::event(&stage.kubectl, claim.name, &["asked 400 MiB", &largest]).await?;
+        workload::event(&cluster.kubectl, claim.name, &["asked 400 MiB", &largest]).await?;
     }
     // Which pods there is room for was known before any volume was made.
-    nothing_was_refused(stage).await?;
+    nothing_was_refused(cluster).await?;
     for claim in &running {
-        stage
+        cluster
             .kubectl
             .run(&["delete", "pod,pvc", claim.name, "--wait=false"])
             .await?;
     }
     let rest: Vec<&str> = waiting.iter().map(|claim| claim.name).collect();
-    run(stage, &rest, rest.len()).await?;
-    nothing_was_refused(stage).await?;
+    run(cluster, &rest, rest.len()).await?;
+    nothing_was_refused(cluster).await?;
     for claim in &waiting {
-        stage
+        cluster
             .kubectl
             .run(&["delete", "pod,pvc", claim.name, "--wait=false"])
             .await?;
     }
     for claim in &claims {
-        workload::gone(&stage.kubectl, "pvc", claim.name).await?;
+        workload::gone(&cluster.kubectl, "pvc", claim.name).await?;
     }
     Ok(())
 }
@@ -64,9 +65,9 @@ fn largest_beside_one() -> Result<Bytes> {
 }
 
 /// Waits until `many` of the pods run, and returns them. No more of them may.
-async fn run<'a>(stage: &Stage, names: &[&'a str], many: usize) -> Result<Vec<&'a str>> {
-    until(&format!("{many} pods of {names:?} run"), PATIENCE, async || {
-        let pods = match stage.kubectl.items(&["pods"]).await {
+async fn run<'a>(cluster: &TestCluster, names: &[&'a str], many: usize) -> Result<Vec<&'a str>> {
+    until(&format!("{many} pods of {names:?} run"), HANG_LIMIT, async || {
+        let pods = match cluster.kubectl.items(&["pods"]).await {
             Ok(pods) => pods,
             Err(error) => return Probe::NotYet(error),
         };
@@ -85,8 +86,8 @@ async fn run<'a>(stage: &Stage, names: &[&'a str], many: usize) -> Result<Vec<&'
 }
 
 /// No CreateVolume of the burst was refused for want of space.
-async fn nothing_was_refused(stage: &Stage) -> Result<()> {
-    let failed = stage
+async fn nothing_was_refused(cluster: &TestCluster) -> Result<()> {
+    let failed = cluster
         .kubectl
         .items(&["events", "--field-selector", "reason=ProvisioningFailed"])
         .await?;

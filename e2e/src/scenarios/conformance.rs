@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::stage::Stage;
+use crate::harness::test_cluster::TestCluster;
 
 /// Why csi-sanity skips tests; `docs/csi-conformance.md` says why that is right.
 const REASONS: [&str; 19] = [
@@ -31,8 +31,8 @@ const REASONS: [&str; 19] = [
 
 /// csi-sanity passes on the node with persistent memory, against its driver and an operator beside it, and skips only
 /// what the documentation says.
-pub(super) async fn csi_sanity_passes(stage: &mut Stage) -> Result<()> {
-    let report = stage.cluster()?.csi_sanity().await?;
+pub(super) async fn csi_sanity_passes(cluster: &mut TestCluster) -> Result<()> {
+    let report = cluster.started()?.csi_sanity().await?;
     let mut lines = report.lines();
     let summary = lines.rfind(|line| line.contains(" Passed | "));
     let summary = summary.with_context(|| format!("csi-sanity did not end:\n{report}"))?;

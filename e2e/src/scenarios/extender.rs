@@ -3,61 +3,56 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::cluster::wait::{Probe, until};
-use crate::stage::Stage;
-use crate::workload::{self, Claim, PATIENCE};
+use crate::harness::kubectl::SYSTEM_NAMESPACE;
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::workload::{self, Claim};
 
 const EXTENDER: &str = "daemonset/daxfit-extender";
+const EXTENDER_PODS: [&str; 3] = ["pods", "-l", "app.kubernetes.io/name=daxfit-extender"];
+
+const LARGE: [Claim; 2] = [
+    Claim::new("large-0", "300Mi", "daxfit-ext4"),
+    Claim::new("large-1", "300Mi", "daxfit-ext4"),
+];
+/// It would fit if one of the others were not there.
+const WAITS: [Claim; 1] = [Claim::new("waits", "300Mi", "daxfit-ext4")];
 
 /// Pods are placed while no extender answers. One that waits when it comes back is told why, and runs in the end.
-pub(super) async fn pods_that_come_while_no_extender_answers_are_placed_by_capacity(stage: &mut Stage) -> Result<()> {
-    be_somewhere(stage, json!({ "daxfit.dev/nowhere": "" })).await?;
-    until("the extender is gone", PATIENCE, async || {
-        match stage
-            .kubectl
-            .items(&[
-                "pods",
-                "-n",
-                "daxfit-system",
-                "-l",
-                "app.kubernetes.io/name=daxfit-extender",
-            ])
-            .await
-        {
-            Ok(pods) if pods.is_empty() => Probe::Ready(()),
-            Ok(_) => Probe::NotYet(anyhow::anyhow!("it is there")),
-            Err(error) => Probe::NotYet(error),
-        }
-    })
-    .await?;
-    ensure!(stage.cluster()?.explain("any").await.is_err(), "an extender answers");
-    let large = [
-        Claim::new("large-0", "300Mi", "daxfit-ext4"),
-        Claim::new("large-1", "300Mi", "daxfit-ext4"),
-    ];
-    stage.start("large", &large).await?;
-    // It would fit if one of the others were not there.
-    let waits = [Claim::new("waits", "300Mi", "daxfit-ext4")];
-    stage.submit("waits", &waits).await?;
-    workload::event(&stage.kubectl, "waits", &["asked 300 MiB"]).await?;
-    be_somewhere(stage, json!({ "daxfit.dev/nowhere": null })).await?;
-    stage
+pub(super) async fn pods_that_come_while_no_extender_answers_are_placed_by_capacity(
+    cluster: &mut TestCluster,
+) -> Result<()> {
+    be_somewhere(cluster, json!({ "daxfit.dev/nowhere": "" })).await?;
+    let placed = placed_without_extender(cluster).await;
+    // Whatever came of it, the next scenario finds an extender.
+    be_somewhere(cluster, json!({ "daxfit.dev/nowhere": null })).await?;
+    placed?;
+    cluster
         .kubectl
-        .run(&["rollout", "status", "-n", "daxfit-system", "--timeout=10m", EXTENDER])
+        .run(&["rollout", "status", "-n", SYSTEM_NAMESPACE, "--timeout=15m", EXTENDER])
         .await?;
-    let why = stage.cluster()?.explain("waits").await?;
+    let why = cluster.started()?.explain("waits").await?;
     ensure!(why["nodes"][0]["why"]["kind"] == "noSpace", "{why}");
-    stage.stop("large", &large).await?;
-    workload::running(&stage.kubectl, "waits").await?;
-    stage.stop("waits", &waits).await
+    cluster.stop("large", &LARGE).await?;
+    workload::running(&cluster.kubectl, "waits").await?;
+    cluster.stop("waits", &WAITS).await
+}
+
+async fn placed_without_extender(cluster: &mut TestCluster) -> Result<()> {
+    workload::none_left(&cluster.kubectl, &EXTENDER_PODS).await?;
+    ensure!(cluster.started()?.explain("any").await.is_err(), "an extender answers");
+    cluster.start("large", &LARGE).await?;
+    cluster.submit("waits", &WAITS).await?;
+    workload::event(&cluster.kubectl, "waits", &["asked 300 MiB"])
+        .await
+        .map(drop)
 }
 
 /// Changes where the extender runs.
-async fn be_somewhere(stage: &Stage, selector: serde_json::Value) -> Result<()> {
+async fn be_somewhere(cluster: &TestCluster, selector: serde_json::Value) -> Result<()> {
     let patch = json!({ "spec": { "template": { "spec": { "nodeSelector": selector } } } }).to_string();
-    let patched = stage
+    let patched = cluster
         .kubectl
-        .run(&["patch", "-n", "daxfit-system", EXTENDER, "-p", &patch])
+        .run(&["patch", "-n", SYSTEM_NAMESPACE, EXTENDER, "-p", &patch])
         .await;
     patched.map(drop)
 }

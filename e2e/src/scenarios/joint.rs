@@ -4,38 +4,40 @@ use anyhow::{Context, Result, ensure};
 use placement::Bytes;
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
-use crate::workload::{self, Claim, bytes_at};
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::workload::{self, Claim, bytes_at};
 
 /// Two claims of one pod fit in every order of creation, and it runs. Those of the next fit one by one, so capacity alone
 /// would let it through, but not together: it waits, is told why, and runs once there is room.
-pub(super) async fn claims_that_do_not_fit_together_wait_and_the_extender_says_why(stage: &mut Stage) -> Result<()> {
+pub(super) async fn claims_that_do_not_fit_together_wait_and_the_extender_says_why(
+    cluster: &mut TestCluster,
+) -> Result<()> {
     // Whichever comes first: the second fits best beside it, and the other region stays empty.
     let both = [
         Claim::new("both-fsdax", "300Mi", "daxfit-ext4"),
         Claim::new("both-sector", "100Mi", "daxfit-sector"),
     ];
-    stage.start("both", &both).await?;
+    cluster.start("both", &both).await?;
     let pair = [
         Claim::new("pair-0", "300Mi", "daxfit-ext4"),
         Claim::new("pair-1", "290Mi", "daxfit-ext4"),
     ];
-    stage.submit("pair", &pair).await?;
+    cluster.submit("pair", &pair).await?;
     let asked = "asked 300 MiB + 290 MiB; largest extent 502 MiB";
-    workload::event(&stage.kubectl, "pair", &["nodes are available", asked]).await?;
-    workload::event(&stage.kubectl, "pair", &[asked, "the only one"]).await?;
-    says_why(stage).await?;
-    stage.stop("both", &both).await?;
-    workload::running(&stage.kubectl, "pair").await?;
-    let why = stage.cluster()?.explain("pair").await?;
+    workload::event(&cluster.kubectl, "pair", &["nodes are available", asked]).await?;
+    workload::event(&cluster.kubectl, "pair", &[asked, "the only one"]).await?;
+    says_why(cluster).await?;
+    cluster.stop("both", &both).await?;
+    workload::running(&cluster.kubectl, "pair").await?;
+    let why = cluster.started()?.explain("pair").await?;
     ensure!(why["asked"] == json!([]), "a pod that runs asks for nothing: {why}");
-    stage.stop("pair", &pair).await
+    cluster.stop("pair", &pair).await
 }
 
-async fn says_why(stage: &mut Stage) -> Result<()> {
-    let name = stage.node()?;
-    let published = stage.kubectl.json(&["get", "pmemnode", &name]).await?;
-    let why = stage.cluster()?.explain("pair").await?;
+async fn says_why(cluster: &mut TestCluster) -> Result<()> {
+    let name = cluster.node()?;
+    let published = cluster.kubectl.json(&["get", "pmemnode", &name]).await?;
+    let why = cluster.started()?.explain("pair").await?;
     let asked = json!([Bytes::mib(300), Bytes::mib(290)]);
     let required: Vec<&Value> = why["asked"]
         .as_array()

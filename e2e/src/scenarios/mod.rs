@@ -1,11 +1,13 @@
 //! The cluster tier: what a user meets, on a real control plane, a real kubelet and a real kernel.
 //!
 //! All scenarios share one cluster, one after the other. Each leaves nothing behind, and the capacity that is published
-//! then is what it was before, to the byte. To add one, write a module and list its cases in [`cases`].
+//! then is what it was before, to the byte. To add one, write a function in the module that it
+//! belongs to, and list it in [`cases`].
 
 mod burst;
 mod conformance;
 mod crashes;
+mod empty_region;
 mod extender;
 mod joint;
 mod numa;
@@ -16,11 +18,11 @@ mod volumes;
 
 use std::pin::Pin;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::cluster::Cluster;
-use crate::progress;
-use crate::stage::Stage;
+use crate::harness::cluster::Cluster;
+use crate::harness::progress;
+use crate::harness::test_cluster::TestCluster;
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
@@ -29,7 +31,7 @@ struct Case {
     /// Says what holds when it succeeds.
     name: &'static str,
     /// The scenario.
-    run: for<'a> fn(&'a mut Stage) -> Running<'a>,
+    run: for<'a> fn(&'a mut TestCluster) -> Running<'a>,
 }
 
 /// Makes a [`Case`] of an async function, under its own name.
@@ -37,7 +39,7 @@ macro_rules! case {
     ($module:ident :: $function:ident) => {
         Case {
             name: concat!(stringify!($module), "::", stringify!($function)),
-            run: |stage| Box::pin($module::$function(stage)),
+            run: |cluster| Box::pin($module::$function(cluster)),
         }
     };
 }
@@ -66,45 +68,41 @@ fn cases() -> Vec<Case> {
 
 /// Starts a cluster, installs Daxfit, runs the scenarios whose name contains `filter`, and prints a line for each and
 /// their number.
-///
-/// # Errors
-/// A scenario failed, none has such a name, or the cluster does not start.
+/// It is an error if a scenario fails or none has such a name.
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(filter)).collect();
     ensure!(!chosen.is_empty(), "no scenario has {filter:?} in its name");
     let cluster = Box::pin(Cluster::start()).await?;
-    let outcome = play(cluster, chosen).await;
-    let (passed, failed) = outcome?;
-    println!("{passed} passed, {failed} failed");
+    let mut cluster = progress::step("installing Daxfit", TestCluster::install(cluster)).await?;
+    let failed = play(&mut cluster, &chosen).await?;
+    println!("{} passed, {failed} failed", chosen.len() - failed);
     ensure!(failed == 0, "{failed} scenarios failed");
     Ok(())
 }
 
-async fn play(cluster: Cluster, chosen: Vec<Case>) -> Result<(usize, usize)> {
-    let mut stage = progress::step("installing Daxfit", Stage::set(cluster)).await?;
-    let (mut passed, mut failed) = (0, 0);
+/// How many scenarios fail. It is an error if one leaves the cluster so that no other can run.
+async fn play(cluster: &mut TestCluster, chosen: &[Case]) -> Result<usize> {
+    let mut failed = 0;
     for case in chosen {
-        match play_one(&mut stage, &case).await {
-            Ok(()) => {
-                println!("test {} ... ok", case.name);
-                passed += 1;
-            }
+        match play_one(cluster, case).await {
+            Ok(()) => println!("test {} ... ok", case.name),
             Err(error) => {
                 println!("test {} ... FAILED", case.name);
                 eprintln!("{}: {error:#}", case.name);
-                stage.collect_logs(case.name).await?;
                 failed += 1;
-                stage.sweep().await?;
+                cluster.keep_logs(case.name).await;
+                let cleaned = cluster.clean_up().await;
+                cleaned.with_context(|| format!("cleaning up after {}, which failed", case.name))?;
             }
         }
     }
-    Ok((passed, failed))
+    Ok(failed)
 }
 
-async fn play_one(stage: &mut Stage, case: &Case) -> Result<()> {
+async fn play_one(cluster: &mut TestCluster, case: &Case) -> Result<()> {
     progress::step(case.name, async {
-        (case.run)(stage).await?;
-        stage.is_as_before().await
+        (case.run)(cluster).await?;
+        cluster.is_as_before().await
     })
     .await
 }

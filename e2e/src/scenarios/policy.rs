@@ -2,14 +2,14 @@
 
 use anyhow::{Result, ensure};
 
-use crate::stage::Stage;
+use crate::harness::test_cluster::TestCluster;
 
 const DRIVER: &str = "--as=system:serviceaccount:daxfit-system:daxfit-node-driver";
 
 /// The token of a driver's pod names its node; writes about another one are denied.
-pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(stage: &mut Stage) -> Result<()> {
+pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(cluster: &mut TestCluster) -> Result<()> {
     let patch = r#"{"metadata":{"annotations":{"example.com/tried":"yes"}}}"#;
-    let node = stage.node()?;
+    let node = cluster.node()?;
     let from = |node: &str| format!("--as-user-extra=authentication.kubernetes.io/node-name={node}");
     let write = async |extra: &str| {
         let arguments = [
@@ -23,7 +23,7 @@ pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(stage: &m
             DRIVER,
             extra,
         ];
-        stage.kubectl.run(&arguments).await
+        cluster.kubectl.run(&arguments).await
     };
     let own = write(&from(&node)).await;
     ensure!(own.is_ok(), "the node's own driver is refused: {own:?}");

@@ -3,12 +3,12 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::stage::Stage;
-use crate::workload::{self, Claim};
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::workload::{self, Claim, OF_A_TEST};
 
 /// Nothing and more than there are bytes.
-pub(super) async fn sizes_that_are_none_are_refused(stage: &mut Stage) -> Result<()> {
-    let zero = stage
+pub(super) async fn sizes_that_are_none_are_refused(cluster: &mut TestCluster) -> Result<()> {
+    let zero = cluster
         .kubectl
         .apply(&[Claim::new("zero", "0", "daxfit-ext4").object()])
         .await;
@@ -18,37 +18,37 @@ pub(super) async fn sizes_that_are_none_are_refused(stage: &mut Stage) -> Result
         "a claim of 0 is not refused: {said:?}"
     );
     let most = [Claim::new("most", "9223372036854775807", "daxfit-ext4")];
-    stage.submit("most", &most).await?;
-    workload::event(&stage.kubectl, "most", &["asked 9223372036854775807 B"]).await?;
-    stage.stop("most", &most).await?;
+    cluster.submit("most", &most).await?;
+    workload::event(&cluster.kubectl, "most", &["asked 9223372036854775807 B"]).await?;
+    cluster.stop("most", &most).await?;
     // Kubernetes itself caps a quantity beyond i64 at its largest value.
     let beyond = [Claim::new("beyond", "9223372036854775808", "daxfit-ext4")];
-    stage.submit("beyond", &beyond).await?;
-    workload::event(&stage.kubectl, "beyond", &["9223372036854775807"]).await?;
-    stage.stop("beyond", &beyond).await
+    cluster.submit("beyond", &beyond).await?;
+    workload::event(&cluster.kubectl, "beyond", &["9223372036854775807"]).await?;
+    cluster.stop("beyond", &beyond).await
 }
 
 /// CreateVolume names the parameter and what is allowed instead.
-pub(super) async fn a_wrong_parameter_is_named_in_the_event(stage: &mut Stage) -> Result<()> {
+pub(super) async fn a_wrong_parameter_is_named_in_the_event(cluster: &mut TestCluster) -> Result<()> {
     let class = json!({
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
-        "metadata": { "name": "wrong" },
+        "metadata": { "name": "wrong", "labels": { OF_A_TEST: "" } },
         "provisioner": "csi.daxfit.dev",
         "parameters": { "csi.daxfit.dev/mode": "devdax" },
         "volumeBindingMode": "Immediate",
     });
-    stage
+    cluster
         .kubectl
         .apply(&[class, Claim::new("wrong", "20Mi", "wrong").object()])
         .await?;
     workload::event(
-        &stage.kubectl,
+        &cluster.kubectl,
         "wrong",
         &["csi.daxfit.dev/mode", "devdax", "fsdax, sector"],
     )
     .await?;
-    stage.kubectl.run(&["delete", "pvc", "wrong"]).await?;
-    stage.kubectl.run(&["delete", "storageclass", "wrong"]).await?;
+    cluster.kubectl.run(&["delete", "pvc", "wrong"]).await?;
+    cluster.kubectl.run(&["delete", "storageclass", "wrong"]).await?;
     Ok(())
 }

@@ -3,34 +3,37 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::stage::Stage;
-use crate::workload::{self, Claim, volume_of};
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::workload::{self, Claim, volume_of};
 
 /// Two pods that are made at once use one claim, and one of them has a generic ephemeral volume besides.
-pub(super) async fn pods_that_share_a_claim_and_one_that_brings_a_volume_run(stage: &mut Stage) -> Result<()> {
+pub(super) async fn pods_that_share_a_claim_and_one_that_brings_a_volume_run(cluster: &mut TestCluster) -> Result<()> {
     let shared = [Claim::new("shared", "40Mi", "daxfit-ext4")];
     let mut claim = shared[0].object();
     claim["spec"]["accessModes"] = json!(["ReadWriteOnce"]);
-    let reader = workload::pod("reader", stage.image(), &shared);
-    let mut writer = workload::pod("writer", stage.image(), &shared);
+    let reader = workload::pod("reader", cluster.image(), &shared);
+    let mut writer = workload::pod("writer", cluster.image(), &shared);
     add_scratch(&mut writer);
-    stage.kubectl.apply(&[claim, writer, reader]).await?;
-    workload::running(&stage.kubectl, "writer").await?;
-    workload::running(&stage.kubectl, "reader").await?;
-    stage
+    cluster.kubectl.apply(&[claim, writer, reader]).await?;
+    workload::running(&cluster.kubectl, "writer").await?;
+    workload::running(&cluster.kubectl, "reader").await?;
+    cluster
         .in_pod("writer", "echo seen > /pmem/shared/f && echo mine > /scratch/f")
         .await?;
-    let read = stage.in_pod("reader", "cat /pmem/shared/f").await?;
+    let read = cluster.in_pod("reader", "cat /pmem/shared/f").await?;
     ensure!(read.trim() == "seen", "read {read:?}");
     for claim in ["shared", "writer-scratch"] {
-        stage.namespace(&volume_of(&stage.kubectl, claim).await?).await?;
+        cluster.namespace(&volume_of(&cluster.kubectl, claim).await?).await?;
     }
-    stage.kubectl.run(&["delete", "pod", "reader", "--wait=false"]).await?;
-    stage.kubectl.run(&["delete", "pod", "writer"]).await?;
-    workload::gone(&stage.kubectl, "pvc", "writer-scratch").await?;
-    workload::gone(&stage.kubectl, "pod", "reader").await?;
-    stage.namespace(&volume_of(&stage.kubectl, "shared").await?).await?;
-    stage.kubectl.run(&["delete", "pvc", "shared"]).await?;
+    cluster
+        .kubectl
+        .run(&["delete", "pod", "reader", "--wait=false"])
+        .await?;
+    cluster.kubectl.run(&["delete", "pod", "writer"]).await?;
+    workload::gone(&cluster.kubectl, "pvc", "writer-scratch").await?;
+    workload::gone(&cluster.kubectl, "pod", "reader").await?;
+    cluster.namespace(&volume_of(&cluster.kubectl, "shared").await?).await?;
+    cluster.kubectl.run(&["delete", "pvc", "shared"]).await?;
     Ok(())
 }
 

@@ -4,23 +4,24 @@ use anyhow::{Context, Result, ensure};
 use placement::{Bytes, MapLocation, Mode};
 use serde_json::json;
 
-use crate::stage::{Stage, empty_region};
-use crate::workload::{self, Claim, bytes_at, volume_of};
+use super::empty_region::empty_region;
+use crate::harness::test_cluster::TestCluster;
+use crate::harness::workload::{self, Claim, bytes_at, volume_of};
 
 const FSDAX: Mode = Mode::Fsdax(MapLocation::Dev);
 
 /// Two regions are ready and published to the byte.
-pub(super) async fn an_unprepared_region_is_named_and_left_alone(stage: &mut Stage) -> Result<()> {
+pub(super) async fn an_unprepared_region_is_named_and_left_alone(cluster: &mut TestCluster) -> Result<()> {
     let fsdax = empty_region()?.largest_usable(FSDAX);
     let sector = empty_region()?.largest_usable(Mode::Sector);
-    for ((node, numa, class), size) in &stage.empty {
+    for ((node, numa, class), size) in &cluster.empty {
         let expected = if class == "daxfit-sector" { sector } else { fsdax };
         ensure!(
             *size == expected,
             "{node}, NUMA {numa}, {class}: {size} is published, {expected} is there"
         );
     }
-    let node = stage.kubectl.json(&["get", "pmemnode", &stage.node()?]).await?;
+    let node = cluster.kubectl.json(&["get", "pmemnode", &cluster.node()?]).await?;
     let regions = node["status"]["regions"]
         .as_array()
         .context("the PmemNode has no regions")?;
@@ -40,36 +41,36 @@ pub(super) async fn an_unprepared_region_is_named_and_left_alone(stage: &mut Sta
         "no condition names the command: {conditions}"
     );
     let device = unprepared[0]["device"].as_str().context("the region has no device")?;
-    let labels = stage.on_node(&format!("ndctl list -R -D -r {device}")).await?;
+    let labels = cluster.on_node(&format!("ndctl list -R -D -r {device}")).await?;
     ensure!(labels.contains(device), "the region vanished: {labels}");
     Ok(())
 }
 
 /// The main job: sizes are exact, the names agree, and DAX is in effect.
-pub(super) async fn two_claims_of_a_pod_get_exactly_their_bytes(stage: &mut Stage) -> Result<()> {
+pub(super) async fn two_claims_of_a_pod_get_exactly_their_bytes(cluster: &mut TestCluster) -> Result<()> {
     let claims = [
         Claim::new("exact", "29360128", "daxfit-ext4"),
         Claim::new("hundred", "100M", "daxfit-ext4"),
     ];
-    stage.start("writer", &claims).await?;
+    cluster.start("writer", &claims).await?;
     for (claim, asked) in [
         ("exact", Bytes::mib(28)),
         ("hundred", Bytes::try_from(100_000_000_i64)?),
     ] {
-        let volume = volume_of(&stage.kubectl, claim).await?;
-        let namespace = stage.namespace(&volume).await?;
+        let volume = volume_of(&cluster.kubectl, claim).await?;
+        let namespace = cluster.namespace(&volume).await?;
         let usable = Bytes::try_from(namespace.size)?;
         ensure!(usable >= asked, "{claim}: {usable} is less than {asked}");
         ensure!(
             usable < asked.plus(Bytes::mib(2)),
             "{claim}: {usable} is a whole step more than {asked}"
         );
-        let object = stage.kubectl.json(&["get", "pmemvolume", &volume]).await?;
+        let object = cluster.kubectl.json(&["get", "pmemvolume", &volume]).await?;
         ensure!(
             bytes_at(&object, "/status/usable")? == usable,
             "{claim}: the PmemVolume says otherwise: {object}"
         );
-        let seen = stage
+        let seen = cluster
             .in_pod("writer", &format!("grep ' /pmem/{claim} ' /proc/mounts"))
             .await?;
         ensure!(seen.contains("dax=always"), "{claim}: {seen}");
@@ -78,7 +79,7 @@ pub(super) async fn two_claims_of_a_pod_get_exactly_their_bytes(stage: &mut Stag
             "{claim} is not on {}: {seen}",
             namespace.blockdev
         );
-        let written = stage
+        let written = cluster
             .in_pod(
                 "writer",
                 &format!("echo {claim} > /pmem/{claim}/f && cat /pmem/{claim}/f"),
@@ -86,25 +87,25 @@ pub(super) async fn two_claims_of_a_pod_get_exactly_their_bytes(stage: &mut Stag
             .await?;
         ensure!(written.trim() == claim, "{claim}: read {written:?}");
     }
-    stage.stop("writer", &claims).await
+    cluster.stop("writer", &claims).await
 }
 
 /// 1 MiB is served from the smallest namespace that the kernel makes.
-pub(super) async fn the_smallest_claim_takes_the_smallest_namespace(stage: &mut Stage) -> Result<()> {
+pub(super) async fn the_smallest_claim_takes_the_smallest_namespace(cluster: &mut TestCluster) -> Result<()> {
     let claims = [Claim::new("small", "1Mi", "daxfit-ext4")];
-    stage.start("small", &claims).await?;
-    let volume = volume_of(&stage.kubectl, "small").await?;
-    let object = stage.kubectl.json(&["get", "pmemvolume", &volume]).await?;
+    cluster.start("small", &claims).await?;
+    let volume = volume_of(&cluster.kubectl, "small").await?;
+    let object = cluster.kubectl.json(&["get", "pmemvolume", &volume]).await?;
     ensure!(
         bytes_at(&object, "/status/footprint/size")? == Bytes::mib(16),
         "{object}"
     );
-    stage.in_pod("small", "echo fits > /pmem/small/f").await?;
-    stage.stop("small", &claims).await
+    cluster.in_pod("small", "echo fits > /pmem/small/f").await?;
+    cluster.stop("small", &claims).await
 }
 
 /// Every class, a raw block volume of exactly the size, and a read-only mount.
-pub(super) async fn xfs_sector_and_raw_block_work_side_by_side(stage: &mut Stage) -> Result<()> {
+pub(super) async fn xfs_sector_and_raw_block_work_side_by_side(cluster: &mut TestCluster) -> Result<()> {
     let claims = [
         Claim::new("on-xfs", "320Mi", "daxfit-xfs"),
         Claim::new("sector", "64Mi", "daxfit-sector"),
@@ -113,8 +114,8 @@ pub(super) async fn xfs_sector_and_raw_block_work_side_by_side(stage: &mut Stage
             ..Claim::new("block", "30Mi", "daxfit-ext4")
         },
     ];
-    stage.start("mixed", &claims).await?;
-    let mounts = stage.in_pod("mixed", "grep /pmem/ /proc/mounts").await?;
+    cluster.start("mixed", &claims).await?;
+    let mounts = cluster.in_pod("mixed", "grep /pmem/ /proc/mounts").await?;
     let line = |claim: &str| {
         mounts
             .lines()
@@ -129,27 +130,27 @@ pub(super) async fn xfs_sector_and_raw_block_work_side_by_side(stage: &mut Stage
         line("sector").contains(" ext4 ") && !line("sector").contains("dax"),
         "{mounts}"
     );
-    let size = stage.in_pod("mixed", "blockdev --getsize64 /pmem/block").await?;
+    let size = cluster.in_pod("mixed", "blockdev --getsize64 /pmem/block").await?;
     ensure!(
         size.trim() == Bytes::mib(30).get().to_string(),
         "the pod sees {size} bytes of 30 MiB"
     );
-    let namespace = stage.namespace(&volume_of(&stage.kubectl, "sector").await?).await?;
+    let namespace = cluster.namespace(&volume_of(&cluster.kubectl, "sector").await?).await?;
     ensure!(namespace.mode == "sector", "{namespace:?}");
-    reads_only(stage, &claims[0]).await?;
-    stage.stop("mixed", &claims).await
+    reads_only(cluster, &claims[0]).await?;
+    cluster.stop("mixed", &claims).await
 }
 
 /// A second pod on the same node mounts the volume read-only.
-async fn reads_only(stage: &Stage, claim: &Claim<'_>) -> Result<()> {
-    stage.in_pod("mixed", "echo shared > /pmem/on-xfs/f").await?;
-    stage.kubectl.run(&["delete", "pod", "mixed", "--wait=true"]).await?;
-    let mut pod = workload::pod("mixed", stage.image(), std::slice::from_ref(claim));
+async fn reads_only(cluster: &TestCluster, claim: &Claim<'_>) -> Result<()> {
+    cluster.in_pod("mixed", "echo shared > /pmem/on-xfs/f").await?;
+    cluster.kubectl.run(&["delete", "pod", "mixed", "--wait=true"]).await?;
+    let mut pod = workload::pod("mixed", cluster.image(), std::slice::from_ref(claim));
     pod["spec"]["containers"][0]["volumeMounts"][0]["readOnly"] = json!(true);
     pod["spec"]["volumes"][0]["persistentVolumeClaim"]["readOnly"] = json!(true);
-    stage.kubectl.apply(&[pod]).await?;
-    workload::running(&stage.kubectl, "mixed").await?;
-    let read = stage
+    cluster.kubectl.apply(&[pod]).await?;
+    workload::running(&cluster.kubectl, "mixed").await?;
+    let read = cluster
         .in_pod("mixed", "cat /pmem/on-xfs/f; ! echo more > /pmem/on-xfs/f")
         .await?;
     ensure!(read.trim() == "shared", "read {read:?}");
@@ -157,46 +158,39 @@ async fn reads_only(stage: &Stage, claim: &Claim<'_>) -> Result<()> {
 }
 
 /// A raw block volume shows zeros where another tenant wrote.
-pub(super) async fn bytes_of_an_earlier_tenant_are_gone(stage: &mut Stage) -> Result<()> {
+pub(super) async fn bytes_of_an_earlier_tenant_are_gone(cluster: &mut TestCluster) -> Result<()> {
     let secret = Claim {
         block: true,
         ..Claim::new("secret", "40Mi", "daxfit-ext4")
     };
-    stage.start("earlier", std::slice::from_ref(&secret)).await?;
+    cluster.start("earlier", std::slice::from_ref(&secret)).await?;
     let fill = "yes secret | head -c 41943040 | dd of=/pmem/secret bs=1M conv=fsync 2>/dev/null && grep -c secret /pmem/secret";
-    let written = stage.in_pod("earlier", fill).await?;
+    let written = cluster.in_pod("earlier", fill).await?;
     ensure!(written.trim() != "0", "the secret was not written");
-    stage.stop("earlier", std::slice::from_ref(&secret)).await?;
+    cluster.stop("earlier", std::slice::from_ref(&secret)).await?;
     let next = Claim {
         block: true,
         ..Claim::new("next", "40Mi", "daxfit-ext4")
     };
-    stage.start("later", std::slice::from_ref(&next)).await?;
-    let left = stage.in_pod("later", "tr -d '\\000' < /pmem/next | wc -c").await?;
+    cluster.start("later", std::slice::from_ref(&next)).await?;
+    let left = cluster.in_pod("later", "tr -d '\\000' < /pmem/next | wc -c").await?;
     ensure!(left.trim() == "0", "{left} bytes are not zero");
-    stage.stop("later", std::slice::from_ref(&next)).await
+    cluster.stop("later", std::slice::from_ref(&next)).await
 }
 
 /// Immediate binding works: the operator picks the node.
-pub(super) async fn an_immediate_claim_is_bound_without_a_pod(stage: &mut Stage) -> Result<()> {
-    let class = json!({
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": { "name": "immediate" },
-        "provisioner": "csi.daxfit.dev",
-        "parameters": { "csi.daxfit.dev/numa": "1" },
-        "volumeBindingMode": "Immediate",
-    });
-    stage
+pub(super) async fn an_immediate_claim_is_bound_without_a_pod(cluster: &mut TestCluster) -> Result<()> {
+    let class = workload::class("immediate", "1", "Immediate");
+    cluster
         .kubectl
         .apply(&[class, Claim::new("now", "50Mi", "immediate").object()])
         .await?;
-    workload::bound(&stage.kubectl, "now").await?;
-    let volume = volume_of(&stage.kubectl, "now").await?;
-    stage.namespace(&volume).await?;
-    let object = stage.kubectl.json(&["get", "pmemvolume", &volume]).await?;
+    workload::bound(&cluster.kubectl, "now").await?;
+    let volume = volume_of(&cluster.kubectl, "now").await?;
+    cluster.namespace(&volume).await?;
+    let object = cluster.kubectl.json(&["get", "pmemvolume", &volume]).await?;
     ensure!(object["spec"]["numa"] == "1", "{object}");
-    stage.kubectl.run(&["delete", "pvc", "now"]).await?;
-    stage.kubectl.run(&["delete", "storageclass", "immediate"]).await?;
+    cluster.kubectl.run(&["delete", "pvc", "now"]).await?;
+    cluster.kubectl.run(&["delete", "storageclass", "immediate"]).await?;
     Ok(())
 }

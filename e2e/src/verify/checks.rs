@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
-use crate::cache::{Key, cached};
-use crate::command::{run, run_in_view};
-use crate::progress::step;
+use crate::harness::cache::{Key, cached};
+use crate::harness::command::{run, run_in_view};
+use crate::harness::progress::step;
 
 /// Pinned: a newer one can know new lints and fail yesterday's commit.
 const CARGO_DENY: &str = "0.20.2";

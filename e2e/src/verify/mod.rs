@@ -7,8 +7,9 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::progress::human;
-use crate::{hardware, packages, scenarios};
+use crate::harness::packages;
+use crate::harness::progress::human;
+use crate::{hardware, scenarios};
 
 /// What to verify; all tiers unless told otherwise.
 #[derive(Debug, Args)]
@@ -43,9 +44,7 @@ impl Options {
 }
 
 /// Runs the chosen tiers, all of them even when one fails.
-///
-/// # Errors
-/// Some check failed; which one has been printed.
+/// An error names the tiers that failed; what failed in them has been printed.
 pub(crate) async fn run(options: Options) -> Result<()> {
     packages::ensure_all().await?;
     let mut failed = Vec::new();

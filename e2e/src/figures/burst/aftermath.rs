@@ -11,7 +11,7 @@ use kube::{Api, Client, ResourceExt};
 use placement::{Bytes, Node, VolumeRequest};
 
 use super::demand::share;
-use super::objects::NAMESPACE;
+use crate::figures::pods::NAMESPACE;
 
 /// All objects that matter, at one moment.
 #[derive(Debug, Default)]

@@ -42,9 +42,7 @@ struct Shape {
 
 /// The claims of `pods` pods, one to three each. Sizes are lognormal between 1 MiB and a quarter of a region; their median
 /// follows from the share of all bytes that they are to take.
-///
-/// # Errors
-/// There is no median for that share.
+/// It is an error if no median gives that share.
 pub(super) fn demand(pods: u32, supply: Supply, seed: u64) -> Result<Vec<Vec<ClaimDemand>>> {
     let shapes = shapes(pods, seed);
     let alignment = Alignment::try_from(Bytes::mib(2))?;

@@ -3,7 +3,7 @@
 
 mod aftermath;
 mod demand;
-pub(super) mod objects;
+mod objects;
 mod run;
 
 use anyhow::{Context, Result};
@@ -11,8 +11,8 @@ use clap::Args;
 use placement::Bytes;
 
 use super::figure::Figure;
-use crate::cluster::hollow::{Nodes, Part};
-use demand::{Supply, demand};
+use crate::harness::hollow::Nodes;
+use demand::{Supply, demand, share};
 use run::{Outcome, Run};
 
 /// How large the burst is.
@@ -39,9 +39,6 @@ pub(super) struct Scale {
 const REGION: (&str, Bytes) = ("1Gi", Bytes::gib(1));
 
 /// Both bursts, one after the other, each in a cluster of its own.
-///
-/// # Errors
-/// A cluster does not come up or a part of it fails; the logs have been kept then.
 pub(super) async fn measure(options: &Scale) -> Result<Vec<Figure>> {
     let supply = Supply {
         regions: 2 * options.nodes,
@@ -108,15 +105,14 @@ impl Run<'_> {
                 "writes",
             ),
         ];
-        for (part, (now, most)) in &outcome.memory {
-            let name = if *part == Part::Operator {
-                "operator"
-            } else {
-                "extender"
-            };
-            figures.push(figure(&format!("{name}_memory"), f64::from(*now) / 1024.0, "MiB"));
-            figures.push(figure(&format!("{name}_memory_peak"), f64::from(*most) / 1024.0, "MiB"));
+        for (name, memory) in &outcome.memory {
+            figures.push(figure(&format!("{name}_memory"), mebibytes(memory.now), "MiB"));
+            figures.push(figure(&format!("{name}_memory_peak"), mebibytes(memory.peak), "MiB"));
         }
         Ok(figures)
     }
+}
+
+fn mebibytes(bytes: Bytes) -> f64 {
+    share(bytes, Bytes::mib(1))
 }

@@ -10,10 +10,11 @@ use tokio::time::sleep;
 use super::aftermath::{Aftermath, Objects};
 use super::demand::ClaimDemand;
 use super::objects;
-use crate::cluster::hollow::{HollowCluster, Limits, Nodes, Part, Samples};
-use crate::cluster::wait::{Probe, until};
 use crate::figures::placements::Placements;
-use crate::progress::step;
+use crate::figures::pods::{NAMESPACE, can_be_made};
+use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part, ResidentMemory, Samples};
+use crate::harness::progress::step;
+use crate::harness::wait::{Probe, until};
 
 /// Classes of the manifests times NUMA nodes of a node.
 const CAPACITIES_PER_NODE: u32 = 6;
@@ -42,8 +43,8 @@ pub(super) struct Outcome {
     pub(super) took: Duration,
     /// Requests that changed a CSIStorageCapacity object, from the first pod on.
     pub(super) capacity_writes: f64,
-    /// Resident memory of our parts in KiB, now and at most.
-    pub(super) memory: Vec<(Part, (u32, u32))>,
+    /// What the operator and the extender keep in RAM at the end, by name.
+    pub(super) memory: Vec<(&'static str, ResidentMemory)>,
 }
 
 /// `CreateVolume` calls, as the provisioner counts the answers.
@@ -55,28 +56,21 @@ pub(super) struct Calls {
 }
 
 impl Run<'_> {
-    /// Runs it in a cluster of its own.
-    ///
-    /// # Errors
-    /// A part fails; the logs have been kept then.
+    /// Runs it in a cluster of its own. If something fails, the logs are kept.
     pub(super) async fn measure(&self) -> Result<Outcome> {
-        let mut cluster = HollowCluster::start(Limits::Lifted).await?;
-        let outcome = self.measure_in(&mut cluster).await;
-        if outcome.is_err() || std::env::var_os("DAXFIT_KEEP_LOGS").is_some() {
-            cluster.keep_logs(if self.extender {
-                "burst"
-            } else {
-                "burst-without-extender"
-            })?;
-        }
-        outcome
+        let name = if self.extender {
+            "burst"
+        } else {
+            "burst-without-extender"
+        };
+        HollowCluster::measure(name, Limits::Lifted, async |cluster| self.measure_in(cluster).await).await
     }
 
     async fn measure_in(&self, cluster: &mut HollowCluster) -> Result<Outcome> {
         step("starting operator, provisioner and nodes", self.prepare(cluster)).await?;
         let client = cluster.client();
         let before = cluster.api_server_metrics().await?;
-        let placements = Placements::watch(&client, objects::NAMESPACE);
+        let placements = Placements::watch(&client, NAMESPACE);
         let begun = Instant::now();
         let made = step("making pods and claims", objects::make(&client, self.pods));
         let settled = step("waiting for nodes for them", self.settle(cluster, &placements));
@@ -88,15 +82,15 @@ impl Run<'_> {
             capacity_writes: capacity_writes(&cluster.api_server_metrics().await?)? - capacity_writes(&before)?,
             memory: self
                 .ours()
-                .map(|part| Ok((part, cluster.memory(part)?)))
+                .map(|(name, part)| Ok((name, cluster.resident_memory(part)?)))
                 .collect::<Result<_>>()?,
             aftermath,
         })
     }
 
-    fn ours(&self) -> impl Iterator<Item = Part> {
-        let extender = self.extender.then_some(Part::Extender);
-        std::iter::once(Part::Operator).chain(extender)
+    fn ours(&self) -> impl Iterator<Item = (&'static str, Part)> {
+        let extender = self.extender.then_some(("extender", Part::Extender));
+        std::iter::once(("operator", Part::Operator)).chain(extender)
     }
 
     async fn prepare(&self, cluster: &mut HollowCluster) -> Result<()> {
@@ -113,7 +107,7 @@ impl Run<'_> {
             }
         })
         .await?;
-        objects::can_be_made(&cluster.client()).await?;
+        can_be_made(&cluster.client()).await?;
         if self.extender {
             cluster.start_extender().await?;
         }

@@ -4,9 +4,9 @@
 //! Such a change is heard of by the device watch only, so this is the longest way: nobody could know it beforehand. (What a
 //! volume takes is known to extender and operator before its namespace exists.)
 
-mod index;
-mod orders;
-mod sight;
+mod extender_index;
+mod node_control;
+mod observer;
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::{Api, ResourceExt};
 use placement::{Bytes, MapLocation, Mode};
 
-use super::burst::objects::can_be_made;
 use super::figure::Figure;
-use crate::cluster::hollow::{HollowCluster, Limits, Nodes};
-use crate::cluster::wait::{Probe, until};
-use crate::progress::step;
-use index::IndexSight;
-use orders::Orders;
-use sight::Sight;
+use super::pods::can_be_made;
+use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::progress::step;
+use crate::harness::wait::{Probe, until};
+use extender_index::ExtenderIndex;
+use node_control::NodeControl;
+use observer::Observer;
 
 const NODES: u32 = 30;
 /// One namespace made and destroyed in each.
@@ -36,10 +36,10 @@ const GOAL: f64 = 250.0;
 const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// The three places that have to follow.
-struct Sights {
-    pmem_node: Sight,
-    index: IndexSight,
-    capacity: Sight,
+struct Observers {
+    pmem_node: Observer,
+    index: ExtenderIndex,
+    capacity: Observer,
 }
 
 /// Milliseconds from changes on nodes to their being seen.
@@ -50,30 +50,24 @@ struct Delays {
     capacity: Vec<f64>,
 }
 
-/// Measures in a cluster of its own.
-///
-/// # Errors
-/// The cluster does not come up, or a change is never seen; the logs have been kept then.
+/// Measures in a cluster of its own. If something fails, the logs are kept.
 pub(super) async fn measure() -> Result<Vec<Figure>> {
-    let mut cluster = HollowCluster::start(Limits::Default).await?;
-    let delays = measure_in(&mut cluster).await;
-    if delays.is_err() {
-        cluster.keep_logs("capacity")?;
-    }
-    delays?.figures()
+    HollowCluster::measure("capacity", Limits::Default, measure_in)
+        .await?
+        .figures()
 }
 
 async fn measure_in(cluster: &mut HollowCluster) -> Result<Delays> {
-    let sights = step("starting operator, extender and nodes", prepare(cluster)).await?;
-    let mut orders = Orders::connect(&cluster.control()).await?;
+    let observers = step("starting operator, extender and nodes", prepare(cluster)).await?;
+    let mut nodes = NodeControl::connect(&cluster.node_control()).await?;
     let mut delays = Delays::default();
     let rounds = async {
         for round in 0..ROUNDS {
             let node = format!("hollow-{}", round % NODES);
-            let at = orders.create(&node, "foreign", "emulated-0", FOOTPRINT).await?;
-            delays.add(at, &sights, &node, FOOTPRINT).await?;
-            let at = orders.destroy(&node, "foreign").await?;
-            delays.add(at, &sights, &node, Bytes::ZERO).await?;
+            let at = nodes.create(&node, "foreign", "emulated-0", FOOTPRINT).await?;
+            delays.add(at, &observers, &node, FOOTPRINT).await?;
+            let at = nodes.destroy(&node, "foreign").await?;
+            delays.add(at, &observers, &node, Bytes::ZERO).await?;
             cluster.check()?;
         }
         Ok(())
@@ -82,7 +76,7 @@ async fn measure_in(cluster: &mut HollowCluster) -> Result<Delays> {
     Ok(delays)
 }
 
-async fn prepare(cluster: &mut HollowCluster) -> Result<Sights> {
+async fn prepare(cluster: &mut HollowCluster) -> Result<Observers> {
     cluster.start_operator()?;
     let nodes = Nodes {
         count: NODES,
@@ -92,21 +86,21 @@ async fn prepare(cluster: &mut HollowCluster) -> Result<Sights> {
     cluster.start_extender().await?;
     let client = cluster.client();
     can_be_made(&client).await?;
-    let sights = Sights {
-        pmem_node: Sight::of(Api::all(client.clone()), free_of),
-        index: IndexSight::new(&client, cluster.extender()?).await?,
-        capacity: Sight::of(Api::all(client), maximum_of),
+    let observers = Observers {
+        pmem_node: Observer::of(Api::all(client.clone()), free_of),
+        index: ExtenderIndex::new(&client, cluster.extender()?).await?,
+        capacity: Observer::of(Api::all(client), maximum_of),
     };
     let expected = usize::try_from(NODES)?;
     until("all nodes and their capacity", READY_WITHIN, async || {
-        match (cluster.check(), sights.pmem_node.count(), sights.capacity.count()) {
+        match (cluster.check(), observers.pmem_node.count(), observers.capacity.count()) {
             (Err(error), ..) => Probe::Never(error),
             (Ok(()), nodes, capacities) if nodes == expected && capacities == expected => Probe::Ready(()),
             (Ok(()), nodes, capacities) => Probe::NotYet(anyhow!("{nodes} nodes, capacity of {capacities}")),
         }
     })
     .await?;
-    Ok(sights)
+    Ok(observers)
 }
 
 /// Raw free bytes.
@@ -129,13 +123,13 @@ fn maximum_of(object: &CSIStorageCapacity) -> Option<(String, Bytes)> {
 
 impl Delays {
     /// Waits until all see that `taken` bytes are taken on `node` since `at`.
-    async fn add(&mut self, at: u64, sights: &Sights, node: &str, taken: Bytes) -> Result<()> {
+    async fn add(&mut self, at: u64, observers: &Observers, node: &str, taken: Bytes) -> Result<()> {
         let free = REGION.1.times(2).minus(taken);
         let largest = Mode::Fsdax(MapLocation::Dev).usable(REGION.1.minus(taken));
         let (pmem_node, index, capacity) = tokio::try_join!(
-            sights.pmem_node.shows(node, free),
-            sights.index.shows(node, free),
-            sights.capacity.shows(node, largest),
+            observers.pmem_node.wait_for(node, free),
+            observers.index.wait_for(node, free),
+            observers.capacity.wait_for(node, largest),
         )?;
         self.pmem_node.push(milliseconds(at, pmem_node)?);
         self.index.push(milliseconds(at, index)?);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::figures::burst::objects::pod_object;
+use crate::figures::pods::pod_object;
 use serde_json::json;
 
 const MIB: i64 = 1 << 20;

@@ -1,0 +1,86 @@
+//! What a test works on: a running machine, and its power switch.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::harness::guest::Guest;
+use crate::harness::logs;
+use crate::harness::progress::step;
+use crate::harness::vm::{Machine, Output, Vm};
+
+/// Writes empty label areas, which destroys what was on the DIMMs.
+const INITIALISE_LABELS: &str = "ndctl disable-region all && ndctl init-labels -f all && ndctl enable-region all";
+
+/// The kernel shows an idle namespace of size 0 in each region: the seed of the next one. A region without labels is one
+/// namespace that has no UUID and never goes.
+const LIST_NAMESPACES: &str =
+    "ndctl list --namespaces --idle | jq --compact-output '.[] | select(.size > 0 and .uuid)'";
+
+/// A running machine with initialised label areas and no namespaces.
+#[derive(Debug)]
+pub(super) struct TestVm {
+    vm: Option<Vm>,
+    machine: Machine,
+    guest: Guest,
+    folder: PathBuf,
+    console: PathBuf,
+}
+
+impl TestVm {
+    /// Boots a machine with new DIMMs, whose bytes are in `folder`, and initialises their label areas. `number` sets its
+    /// console apart from those of other machines of the same name.
+    pub(super) async fn start(guest: &Guest, machine: Machine, folder: PathBuf, number: usize) -> Result<Self> {
+        let console = logs::empty_file(&format!("{}-{number}.console", machine.name))?;
+        let mut vm = Self {
+            vm: None,
+            machine,
+            guest: guest.clone(),
+            folder,
+            console,
+        };
+        vm.switch_on().await?;
+        vm.shell(INITIALISE_LABELS).await.context("initialising label areas")?;
+        Ok(vm)
+    }
+
+    /// Runs a bash script and waits for its end, whatever its exit status ([`Vm::run`]).
+    pub(super) async fn run(&self, script: &str) -> Result<Output> {
+        self.vm()?.run(script).await
+    }
+
+    /// Runs a bash script that has to succeed, and returns its standard output ([`Vm::shell`]).
+    pub(super) async fn shell(&self, script: &str) -> Result<String> {
+        self.vm()?.shell(script).await
+    }
+
+    /// Cuts the power and boots again with the same DIMMs.
+    pub(super) async fn cut_power(&mut self) -> Result<()> {
+        if let Some(vm) = self.vm.take() {
+            vm.cut_power()?;
+        }
+        self.switch_on().await
+    }
+
+    /// Fails when a test has left a namespace.
+    pub(super) async fn is_clean(&self) -> Result<()> {
+        let left = self.shell(LIST_NAMESPACES).await?;
+        ensure!(left.is_empty(), "the test left namespaces behind:\n{left}");
+        Ok(())
+    }
+
+    /// The file with what the kernel and init printed; it outlives the run.
+    pub(super) fn console(&self) -> &Path {
+        &self.console
+    }
+
+    fn vm(&self) -> Result<&Vm> {
+        self.vm.as_ref().context("the machine is switched off")
+    }
+
+    async fn switch_on(&mut self) -> Result<()> {
+        let booting = self.machine.boot(&self.guest, &self.folder, &self.console);
+        self.vm = Some(step(&format!("booting {}", self.machine.name), booting).await?);
+        Ok(())
+    }
+}

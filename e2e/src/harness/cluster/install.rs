@@ -1,0 +1,127 @@
+//! Installing Daxfit as a user does: `kubectl apply -k` of an overlay that names the images.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use crate::harness::images::Image;
+use crate::harness::kubectl::{Kubectl, SYSTEM_NAMESPACE};
+
+/// What the manifests bring up. A part is up when all its pods are.
+const PARTS: [&str; 3] = [
+    "deployment/daxfit-operator",
+    "daemonset/daxfit-extender",
+    "daemonset/daxfit-node-driver",
+];
+const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
+/// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
+const LIMIT: &str = "--timeout=15m";
+
+/// The folder of the workspace with the manifests.
+pub(crate) fn manifests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests")
+}
+
+/// The scheduler's configuration, as `manifests/scheduler/README.md` has it put on each control plane node.
+pub(crate) fn scheduler_config() -> Result<Value> {
+    let path = manifests().join("scheduler/kube-scheduler-config.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("parsing {}", path.display()))
+}
+
+/// Applies `manifests/base` with these images and waits until all parts are up. `folder` is for the overlay.
+pub(crate) async fn install<'a>(
+    kubectl: &Kubectl,
+    images: impl Iterator<Item = &'a Image>,
+    folder: &Path,
+) -> Result<()> {
+    let base = relative(folder, &manifests().join("base"))?;
+    let overlay = overlay(&base, images);
+    fs::write(folder.join("kustomization.yaml"), overlay.to_string()).context("writing the overlay")?;
+    kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
+    crds_are_served(kubectl).await?;
+    for part in PARTS {
+        kubectl
+            .run(&["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, part])
+            .await?;
+    }
+    Ok(())
+}
+
+/// Waits until objects of our kinds can be made.
+pub(crate) async fn crds_are_served(kubectl: &Kubectl) -> Result<()> {
+    for crd in CRDS {
+        kubectl
+            .run(&["wait", "--for=condition=Established", LIMIT, crd])
+            .await?;
+    }
+    Ok(())
+}
+
+fn overlay<'a>(base: &Path, images: impl Iterator<Item = &'a Image>) -> Value {
+    let images: Vec<Value> = images.map(named).collect();
+    json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [base],
+        "images": images,
+    })
+}
+
+fn named(image: &Image) -> Value {
+    let (name, tag) = image.reference.rsplit_once(':').unwrap_or((&image.reference, "latest"));
+    json!({"name": image.in_manifests, "newName": name, "newTag": tag})
+}
+
+/// The way from one folder to another: kustomize takes no absolute paths.
+fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
+    let real = |path: &Path| {
+        path.canonicalize()
+            .with_context(|| format!("looking for {}", path.display()))
+    };
+    let (from, to) = (real(from)?, real(to)?);
+    let up = from
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .map(|_| Component::ParentDir);
+    let down = to.components().filter(|part| matches!(part, Component::Normal(_)));
+    Ok(up.chain(down).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedulers_configuration_names_the_extender() {
+        let config = scheduler_config().unwrap();
+        assert_eq!(config["extenders"][0]["filterVerb"], "filter");
+    }
+
+    #[test]
+    fn the_overlay_names_our_images() {
+        let image = Image {
+            in_manifests: "daxfit/operator",
+            reference: "localhost/daxfit/operator:0123".to_owned(),
+            archive: PathBuf::new(),
+        };
+        let overlay = overlay(Path::new("../base"), [&image].into_iter());
+        assert_eq!(
+            overlay["images"],
+            json!([{"name": "daxfit/operator", "newName": "localhost/daxfit/operator", "newTag": "0123"}])
+        );
+    }
+
+    #[test]
+    fn the_way_between_folders_leads_there() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("a/b"), root.path().join("c"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(&to).unwrap();
+        let way = relative(&from, &to).unwrap();
+        assert!(way.is_relative());
+        assert_eq!(from.join(way).canonicalize().unwrap(), to.canonicalize().unwrap());
+    }
+}

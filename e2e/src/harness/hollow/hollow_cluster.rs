@@ -1,0 +1,123 @@
+//! The control plane of a hollow cluster, and its life: start, measure, logs, end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use kube::Client;
+
+use super::config::Limits;
+use super::manifests::Manifests;
+use super::part::Part;
+use crate::harness::cluster::control_plane::{Component, ControlPlane};
+use crate::harness::cluster::install;
+use crate::harness::cluster::pki::{Pki, Subject};
+use crate::harness::daemon::Daemon;
+use crate::harness::kubectl::Kubectl;
+use crate::harness::programs::{self, EXTENDER, HOLLOW_NODES, OPERATOR};
+use crate::harness::progress::step;
+use crate::harness::run_dir::RunDir;
+use crate::harness::sandbox::Sandbox;
+use crate::harness::tools::{Tool, Tools};
+use crate::harness::{cache, client, logs};
+
+/// Folders of the run.
+pub(super) const PROGRAMS: &str = "programs";
+pub(super) const LOGS: &str = "control-plane";
+/// Set it to keep the logs of a measurement that succeeds too.
+const KEEP_LOGS: &str = "DAXFIT_KEEP_LOGS";
+
+/// The control plane, and whatever was started beside it. All of it is gone when this is dropped.
+pub(crate) struct HollowCluster {
+    // In the order in which they have to end.
+    pub(super) parts: BTreeMap<Part, Daemon>,
+    control_plane: ControlPlane,
+    pub(super) client: Client,
+    pub(super) kubeconfig: PathBuf,
+    pub(super) manifests: Manifests,
+    pub(super) limits: Limits,
+    pub(super) pki: Pki,
+    pub(super) tools: Tools,
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) run: Arc<RunDir>,
+}
+
+impl HollowCluster {
+    /// Starts a hollow cluster, lets `work` measure in it, and takes it down. If anything fails, the logs of all
+    /// processes are kept under `name`.
+    pub(crate) async fn measure<T>(
+        name: &str,
+        limits: Limits,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let run = Arc::new(RunDir::create(&cache::folder()?.join("runs"))?);
+        let measured = async {
+            let mut cluster = Box::pin(Self::start(limits, Arc::clone(&run))).await?;
+            work(&mut cluster).await
+        };
+        let outcome = measured.await;
+        if outcome.is_err() || std::env::var_os(KEEP_LOGS).is_some() {
+            logs::keep(name, async |folder| logs::copy(&run.folder(LOGS)?, folder)).await;
+        }
+        outcome
+    }
+
+    /// Starts a control plane and applies the manifests, except what would run as pods.
+    async fn start(limits: Limits, run: Arc<RunDir>) -> Result<Self> {
+        let tools = Tools::ready().await?;
+        programs::build_into(&run.folder(PROGRAMS)?, &[OPERATOR, EXTENDER, HOLLOW_NODES]).await?;
+        let sandbox = Arc::new(Sandbox::create().await?);
+        let pki = Pki::create(&run.folder("pki")?)?;
+        let flags = limits.controller_flags();
+        let folder = run.folder(LOGS)?;
+        let starting = ControlPlane::start(Arc::clone(&sandbox), &tools, &pki, &folder, flags);
+        let control_plane = step("starting the control plane", starting).await?;
+        let kubeconfig = pki.kubeconfig_file("admin", sandbox.address_from_host(), &Subject::admin())?;
+        let kubectl = Kubectl::new(tools.path(Tool::Kubectl), kubeconfig.clone());
+        let manifests = Manifests::read(&kubectl).await?;
+        kubectl.apply(&manifests.without_pods()).await?;
+        install::crds_are_served(&kubectl).await?;
+        Ok(Self {
+            parts: BTreeMap::new(),
+            control_plane,
+            client: client::of_kubeconfig(&kubeconfig).await?,
+            kubeconfig,
+            manifests,
+            limits,
+            pki,
+            tools,
+            sandbox,
+            run,
+        })
+    }
+
+    /// The cluster with the rights of an administrator.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Starts the scheduler anew with these limits, connected to the extender or not. To connect it, start the extender
+    /// first: it makes the certificates.
+    pub(crate) async fn restart_scheduler(&mut self, limits: Limits, extender: bool) -> Result<()> {
+        let certificates = extender.then(|| self.certificates()).transpose()?;
+        let config = limits.scheduler_config(install::scheduler_config()?, certificates.as_deref());
+        self.control_plane.restart_scheduler(config).await
+    }
+
+    /// Kills the scheduler, which has to run.
+    pub(crate) fn stop_scheduler(&mut self) -> Result<()> {
+        self.control_plane.kill(Component::Scheduler)
+    }
+
+    /// Fails when a process has ended by itself.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        self.control_plane.check()?;
+        self.parts.values_mut().try_for_each(Daemon::check)
+    }
+
+    /// The folder in which the extender puts its certificates.
+    pub(super) fn certificates(&self) -> Result<PathBuf> {
+        self.run.folder("extender-tls")
+    }
+}

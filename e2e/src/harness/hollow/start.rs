@@ -1,0 +1,128 @@
+//! Starts the processes beside the control plane: provisioner, operator, extender, and the nodes.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::hollow_cluster::{HollowCluster, LOGS, PROGRAMS};
+use super::part::{EXTENDER_PORT, Nodes, PROVISIONER_PORT, Part};
+use crate::harness::client;
+use crate::harness::cluster::control_plane::flag;
+use crate::harness::cluster::pki::Subject;
+use crate::harness::daemon::Daemon;
+use crate::harness::kubectl::SYSTEM_NAMESPACE;
+use crate::harness::programs::{EXTENDER, HOLLOW_NODES, OPERATOR, Program};
+use crate::harness::sandbox::{GATEWAY, Inside};
+use crate::harness::tools::Tool;
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
+
+/// Where the manifests have the CSI socket.
+const SOCKET_IN_POD: &str = "/csi/csi.sock";
+/// Persistent memory of the nodes: the sandbox has a tmpfs there, so that nothing is written to the disk of this machine.
+const NODES_FOLDER: &str = "/run/hollow-nodes";
+
+impl HollowCluster {
+    /// Starts the operator as its pod would.
+    pub(crate) fn start_operator(&mut self) -> Result<()> {
+        let kubeconfig = self.kubeconfig_of("daxfit-operator")?;
+        let mut command = self.command(OPERATOR, Inside::Network)?;
+        command
+            .args(self.arguments_of("operator")?)
+            .env("POD_NAMESPACE", SYSTEM_NAMESPACE)
+            .env("KUBECONFIG", kubeconfig);
+        self.spawn(Part::Operator, command)
+    }
+
+    /// Starts the provisioner as its container would. It waits for the operator's socket.
+    pub(crate) fn start_provisioner(&mut self) -> Result<()> {
+        let kubeconfig = self.kubeconfig_of("daxfit-operator")?;
+        let program = self.tools.path(Tool::CsiProvisioner);
+        let mut command = self.sandbox.command(Inside::Network, program);
+        command
+            .args(self.arguments_of("provisioner")?)
+            // Later flags overrule earlier ones.
+            .args(self.limits.flags())
+            .arg(flag("kubeconfig", kubeconfig.display()))
+            .arg(flag("http-endpoint", format!("0.0.0.0:{PROVISIONER_PORT}")));
+        self.spawn(Part::Provisioner, command)
+    }
+
+    /// Starts the extender and waits until it has indexed the cluster.
+    pub(crate) async fn start_extender(&mut self) -> Result<()> {
+        let certificates = self.certificates()?;
+        let kubeconfig = self.kubeconfig_of("daxfit-extender")?;
+        let mut command = self.command(EXTENDER, Inside::Network)?;
+        command
+            .arg(flag("tls-dir", certificates.display()))
+            // The harness asks it too, from outside the sandbox.
+            .arg(flag("listen", format!("0.0.0.0:{EXTENDER_PORT}")))
+            .env("KUBECONFIG", kubeconfig);
+        self.spawn(Part::Extender, command)?;
+        until("the extender to be ready", HANG_LIMIT, async || match self.check() {
+            Err(error) => Probe::Never(error),
+            Ok(()) => match self.extender() {
+                Ok(extender) => client::get(&extender, "/readyz").await.map(drop).into(),
+                Err(error) => Probe::NotYet(error),
+            },
+        })
+        .await
+    }
+
+    /// Starts nodes. They are complete once each has reported what it has.
+    pub(crate) fn start_nodes(&mut self, nodes: Nodes) -> Result<()> {
+        let mut command = self.command(HOLLOW_NODES, Inside::Mounts)?;
+        command
+            .arg(flag("kubeconfig", self.kubeconfig.display()))
+            .arg(flag("nodes", nodes.count))
+            .arg(flag("folder", NODES_FOLDER))
+            .arg(flag("region", format!("{}@0", nodes.region)))
+            .arg(flag("region", format!("{}@1", nodes.region)))
+            .arg(flag("record", self.run.path().join("devices.jsonl").display()))
+            .arg(flag("control", self.node_control().display()));
+        self.spawn(Part::Nodes, command)
+    }
+
+    /// Kills a part that runs.
+    pub(crate) fn stop(&mut self, part: Part) -> Result<()> {
+        let daemon = self.parts.remove(&part);
+        daemon
+            .with_context(|| format!("{} was not started", part.name()))?
+            .kill()
+    }
+
+    fn spawn(&mut self, part: Part, command: Command) -> Result<()> {
+        let log = self.run.folder(LOGS)?.join(format!("{}.log", part.name()));
+        let daemon = Daemon::spawn(part.name(), command, &log)?;
+        match self.parts.insert(part, daemon) {
+            None => Ok(()),
+            Some(_) => Err(anyhow!("{} was started twice", part.name())),
+        }
+    }
+
+    fn command(&self, program: Program, inside: Inside) -> Result<Command> {
+        let path = self.run.folder(PROGRAMS)?.join(program.name);
+        Ok(self.sandbox.command(inside, path))
+    }
+
+    /// A kubeconfig for a service account: the API server takes a certificate with its name for the account itself.
+    fn kubeconfig_of(&self, account: &str) -> Result<PathBuf> {
+        let subject = Subject {
+            user: format!("system:serviceaccount:{SYSTEM_NAMESPACE}:{account}"),
+            group: Some("system:serviceaccounts".to_owned()),
+            names: Vec::new(),
+        };
+        self.pki.kubeconfig_file(account, GATEWAY, &subject)
+    }
+
+    /// The arguments of a container in the manifests, with the CSI socket in the folder of the run.
+    fn arguments_of(&self, container: &str) -> Result<Vec<String>> {
+        let socket = self.run.path().join("csi.sock");
+        let socket = socket.to_str().context("the cache's path is not UTF-8")?;
+        let arguments = self.manifests.arguments(container)?;
+        Ok(arguments
+            .iter()
+            .map(|argument| argument.replace(SOCKET_IN_POD, socket))
+            .collect())
+    }
+}

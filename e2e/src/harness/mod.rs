@@ -1,0 +1,37 @@
+//! What every tier, the demo and the benchmarks stand on. A file may import from those further down, never from those above it:
+//!
+//! | what | where |
+//! | --- | --- |
+//! | clusters, as the tests use them | [`test_cluster`] (real nodes), [`hollow`] (nodes without machines) |
+//! | what a person sees and does in one | [`capacity`], [`namespaces`], [`workload`], [`kubectl`] |
+//! | a cluster with two nodes | [`cluster`] |
+//! | what runs on a node | [`images`], [`containerd`] |
+//! | virtual machines | [`vm`], and what they boot from: [`guest`] |
+//! | one run | [`sandbox`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
+//! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`] |
+//! | the smallest parts | [`command`], [`progress`], [`wait`] |
+
+pub(crate) mod cache;
+pub(crate) mod capacity;
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod command;
+pub(crate) mod containerd;
+pub(crate) mod daemon;
+pub(crate) mod go;
+pub(crate) mod guest;
+pub(crate) mod hollow;
+pub(crate) mod images;
+pub(crate) mod kubectl;
+pub(crate) mod logs;
+pub(crate) mod namespaces;
+pub(crate) mod packages;
+pub(crate) mod programs;
+pub(crate) mod progress;
+pub(crate) mod run_dir;
+pub(crate) mod sandbox;
+pub(crate) mod test_cluster;
+pub(crate) mod tools;
+pub(crate) mod vm;
+pub(crate) mod wait;
+pub(crate) mod workload;
