@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use cluster::names::{DRIVER_LABEL, MANAGED_BY_LABEL};
 use crds::{DRIVER_NAME, MANAGED_BY, PmemNode, TOPOLOGY_KEY, bytes_of_quantity, quantity_of_bytes};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
@@ -10,11 +11,6 @@ use placement::{Bytes, NumaNode};
 
 use crate::hash::hex;
 
-/// The label that says whose objects these are: `pkg/capacity` of external-provisioner leaves objects with another value
-/// alone.
-pub const MANAGED_BY_LABEL: &str = "csi.storage.k8s.io/managed-by";
-/// The label for the name of the CSI driver.
-pub const DRIVER_LABEL: &str = "csi.storage.k8s.io/drivername";
 /// The label for the NUMA node, or `none`.
 pub const NUMA_LABEL: &str = "csi.daxfit.dev/numa";
 

@@ -1,7 +1,6 @@
 //! Publishes the capacity of each node, and makes and deletes volumes for the external-provisioner.
 //!
 //! - [`index`]: what is known of the cluster.
-//! - [`claims`]: which claims a pod has, and what one asks for.
 //! - [`capacity`]: CSIStorageCapacity objects for kube-scheduler.
 //! - [`controller`]: the CSI Controller service; [`identity`] and [`serve`] go with it.
 //! - [`events`]: Warning events on pods that wait, on volumes without a node, and on classes with a mistake.
@@ -9,10 +8,9 @@
 pub mod capacity;
 pub mod capacity_object;
 mod chain;
-pub mod claims;
+mod claims_api;
 pub mod controller;
 pub mod events;
-mod filesystem;
 mod hash;
 pub mod identity;
 pub mod index;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use cluster::names::MANAGED_BY_LABEL;
+use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
@@ -11,11 +13,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::capacity;
-use crate::capacity_object::MANAGED_BY_LABEL;
 use crate::controller::Service;
 use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
 use crate::identity::Plugin;
-use crate::index::{SharedIndex, pump};
+use crate::index::SharedIndex;
 use crate::serve::{SocketError, listen, serve};
 
 /// Why the operator ends before it is told to.
@@ -53,14 +54,14 @@ fn start(client: &Client, namespace: &str, index: &SharedIndex) -> JoinSet<()> {
     let all = Config::default;
     let ours = Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
     let capacities: Api<CSIStorageCapacity> = Api::namespaced(client.clone(), namespace);
-    tasks.spawn(pump::run(Api::<PmemNode>::all(client.clone()), all(), index.clone()));
-    tasks.spawn(pump::run(Api::<PmemVolume>::all(client.clone()), all(), index.clone()));
-    tasks.spawn(pump::run(
+    tasks.spawn(watch::run(Api::<PmemNode>::all(client.clone()), all(), index.clone()));
+    tasks.spawn(watch::run(Api::<PmemVolume>::all(client.clone()), all(), index.clone()));
+    tasks.spawn(watch::run(
         Api::<StorageClass>::all(client.clone()),
         all(),
         index.clone(),
     ));
-    tasks.spawn(pump::run(capacities, ours, index.clone()));
+    tasks.spawn(watch::run(capacities, ours, index.clone()));
     tasks.spawn(capacity::writer::run(client.clone(), namespace.into(), index.clone()));
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(invalid_class::run(recorder.clone(), index.clone()));

@@ -17,7 +17,7 @@ use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::api_server::ApiServer;
-use support::{class, index, node, plain_node, volume, with_status};
+use support::{Watched, class, index, list, node, plain_node, volume, with_status};
 
 const NAMESPACE: &str = "daxfit-system";
 const OBJECTS: &str = "/apis/storage.k8s.io/v1/namespaces/daxfit-system/csistoragecapacities";
@@ -178,11 +178,11 @@ fn one_that_cannot_be_changed_into_what_it_should_be_is_deleted_first() {
 #[test]
 fn nothing_is_due_before_everything_is_listed() {
     let mut index = Index::default();
-    index.reset(vec![plain_node("n", 512)]);
-    index.reset(vec![class("dev", &[])]);
-    index.reset(Vec::<CSIStorageCapacity>::new());
+    list(&mut index, vec![plain_node("n", 512)]);
+    list(&mut index, vec![class("dev", &[])]);
+    list::<CSIStorageCapacity>(&mut index, vec![]);
     assert!(!index.is_dirty() && index.take_dirty().is_empty());
-    index.reset(Vec::<crds::PmemVolume>::new());
+    list::<crds::PmemVolume>(&mut index, vec![]);
     assert!(index.is_dirty());
     assert_eq!(index.take_dirty(), ["n".to_owned()].into());
 }
@@ -236,10 +236,10 @@ async fn objects_follow_the_index() {
     );
     assert_eq!(server.objects(OBJECTS)[0]["capacity"], json!((424 << 20).to_string()));
 
-    index.update(|index| index.delete(&class("sector", &[])));
+    index.delete(&class("sector", &[]));
     writer::write_once(&api, NAMESPACE, &index).await;
     assert_eq!(server.objects(OBJECTS).len(), 1);
-    index.update(|index| index.delete(&plain_node("n", 512)));
+    index.delete(&plain_node("n", 512));
     writer::write_once(&api, NAMESPACE, &index).await;
     assert_eq!(server.objects(OBJECTS), Vec::<Value>::new());
 }

@@ -4,10 +4,11 @@
 
 mod support;
 
-use daxfit_operator::index::{SharedIndex, pump};
+use cluster::watch::feed;
+use daxfit_operator::index::{Index, SharedIndex};
 use futures::stream;
 use kube::runtime::watcher::{Error, Event};
-use support::{class, index, plain_node, volume};
+use support::{Watched, class, index, plain_node, volume};
 
 fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
     let mode = placement::Mode::Fsdax(placement::MapLocation::Dev);
@@ -19,7 +20,7 @@ fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
 #[tokio::test]
 async fn a_watch_that_fails_drops_nothing() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![]);
-    index.update(daxfit_operator::index::Index::take_dirty);
+    index.update(Index::take_dirty);
     let broken = [
         Err(Error::NoResourceVersion),
         Ok(Event::Init),
@@ -27,9 +28,9 @@ async fn a_watch_that_fails_drops_nothing() {
         Ok(Event::Init),
         Ok(Event::InitApply(plain_node("other", 64))),
     ];
-    pump::feed(stream::iter(broken), &index).await;
+    feed(stream::iter(broken), &index).await;
     assert_eq!(largest(&index, "n"), Some(502));
-    assert!(!index.read(daxfit_operator::index::Index::is_dirty));
+    assert!(!index.update(Index::take_dirty).contains("n"));
 }
 
 #[tokio::test]
@@ -42,10 +43,10 @@ async fn a_complete_list_replaces_what_was_there() {
         Ok(Event::InitApply(plain_node("other", 64))),
         Ok(Event::InitDone),
     ];
-    pump::feed(stream::iter(listed), &index).await;
+    feed(stream::iter(listed), &index).await;
     assert_eq!((largest(&index, "n"), largest(&index, "half")), (None, None));
     assert_eq!(largest(&index, "other"), Some(62));
-    let dirty = index.update(daxfit_operator::index::Index::take_dirty);
+    let dirty = index.update(Index::take_dirty);
     assert!(dirty.contains("n") && dirty.contains("other"));
 }
 
@@ -58,7 +59,7 @@ fn a_reserved_volume_takes_its_space_once() {
     assert_eq!(largest(&index, "n"), Some(404));
     drop(reserved);
     assert_eq!(largest(&index, "n"), Some(404));
-    index.update(|index| index.delete(&volume("v", "n", 98)));
+    index.delete(&volume("v", "n", 98));
     assert_eq!(largest(&index, "n"), Some(502));
 }
 
@@ -92,7 +93,7 @@ fn an_old_answer_does_not_replace_what_the_watch_showed() {
     };
     assert!(refresh("5", true));
     assert!(refresh("4", false), "older");
-    index.update(|index| index.delete(&volume("v", "n", 98)));
+    index.delete(&volume("v", "n", 98));
     index.update(|index| index.refresh_volume("v", volume("v", "n", 98)));
     assert!(index.read(|index| index.volume("v").is_none()), "gone is gone");
 }

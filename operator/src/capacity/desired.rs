@@ -1,11 +1,10 @@
 //! Which CSIStorageCapacity objects a node should have.
 
-use std::collections::BTreeSet;
+use cluster::ClassSettings;
 
-use placement::NumaNode;
-
+use super::largest::largest_volumes;
 use crate::capacity_object::Capacity;
-use crate::index::{Asks, Index};
+use crate::index::Index;
 
 /// The objects that `node` should have: one for each StorageClass and each NUMA node with a ready region.
 ///
@@ -16,17 +15,16 @@ pub fn desired(index: &Index, node: &str) -> Vec<Capacity> {
     let (Some(free), Some(owner)) = (index.free_space(node), index.node_uid(node)) else {
         return Vec::new();
     };
-    let numas: BTreeSet<Option<NumaNode>> = free.regions.iter().map(|region| region.numa).collect();
-    let of_class = |(class, asks): (&str, &Asks)| {
-        let capacity = |numa: &Option<NumaNode>| Capacity {
+    let of_class = |(class, settings): (&str, &ClassSettings)| {
+        let largest = largest_volumes(&free, &settings.parameters, settings.filesystem.smallest_request());
+        let capacities = largest.into_iter().map(|(numa, usable)| Capacity {
             node: node.into(),
-            numa: *numa,
+            numa,
             class: class.into(),
             owner: owner.into(),
-            usable: asks.largest(&free, *numa),
-        };
-        let allowed = numas.iter().filter(|numa| asks.requests(**numa));
-        allowed.map(capacity).collect::<Vec<_>>()
+            usable,
+        });
+        capacities.collect::<Vec<_>>()
     };
     index.valid_classes().flat_map(of_class).collect()
 }

@@ -4,7 +4,9 @@
 
 mod desired;
 mod diff;
+mod largest;
 pub mod writer;
 
 pub use desired::desired;
 pub use diff::{Change, diff};
+pub use largest::largest_volumes;

@@ -9,7 +9,7 @@ mod create;
 mod delete;
 mod grpc;
 mod read;
-pub(crate) mod request;
+mod request;
 mod response;
 mod service;
 mod turns;
@@ -18,7 +18,7 @@ mod volume_status;
 mod wait;
 
 pub use api::ApiError;
-pub use choose::{ChooseError, NodeRefusal};
+pub use choose::{ChooseError, CompanionError};
 pub use create::CreateError;
 pub use delete::DeleteError;
 pub use read::{CapacityError, ListError, ReadError};

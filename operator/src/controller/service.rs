@@ -3,8 +3,9 @@
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{ClaimsApi, VolumesApi};
+use super::api::VolumesApi;
 use super::turns::Turns;
+use crate::claims_api::ClaimsApi;
 use crate::index::SharedIndex;
 
 /// The Controller service: each call is a method, beside its own errors. Clones share their state.

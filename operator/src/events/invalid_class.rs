@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cluster::ClassError;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Resource;
@@ -39,7 +40,7 @@ pub async fn run(recorder: Recorder, index: SharedIndex) {
 /// The classes of ours that cannot be understood.
 #[must_use]
 pub fn invalid_classes(index: &Index) -> BTreeSet<InvalidClass> {
-    let invalid = |(class, uid, error): (&str, &str, &crate::index::ClassError)| InvalidClass {
+    let invalid = |(class, uid, error): (&str, &str, &ClassError)| InvalidClass {
         class: class.into(),
         uid: uid.into(),
         message: error.to_string(),

@@ -55,16 +55,15 @@ impl Capacities {
         Some(node)
     }
 
-    /// Takes in a complete list. Returns the nodes that have objects, or had some before.
-    pub fn reset(&mut self, objects: BTreeMap<String, PublishedCapacity>) -> BTreeSet<String> {
-        let mut touched: BTreeSet<String> = self.by_node.keys().cloned().collect();
-        self.by_node.clear();
-        for (name, object) in &objects {
-            let node = object.node.clone().unwrap_or_default();
-            self.by_node.entry(node).or_default().insert(name.clone());
+    /// A list is complete: removes all objects whose name is not in it. Returns the nodes that have objects, or had some
+    /// before.
+    pub fn retain(&mut self, listed: &BTreeSet<&str>) -> BTreeSet<String> {
+        let touched = self.by_node.keys().cloned().collect();
+        for names in self.by_node.values_mut() {
+            names.retain(|name| listed.contains(name.as_str()));
         }
-        self.store.replace(objects);
-        touched.extend(self.by_node.keys().cloned());
+        self.by_node.retain(|_, names| !names.is_empty());
+        self.store.retain(listed);
         touched
     }
 }

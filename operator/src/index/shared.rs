@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crds::PmemVolume;
 use tokio::sync::watch;
 
-use super::{Index, IndexedKind};
+use super::state::Index;
 
 /// The index, shared between tasks. It is locked for computations only, never across an await.
 #[derive(Clone, Debug)]
@@ -50,11 +50,6 @@ impl SharedIndex {
         }
     }
 
-    /// Takes in an object that was added or changed.
-    pub fn apply<K: IndexedKind>(&self, object: K) {
-        self.update(|index| index.apply(object));
-    }
-
     /// Decides on a volume and reserves its space in one step, so that no two decisions count on the same bytes.
     ///
     /// # Errors
@@ -75,6 +70,14 @@ impl SharedIndex {
 
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl cluster::watch::SharedIndex for SharedIndex {
+    type Index = Index;
+
+    fn update(&self, change: impl FnOnce(&mut Index)) {
+        Self::update(self, change);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Objects of one kind by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Objects of one kind by name. It is not `synced` before the first complete list: until then, that an object is
 /// missing means nothing.
@@ -45,9 +45,9 @@ impl<V> Store<V> {
         self.objects.remove(name)
     }
 
-    /// Replaces all objects by a complete list. Returns those that were there before.
-    pub fn replace(&mut self, objects: BTreeMap<String, V>) -> BTreeMap<String, V> {
+    /// A list is complete: removes all objects whose name is not in it.
+    pub fn retain(&mut self, listed: &BTreeSet<&str>) {
         self.synced = true;
-        std::mem::replace(&mut self.objects, objects)
+        self.objects.retain(|name, _| listed.contains(name.as_str()));
     }
 }

@@ -80,19 +80,15 @@ impl Volumes {
         self.remove(name)
     }
 
-    /// Takes in a complete list. Returns the nodes that have volumes, or had some before.
-    pub fn reset(&mut self, volumes: BTreeMap<String, PmemVolume>) -> BTreeSet<String> {
-        let mut touched: BTreeSet<String> = self.by_node.keys().cloned().collect();
-        self.reserved.retain(|name, _| !volumes.contains_key(name));
-        self.by_node.clear();
-        for (name, volume) in &volumes {
-            self.by_node
-                .entry(volume.spec.node.clone())
-                .or_default()
-                .insert(name.clone());
+    /// A list is complete: removes all volumes whose name is not in it. Returns the nodes that have volumes, or had some
+    /// before. Reserved volumes stay.
+    pub fn retain(&mut self, listed: &BTreeSet<&str>) -> BTreeSet<String> {
+        let touched = self.by_node.keys().cloned().collect();
+        for names in self.by_node.values_mut() {
+            names.retain(|name| listed.contains(name.as_str()));
         }
-        self.store.replace(volumes);
-        touched.extend(self.by_node.keys().cloned());
+        self.by_node.retain(|_, names| !names.is_empty());
+        self.store.retain(listed);
         touched
     }
 

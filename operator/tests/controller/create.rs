@@ -8,6 +8,8 @@ use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;
 use tonic::Code;
 
+use crate::support::Watched;
+
 use super::setup::{MIB, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
 
 #[tokio::test]

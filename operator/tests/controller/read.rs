@@ -8,7 +8,7 @@ use csi::v1::{
 use tonic::Code;
 
 use super::setup::{MIB, capability, in_a, makes, request, setup, topology};
-use crate::support::plain_node;
+use crate::support::{Watched, plain_node};
 
 #[tokio::test]
 async fn capacity_is_the_largest_volume() {
@@ -98,7 +98,7 @@ async fn a_volume_whose_node_is_gone_is_abnormal() {
         |answer: csi::v1::ControllerGetVolumeResponse| answer.status.unwrap().volume_condition.unwrap().abnormal;
     let answer = setup.controller.controller_get_volume(get.clone()).await.unwrap();
     assert!(!abnormal(answer.into_inner()));
-    setup.index.update(|index| index.delete(&plain_node("a", 512)));
+    setup.index.delete(&plain_node("a", 512));
     let answer = setup.controller.controller_get_volume(get).await.unwrap();
     assert!(abnormal(answer.into_inner()));
     let orphaned = setup.index.read(daxfit_operator::events::orphaned_volumes::orphaned);
@@ -136,7 +136,7 @@ async fn uses_are_confirmed_for_volumes_that_exist() {
         .await
         .unwrap()
         .into_inner();
-    assert!(no.confirmed.is_none() && no.message.contains("MULTI_NODE_READER_ONLY"));
+    assert!(no.confirmed.is_none() && no.message.contains("ReadOnlyMany"));
     let nothing = ValidateVolumeCapabilitiesRequest {
         volume_capabilities: vec![],
         ..ask(Mode::SingleNodeWriter)

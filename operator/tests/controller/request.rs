@@ -56,7 +56,10 @@ async fn wrong_parameters_are_named() {
         .await;
     let mut shared = request(MIB, &["a"]);
     shared.volume_capabilities = vec![capability("", Mode::MultiNodeMultiWriter)];
-    setup.refused(shared, Code::InvalidArgument, "ReadWriteOnce").await;
+    // As the event on a pod with such a claim says.
+    let text = "access mode ReadWriteMany needs several nodes, but persistent memory can be reached from its own node \
+                only: use ReadWriteOnce or ReadWriteOncePod";
+    setup.refused(shared, Code::InvalidArgument, text).await;
     let mut copy = request(MIB, &["a"]);
     copy.volume_content_source = Some(VolumeContentSource::default());
     setup.refused(copy, Code::InvalidArgument, "dataSource").await;
@@ -97,7 +100,9 @@ async fn sizes_that_make_no_sense_are_refused() {
         .await;
     let mut xfs = request(200 * MIB, &["a"]);
     xfs.volume_capabilities = vec![capability("xfs", Mode::SingleNodeWriter)];
-    setup.refused(xfs, Code::OutOfRange, "xfs needs at least 300 MiB").await;
+    // As the event on a pod with such a claim says.
+    let text = "asked for 200 MiB, but xfs needs at least 300 MiB: ask for more, or for ext4";
+    setup.refused(xfs, Code::OutOfRange, text).await;
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }
 

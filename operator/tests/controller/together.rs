@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use crate::support::api_server::{ApiServer, NodeDriver};
-use crate::support::{self, index, node, volume, with_status};
+use crate::support::{self, Watched, index, node, volume, with_status};
 
 /// Nothing takes that long here.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
@@ -298,11 +298,22 @@ async fn an_ephemeral_volume_belongs_to_its_owner() {
     assert_eq!(setup.create("db-log", 90).await.unwrap(), ZERO);
     assert_eq!(setup.create("data", 90).await.unwrap(), ZERO);
 
-    let setup = self::setup(uneven(), makes);
-    log["metadata"]["ownerReferences"] = owner("an-earlier-pod");
-    setup.server.store(format!("{CLAIMS}/db-log"), log);
-    let error = setup.create("db-log", 90).await.unwrap_err();
-    assert!(matches!(error, CreateError::NoPod(_)), "{error}");
+    // Somebody else's claim of that name, and one that the pod owns but does not control.
+    let mut not_controlled = owner("uid-of-db");
+    not_controlled[0]["controller"] = json!(false);
+    for owners in [owner("an-earlier-pod"), not_controlled] {
+        let setup = self::setup(uneven(), makes);
+        let mut db = pod("db", &["data"]);
+        db["spec"]["volumes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "log", "ephemeral": {}}));
+        setup.server.store(format!("{PODS}/db"), db);
+        log["metadata"]["ownerReferences"] = owners;
+        setup.server.store(format!("{CLAIMS}/db-log"), log.clone());
+        let says = "pod shop/db: claim shop/db-log was not made for this pod";
+        setup.refused("db-log", 90, Code::ResourceExhausted, says).await;
+    }
 }
 
 /// A volume of an earlier day, in this region.

@@ -1,20 +1,19 @@
 //! Events on pods that wait for persistent memory that no node has.
 
-use daxfit_operator::claims::ClaimOfPod;
-use daxfit_operator::events::waiting_pods::{
-    Explainer, Requirements, WaitingPod, WaitingPods, refusal, requirements, watch,
-};
+use cluster::watch::{Indexes, SharedIndex as _, feed};
+use cluster::{ObjectKey, SpaceRequirements, UnprovisionedClaim};
+use daxfit_operator::events::waiting_pods::{Explainer, WaitingPod, WaitingPods, refusal};
 use daxfit_operator::index::SharedIndex;
 use futures::stream;
 use http::StatusCode;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::{self, Event};
 use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, VolumeRequest};
 use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
-use crate::support::{self, index, node, plain_node, volume};
+use crate::support::{self, Watched, index, node, plain_node, volume, with_status};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
@@ -64,6 +63,20 @@ fn claim_json(name: &str, class: &str, size: &str) -> Value {
     })
 }
 
+/// What a pod requires whose claims ask for these.
+fn space(requests: &[VolumeRequest]) -> SpaceRequirements {
+    let claim = |(at, request): (usize, &VolumeRequest)| UnprovisionedClaim {
+        uid: format!("{at}").into(),
+        key: ObjectKey::new("shop", &format!("{at}")),
+        request: *request,
+        selected_node: None,
+    };
+    SpaceRequirements {
+        nodes: Vec::new(),
+        claims: requests.iter().enumerate().map(claim).collect(),
+    }
+}
+
 fn request(mib: u32) -> VolumeRequest {
     VolumeRequest {
         required: Bytes::mib(mib),
@@ -76,9 +89,14 @@ fn request(mib: u32) -> VolumeRequest {
 #[test]
 fn only_pods_that_the_scheduler_gave_up_on_and_that_have_claims() {
     let found = waiting(true);
-    let names: Vec<_> = found.claims.iter().map(|c| (c.name.as_str(), c.ephemeral)).collect();
-    assert_eq!(names, [("big", false), ("db-scratch", true)]);
-    assert_eq!((found.uid(), found.namespace()), ("uid-of-db", "shop"));
+    let names: Vec<_> = found
+        .pod
+        .claims()
+        .iter()
+        .map(|of| (of.key.to_string(), of.ephemeral))
+        .collect();
+    assert_eq!(names, [("shop/big".into(), false), ("shop/db-scratch".into(), true)]);
+    assert_eq!((&*found.pod.uid, &*found.pod.namespace), ("uid-of-db", "shop"));
     let changes = [
         ("/spec/nodeName", json!("n")),
         ("/spec/volumes", json!([{"name": "settings", "configMap": {}}])),
@@ -95,8 +113,8 @@ fn only_pods_that_the_scheduler_gave_up_on_and_that_have_claims() {
     }
 }
 
-/// What the pod asks with this as its only claim.
-fn required_by(claim: Value, ephemeral: bool) -> Requirements {
+/// The event on the pod if this is its only claim.
+async fn event_for(claim: Value, ephemeral: bool) -> Option<String> {
     let classes = vec![
         class("dev", &[]),
         class("xfs", &[("csi.storage.k8s.io/fstype", "xfs")]),
@@ -104,62 +122,110 @@ fn required_by(claim: Value, ephemeral: bool) -> Requirements {
         support::class("immediate", &[]),
     ];
     let making = volume("pvc-uid-of-made", "n", 20);
-    let index = index(vec![plain_node("n", 512)], vec![making], classes);
-    let claim: PersistentVolumeClaim = serde_json::from_value(claim).unwrap();
-    let name = claim.metadata.name.clone().unwrap();
-    let claims = [(ClaimOfPod { name, ephemeral }, claim)];
-    index.read(|index| requirements(&waiting(true), &claims, index))
+    let index = index(vec![plain_node("n", 86)], vec![making], classes);
+    let mut pod = pod_json(false);
+    let name = claim["metadata"]["name"].as_str().unwrap();
+    pod["spec"]["volumes"] = if ephemeral {
+        json!([{"name": "scratch", "ephemeral": {}}])
+    } else {
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": name}}])
+    };
+    let setup = Setup::new(index, pod);
+    setup.server.store(format!("{CLAIMS}/{name}"), claim);
+    setup.explain().await;
+    setup.notes().pop()
 }
 
-#[test]
-fn what_a_claim_asks() {
+#[tokio::test]
+async fn what_is_wrong_with_a_claim() {
     let with = |path: &str, value: Value| {
         let mut claim = claim_json("big", "dev", "400Mi");
         claim[path.split_once('.').unwrap().0][path.split_once('.').unwrap().1] = value;
         claim
     };
-    let owned = |uid: &str| {
-        let owner = json!([{"apiVersion": "v1", "kind": "Pod", "name": "db", "uid": uid}]);
-        required_by(with("metadata.ownerReferences", owner), true)
-    };
-    let space = Requirements::Space(vec![request(400)]);
-    let impossible = |why: &str| Requirements::Impossible(why.into());
-    assert_eq!(required_by(claim_json("big", "dev", "400Mi"), false), space);
-    assert_eq!(owned("uid-of-db"), space);
-    assert_eq!(owned("another"), Requirements::Nothing);
-    assert_eq!(
-        required_by(with("spec.volumeName", json!("pv")), false),
-        Requirements::Nothing
-    );
-    assert_eq!(
-        required_by(claim_json("big", "other", "1Mi"), false),
-        Requirements::Nothing
-    );
-    assert_eq!(
-        required_by(claim_json("big", "immediate", "1Mi"), false),
-        Requirements::Nothing
-    );
-    assert_eq!(
-        required_by(claim_json("made", "dev", "20Mi"), false),
-        Requirements::Assigned
-    );
     let chosen = json!({"volume.kubernetes.io/selected-node": "n"});
-    assert_eq!(
-        required_by(with("metadata.annotations", chosen), false),
-        Requirements::Assigned
-    );
-    assert_eq!(
-        required_by(claim_json("big", "bad", "1Mi"), false),
-        impossible("claim big: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector")
-    );
-    assert_eq!(
-        required_by(claim_json("big", "xfs", "100Mi"), false),
-        impossible("claim big: asked for 100 MiB, but xfs needs at least 300 MiB: ask for more, or for ext4")
-    );
-    assert_eq!(
-        required_by(with("spec.resources", json!({})), false),
-        impossible("claim big: the claim requests no storage: set spec.resources.requests.storage")
-    );
+    for nothing in [
+        with("spec.volumeName", json!("pv")),
+        claim_json("big", "other", "1Mi"),
+        claim_json("big", "immediate", "1Mi"),
+        claim_json("made", "dev", "20Mi"),
+        with("metadata.annotations", chosen),
+    ] {
+        assert_eq!(event_for(nothing.clone(), false).await, None, "{nothing}");
+    }
+    let no_space = "asked 400 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node n, the only one)";
+    for (claim, text) in [
+        (with("spec.accessModes", json!(["ReadWriteOnce"])), no_space),
+        (
+            claim_json("big", "bad", "1Mi"),
+            "claim shop/big: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector",
+        ),
+        (
+            claim_json("big", "xfs", "200Mi"),
+            "claim shop/big: asked for 200 MiB, but xfs needs at least 300 MiB: ask for more, or for ext4",
+        ),
+        (
+            with("spec.accessModes", json!(["ReadWriteMany"])),
+            "claim shop/big: access mode ReadWriteMany needs several nodes, but persistent memory can be reached from \
+             its own node only: use ReadWriteOnce or ReadWriteOncePod",
+        ),
+        (
+            with("spec.resources", json!({})),
+            "claim shop/big: the claim requests no storage: set spec.resources.requests.storage",
+        ),
+    ] {
+        assert_eq!(event_for(claim, false).await.as_deref(), Some(text));
+    }
+}
+
+/// An ephemeral claim belongs to the pod that controls it. To be one of several owners is not enough (KEP-1698).
+#[tokio::test]
+async fn an_ephemeral_claim_is_of_the_pod_that_controls_it() {
+    let claim_of = |owners: Value| {
+        let mut claim = claim_json("db-scratch", "dev", "400Mi");
+        claim["metadata"]["ownerReferences"] = owners;
+        claim
+    };
+    let owner = |uid: &str, controller: bool| json!({"apiVersion": "v1", "kind": "Pod", "name": "db", "uid": uid, "controller": controller});
+    let own = event_for(claim_of(json!([owner("uid-of-db", true)])), true)
+        .await
+        .unwrap();
+    assert!(own.starts_with("asked 400 MiB; largest extent 62 MiB"), "{own}");
+    for owners in [
+        json!([]),
+        json!([owner("an-earlier-pod", true)]),
+        json!([owner("an-earlier-pod", true), owner("uid-of-db", false)]),
+    ] {
+        let event = event_for(claim_of(owners), true).await;
+        assert_eq!(
+            event.as_deref(),
+            Some("claim shop/db-scratch was not made for this pod")
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_pod_with_a_volume_on_a_node_can_be_on_that_node_only() {
+    let nodes = vec![plain_node("a", 64), plain_node("b", 512)];
+    let there = volume("pvc-uid-of-there", "a", 20);
+    let contained = json!({"phase": "Ready", "region": "r0", "layoutRevision": 7});
+    let index = index(nodes, vec![with_status(there, contained)], vec![class("dev", &[])]);
+    let mut pod = pod_json(false);
+    pod["spec"]["volumes"] = json!([
+        {"name": "data", "persistentVolumeClaim": {"claimName": "big"}},
+        {"name": "there", "persistentVolumeClaim": {"claimName": "there"}},
+    ]);
+    let setup = Setup::new(index, pod);
+    let mut bound = claim_json("there", "dev", "20Mi");
+    bound["spec"]["volumeName"] = json!("pvc-uid-of-there");
+    setup.server.store(format!("{CLAIMS}/there"), bound);
+    setup
+        .server
+        .store(format!("{CLAIMS}/big"), claim_json("big", "dev", "400Mi"));
+    setup.explain().await;
+    let text =
+        "asked 400 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (claim shop/there is on node a)";
+    assert_eq!(setup.notes(), [text]);
 }
 
 /// A node's name and regions.
@@ -169,7 +235,10 @@ type NodeOf<'a> = (&'a str, &'a [support::Region<'a>]);
 fn free_spaces(nodes: &[NodeOf]) -> Vec<(String, Node)> {
     let free = |(name, regions): &NodeOf| {
         let node = node(name, regions);
-        ((*name).to_owned(), crds::free_space(node.status.as_ref().unwrap(), []))
+        (
+            (*name).to_owned(),
+            cluster::free_space(node.status.as_ref().unwrap(), []),
+        )
     };
     nodes.iter().map(free).collect()
 }
@@ -223,7 +292,7 @@ fn the_node_with_the_most_room_speaks() {
         ),
     ];
     for (requests, nodes, expected) in cases {
-        assert_eq!(refusal(requests, free_spaces(nodes)).as_deref(), expected);
+        assert_eq!(refusal(&space(requests), free_spaces(nodes)).as_deref(), expected);
     }
 }
 
@@ -231,16 +300,16 @@ fn the_node_with_the_most_room_speaks() {
 fn many_claims_are_asked_for_together() {
     let nodes: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64)])])];
     let mut requests: Vec<VolumeRequest> = (1..30).map(request).collect();
-    let answer = refusal(&requests, free_spaces(nodes)).unwrap();
+    let answer = refusal(&space(&requests), free_spaces(nodes)).unwrap();
     assert!(
         answer.starts_with("asked 1 MiB + 2 MiB + 3 MiB + 26 more, 435 MiB in all; largest extent 62 MiB"),
         "{answer}"
     );
     let large: &[NodeOf] = &[("a", &[(Some(0), &[(0, 64), (100, 1024)])])];
-    assert_eq!(refusal(&requests, free_spaces(large)), None);
+    assert_eq!(refusal(&space(&requests), free_spaces(large)), None);
     requests.push(request(100));
     assert!(
-        refusal(&requests, free_spaces(nodes))
+        refusal(&space(&requests), free_spaces(nodes))
             .unwrap()
             .starts_with("asked 100 MiB; largest")
     );
@@ -257,18 +326,29 @@ impl Setup {
     /// Three nodes and a pod whose claim is larger than any extent.
     fn start() -> Self {
         let nodes = vec![plain_node("a", 64), plain_node("b", 200), plain_node("c", 32)];
-        let index = index(nodes, vec![], vec![class("dev", &[])]);
+        let setup = Self::new(index(nodes, vec![], vec![class("dev", &[])]), pod_json(false));
+        setup
+            .server
+            .store(format!("{CLAIMS}/big"), claim_json("big", "dev", "400Mi"));
+        setup
+    }
+
+    /// A pod that waits.
+    fn new(index: SharedIndex, waiting: Value) -> Self {
         let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
-        server.store(format!("{CLAIMS}/big"), claim_json("big", "dev", "400Mi"));
-        let pods = WaitingPods::default();
-        pods.put(waiting(false));
-        let explainer = Explainer::new(client, index.clone());
-        Self {
+        let setup = Self {
+            explainer: Explainer::new(client, index.clone()),
+            pods: WaitingPods::default(),
             index,
             server,
-            pods,
-            explainer,
-        }
+        };
+        setup.show(waiting);
+        setup
+    }
+
+    /// The watch shows a pod.
+    fn show(&self, shown: Value) {
+        self.pods.update(|pods| pods.apply(&pod(shown)));
     }
 
     /// Explains all pods, and returns the methods of the writes.
@@ -307,13 +387,13 @@ async fn a_claim_larger_than_any_extent_is_recorded_once_for_each_text_and_condi
     assert_eq!(event["regarding"], regarding);
 
     // Nothing new.
-    setup.pods.put(waiting(false));
+    setup.show(pod_json(false));
     assert_eq!(setup.explain().await, Vec::<String>::new());
 
     // The scheduler says something else: the same event, counted.
     let mut again = pod_json(false);
     again["status"]["conditions"][0]["message"] = json!("0/4 nodes are available");
-    setup.pods.put(WaitingPod::of(&pod(again)).unwrap());
+    setup.show(again);
     assert_eq!(setup.explain().await, ["PATCH"]);
     assert_eq!(setup.server.objects(EVENTS)[0]["series"]["count"], 2);
 
@@ -340,11 +420,12 @@ async fn what_could_not_be_recorded_or_read_is_tried_again() {
 
     // Its claim of an ephemeral volume is not there yet.
     let setup = Setup::start();
-    setup.pods.put(waiting(true));
+    setup.show(pod_json(true));
     assert_eq!(setup.explain().await, Vec::<String>::new());
-    setup
-        .server
-        .store(format!("{CLAIMS}/db-scratch"), claim_json("db-scratch", "other", "1Mi"));
+    let mut scratch = claim_json("db-scratch", "other", "1Mi");
+    scratch["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "Pod", "name": "db", "uid": "uid-of-db", "controller": true}]);
+    setup.server.store(format!("{CLAIMS}/db-scratch"), scratch);
     assert_eq!(setup.explain().await, ["POST"]);
 }
 
@@ -359,7 +440,7 @@ async fn pods_that_do_not_wait_any_more_are_forgotten() {
     ];
     for end in ends {
         let setup = Setup::start();
-        watch::feed(
+        feed(
             stream::iter([
                 Ok(Event::Init),
                 Ok(Event::InitApply(there.clone())),
@@ -368,10 +449,10 @@ async fn pods_that_do_not_wait_any_more_are_forgotten() {
             &setup.pods,
         )
         .await;
-        watch::feed(stream::iter(end), &setup.pods).await;
+        feed(stream::iter(end), &setup.pods).await;
         assert_eq!(setup.explain().await, Vec::<String>::new());
         // One that comes back is explained again: nothing of it was kept.
-        watch::feed(stream::iter([Ok(Event::Apply(there.clone()))]), &setup.pods).await;
+        feed(stream::iter([Ok(Event::Apply(there.clone()))]), &setup.pods).await;
         assert_eq!(setup.explain().await, ["POST"]);
     }
 }

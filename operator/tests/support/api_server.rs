@@ -13,6 +13,8 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tower_test::mock::{self, Handle, SendResponse};
 
+use super::Watched;
+
 /// What the nodes do with a volume, once they see it.
 pub type NodeDriver = fn(&PmemVolume) -> PmemVolumeStatus;
 
@@ -146,7 +148,7 @@ impl ApiServer {
                 .is_some_and(|s| s.phase == Some(crds::Phase::Refused))
             {
                 self.state.lock().unwrap().objects.remove(&path);
-                self.index.update(|index| index.delete(&volume));
+                self.index.delete(&volume);
             }
         } else {
             let status = Some((self.driver)(&volume));

@@ -4,9 +4,12 @@
 
 pub mod api_server;
 
+use cluster::ObjectKey;
+use cluster::watch::Indexes;
 use crds::{PmemNode, PmemVolume};
-use daxfit_operator::index::SharedIndex;
+use daxfit_operator::index::{Index, SharedIndex};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use kube::Resource;
 use serde_json::json;
 
 /// One region: NUMA node, free extents as (start, size) in MiB.
@@ -76,10 +79,43 @@ pub fn class(name: &str, parameters: &[(&str, &str)]) -> StorageClass {
 pub fn index(nodes: Vec<PmemNode>, volumes: Vec<PmemVolume>, classes: Vec<StorageClass>) -> SharedIndex {
     let shared = SharedIndex::default();
     shared.update(|index| {
-        index.reset(nodes);
-        index.reset(volumes);
-        index.reset(classes);
-        index.reset(Vec::<CSIStorageCapacity>::new());
+        list(index, nodes);
+        list(index, volumes);
+        list(index, classes);
+        list::<CSIStorageCapacity>(index, vec![]);
     });
     shared
+}
+
+/// The watch of a kind lists exactly these objects.
+pub fn list<K: Resource<DynamicType = ()>>(index: &mut Index, objects: Vec<K>)
+where
+    Index: Indexes<K>,
+{
+    let listed = objects.iter().map(ObjectKey::of).collect();
+    for object in objects {
+        index.apply(&object);
+    }
+    Indexes::<K>::reset(index, &listed);
+}
+
+/// What a watch shows.
+pub trait Watched<K> {
+    /// The object is there, or has changed.
+    fn apply(&self, object: K);
+    /// The object was deleted.
+    fn delete(&self, object: &K);
+}
+
+impl<K: Resource<DynamicType = ()>> Watched<K> for SharedIndex
+where
+    Index: Indexes<K>,
+{
+    fn apply(&self, object: K) {
+        self.update(|index| index.apply(&object));
+    }
+
+    fn delete(&self, object: &K) {
+        self.update(|index| Indexes::<K>::delete(index, &ObjectKey::of(object)));
+    }
 }

@@ -32,7 +32,7 @@ pub enum ApiError {
 }
 
 impl ApiError {
-    pub(super) fn new(action: &'static str, id: &VolumeId, error: kube::Error) -> Self {
+    pub(in crate::controller) fn new(action: &'static str, id: &VolumeId, error: kube::Error) -> Self {
         let id = id.clone();
         match error {
             kube::Error::Api(status) if (400..500).contains(&status.code) && status.code != 429 => {

@@ -4,6 +4,5 @@ mod companions;
 mod node;
 mod search;
 
-pub use companions::NodeRefusal;
 pub use node::{ChooseError, ChosenNode, choose};
 pub use search::{CompanionError, companions};

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use cluster::{NoNumaNode, choose_numa};
 use crds::NumaChoice;
 use placement::{Bytes, Node, Refusal, VolumeRequest};
 use tonic::Code;
 
-use super::companions::{Companions, NodeRefusal};
+use super::companions::CompanionClaims;
 use crate::controller::request::AllowedNodes;
 use crate::index::Index;
 
@@ -22,7 +23,7 @@ pub enum ChooseError {
         /// The node.
         node: String,
         /// Why it does not fit there.
-        refusal: NodeRefusal,
+        refusal: NoNumaNode,
     },
     /// There are several such nodes.
     #[error("fits on none of {nodes} nodes; nearest is node {nearest}: {refusal}")]
@@ -32,7 +33,7 @@ pub enum ChooseError {
         /// The node on which the largest volume of that mode fits.
         nearest: String,
         /// Why it does not fit there.
-        refusal: NodeRefusal,
+        refusal: NoNumaNode,
     },
 }
 
@@ -44,12 +45,10 @@ impl ChooseError {
         match self {
             Self::NoNodes(_) => Code::ResourceExhausted,
             Self::Node { refusal, .. } | Self::Nodes { refusal, .. } => match refusal {
-                NodeRefusal::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Code::OutOfRange,
-                NodeRefusal::Space(
-                    Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. },
-                )
-                | NodeRefusal::Apart(_) => Code::ResourceExhausted,
-                NodeRefusal::NotYet(_) => Code::Aborted,
+                NoNumaNode::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Code::OutOfRange,
+                NoNumaNode::Space(Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. })
+                | NoNumaNode::Apart(_) => Code::ResourceExhausted,
+                NoNumaNode::NotYet(_) => Code::Aborted,
             },
         }
     }
@@ -65,7 +64,7 @@ pub struct ChosenNode {
 }
 
 /// The node where `request` fits best: the hole that it takes there has the least left over. A preferred node wins over
-/// every other; equal nodes go by name. `companions` settle the NUMA node of a volume that has to be together with others.
+/// every other; equal nodes go by name. `companions` decide the NUMA node of a volume that has to be together with others.
 ///
 /// # Errors
 /// Says with numbers why it fits nowhere.
@@ -73,7 +72,7 @@ pub fn choose(
     index: &Index,
     allowed: &AllowedNodes,
     request: &VolumeRequest,
-    companions: &Companions,
+    companions: &CompanionClaims,
 ) -> Result<ChosenNode, ChooseError> {
     let (preferred, others) = tiers(index, allowed);
     let mut refusals = Vec::new();
@@ -95,15 +94,15 @@ impl Candidates<'_> {
     fn best_fit(
         &self,
         request: &VolumeRequest,
-        companions: &Companions,
-        refusals: &mut Vec<(Bytes, String, NodeRefusal)>,
+        companions: &CompanionClaims,
+        refusals: &mut Vec<(Bytes, String, NoNumaNode)>,
     ) -> Option<ChosenNode> {
         let mut best: Option<(Bytes, &String, NumaChoice)> = None;
         for node in self.nodes {
             let Some(free) = self.index.free_space(node) else {
                 continue;
             };
-            let numa = companions.settle(*request, node, &free, self.index);
+            let numa = choose_numa(*request, &free, &companions.on_node(node, self.index));
             match numa.and_then(|numa| Ok((left_over(&free, request, numa)?, numa))) {
                 Ok((left, numa)) if best.is_none_or(|(least, ..)| left < least) => best = Some((left, node, numa)),
                 Ok(_) => {}
@@ -147,7 +146,7 @@ fn largest(free: &Node, request: &VolumeRequest) -> Bytes {
 }
 
 /// A node that is only full is nearer than one on which the size is wrong.
-fn nearest(refusals: Vec<(Bytes, String, NodeRefusal)>, candidates: BTreeSet<String>) -> ChooseError {
+fn nearest(refusals: Vec<(Bytes, String, NoNumaNode)>, candidates: BTreeSet<String>) -> ChooseError {
     let nodes = refusals.len();
     let nearest = refusals
         .into_iter()
@@ -163,11 +162,11 @@ fn nearest(refusals: Vec<(Bytes, String, NodeRefusal)>, candidates: BTreeSet<Str
     }
 }
 
-fn is_for_ever(refusal: &NodeRefusal) -> bool {
+fn is_for_ever(refusal: &NoNumaNode) -> bool {
     match refusal {
-        NodeRefusal::Space(refusal) => refusal.is_for_ever(),
-        NodeRefusal::Apart(_) => true,
-        NodeRefusal::NotYet(_) => false,
+        NoNumaNode::Space(refusal) => refusal.is_for_ever(),
+        NoNumaNode::Apart(_) => true,
+        NoNumaNode::NotYet(_) => false,
     }
 }
 

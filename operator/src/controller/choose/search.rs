@@ -2,159 +2,196 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::ResourceExt;
-use placement::NumaWish;
+use cluster::{Claim, Class, Impossible, ObjectKey, OurClass, Pod, PodClaim};
+use placement::{NumaWish, VolumeRequest};
+use tonic::Code;
 
-use super::companions::{Companions, UnboundClaim};
-use crate::claims::{ClaimOfPod, is_bound, name_of_volume, request, selected_node};
+use super::companions::CompanionClaims;
 use crate::controller::api::ApiError;
 use crate::controller::request::CreateRequest;
 use crate::controller::service::Service;
 use crate::controller::volume_id::VolumeId;
-use crate::index::Class;
 
 /// Why the companions of a claim are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum CompanionError {
-    /// A node was selected for the claim `namespace/name`, but no pod waits for it.
-    #[error("no pod waits for claim {0}")]
-    NoPod(String),
+    /// A node was selected for the claim, but no pod waits for it.
+    #[error(
+        "no pod waits for claim {0} any more, and its class wishes its volume on one NUMA node with the other volumes of \
+         its pod: it is made once another pod uses the claim"
+    )]
+    NoPod(ObjectKey),
+    /// A node was selected for the claim, but the only pods that name it are not the ones that it was made for.
+    #[error("pod {pod}: {reason}")]
+    NotForPod {
+        /// The first of these pods.
+        pod: ObjectKey,
+        /// What the event on the pod says as well.
+        reason: Impossible,
+    },
     /// A pod, a claim, a class or a volume could not be read.
     #[error(transparent)]
     Api(#[from] ApiError),
+}
+
+impl CompanionError {
+    /// `RESOURCE_EXHAUSTED` makes external-provisioner give the claim up, so that its next pod is scheduled anew.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NoPod(_) | Self::NotForPod { .. } => Code::ResourceExhausted,
+            Self::Api(error) => error.code(),
+        }
+    }
 }
 
 /// The companions of the claim that `request` is for; none if its class does not wish them together.
 ///
 /// # Errors
 /// If nobody can tell which they are.
-pub async fn companions(service: &Service, request: &CreateRequest) -> Result<Companions, CompanionError> {
+pub async fn companions(service: &Service, request: &CreateRequest) -> Result<CompanionClaims, CompanionError> {
     let wishes = request.volume_request().numa == NumaWish::Together;
     let Some(claim) = request.claim.as_ref().filter(|_| wishes) else {
-        return Ok(Companions::default());
+        return Ok(CompanionClaims::default());
     };
-    let (id, namespace) = (&request.id, claim.namespace.as_str());
-    let Some(own) = service.claims.claim(id, namespace, &claim.name).await? else {
-        return Ok(Companions::default());
-    };
-    let waiting = service.claims.waiting_pods(id, namespace).await?;
+    let key = ObjectKey::new(&claim.namespace, &claim.name);
     let mut search = Search {
         service,
-        id,
-        namespace,
-        pods: waiting
-            .iter()
-            .map(|pod| (pod.uid().unwrap_or_default(), ClaimOfPod::all_of(pod)))
-            .collect(),
+        id: &request.id,
+        pods: Vec::new(),
         claims: BTreeMap::new(),
     };
-    let pods = search.pods_of(&own);
-    if pods.is_empty() && selected_node(&own).is_some() {
-        return Err(CompanionError::NoPod(format!("{namespace}/{}", claim.name)));
+    let Some(claim) = search.claim(&key).await? else {
+        return Ok(CompanionClaims::default());
+    };
+    search.pods = search.waiting_pods(&key.namespace).await?;
+    let pods = search.pods_of(&key, &claim);
+    if pods.is_empty() && claim.selected_node.is_some() {
+        return Err(search.no_pod(key));
     }
-    Ok(search.companions(&own, &pods).await?)
+    Ok(search.companions(&key, &pods).await?)
 }
 
 /// Follows claims to their pods, and pods to their claims.
 struct Search<'a> {
     service: &'a Service,
     id: &'a VolumeId,
-    namespace: &'a str,
-    /// Waiting pods: uid and claims.
-    pods: Vec<(String, Vec<ClaimOfPod>)>,
-    /// Claims that were read, by name; none for those that do not exist or are not ours.
-    claims: BTreeMap<String, Option<ClaimWithClass>>,
+    /// The pods that wait in the namespace of the claim.
+    pods: Vec<Pod>,
+    /// The claims that were read; none for those that do not exist or are not ours.
+    claims: BTreeMap<ObjectKey, Option<ClaimWithClass>>,
 }
 
 struct ClaimWithClass {
-    claim: PersistentVolumeClaim,
-    class: Class,
+    claim: Claim,
+    class: OurClass,
 }
 
 impl Search<'_> {
+    async fn claim(&self, key: &ObjectKey) -> Result<Option<Claim>, ApiError> {
+        let claim = self.service.claims.claim(key).await;
+        claim.map_err(|error| ApiError::new("look up the claims of the pods of volume", self.id, error))
+    }
+
+    async fn waiting_pods(&self, namespace: &str) -> Result<Vec<Pod>, ApiError> {
+        let pods = self.service.claims.waiting_pods(namespace).await;
+        pods.map_err(|error| ApiError::new("list the pods that wait for volume", self.id, error))
+    }
+
     /// The pods that use a claim, by their position in `pods`.
-    fn pods_of(&self, claim: &PersistentVolumeClaim) -> Vec<usize> {
-        let name = claim.name_any();
-        let uses =
-            |(uid, claims): &(String, Vec<ClaimOfPod>)| claims.iter().any(|of| of.name == name && of.is(claim, uid));
+    fn pods_of(&self, key: &ObjectKey, claim: &Claim) -> Vec<usize> {
+        let uses = |pod: &Pod| {
+            let mut claims = pod.claims().iter();
+            claims.any(|of| of.key == *key && claim.is_meant_by(&pod.uid, of))
+        };
         (0..self.pods.len()).filter(|pod| uses(&self.pods[*pod])).collect()
     }
 
-    async fn companions(&mut self, own: &PersistentVolumeClaim, pods: &[usize]) -> Result<Companions, ApiError> {
-        let mut companions = Companions::default();
-        for name in self.linked(pods).await? {
-            let volume = self.claim(&name).and_then(|found| name_of_volume(&found.claim));
-            let Some(volume) = volume.filter(|_| name != own.name_any()) else {
-                continue;
-            };
-            self.read_volume(&volume, &mut companions).await?;
-            companions.volumes.insert(volume);
+    /// Why no pod uses the claim, though a node was selected for it.
+    fn no_pod(&self, claim: ObjectKey) -> CompanionError {
+        let mut pods = self.pods.iter();
+        match pods.find(|pod| pod.claims().iter().any(|of| of.key == claim)) {
+            Some(pod) => CompanionError::NotForPod {
+                pod: pod.key(),
+                reason: Impossible::NotForPod(claim),
+            },
+            None => CompanionError::NoPod(claim),
         }
-        companions.pods = pods
-            .iter()
-            .map(|pod| self.unbound_claims(*pod, &own.name_any()))
-            .collect();
+    }
+
+    async fn companions(&mut self, own: &ObjectKey, pods: &[usize]) -> Result<CompanionClaims, ApiError> {
+        let mut companions = CompanionClaims::default();
+        for key in self.linked(pods).await? {
+            if let Some(found) = self.found(&key).filter(|_| key != *own) {
+                let volume = found.claim.volume_name();
+                self.read_volume(&volume, &mut companions).await?;
+                companions.volumes.insert(volume);
+            }
+        }
+        companions.pods = pods.iter().map(|pod| self.unbound_claims(*pod, own)).collect();
         Ok(companions)
     }
 
-    /// The names of the claims that wish to be together, of `pods` and of all pods that share one of these.
-    async fn linked(&mut self, pods: &[usize]) -> Result<BTreeSet<String>, ApiError> {
+    /// The claims that wish to be together, of `pods` and of all pods that share one of these.
+    async fn linked(&mut self, pods: &[usize]) -> Result<BTreeSet<ObjectKey>, ApiError> {
         let mut linked = BTreeSet::new();
         let (mut visited, mut to_visit): (BTreeSet<usize>, Vec<usize>) = (BTreeSet::new(), pods.to_vec());
         while let Some(pod) = to_visit.pop() {
             if !visited.insert(pod) {
                 continue;
             }
-            for of in self.pods[pod].1.clone() {
-                self.read_claim(&of.name).await?;
-                if let Some(found) = self.claim_of(pod, &of).filter(|found| wishes_together(found)) {
-                    to_visit.extend(self.pods_of(&found.claim));
-                    linked.insert(of.name);
+            for of in self.pods[pod].claims().to_vec() {
+                self.find(&of.key).await?;
+                if let Some(found) = self.found_for(pod, &of).filter(|found| wishes_together(&found.class)) {
+                    to_visit.extend(self.pods_of(&of.key, &found.claim));
+                    linked.insert(of.key);
                 }
             }
         }
         Ok(linked)
     }
 
-    async fn read_claim(&mut self, name: &str) -> Result<(), ApiError> {
-        if !self.claims.contains_key(name) {
-            let claim = self.claim_with_class(name).await?;
-            self.claims.insert(name.into(), claim);
+    /// Reads a claim and its class, once.
+    async fn find(&mut self, key: &ObjectKey) -> Result<(), ApiError> {
+        if !self.claims.contains_key(key) {
+            let found = self.claim_with_class(key).await?;
+            self.claims.insert(key.clone(), found);
         }
         Ok(())
     }
 
-    async fn claim_with_class(&self, name: &str) -> Result<Option<ClaimWithClass>, ApiError> {
-        let Some(claim) = self.service.claims.claim(self.id, self.namespace, name).await? else {
+    async fn claim_with_class(&self, key: &ObjectKey) -> Result<Option<ClaimWithClass>, ApiError> {
+        let Some(claim) = self.claim(key).await? else {
             return Ok(None);
         };
-        let class = claim.spec.as_ref().and_then(|spec| spec.storage_class_name.clone());
-        let Some(class) = class.filter(|class| !class.is_empty()) else {
-            return Ok(None);
+        let class = match &claim.class {
+            Some(name) => self.class(name).await?,
+            None => None,
         };
-        Ok(self.class(&class).await?.map(|class| ClaimWithClass { claim, class }))
+        let class = class.as_ref().and_then(Class::ours).cloned();
+        Ok(class.map(|class| ClaimWithClass { claim, class }))
     }
 
     /// A class that is new may not be in the index yet.
     async fn class(&self, name: &str) -> Result<Option<Class>, ApiError> {
-        match self.service.index.read(|index| index.class(name).cloned()) {
-            Some(class) => Ok(Some(class)),
-            None => self.service.claims.class(self.id, name).await,
+        if let Some(class) = self.service.index.read(|index| index.class(name).cloned()) {
+            return Ok(Some(class));
         }
+        let class = self.service.claims.class(name).await;
+        class.map_err(|error| ApiError::new("look up the classes of the pods of volume", self.id, error))
     }
 
-    fn claim(&self, name: &str) -> Option<&ClaimWithClass> {
-        self.claims.get(name)?.as_ref()
+    fn found(&self, key: &ObjectKey) -> Option<&ClaimWithClass> {
+        self.claims.get(key)?.as_ref()
     }
 
-    fn claim_of(&self, pod: usize, of: &ClaimOfPod) -> Option<&ClaimWithClass> {
-        self.claim(&of.name)
-            .filter(|found| of.is(&found.claim, &self.pods[pod].0))
+    fn found_for(&self, pod: usize, of: &PodClaim) -> Option<&ClaimWithClass> {
+        self.found(&of.key)
+            .filter(|found| found.claim.is_meant_by(&self.pods[pod].uid, of))
     }
 
     /// Reads a volume that the watch has not shown: it may have been written all the same.
-    async fn read_volume(&self, name: &str, companions: &mut Companions) -> Result<(), ApiError> {
+    async fn read_volume(&self, name: &str, companions: &mut CompanionClaims) -> Result<(), ApiError> {
         let shown = self.service.index.read(|index| index.newest_volume(name).is_some());
         let Some(id) = VolumeId::parse(name).filter(|_| !shown) else {
             return Ok(());
@@ -165,26 +202,19 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The unbound claims of a pod apart from `own` that wait for it. Those that can have no volume are left out: the event
-    /// on their pod says what is wrong.
-    fn unbound_claims(&self, pod: usize, own: &str) -> Vec<UnboundClaim> {
-        let others = self.pods[pod].1.iter().filter(|of| of.name != own);
+    /// What the unbound claims of a pod ask for, apart from `own`. Those that can have no volume are left out: the event on
+    /// their pod says what is wrong.
+    fn unbound_claims(&self, pod: usize, own: &ObjectKey) -> BTreeMap<String, VolumeRequest> {
+        let others = self.pods[pod].claims().iter().filter(|of| of.key != *own);
         others
-            .filter_map(|of| self.claim_of(pod, of))
-            .filter(|found| !is_bound(&found.claim) && found.class.waits_for_pod)
-            .filter_map(unbound_claim)
+            .filter_map(|of| self.found_for(pod, of))
+            .filter(|found| found.claim.persistent_volume.is_none() && found.class.waits_for_pod)
+            .filter_map(|found| Some((found.claim.volume_name(), found.claim.request(&found.class).ok()?)))
             .collect()
     }
 }
 
-fn wishes_together(found: &ClaimWithClass) -> bool {
-    let asks = found.class.asks.as_ref();
-    asks.is_ok_and(|asks| asks.parameters.numa == NumaWish::Together)
-}
-
-fn unbound_claim(found: &ClaimWithClass) -> Option<UnboundClaim> {
-    Some(UnboundClaim {
-        volume: name_of_volume(&found.claim)?,
-        request: request(found.claim.spec.as_ref()?, &found.class).ok()?,
-    })
+fn wishes_together(class: &OurClass) -> bool {
+    let settings = class.settings.as_ref();
+    settings.is_ok_and(|settings| settings.parameters.numa == NumaWish::Together)
 }

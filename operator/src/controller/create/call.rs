@@ -12,7 +12,7 @@ use tracing::info;
 use super::error::CreateError;
 use super::existing::ExistingVolume;
 use super::volume::pmem_volume;
-use crate::controller::choose::{ChooseError, CompanionError, choose, companions};
+use crate::controller::choose::{ChooseError, choose, companions};
 use crate::controller::request::CreateRequest;
 use crate::controller::response::to_csi;
 use crate::controller::service::Service;
@@ -61,10 +61,7 @@ impl Service {
 
     /// Chooses a node and reserves the space in one step, then writes.
     async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
-        let companions = companions(self, request).await.map_err(|error| match error {
-            CompanionError::NoPod(claim) => CreateError::NoPod(claim),
-            CompanionError::Api(error) => error.into(),
-        })?;
+        let companions = companions(self, request).await?;
         let now = Time(Timestamp::now());
         let (volume, reservation) = self.index.reserve(|index| {
             let chosen = choose(index, &request.nodes, &request.volume_request(), &companions)?;

@@ -3,7 +3,7 @@
 use tonic::Code;
 
 use crate::controller::api::ApiError;
-use crate::controller::choose::ChooseError;
+use crate::controller::choose::{ChooseError, CompanionError};
 use crate::controller::request::RequestError;
 use crate::controller::volume_id::VolumeId;
 
@@ -59,12 +59,9 @@ pub enum CreateError {
     /// It fits on no node that it may be on.
     #[error(transparent)]
     Choose(#[from] ChooseError),
-    /// The pod that caused the call is gone, so nobody can tell which volumes this one has to be together with.
-    #[error(
-        "no pod waits for claim {0} any more, and its class wishes its volume on one NUMA node with the other volumes of \
-         its pod: it is made once another pod uses the claim"
-    )]
-    NoPod(String),
+    /// Nobody can tell which volumes this one has to be together with.
+    #[error(transparent)]
+    Companions(#[from] CompanionError),
     /// Its node refused it.
     #[error("node {node} refused volume {id}: {message}")]
     Refused {
@@ -101,7 +98,8 @@ impl CreateError {
         match self {
             Self::Request(error) => error.code(),
             Self::Choose(error) => error.code(),
-            Self::NoPod(_) | Self::Refused { .. } => Code::ResourceExhausted,
+            Self::Companions(error) => error.code(),
+            Self::Refused { .. } => Code::ResourceExhausted,
             Self::Different { .. } => Code::AlreadyExists,
             Self::Used { .. } => Code::FailedPrecondition,
             Self::Busy(_) | Self::Deleting { .. } | Self::Moving { .. } | Self::Deleted(_) => Code::Aborted,

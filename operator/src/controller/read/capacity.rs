@@ -1,15 +1,15 @@
 //! GetCapacity: the largest volume that one CreateVolume gets on a node, or on any.
 
-use std::collections::BTreeSet;
-
+use cluster::{ClassError, ClassSettings, Size};
+use crds::ClassParameters;
 use csi::v1::{GetCapacityRequest, GetCapacityResponse};
-use placement::{Bytes, NumaNode};
+use placement::Bytes;
 use tonic::Code;
 
+use crate::capacity::largest_volumes;
 use crate::controller::request::{ForeignTopology, UsageError, filesystem_of, node_of};
 use crate::controller::service::Service;
-use crate::filesystem::Filesystem;
-use crate::index::{Asks, ClassError, Index};
+use crate::index::Index;
 
 /// Why a GetCapacity call has no answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,35 +46,38 @@ impl Service {
     /// # Errors
     /// If the class, the capabilities or the topology are wrong, or the index is not complete yet.
     pub fn capacity(&self, request: &GetCapacityRequest) -> Result<GetCapacityResponse, CapacityError> {
-        let asks = asks(request)?;
+        let (parameters, minimum) = parameters(request)?;
         let node = request.accessible_topology.as_ref().map(node_of).transpose()?;
         if !self.index.read(Index::synced) {
             return Err(CapacityError::Starting);
         }
-        let largest = self.index.read(|index| largest(index, node, &asks)).get();
+        let largest = self
+            .index
+            .read(|index| largest(index, node, &parameters, minimum))
+            .get();
         Ok(GetCapacityResponse {
             available_capacity: largest,
             maximum_volume_size: Some(largest),
-            minimum_volume_size: Some(asks.minimum.get()),
+            minimum_volume_size: Some(minimum.get()),
         })
     }
 }
 
-fn asks(request: &GetCapacityRequest) -> Result<Asks, CapacityError> {
-    let mut asks = Asks::parse(&request.parameters)?;
+/// The parameters of the request, and the usable bytes that its file system needs.
+fn parameters(request: &GetCapacityRequest) -> Result<(ClassParameters, Bytes), CapacityError> {
+    let settings = ClassSettings::parse(&request.parameters)?;
+    let mut minimum = settings.filesystem.smallest_request();
     if !request.volume_capabilities.is_empty() {
         let filesystem = filesystem_of(&request.volume_capabilities)?;
-        asks.minimum = asks.minimum.max(filesystem.map_or(Bytes::new(1), Filesystem::minimum));
+        minimum = minimum.max(Size::smallest(filesystem).required);
     }
-    Ok(asks)
+    Ok((settings.parameters, minimum))
 }
 
-fn largest(index: &Index, node: Option<&str>, asks: &Asks) -> Bytes {
+fn largest(index: &Index, node: Option<&str>, parameters: &ClassParameters, minimum: Bytes) -> Bytes {
     let of_node = |node: &str| {
         let free = index.free_space(node)?;
-        let numas: BTreeSet<Option<NumaNode>> = free.regions.iter().map(|region| region.numa).collect();
-        let allowed = numas.into_iter().filter(|numa| asks.requests(*numa));
-        allowed.map(|numa| asks.largest(&free, numa)).max()
+        largest_volumes(&free, parameters, minimum).into_values().max()
     };
     match node {
         Some(node) => of_node(node).unwrap_or_default(),

@@ -1,11 +1,13 @@
 //! What a CreateVolume call asks for.
 
+use cluster::Size;
+use cluster::names::{CLAIM_NAME, CLAIM_NAMESPACE, PERSISTENT_VOLUME_NAME};
 use crds::{ClaimRef, ClassParameters, ParameterError};
 use csi::v1::CreateVolumeRequest;
 use placement::VolumeRequest;
 use tonic::Code;
 
-use super::size::{Size, SizeError};
+use super::size::{RangeError, size_of};
 use super::topology::{AllowedNodes, ForeignTopology};
 use super::usage::{UsageError, filesystem_of};
 use crate::controller::volume_id::VolumeId;
@@ -38,7 +40,7 @@ pub enum RequestError {
     Usage(#[from] UsageError),
     /// Its size.
     #[error(transparent)]
-    Size(#[from] SizeError),
+    Size(#[from] RangeError),
     /// A parameter of its StorageClass.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -54,14 +56,12 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// CSI "CreateVolume Errors": `OUT_OF_RANGE` for a capacity range that is not supported, `INVALID_ARGUMENT` for what
-    /// is malformed.
+    /// CSI "CreateVolume Errors".
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
-            Self::Size(SizeError::BelowXfs { .. }) => Code::OutOfRange,
-            Self::Size(SizeError::Zero | SizeError::Negative { .. } | SizeError::Reversed { .. })
-            | Self::NoName
+            Self::Size(error) => error.code(),
+            Self::NoName
             | Self::Usage(_)
             | Self::Parameter(_)
             | Self::Topology(_)
@@ -91,10 +91,10 @@ impl CreateRequest {
         Ok(Self {
             id: VolumeId::of_name(&request.name),
             parameters: ClassParameters::parse(&request.parameters)?,
-            size: Size::parse(request.capacity_range.as_ref(), filesystem)?,
+            size: size_of(request.capacity_range.as_ref(), filesystem)?,
             nodes: AllowedNodes::parse(request.accessibility_requirements.as_ref())?,
-            claim: metadata(PVC_NAMESPACE).zip(metadata(PVC_NAME)).map(claim_ref),
-            persistent_volume: metadata(PV_NAME).unwrap_or_else(|| request.name.clone()),
+            claim: metadata(CLAIM_NAMESPACE).zip(metadata(CLAIM_NAME)).map(claim_ref),
+            persistent_volume: metadata(PERSISTENT_VOLUME_NAME).unwrap_or_else(|| request.name.clone()),
         })
     }
 
@@ -104,11 +104,6 @@ impl CreateRequest {
         self.parameters.request(self.size.required, self.size.limit)
     }
 }
-
-/// Parameters that external-provisioner adds with --extra-create-metadata.
-const PVC_NAME: &str = "csi.storage.k8s.io/pvc/name";
-const PVC_NAMESPACE: &str = "csi.storage.k8s.io/pvc/namespace";
-const PV_NAME: &str = "csi.storage.k8s.io/pv/name";
 
 fn claim_ref((namespace, name): (String, String)) -> ClaimRef {
     ClaimRef { namespace, name }

@@ -6,6 +6,5 @@ mod topology;
 mod usage;
 
 pub use create::{CreateRequest, RequestError};
-pub use size::{Size, SizeError};
 pub use topology::{AllowedNodes, ForeignTopology, node_of, topology_of};
 pub use usage::{UsageError, filesystem_of};

@@ -1,10 +1,9 @@
 //! How a volume is to be used: access mode, access type and file system.
 
+use cluster::{AccessMode, AccessModeError, Filesystem, UnknownFilesystem};
 use csi::v1::VolumeCapability;
 use csi::v1::volume_capability::AccessType;
 use csi::v1::volume_capability::access_mode::Mode;
-
-use crate::filesystem::{Filesystem, UnknownFilesystem};
 
 /// Why a volume cannot be used as its capabilities say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,16 +14,9 @@ pub enum UsageError {
     /// A capability is neither block nor mount.
     #[error("a volume capability says neither block nor mount")]
     NoAccessType,
-    /// The access mode is for several nodes, but only its own node reaches persistent memory.
-    #[error(
-        "access mode {} needs several nodes, but persistent memory can be reached from its own node only: use \
-         ReadWriteOnce or ReadWriteOncePod",
-        .0.as_str_name()
-    )]
-    SeveralNodes(Mode),
-    /// The access mode is not one of CSI, or its value for "unknown".
-    #[error("access mode {0} is not known: use ReadWriteOnce or ReadWriteOncePod")]
-    UnknownMode(i32),
+    /// An access mode is not known, or takes several nodes.
+    #[error(transparent)]
+    AccessMode(#[from] AccessModeError),
     /// The file system is not one that the node's driver makes.
     #[error(transparent)]
     Filesystem(#[from] UnknownFilesystem),
@@ -60,18 +52,23 @@ fn filesystem(capability: &VolumeCapability) -> Result<Option<Filesystem>, Usage
     }
 }
 
-fn check_mode(capability: &VolumeCapability) -> Result<(), UsageError> {
+fn check_mode(capability: &VolumeCapability) -> Result<(), AccessModeError> {
     let number = capability.access_mode.as_ref().map_or(0, |mode| mode.mode);
-    let mode = Mode::try_from(number).map_err(|_| UsageError::UnknownMode(number))?;
+    let unknown = || AccessModeError::Unknown(number.to_string());
+    let mode = Mode::try_from(number).map_err(|_| unknown())?;
+    access_mode(mode).ok_or_else(unknown)?.check()
+}
+
+/// The access mode of a claim that becomes this mode of CSI (`accessModeToCSI` in external-provisioner).
+fn access_mode(mode: Mode) -> Option<AccessMode> {
     match mode {
-        Mode::SingleNodeWriter
-        | Mode::SingleNodeReaderOnly
-        | Mode::SingleNodeSingleWriter
-        | Mode::SingleNodeMultiWriter => Ok(()),
-        Mode::MultiNodeReaderOnly | Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => {
-            Err(UsageError::SeveralNodes(mode))
+        Mode::SingleNodeWriter | Mode::SingleNodeReaderOnly | Mode::SingleNodeMultiWriter => {
+            Some(AccessMode::ReadWriteOnce)
         }
-        Mode::Unknown => Err(UsageError::UnknownMode(number)),
+        Mode::SingleNodeSingleWriter => Some(AccessMode::ReadWriteOncePod),
+        Mode::MultiNodeReaderOnly => Some(AccessMode::ReadOnlyMany),
+        Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => Some(AccessMode::ReadWriteMany),
+        Mode::Unknown => None,
     }
 }
 
@@ -113,7 +110,10 @@ mod tests {
         for (capabilities, says) in [
             (vec![], "no volume capability"),
             (vec![nothing], "neither block nor mount"),
-            (vec![mount("", Mode::MultiNodeMultiWriter)], "MULTI_NODE_MULTI_WRITER"),
+            (
+                vec![mount("", Mode::MultiNodeMultiWriter)],
+                "access mode ReadWriteMany needs several nodes",
+            ),
             (vec![mount("", Mode::Unknown)], "not known"),
             (vec![mount("btrfs", writer)], "allowed are ext4, xfs"),
             (

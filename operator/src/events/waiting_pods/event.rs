@@ -36,7 +36,7 @@ pub async fn record(
         Some(last) if last.text == text => last.recorder,
         Some(_) | None => Recorder::new(client.clone(), Reporter::from(MANAGED_BY)),
     };
-    info!(pod = pod.reference.name, namespace = pod.namespace(), "{text}");
+    info!(pod = %pod.pod.name, namespace = %pod.pod.namespace, "{text}");
     recorder.publish(&event(&text), &pod.reference).await?;
     Ok(RecordedEvent {
         text,

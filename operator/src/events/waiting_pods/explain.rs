@@ -1,34 +1,32 @@
 //! Finds out why no node has what a pod that waits requires, and records that in an event.
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::{Api, Client};
-use placement::{Node, VolumeRequest};
+use cluster::{
+    ClaimStage, Impossible, IndexedOrRead, NotIndexed, ReadObjects, Requirements, SpaceRequirements, requirements_of,
+};
+use kube::Client;
+use placement::Node;
 use tracing::warn;
 
 use super::event::{RecordedEvent, record};
 use super::pod::WaitingPod;
 use super::queue::WaitingPods;
 use super::refusal::refusal;
-use super::requirements::{Requirements, requirements};
 use crate::chain::chain;
-use crate::claims::ClaimOfPod;
+use crate::claims_api::ClaimsApi;
 use crate::index::SharedIndex;
 
 /// Explains pods that wait, one after the other, so that they burden the API server little.
 pub struct Explainer {
     client: Client,
+    claims: ClaimsApi,
     index: SharedIndex,
 }
 
 /// Why a pod could not be explained.
 #[derive(Debug, thiserror::Error)]
 enum ExplainError {
-    #[error("claim {claim} not read")]
-    Claim {
-        claim: String,
-        #[source]
-        source: kube::Error,
-    },
+    #[error("{} not read", name_of(.0))]
+    Read(NotIndexed, #[source] kube::Error),
     #[error("nodes not compared")]
     Compare(#[source] tokio::task::JoinError),
     #[error("event not recorded")]
@@ -39,7 +37,7 @@ impl ExplainError {
     /// Whether the event before is still the last one: nobody can tell once the API server did not take a new one.
     fn keeps_event(&self) -> bool {
         match self {
-            Self::Claim { .. } | Self::Compare(_) => true,
+            Self::Read(..) | Self::Compare(_) => true,
             Self::Event(_) => false,
         }
     }
@@ -52,7 +50,11 @@ impl Explainer {
     /// Explains from `index`, once that is synced; reads claims and records events through `client`.
     #[must_use]
     pub fn new(client: Client, index: SharedIndex) -> Self {
-        Self { client, index }
+        Self {
+            claims: ClaimsApi::new(client.clone()),
+            client,
+            index,
+        }
     }
 
     /// Explains all pods that are due.
@@ -61,8 +63,8 @@ impl Explainer {
             match self.explain(&pod, event.clone()).await {
                 Ok((event, ours)) => pods.explained(&pod, event, ours),
                 Err(error) => {
-                    let (name, namespace) = (&pod.reference.name, pod.namespace());
-                    warn!(pod = name, namespace, error = chain(&error), "trying again");
+                    let (pod_name, namespace) = (&pod.pod.name, &pod.pod.namespace);
+                    warn!(pod = %pod_name, %namespace, error = chain(&error), "trying again");
                     pods.explained(&pod, event.filter(|_| error.keeps_event()), true);
                 }
             }
@@ -70,16 +72,16 @@ impl Explainer {
     }
 
     async fn explain(&self, pod: &WaitingPod, event: Option<RecordedEvent>) -> Result<Explained, ExplainError> {
-        let Some(claims) = self.claims(pod).await? else {
-            return Ok((event, true));
-        };
-        let requests = match self.index.read(|index| requirements(pod, &claims, index)) {
+        let space = match self.requirements(pod).await? {
             Requirements::Nothing => return Ok((event, false)),
-            Requirements::Assigned => return Ok((event, true)),
-            Requirements::Impossible(reason) => return self.record(pod, reason, event).await,
-            Requirements::Space(requests) => requests,
+            // kube-scheduler says so itself.
+            Requirements::Impossible(Impossible::NoClaim(_)) => return Ok((event, true)),
+            Requirements::Impossible(reason) => return self.record(pod, reason.to_string(), event).await,
+            Requirements::Space(space) if is_being_made(&space) => return Ok((event, true)),
+            Requirements::Space(space) if space.claims.is_empty() => return Ok((event, false)),
+            Requirements::Space(space) => space,
         };
-        match self.refusal(requests).await? {
+        match self.refusal(space).await? {
             Some(reason) => self.record(pod, reason, event).await,
             None => Ok((event, true)),
         }
@@ -95,29 +97,63 @@ impl Explainer {
         Ok((Some(event.map_err(ExplainError::Event)?), true))
     }
 
-    /// The claims of the pod; none while one of them does not exist.
-    async fn claims(&self, pod: &WaitingPod) -> Result<Option<Vec<(ClaimOfPod, PersistentVolumeClaim)>>, ExplainError> {
-        let api = Api::<PersistentVolumeClaim>::namespaced(self.client.clone(), pod.namespace());
-        let mut claims = Vec::new();
-        for of in &pod.claims {
-            let read = api.get_opt(&of.name).await.map_err(|source| ExplainError::Claim {
-                claim: of.name.clone(),
-                source,
-            })?;
-            let Some(claim) = read else { return Ok(None) };
-            claims.push((of.clone(), claim));
+    /// What the pod requires, by the index and by what the API server has of its claims.
+    async fn requirements(&self, pod: &WaitingPod) -> Result<Requirements, ExplainError> {
+        let mut read = ReadObjects::default();
+        loop {
+            let requirements = self.index.read(|index| {
+                let read = &read;
+                requirements_of(&pod.pod, &IndexedOrRead { index, read })
+            });
+            match requirements {
+                Ok(requirements) => return Ok(requirements),
+                Err(missing) => self.read(missing, &mut read).await?,
+            }
         }
-        Ok(Some(claims))
     }
 
-    /// Why no node holds `requests`. Computed away from the tasks that serve CSI, and with the index locked for one node at
-    /// a time: there can be thousands.
-    async fn refusal(&self, requests: Vec<VolumeRequest>) -> Result<Option<String>, ExplainError> {
+    async fn read(&self, missing: Vec<NotIndexed>, read: &mut ReadObjects) -> Result<(), ExplainError> {
+        for object in missing {
+            let result = match &object {
+                NotIndexed::Claim(key) => self
+                    .claims
+                    .claim(key)
+                    .await
+                    .map(|claim| read.add_claim(key.clone(), claim)),
+                NotIndexed::Class(name) => self
+                    .claims
+                    .class(name)
+                    .await
+                    .map(|class| read.add_class(name.clone(), class)),
+            };
+            result.map_err(|error| ExplainError::Read(object, error))?;
+        }
+        Ok(())
+    }
+
+    /// Why no node holds `space`. Computed away from the tasks that serve CSI, and with the index locked for one node at a
+    /// time: there can be thousands.
+    async fn refusal(&self, space: SpaceRequirements) -> Result<Option<String>, ExplainError> {
         let index = self.index.clone();
-        let compare = move || refusal(&requests, free_spaces(&index));
+        let compare = move || refusal(&space, free_spaces(&index));
         tokio::task::spawn_blocking(compare)
             .await
             .map_err(ExplainError::Compare)
+    }
+}
+
+/// Whether a volume of the pod is on its way, or will be soon: what its claims ask for must not be counted against them.
+fn is_being_made(space: &SpaceRequirements) -> bool {
+    space.nodes.iter().any(|node| match node.stage {
+        ClaimStage::BeingMade | ClaimStage::Selected => true,
+        ClaimStage::Bound => false,
+    })
+}
+
+fn name_of(object: &NotIndexed) -> String {
+    match object {
+        NotIndexed::Claim(key) => format!("claim {key}"),
+        NotIndexed::Class(name) => format!("StorageClass {name}"),
     }
 }
 

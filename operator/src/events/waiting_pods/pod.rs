@@ -3,15 +3,13 @@
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodCondition};
 use kube::Resource;
 
-use crate::claims::ClaimOfPod;
-
 /// A pod that kube-scheduler found no node for: reduced, as there can be many.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WaitingPod {
-    /// Its name, namespace and uid.
+    /// Which pod, and its claims: at least one.
+    pub pod: cluster::Pod,
+    /// The pod as an event names it.
     pub reference: ObjectReference,
-    /// Its claims, at least one.
-    pub claims: Vec<ClaimOfPod>,
     /// Its condition `PodScheduled`: why the scheduler found none, and since when.
     pub condition: PodCondition,
 }
@@ -23,27 +21,16 @@ impl WaitingPod {
         pod.spec.as_ref().filter(|spec| spec.node_name.is_none())?;
         let conditions = pod.status.as_ref()?.conditions.iter().flatten();
         let condition = conditions.into_iter().find(|condition| is_unschedulable(condition))?;
-        let claims = ClaimOfPod::all_of(pod);
-        (!claims.is_empty() && pod.metadata.deletion_timestamp.is_none()).then(|| Self {
+        let reduced = cluster::Pod::from(pod);
+        let waits = !reduced.claims().is_empty() && pod.metadata.deletion_timestamp.is_none();
+        waits.then(|| Self {
+            pod: reduced,
             reference: ObjectReference {
                 resource_version: None,
                 ..pod.object_ref(&())
             },
-            claims,
             condition: condition.clone(),
         })
-    }
-
-    /// Its uid, empty if the API server gave none.
-    #[must_use]
-    pub fn uid(&self) -> &str {
-        self.reference.uid.as_deref().unwrap_or_default()
-    }
-
-    /// Its namespace, empty if the API server gave none.
-    #[must_use]
-    pub fn namespace(&self) -> &str {
-        self.reference.namespace.as_deref().unwrap_or_default()
     }
 }
 

@@ -1,22 +1,28 @@
 //! The pods that wait, and the last event on each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cluster::ObjectKey;
+use cluster::watch::{Indexes, SharedIndex};
+use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::Notify;
 
 use super::event::RecordedEvent;
 use super::pod::WaitingPod;
 
-/// The pods that wait, by uid, and the last event on each; dropped with the pod. It is locked for computations only,
-/// never across an await.
+/// The pods that wait, and the last event on each; dropped with the pod. Clones share them. They are locked for
+/// computations only, never across an await.
 #[derive(Clone, Default)]
 pub struct WaitingPods {
-    entries: Arc<Mutex<BTreeMap<String, Entry>>>,
+    entries: Arc<Mutex<Entries>>,
     changed: Arc<Notify>,
 }
 
-#[derive(Clone)]
+/// The pods that wait, by namespace and name.
+#[derive(Default)]
+pub struct Entries(BTreeMap<ObjectKey, Entry>);
+
 struct Entry {
     pod: WaitingPod,
     event: Option<RecordedEvent>,
@@ -26,41 +32,47 @@ struct Entry {
     ours: bool,
 }
 
-impl WaitingPods {
-    /// Takes in a pod that waits: it is due if it has changed.
-    pub fn put(&self, pod: WaitingPod) {
-        let mut entries = self.lock();
-        let entry = match entries.remove(pod.uid()) {
+impl Indexes<Pod> for Entries {
+    /// A pod that waits is due if it has changed.
+    fn apply(&mut self, pod: &Pod) {
+        let key = ObjectKey::of(pod);
+        let Some(pod) = WaitingPod::of(pod) else {
+            self.0.remove(&key);
+            return;
+        };
+        let entry = match self.0.remove(&key) {
             Some(same) if same.pod == pod => same,
             other => Entry {
-                event: other.and_then(|other| other.event),
+                event: other
+                    .filter(|other| other.pod.pod.uid == pod.pod.uid)
+                    .and_then(|other| other.event),
                 due: true,
                 ours: true,
                 pod,
             },
         };
-        let due = entry.due;
-        entries.insert(entry.pod.uid().to_owned(), entry);
-        drop(entries);
-        if due {
-            self.changed.notify_one();
-        }
+        self.0.insert(key, entry);
     }
 
-    /// Takes in that a pod does not wait any more.
-    pub fn remove(&self, uid: &str) {
-        self.lock().remove(uid);
+    fn delete(&mut self, key: &ObjectKey) {
+        self.0.remove(key);
     }
 
-    /// Takes in a complete list: a pod that is not in it does not wait any more.
-    pub fn reset(&self, pods: Vec<WaitingPod>) {
-        let uids: BTreeSet<&str> = pods.iter().map(WaitingPod::uid).collect();
-        self.lock().retain(|uid, _| uids.contains(uid.as_str()));
-        for pod in pods {
-            self.put(pod);
-        }
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        self.0.retain(|key, _| listed.contains(key));
     }
+}
 
+impl SharedIndex for WaitingPods {
+    type Index = Entries;
+
+    fn update(&self, change: impl FnOnce(&mut Entries)) {
+        change(&mut self.lock());
+        self.changed.notify_one();
+    }
+}
+
+impl WaitingPods {
     /// Waits until a pod may be due.
     pub async fn changed(&self) {
         self.changed.notified().await;
@@ -68,7 +80,7 @@ impl WaitingPods {
 
     /// Makes all pods due that wait for memory of ours.
     pub fn make_due(&self) {
-        for entry in self.lock().values_mut().filter(|entry| entry.ours) {
+        for entry in self.lock().0.values_mut().filter(|entry| entry.ours) {
             entry.due = true;
         }
     }
@@ -76,21 +88,23 @@ impl WaitingPods {
     /// A pod that is due and the last event on it. The pod is not due afterwards.
     pub(super) fn take_due(&self) -> Option<(WaitingPod, Option<RecordedEvent>)> {
         let mut entries = self.lock();
-        let entry = entries.values_mut().find(|entry| entry.due)?;
+        let entry = entries.0.values_mut().find(|entry| entry.due)?;
         entry.due = false;
         Some((entry.pod.clone(), entry.event.clone()))
     }
 
     /// Takes in the last event on `pod`, and whether it waits for memory of ours.
     pub(super) fn explained(&self, pod: &WaitingPod, event: Option<RecordedEvent>, ours: bool) {
-        if let Some(entry) = self.lock().get_mut(pod.uid()) {
+        let mut entries = self.lock();
+        let entry = entries.0.get_mut(&pod.pod.key());
+        if let Some(entry) = entry.filter(|entry| entry.pod.pod.uid == pod.pod.uid) {
             entry.event = event;
             // One that changed in the meantime is due, whatever it was before.
             entry.ours = ours || entry.due;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,26 +1,46 @@
 //! Why no node has the space that a pod requires.
 
+use cluster::SpaceRequirements;
 use placement::{Bytes, Node, Refusal, VolumeRequest};
 
-/// Why none of `nodes` holds all of `requests`, as the refusal of the node with the most room; none if one of them does.
-/// Nodes are names with free spaces.
+/// Why none of `nodes` holds what a pod requires, as the refusal of the node with the most room; none if one of them does.
+/// A pod with volumes on a node can be on that node only. Nodes are names with free spaces.
 #[must_use]
-pub fn refusal(requests: &[VolumeRequest], nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
+pub fn refusal(space: &SpaceRequirements, nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
+    let requests = space.requests();
     let mut compared = 0_usize;
     let mut best: Option<((Bytes, Bytes), String, Refusal)> = None;
-    for (name, node) in nodes {
-        let refusal = node.fits(requests).err()?;
+    for (name, node) in nodes
+        .into_iter()
+        .filter(|(name, _)| space.reason_against(name).is_none())
+    {
+        let refusal = node.fits(&requests).err()?;
         compared += usize::from(!node.regions.is_empty());
-        let room = room(&refusal, &node, requests);
+        let room = room(&refusal, &node, &requests);
         if !node.regions.is_empty() && best.as_ref().is_none_or(|(most, ..)| room > *most) {
             best = Some((room, name, refusal));
         }
     }
     Some(match best {
-        Some((_, name, refusal)) if compared == 1 => format!("{refusal} (node {name}, the only one)"),
-        Some((_, name, refusal)) => format!("{refusal} (node {name}, the best of {compared})"),
-        None => format!("asked {}; no node has persistent memory ready", sum(requests)),
+        Some((_, name, refusal)) => format!("{refusal} ({})", which_node(space, &name, compared)),
+        None => format!("asked {}; {}", sum(&requests), why_no_node(space)),
     })
+}
+
+fn which_node(space: &SpaceRequirements, name: &str, compared: usize) -> String {
+    match (space.nodes.first(), compared) {
+        (Some(claim), _) => claim.reason.to_string(),
+        (None, 1) => format!("node {name}, the only one"),
+        (None, compared) => format!("node {name}, the best of {compared}"),
+    }
+}
+
+fn why_no_node(space: &SpaceRequirements) -> String {
+    if space.nodes.is_empty() {
+        return "no node has persistent memory ready".into();
+    }
+    let reasons: Vec<&str> = space.nodes.iter().map(|claim| &*claim.reason).collect();
+    format!("no other node will do: {}", reasons.join(", "))
 }
 
 /// How much room a node that refused has: its largest extent, then its free bytes.

@@ -1,0 +1,155 @@
+//! The index: what is in it, and the questions that it answers.
+
+use std::collections::BTreeSet;
+
+use cluster::{Class, ClassError, ClassSettings, OurClass};
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
+use placement::Node;
+
+use super::capacities::Capacities;
+use super::store::Store;
+use super::volumes::Volumes;
+use crate::capacity_object::PublishedCapacity;
+
+/// `PmemNodes`, `PmemVolumes`, `StorageClasses`, and our CSIStorageCapacity objects.
+///
+/// It is `synced` once each kind has been listed completely. Until then, that something is missing means nothing.
+#[derive(Debug, Default)]
+pub struct Index {
+    pub(super) nodes: Store<PmemNode>,
+    pub(super) volumes: Volumes,
+    pub(super) classes: Store<Class>,
+    pub(super) capacities: Capacities,
+    /// Nodes whose CSIStorageCapacity objects may not be what they should.
+    dirty: BTreeSet<String>,
+}
+
+impl Index {
+    /// Whether the watch of each kind has completed a list.
+    #[must_use]
+    pub fn synced(&self) -> bool {
+        self.nodes.synced() && self.volumes.synced() && self.classes.synced() && self.capacities.synced()
+    }
+
+    /// The free space of a node: pending and reserved volumes are subtracted. None if it has reported nothing.
+    #[must_use]
+    pub fn free_space(&self, node: &str) -> Option<Node> {
+        let status = self.node_status(node)?;
+        Some(cluster::free_space(status, self.volumes.of_node(node)))
+    }
+
+    /// The names of all `PmemNodes`.
+    pub fn node_names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The uid of a PmemNode.
+    #[must_use]
+    pub fn node_uid(&self, node: &str) -> Option<&str> {
+        self.nodes.get(node)?.metadata.uid.as_deref()
+    }
+
+    /// The volume of that name, if the watch has shown it.
+    #[must_use]
+    pub fn volume(&self, name: &str) -> Option<&PmemVolume> {
+        self.volumes.get(name)
+    }
+
+    /// The volume of that name, if the watch has shown it or its space is reserved.
+    #[must_use]
+    pub fn newest_volume(&self, name: &str) -> Option<&PmemVolume> {
+        self.volumes.newest(name)
+    }
+
+    /// What a node reported.
+    #[must_use]
+    pub fn node_status(&self, node: &str) -> Option<&PmemNodeStatus> {
+        self.nodes.get(node)?.status.as_ref()
+    }
+
+    /// All volumes that the watch has shown, by name.
+    pub fn volumes(&self) -> impl Iterator<Item = &PmemVolume> {
+        self.volumes.iter()
+    }
+
+    /// The StorageClass of that name, ours or not, if the watch has shown it.
+    #[must_use]
+    pub fn class(&self, name: &str) -> Option<&Class> {
+        self.classes.get(name)
+    }
+
+    /// The settings of the `StorageClasses` of ours that can be understood, by name.
+    pub fn valid_classes(&self) -> impl Iterator<Item = (&str, &ClassSettings)> {
+        self.our_classes()
+            .filter_map(|(name, class)| Some((name, class.settings.as_ref().ok()?)))
+    }
+
+    /// The `StorageClasses` of ours that cannot be understood: name, uid, why.
+    pub fn invalid_classes(&self) -> impl Iterator<Item = (&str, &str, &ClassError)> {
+        self.our_classes()
+            .filter_map(|(name, class)| Some((name, &*class.uid, class.settings.as_ref().err()?)))
+    }
+
+    fn our_classes(&self) -> impl Iterator<Item = (&str, &OurClass)> {
+        let classes = self.classes.iter();
+        classes.filter_map(|(name, class)| Some((name.as_str(), class.ours()?)))
+    }
+
+    /// Our CSIStorageCapacity objects for a node, by name.
+    pub fn capacities<'a>(&'a self, node: &'a str) -> impl Iterator<Item = (&'a String, &'a PublishedCapacity)> {
+        self.capacities.of_node(node)
+    }
+
+    /// Whether CSIStorageCapacity objects may have to be written.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.synced() && !self.dirty.is_empty()
+    }
+
+    /// The nodes whose CSIStorageCapacity objects may not be what they should; none before everything is listed.
+    pub fn take_dirty(&mut self) -> BTreeSet<String> {
+        if self.synced() {
+            std::mem::take(&mut self.dirty)
+        } else {
+            BTreeSet::new()
+        }
+    }
+
+    /// The CSIStorageCapacity objects of these nodes have to be compared again.
+    pub fn mark_dirty(&mut self, nodes: impl IntoIterator<Item = String>) {
+        self.dirty.extend(nodes);
+    }
+
+    /// Takes in a CSIStorageCapacity object that was just written.
+    pub fn capacity_written(&mut self, name: String, object: PublishedCapacity) {
+        self.capacities.apply(name, object);
+    }
+
+    /// Takes in that a CSIStorageCapacity object was just deleted: its node may need another in its place.
+    pub fn capacity_deleted(&mut self, name: &str) {
+        let node = self.capacities.delete(name);
+        self.mark_dirty(node);
+    }
+
+    /// Takes in a volume that the API server returned, unless the watch has shown a newer version.
+    pub fn refresh_volume(&mut self, name: &str, volume: PmemVolume) {
+        let nodes = self.volumes.refresh(name, volume);
+        self.mark_dirty(nodes);
+    }
+
+    pub(super) fn reserve(&mut self, name: String, volume: PmemVolume) {
+        let node = self.volumes.reserve(name, volume);
+        self.mark_dirty([node]);
+    }
+
+    pub(super) fn release(&mut self, name: &str) {
+        let node = self.volumes.release(name);
+        self.mark_dirty(node);
+    }
+
+    pub(super) fn mark_all_dirty(&mut self) {
+        let names = self.nodes.iter().map(|(name, _)| name);
+        let nodes: Vec<String> = names.chain(self.capacities.nodes()).cloned().collect();
+        self.dirty.extend(nodes);
+    }
+}
