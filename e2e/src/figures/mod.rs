@@ -41,7 +41,7 @@ enum Benchmark {
     Burst,
     /// What the extender costs pods without claims, with a real scheduler at 1,000 nodes
     Throughput,
-    /// How long until PmemNode, index and CSIStorageCapacity know of a change on a node
+    /// How long until PmemNode, index and CSIStorageCapacity show a change on a node
     Capacity,
 }
 

@@ -4,7 +4,7 @@
 //! All pods of a round are there before the scheduler starts, so nothing else is at work then. The first and the last
 //! tenth of them do not count: the scheduler warms up, and has a burst of calls to spend.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow};
 use crds::PmemNode;
@@ -18,7 +18,7 @@ use super::placements::Placements;
 use super::pods::{NAMESPACE, PARALLEL, can_be_made, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part};
 use crate::harness::progress::step;
-use crate::harness::wait::{Probe, until};
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 const NODES: Nodes = Nodes {
     count: 1000,
@@ -26,7 +26,6 @@ const NODES: Nodes = Nodes {
 };
 /// By turns, so that a machine that becomes slower or faster meanwhile does not favour one of them.
 const WITH_EXTENDER: [bool; 4] = [true, false, false, true];
-const READY_WITHIN: Duration = Duration::from_secs(600);
 /// "within 5% at its default client limits"
 const GOAL: f64 = 0.95;
 
@@ -65,7 +64,7 @@ async fn measure_in(cluster: &mut HollowCluster) -> Result<Vec<Figure>> {
 async fn prepare(cluster: &mut HollowCluster) -> Result<()> {
     cluster.stop_scheduler()?;
     cluster.start_nodes(NODES)?;
-    until("all nodes and what they report", READY_WITHIN, async || {
+    until("all nodes and what they report", HANG_LIMIT, async || {
         match (cluster.check(), unready(&cluster.client()).await) {
             (Err(error), _) => Probe::Never(error),
             (Ok(()), Ok(0)) => Probe::Ready(()),
@@ -98,7 +97,7 @@ async fn round(cluster: &mut HollowCluster, limits: Limits, extender: bool, pods
     let placements = Placements::watch(&client, NAMESPACE);
     cluster.restart_scheduler(limits, extender).await?;
     let expected = usize::try_from(pods)?;
-    until("a node for each pod", READY_WITHIN, async || {
+    until("a node for each pod", HANG_LIMIT, async || {
         match (cluster.check(), placements.count()) {
             (Err(error), _) => Probe::Never(error),
             (Ok(()), count) if count == expected => Probe::Ready(()),
@@ -129,7 +128,7 @@ async fn remove(api: &Api<Pod>) -> Result<()> {
     api.delete_collection(&at_once, &ListParams::default())
         .await
         .context("deleting the pods")?;
-    until("all pods are gone", READY_WITHIN, async || {
+    until("all pods are gone", HANG_LIMIT, async || {
         match api.list_metadata(&ListParams::default()).await {
             Ok(left) if left.items.is_empty() => Probe::Ready(()),
             Ok(left) => Probe::NotYet(anyhow!("{} are left", left.items.len())),
@@ -174,6 +173,8 @@ fn mean(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use std::time::Duration;
 
     #[test]
     fn the_ends_do_not_count() {

@@ -79,7 +79,7 @@ async fn delete(vm: &TestVm, name: &str) -> Result<()> {
         .map(drop)
 }
 
-/// Runs a command that has to fail, and returns everything it said.
+/// Runs a command that has to fail, and returns everything that it printed.
 async fn fails(vm: &TestVm, command: &str) -> Result<String> {
     let output = vm.run(command).await?;
     ensure!(output.status != 0, "{command} succeeded: {}", output.stdout);
@@ -228,9 +228,9 @@ async fn a_namespace_of_somebody_else_is_left_alone(vm: &mut TestVm) -> Result<(
         device=/dev/$(ndctl list --namespaces | jq --raw-output '.[].blockdev')
         dd if=/dev/urandom of=$device bs=1M count=32 oflag=direct status=none";
     vm.shell(make).await?;
-    let look = "device=/dev/$(ndctl list --namespaces | jq --raw-output '.[] | select(.name == \"precious\").blockdev')
+    let show = "device=/dev/$(ndctl list --namespaces | jq --raw-output '.[] | select(.name == \"precious\").blockdev')
         sha256sum <$device; ndctl list --namespaces | jq '.[] | select(.name == \"precious\")'";
-    let before = vm.shell(look).await?;
+    let before = vm.shell(show).await?;
 
     create(vm, "--numa 0 vol 20Mi").await?;
     let refused = fails(vm, &format!("{DRIVER} volume create precious 20Mi")).await?;
@@ -239,7 +239,7 @@ async fn a_namespace_of_somebody_else_is_left_alone(vm: &mut TestVm) -> Result<(
     let (vol, precious) = (seen.named("vol")?.extent, seen.named("precious")?.extent);
     ensure!(!vol.overlaps(precious), "{seen:?}");
     delete(vm, "vol").await?;
-    ensure!(vm.shell(look).await? == before, "somebody else's namespace changed");
+    ensure!(vm.shell(show).await? == before, "somebody else's namespace changed");
     vm.shell("ndctl destroy-namespace --force all").await.map(drop)
 }
 
@@ -286,8 +286,8 @@ async fn a_volume_outlives_a_power_cut(vm: &mut TestVm) -> Result<()> {
 async fn a_region_without_labels_is_named_and_left_alone(vm: &mut TestVm) -> Result<()> {
     let restart = |step: &str| format!("ndctl disable-region region1 && {step} && ndctl enable-region region1");
     vm.shell(&restart("ndctl zero-labels nmem1")).await?;
-    let look = "ndctl read-labels nmem1 2>/dev/null | tr -d '\\0' | wc -c; ndctl read-labels nmem1 2>/dev/null | wc -c";
-    let before = vm.shell(look).await?;
+    let show = "ndctl read-labels nmem1 2>/dev/null | tr -d '\\0' | wc -c; ndctl read-labels nmem1 2>/dev/null | wc -c";
+    let before = vm.shell(show).await?;
     ensure!(before == "0\n2097152\n", "not a wiped label area: {before}");
 
     let seen = inventory(vm).await?;
@@ -301,7 +301,7 @@ async fn a_region_without_labels_is_named_and_left_alone(vm: &mut TestVm) -> Res
     ensure!(seen.on(0)?.state == RegionState::Ready, "{seen:?}");
     let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
     ensure!(refused.contains("no ready region on NUMA 1"), "{refused}");
-    ensure!(vm.shell(look).await? == before, "something was written to the region");
+    ensure!(vm.shell(show).await? == before, "something was written to the region");
 
     vm.shell(&restart("ndctl init-labels -f nmem1")).await?;
     let seen = inventory(vm).await?;

@@ -60,7 +60,7 @@ struct Tried {
     /// Bytes that its block device had; none if it did not start.
     #[serde(default)]
     usable: Bytes,
-    /// Bytes that `placement` says; not for those with an odd start.
+    /// Bytes that `placement` computes; none for those with an odd start.
     predicted: Option<Bytes>,
 }
 

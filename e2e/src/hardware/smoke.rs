@@ -24,7 +24,7 @@ pub(super) fn group() -> Group {
     }
 }
 
-/// What `ndctl list --regions --verbose` says of one region.
+/// One region in `ndctl list --regions --verbose`.
 #[derive(Debug, Deserialize)]
 struct Listed {
     size: u64,

@@ -11,14 +11,14 @@ use crate::harness::wait::{HANG_LIMIT, Probe, until};
 /// Largest volume by node, NUMA node and class.
 pub(crate) type Capacity = BTreeMap<(String, String, String), Bytes>;
 
-/// What the CSIStorageCapacity objects of Daxfit say now.
+/// What the CSIStorageCapacity objects of Daxfit have now.
 pub(crate) async fn published(kubectl: &Kubectl) -> Result<Capacity> {
     let selector = "csi.storage.k8s.io/drivername=csi.daxfit.dev";
     let items = kubectl.items(&["csistoragecapacities", "-A", "-l", selector]).await?;
     items.iter().map(entry).collect()
 }
 
-/// Waits until they say what `expected` accepts, and returns it.
+/// Waits until `expected` accepts what they have, and returns it.
 pub(crate) async fn becomes(kubectl: &Kubectl, what: &str, expected: impl Fn(&Capacity) -> bool) -> Result<Capacity> {
     until(what, HANG_LIMIT, async || match published(kubectl).await {
         Ok(capacity) if expected(&capacity) => Probe::Ready(capacity),

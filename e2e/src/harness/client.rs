@@ -1,4 +1,4 @@
-//! HTTP clients: of the API server, and of what programs say about their health.
+//! HTTP clients: of the API server, and of the health endpoints of programs.
 
 use std::path::Path;
 

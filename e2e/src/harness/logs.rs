@@ -1,4 +1,4 @@
-//! Logs that outlive their run, for whoever looks into a failure.
+//! Logs that outlive their run, to find the cause of a failure.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 /// The folder of the workspace that has the logs of all runs.
 const ALL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/e2e-logs");
 
-/// Makes the folder for the logs called `name`, lets `save` fill it, and says where it is. What cannot be saved is only
-/// mentioned: it must not hide the failure that the logs are for.
+/// Makes the folder for the logs called `name`, lets `save` fill it, and prints where it is. What cannot be saved is only
+/// printed: it must not hide the failure that the logs are for.
 pub(crate) async fn keep(name: &str, save: impl AsyncFnOnce(&Path) -> Result<()>) {
     let kept = async {
         let folder = empty_folder(name)?;
@@ -42,7 +42,7 @@ pub(crate) fn copy(source: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes what was printed. An error takes its place: that something could not be asked is worth knowing too.
+/// Writes what a command printed, or the error with which it failed.
 pub(crate) fn save(file: &Path, printed: Result<String>) -> Result<()> {
     let text = printed.unwrap_or_else(|error| format!("{error:#}\n"));
     fs::write(file, text).with_context(|| format!("writing {}", file.display()))

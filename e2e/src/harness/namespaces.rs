@@ -25,7 +25,7 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// What the status of a PmemVolume says about its namespace.
+    /// The namespace as the status of its PmemVolume has it.
     pub(super) fn recorded(volume: &Value) -> Result<Self> {
         let text = |pointer: &str| {
             let found = volume.pointer(pointer).and_then(Value::as_str);
@@ -49,7 +49,7 @@ impl Namespace {
 }
 
 /// The namespaces that `ndctl list -N` printed: one as an object, several as a list, none as nothing. Those without a label
-/// are whole regions that nobody divided, and are left out.
+/// are whole regions that are not divided, and are left out.
 pub(super) fn labelled(printed: &str) -> Result<Vec<Value>> {
     if printed.trim().is_empty() {
         return Ok(Vec::new());

@@ -13,12 +13,12 @@ use crate::harness::command::run;
 use crate::harness::go;
 use crate::harness::progress::step;
 
-/// Without these, `kubectl version` and the API server's `/version` say v0.0.0, and clients that compare versions fail.
+/// Without these, `kubectl version` and the API server's `/version` report v0.0.0, and clients that compare versions fail.
 const KUBERNETES_LDFLAGS: &str = "-s -w \
     -X k8s.io/component-base/version.gitVersion=v1.36.3 \
     -X k8s.io/component-base/version.gitMajor=1 \
     -X k8s.io/component-base/version.gitMinor=36";
-/// Snapshotters that nobody here uses, and that need headers of other projects.
+/// Leaves out snapshotters that are not used here and need headers of other projects.
 const CONTAINERD_TAGS: &str = "no_btrfs,no_zfs,no_devmapper";
 
 /// A Go module below `e2e/tools` and the programs it makes.

@@ -10,7 +10,7 @@ use super::progress::human;
 /// Only ends a run that hangs: many times what anything takes, also on a machine with much else to do.
 pub(crate) const HANG_LIMIT: Duration = Duration::from_secs(15 * 60);
 const PAUSE: Duration = Duration::from_millis(200);
-/// Whoever watches is told this often what is still missing.
+/// How often the terminal shows what is still missing.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a reason that are printed while waiting; an error has all of them.
 const REPORTED: usize = 200;

@@ -14,8 +14,8 @@ const SIZE: Bytes = Bytes::mib(400);
 const NAMES: [&str; 4] = ["burst-0", "burst-1", "burst-2", "burst-3"];
 const FIT: usize = 2;
 
-/// Four pods come at once, and there is room for two: two run, no volume is refused on the way, the others are told why they
-/// wait, and run when the first are gone.
+/// Four pods come at once, and there is room for two: two run, no volume is refused on the way, events on the others
+/// have the reason, and they run when the first are gone.
 pub(super) async fn of_a_burst_exactly_those_run_that_fit(cluster: &mut TestCluster) -> Result<()> {
     let size = SIZE.get().to_string();
     let claims = NAMES.map(|name| Claim::new(name, &size, "daxfit-ext4"));
@@ -28,7 +28,7 @@ pub(super) async fn of_a_burst_exactly_those_run_that_fit(cluster: &mut TestClus
     for claim in &waiting {
         workload::event(&cluster.kubectl, claim.name, &["asked 400 MiB", &largest]).await?;
     }
-    // Which pods there is room for was known before any volume was made.
+    // Which pods there is room for was decided before any volume was made.
     nothing_was_refused(cluster).await?;
     for claim in &running {
         cluster

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::harness::test_cluster::TestCluster;
 
-/// Why csi-sanity skips tests; `docs/csi-conformance.md` says why that is right.
+/// Why csi-sanity skips tests; `docs/csi-conformance.md` has the reason why that is right.
 const REASONS: [&str; 19] = [
     "Controller Publish, UnpublishVolume not supported",
     "ControllerExpandVolume not supported",
@@ -30,7 +30,7 @@ const REASONS: [&str; 19] = [
 ];
 
 /// csi-sanity passes on the node with persistent memory, against its driver and an operator beside it, and skips only
-/// what the documentation says.
+/// what is documented.
 pub(super) async fn csi_sanity_passes(cluster: &mut TestCluster) -> Result<()> {
     let report = cluster.started()?.csi_sanity().await?;
     let mut lines = report.lines();

@@ -17,7 +17,7 @@ const LARGE: [Claim; 2] = [
 /// It would fit if one of the others were not there.
 const WAITS: [Claim; 1] = [Claim::new("waits", "300Mi", "daxfit-ext4")];
 
-/// Pods are placed while no extender answers. One that waits when it comes back is told why, and runs in the end.
+/// Pods are placed while no extender answers. One that still waits when it comes back gets its reason, and runs in the end.
 pub(super) async fn pods_that_come_while_no_extender_answers_are_placed_by_capacity(
     cluster: &mut TestCluster,
 ) -> Result<()> {

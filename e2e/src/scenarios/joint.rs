@@ -8,7 +8,7 @@ use crate::harness::test_cluster::TestCluster;
 use crate::harness::workload::{self, Claim, bytes_at};
 
 /// Two claims of one pod fit in every order of creation, and it runs. Those of the next fit one by one, so capacity alone
-/// would let it through, but not together: it waits, is told why, and runs once there is room.
+/// would let it through, but not together: it waits, an event has the reason, and it runs once there is room.
 pub(super) async fn claims_that_do_not_fit_together_wait_and_the_extender_says_why(
     cluster: &mut TestCluster,
 ) -> Result<()> {

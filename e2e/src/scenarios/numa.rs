@@ -22,13 +22,7 @@ pub(super) async fn volumes_that_wish_so_are_together(cluster: &mut TestCluster)
         Claim::new("near-1", "90Mi", "together"),
     ];
     cluster.start("near", &near).await?;
-    for claim in &near {
-        ensure!(
-            numa_of(cluster, claim.name).await? == 0,
-            "{} is not on NUMA 0",
-            claim.name
-        );
-    }
+    are_on_numa_0(cluster, &near).await?;
     // These would fit on NUMA 0 and 1, but on neither of them together.
     let far = [
         Claim::new("far-0", "300Mi", "together"),
@@ -38,13 +32,7 @@ pub(super) async fn volumes_that_wish_so_are_together(cluster: &mut TestCluster)
     workload::event(&cluster.kubectl, "far", &["asked 300 MiB + 90 MiB on one NUMA node"]).await?;
     cluster.stop("near", &near).await?;
     workload::running(&cluster.kubectl, "far").await?;
-    for claim in &far {
-        ensure!(
-            numa_of(cluster, claim.name).await? == 0,
-            "{} is not on NUMA 0",
-            claim.name
-        );
-    }
+    are_on_numa_0(cluster, &far).await?;
     cluster.stop("far", &far).await?;
     cluster.kubectl.run(&["delete", "pvc", filling.name]).await?;
     cluster
@@ -54,7 +42,15 @@ pub(super) async fn volumes_that_wish_so_are_together(cluster: &mut TestCluster)
     Ok(())
 }
 
-/// The NUMA node of a claim's volume, as the kernel, the driver and the operator all say.
+async fn are_on_numa_0(cluster: &TestCluster, claims: &[Claim<'_>]) -> Result<()> {
+    for claim in claims {
+        let numa = numa_of(cluster, claim.name).await?;
+        ensure!(numa == 0, "{} is on NUMA {numa}", claim.name);
+    }
+    Ok(())
+}
+
+/// The NUMA node of a claim's volume, on which kernel, driver and operator have to agree.
 async fn numa_of(cluster: &TestCluster, claim: &str) -> Result<u64> {
     let name = volume_of(&cluster.kubectl, claim).await?;
     let volume = cluster.kubectl.json(&["get", "pmemvolume", &name]).await?;

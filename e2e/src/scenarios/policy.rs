@@ -28,10 +28,10 @@ pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(cluster: 
     let own = write(&from(&node)).await;
     ensure!(own.is_ok(), "the node's own driver is refused: {own:?}");
     let other = write(&from("another")).await;
-    let said = other.err().map(|error| error.to_string()).unwrap_or_default();
+    let refusal = other.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(
-        said.contains("may not write what belongs to node"),
-        "another node's driver is not refused: {said:?}"
+        refusal.contains("may not write what belongs to node"),
+        "another node's driver is not refused: {refusal:?}"
     );
     Ok(())
 }

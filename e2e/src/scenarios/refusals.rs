@@ -1,4 +1,4 @@
-//! What is refused, and what it says.
+//! What is refused, and with which words.
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -12,10 +12,10 @@ pub(super) async fn sizes_that_are_none_are_refused(cluster: &mut TestCluster) -
         .kubectl
         .apply(&[Claim::new("zero", "0", "daxfit-ext4").object()])
         .await;
-    let said = zero.err().map(|error| error.to_string()).unwrap_or_default();
+    let refusal = zero.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(
-        said.contains("greater than zero"),
-        "a claim of 0 is not refused: {said:?}"
+        refusal.contains("greater than zero"),
+        "a claim of 0 is not refused: {refusal:?}"
     );
     let most = [Claim::new("most", "9223372036854775807", "daxfit-ext4")];
     cluster.submit("most", &most).await?;

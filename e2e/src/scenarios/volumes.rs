@@ -53,41 +53,38 @@ pub(super) async fn two_claims_of_a_pod_get_exactly_their_bytes(cluster: &mut Te
         Claim::new("hundred", "100M", "daxfit-ext4"),
     ];
     cluster.start("writer", &claims).await?;
-    for (claim, asked) in [
-        ("exact", Bytes::mib(28)),
-        ("hundred", Bytes::try_from(100_000_000_i64)?),
-    ] {
-        let volume = volume_of(&cluster.kubectl, claim).await?;
-        let namespace = cluster.namespace(&volume).await?;
-        let usable = Bytes::try_from(namespace.size)?;
-        ensure!(usable >= asked, "{claim}: {usable} is less than {asked}");
-        ensure!(
-            usable < asked.plus(Bytes::mib(2)),
-            "{claim}: {usable} is a whole step more than {asked}"
-        );
-        let object = cluster.kubectl.json(&["get", "pmemvolume", &volume]).await?;
-        ensure!(
-            bytes_at(&object, "/status/usable")? == usable,
-            "{claim}: the PmemVolume says otherwise: {object}"
-        );
-        let seen = cluster
-            .in_pod("writer", &format!("grep ' /pmem/{claim} ' /proc/mounts"))
-            .await?;
-        ensure!(seen.contains("dax=always"), "{claim}: {seen}");
-        ensure!(
-            seen.contains(&namespace.blockdev),
-            "{claim} is not on {}: {seen}",
-            namespace.blockdev
-        );
-        let written = cluster
-            .in_pod(
-                "writer",
-                &format!("echo {claim} > /pmem/{claim}/f && cat /pmem/{claim}/f"),
-            )
-            .await?;
-        ensure!(written.trim() == claim, "{claim}: read {written:?}");
-    }
+    has_its_bytes(cluster, "exact", Bytes::mib(28)).await?;
+    has_its_bytes(cluster, "hundred", Bytes::try_from(100_000_000_i64)?).await?;
     cluster.stop("writer", &claims).await
+}
+
+/// Namespace, PmemVolume and the pod's mount of one claim.
+async fn has_its_bytes(cluster: &TestCluster, claim: &str, asked: Bytes) -> Result<()> {
+    let volume = volume_of(&cluster.kubectl, claim).await?;
+    let namespace = cluster.namespace(&volume).await?;
+    let usable = Bytes::try_from(namespace.size)?;
+    ensure!(usable >= asked, "{claim}: {usable} is less than {asked}");
+    ensure!(
+        usable < asked.plus(Bytes::mib(2)),
+        "{claim}: {usable} is a whole step more than {asked}"
+    );
+    let object = cluster.kubectl.json(&["get", "pmemvolume", &volume]).await?;
+    ensure!(
+        bytes_at(&object, "/status/usable")? == usable,
+        "{claim}: the PmemVolume has another size: {object}"
+    );
+    let mount = format!("grep ' /pmem/{claim} ' /proc/mounts");
+    let mount = cluster.in_pod("writer", &mount).await?;
+    ensure!(mount.contains("dax=always"), "{claim}: {mount}");
+    ensure!(
+        mount.contains(&namespace.blockdev),
+        "{claim} is not on {}: {mount}",
+        namespace.blockdev
+    );
+    let write = format!("echo {claim} > /pmem/{claim}/f && cat /pmem/{claim}/f");
+    let written = cluster.in_pod("writer", &write).await?;
+    ensure!(written.trim() == claim, "{claim}: read {written:?}");
+    Ok(())
 }
 
 /// 1 MiB is served from the smallest namespace that the kernel makes.

@@ -9,7 +9,7 @@ use crate::harness::cache::{Key, cached};
 use crate::harness::command::{run, run_in_view};
 use crate::harness::progress::step;
 
-/// Pinned: a newer one can know new lints and fail yesterday's commit.
+/// Pinned: a newer one can have new lints and fail a commit that passed before.
 const CARGO_DENY: &str = "0.20.2";
 
 /// Runs all of these checks, even when one fails.

@@ -33,7 +33,7 @@ const SECTOR: (&str, Mode) = ("daxfit-sector", Mode::Sector);
 /// One claim in this many is for sectors.
 const SECTORS: u64 = 5;
 
-/// A claim of which only the size is not known yet: how far it is from the median, in sigmas.
+/// A claim without its size, which depends on the median: only how far it is from it, in sigmas.
 struct Shape {
     class: &'static str,
     mode: Mode,

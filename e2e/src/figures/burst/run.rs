@@ -14,12 +14,11 @@ use crate::figures::placements::Placements;
 use crate::figures::pods::{NAMESPACE, can_be_made};
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part, ResidentMemory, Samples};
 use crate::harness::progress::step;
-use crate::harness::wait::{Probe, until};
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 /// Classes of the manifests times NUMA nodes of a node.
 const CAPACITIES_PER_NODE: u32 = 6;
-const READY_WITHIN: Duration = Duration::from_secs(900);
-/// How long nothing has to move before anybody looks whether something still can.
+/// How long no pod has to get a node before it is checked whether one still can.
 const QUIET: Duration = Duration::from_secs(15);
 /// The scheduler tries pods again that it gave up five minutes ago (`podMaxInUnschedulablePodsDuration`): a pod that fits and
 /// has no node after that is not going to get one.
@@ -98,7 +97,7 @@ impl Run<'_> {
         cluster.start_provisioner()?;
         cluster.start_nodes(self.nodes)?;
         let expected = usize::try_from(self.nodes.count * CAPACITIES_PER_NODE)?;
-        until("capacity of all nodes", READY_WITHIN, async || {
+        until("capacity of all nodes", HANG_LIMIT, async || {
             match (cluster.check(), capacities(&cluster.client()).await) {
                 (Err(error), _) => Probe::Never(error),
                 (Ok(()), Err(error)) => Probe::NotYet(error),
@@ -131,10 +130,7 @@ impl Run<'_> {
                 continue;
             }
             let now = Objects::list(&cluster.client()).await?.aftermath()?;
-            let complete = now.placed + now.unplaced == self.pods.len();
-            let still = last.as_ref() == Some(&now);
-            let hopeless = now.that_fit.is_empty() || moved.0.elapsed() > GIVEN_UP;
-            if complete && (done || still && hopeless) {
+            if self.at_rest(done, &now, last.as_ref(), moved.0.elapsed()) {
                 return Ok(now);
             }
             eprintln!(
@@ -146,6 +142,14 @@ impl Run<'_> {
             sleep(QUIET).await;
         }
         bail!("the cluster does not come to rest")
+    }
+
+    /// Whether no pod will get a node any more. `done` is whether all have one, `last` what was found before, and `quiet` for
+    /// how long no pod got one.
+    fn at_rest(&self, done: bool, now: &Aftermath, last: Option<&Aftermath>, quiet: Duration) -> bool {
+        let complete = now.placed + now.unplaced == self.pods.len();
+        let hopeless = now.that_fit.is_empty() || quiet > GIVEN_UP;
+        complete && (done || last == Some(now) && hopeless)
     }
 }
 

@@ -58,7 +58,7 @@ impl ExtenderIndex {
         Ok(Self { extender })
     }
 
-    /// Waits until the index has `expected` raw bytes free on `node`, and returns when it said so.
+    /// Waits until the index has `expected` raw bytes free on `node`, and returns when it showed that, in nanoseconds since 1970.
     pub(super) async fn wait_for(&self, node: &str, expected: Bytes) -> Result<u64> {
         let begun = Instant::now();
         while self.free(node).await? != expected {

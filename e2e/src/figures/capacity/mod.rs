@@ -1,8 +1,8 @@
-//! How long it takes until the cluster knows of a change on a node: namespaces that are no volumes come and go, and the
+//! How long it takes until the cluster shows a change on a node: namespaces that are no volumes come and go, and the
 //! PmemNode, the extender's index and the CSIStorageCapacity object have to follow.
 //!
-//! Such a change is heard of by the device watch only, so this is the longest way: nobody could know it beforehand. (What a
-//! volume takes is known to extender and operator before its namespace exists.)
+//! Only the device watch notices such a change, so this is the longest way. (What a volume takes is in the index of extender
+//! and operator before its namespace exists.)
 
 mod extender_index;
 mod node_control;
@@ -20,7 +20,7 @@ use super::figure::Figure;
 use super::pods::can_be_made;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes};
 use crate::harness::progress::step;
-use crate::harness::wait::{Probe, until};
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use extender_index::ExtenderIndex;
 use node_control::NodeControl;
 use observer::Observer;
@@ -33,7 +33,6 @@ const FOOTPRINT: Bytes = Bytes::mib(256);
 const CLASS: &str = "daxfit-ext4";
 /// "true within 250 ms"
 const GOAL: f64 = 250.0;
-const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// The three places that have to follow.
 struct Observers {
@@ -92,7 +91,7 @@ async fn prepare(cluster: &mut HollowCluster) -> Result<Observers> {
         capacity: Observer::of(Api::all(client), maximum_of),
     };
     let expected = usize::try_from(NODES)?;
-    until("all nodes and their capacity", READY_WITHIN, async || {
+    until("all nodes and their capacity", HANG_LIMIT, async || {
         match (cluster.check(), observers.pmem_node.count(), observers.capacity.count()) {
             (Err(error), ..) => Probe::Never(error),
             (Ok(()), nodes, capacities) if nodes == expected && capacities == expected => Probe::Ready(()),

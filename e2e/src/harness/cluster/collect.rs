@@ -64,7 +64,7 @@ async fn pod(kubectl: &Kubectl, name: &str, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Saves what the guest can say about itself, with its console.
+/// Saves the guest's journal, kernel log, namespaces, mounts and console.
 pub(super) async fn guest(vm: &Vm, folder: &Path) -> Result<()> {
     for (name, script) in GUEST {
         save(&folder.join(name), vm.shell(script).await)?;

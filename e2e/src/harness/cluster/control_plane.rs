@@ -75,7 +75,7 @@ struct Files {
 }
 
 impl ControlPlane {
-    /// Starts all components, with their data and logs in `folder`, and waits until each says it is ready.
+    /// Starts all components, with their data and logs in `folder`, and waits until each is ready.
     /// `controller_flags` are added to the usual ones of the controller manager.
     pub(crate) async fn start(
         sandbox: Arc<Sandbox>,

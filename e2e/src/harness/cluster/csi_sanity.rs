@@ -18,7 +18,7 @@ const MOUNTS: &str = "/var/lib/kubelet/csi-sanity";
 /// A namespace holds this with room to spare for several at once.
 const VOLUME_BYTES: u32 = 32 << 20;
 
-/// Runs the suite and returns its report, whatever it says.
+/// Runs the suite and returns its report, also if tests fail.
 pub(super) async fn report(kubectl: &Kubectl, vm: &Vm) -> Result<String> {
     // The operator is not root.
     vm.shell(&format!("mkdir -p {FOLDER} {MOUNTS} && chmod 777 {FOLDER}"))

@@ -135,7 +135,7 @@ impl Cluster {
         explain::explain(&self.parts.sandbox, pod).await
     }
 
-    /// Saves objects and logs of all parts in a folder that outlives the run, and says where it is.
+    /// Saves objects and logs of all parts in a folder that outlives the run, and prints where it is.
     pub(crate) async fn keep_logs(&self, name: &str) {
         logs::keep(name, async |folder| {
             copy_logs(&self.run, folder)?;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::harness::containerd::{PAUSE_IMAGE, SOCKET};
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
-/// Where a kubelet says that it is healthy, over plain HTTP.
+/// Where a kubelet serves `/healthz`, over plain HTTP.
 pub(crate) const HEALTH_PORT: u16 = 10248;
 
 /// A node of the cluster.

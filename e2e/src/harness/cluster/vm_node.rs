@@ -160,7 +160,7 @@ async fn tools_disk(tools: &Tools) -> Result<Disk> {
     disk("tools", &files).await
 }
 
-/// A disk with copies of files whose paths say what is in them; cached.
+/// A disk with copies of files, cached by their paths, which have the keys of what they were built from.
 async fn disk(name: &str, files: &[(String, PathBuf)]) -> Result<Disk> {
     let key = files
         .iter()

@@ -1,4 +1,4 @@
-//! How fast the parts of Kubernetes may talk to the API server, and what else has to be told to them.
+//! How often the parts of Kubernetes may call the API server, and what else their configuration needs.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ const BURST: u32 = 10_000;
 
 impl Limits {
     /// Flags of the controller manager. Nodes without a kubelet send no heartbeat; the node lifecycle controller has to run
-    /// all the same, because it takes the taint off new nodes, so it is told to wait for heartbeats for a day.
+    /// all the same, because it takes the taint off new nodes, so its grace period for heartbeats is a day.
     pub(super) fn controller_flags(self) -> Vec<String> {
         let no_heartbeats = vec![flag("node-monitor-grace-period", "24h")];
         [no_heartbeats, self.flags()].concat()

@@ -34,7 +34,7 @@ impl HollowCluster {
         Ok(Client::try_from(config)?)
     }
 
-    /// The socket on which the nodes are told to make and destroy namespaces.
+    /// The socket on which the nodes take requests to make and destroy namespaces.
     pub(crate) fn node_control(&self) -> PathBuf {
         self.run.path().join("hollow-nodes.sock")
     }

@@ -46,7 +46,7 @@ const ARCHIVE: &str = "image.tar";
 pub(crate) struct Image {
     /// The name that the manifests give it, without a tag.
     pub(crate) in_manifests: &'static str,
-    /// The name that nodes know it by.
+    /// Its full name on the nodes.
     pub(crate) reference: String,
     pub(crate) archive: PathBuf,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Images {
 #[derive(Debug)]
 struct Recipe {
     in_manifests: &'static str,
-    /// For images that manifests of tests name; else the tag says what is in the image.
+    /// Set for images that pods of tests name; the tag of any other is the key of what is in it.
     tag: Option<&'static str>,
     base: Option<Base>,
     containerfile: String,

@@ -99,8 +99,7 @@ impl Agent {
         }
     }
 
-    /// Waits until the agent in the guest has said that it is there.
-    /// It is an error if the machine ends before.
+    /// Waits until the agent in the guest is ready. It is an error if the machine ends before.
     pub(super) async fn ready(&self) -> Result<()> {
         let mut ready = self.ready.clone();
         ready
@@ -110,8 +109,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Runs a bash script in the guest and waits for its end.
-    /// It is an error if the machine ends before.
+    /// Runs a bash script in the guest and waits for its end. It is an error if the machine ends before.
     pub(super) async fn run(&self, script: &str) -> Result<Output> {
         let answer = self.request(script).await?;
         answer.await.context("the machine ended while a command ran in it")
@@ -159,14 +157,14 @@ async fn read_answers(mut lines: Lines<BufReader<OwnedReadHalf>>, pending: Arc<P
             }
         }
     }
-    // Dropping the senders tells everyone who waits.
+    // Dropping the senders ends every wait.
     pending.change(Option::take);
 }
 
 fn deliver(pending: &Pending, id: u64, output: Output) {
     let waiting = pending.change(|requests| requests.as_mut()?.remove(&id));
     if let Some(waiting) = waiting {
-        // Whoever asked may have stopped waiting.
+        // The caller may have stopped waiting.
         let _unheard = waiting.send(output);
     }
 }

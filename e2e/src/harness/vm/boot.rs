@@ -16,8 +16,8 @@ impl Machine {
     /// The bytes of its NVDIMMs are files in `folder`: they are made when missing, and a machine booted again in the same
     /// folder finds what was written. The console goes to the end of the file `console`.
     ///
-    /// On a busy host, a check of the kernel that depends on time can fail in an emulated machine and end it. That says
-    /// nothing about what is tested, and nothing was written yet: such a boot is tried once more.
+    /// On a busy host, a check of the kernel that depends on time can fail in an emulated machine and end it. That has
+    /// nothing to do with what is tested, and nothing was written yet: such a boot is tried once more.
     /// An error has the end of the console.
     pub(crate) async fn boot(&self, guest: &Guest, folder: &Path, console: &Path) -> Result<Vm> {
         let accel = best_accel(guest).await?;

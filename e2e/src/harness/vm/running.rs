@@ -15,7 +15,7 @@ use crate::harness::guest::Guest;
 
 /// A node with systemd takes a minute and a half on two idle cores under software emulation.
 const BOOT_LIMIT: Duration = Duration::from_secs(20 * 60);
-/// For a command of which nothing else is known.
+/// Only ends a command that hangs.
 const COMMAND_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Between two looks whether QEMU still runs.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
@@ -145,7 +145,7 @@ async fn connected(mut qemu: Daemon, listening: Listening) -> Result<(Daemon, Ag
     }
 }
 
-/// Waits until QEMU has ended, which nobody wished for.
+/// Waits until QEMU has ended by itself, and returns why.
 async fn ended(qemu: &mut Daemon) -> anyhow::Error {
     loop {
         if let Err(error) = qemu.check() {
