@@ -22,6 +22,12 @@ impl<'a> ShownRegions<'a> {
         }
     }
 
+    /// The free extents of the ready regions, minus those of `volumes` that are pending.
+    #[must_use]
+    pub fn free_space<'v>(self, volumes: impl IntoIterator<Item = &'v VolumeSpace>) -> Node {
+        self.to_placement().with_pending(&pending_of(self, volumes))
+    }
+
     fn region(&self, id: &RegionId) -> Option<&'a RegionStatus> {
         self.regions.iter().find(|region| region.id == *id)
     }
@@ -75,14 +81,14 @@ impl VolumeSpace {
     #[must_use]
     pub fn is_pending<'a>(&self, shown: impl Into<ShownRegions<'a>>) -> bool {
         let shown = shown.into();
-        let is_contained = match (self.contained_since, shown.revision) {
-            (Some(first), Some(revision)) => first <= revision,
-            (Some(_), None) | (None, _) => false,
-        };
-        !is_contained
-            && !shown.names(&self.name)
-            && (self.gets_namespace() || self.may_have_namespace_since(shown))
-            && self.can_be_here(shown)
+        let is_contained = self.is_contained(shown) || shown.names(&self.name);
+        let is_coming = self.gets_namespace() || self.may_have_namespace_since(shown);
+        !is_contained && is_coming && self.can_be_here(shown)
+    }
+
+    fn is_contained(&self, shown: ShownRegions<'_>) -> bool {
+        let revisions = self.contained_since.zip(shown.revision);
+        revisions.is_some_and(|(first, shown)| first <= shown)
     }
 
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is
@@ -97,6 +103,7 @@ impl VolumeSpace {
         shown.revision.is_some() && has_begun
     }
 
+    /// Whether it can take any of the bytes in `shown`: not if its region is away. Its node waits for that then.
     fn can_be_here(&self, shown: ShownRegions<'_>) -> bool {
         let region = self.pending.region.as_ref();
         region.is_none_or(|id| shown.can_look_into(id))
@@ -169,9 +176,8 @@ pub fn free_space<'a, 'v>(
     shown: impl Into<ShownRegions<'a>>,
     volumes: impl IntoIterator<Item = &'v PmemVolume>,
 ) -> Node {
-    let shown = shown.into();
     let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
-    shown.to_placement().with_pending(&pending_of(shown, &volumes))
+    shown.into().free_space(&volumes)
 }
 
 /// Those of `volumes` that are pending, in the order in which their node makes them.

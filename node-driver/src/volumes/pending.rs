@@ -1,46 +1,127 @@
 //! The space that is left for a volume.
 
-use crds::{Phase, PmemVolume};
-use placement::{Node, PendingVolume};
+use cluster::{ShownRegions, VolumeSpace};
+use crds::PmemVolume;
+use placement::Node;
 
 use crate::devices::Inventory;
 
-/// The ready regions as `volume` finds them: without the namespaces that are there, and without the space of the volumes
-/// among `all` that were made before it and have no namespace yet. The operator and the extender count in the same order.
+/// The free space that `volume` finds: without the namespaces that are there, and without those that its node has still to
+/// make for older volumes among `all`.
+///
+/// The operator and the extender subtract pending volumes by the same rule and in the same order.
 #[must_use]
 pub fn free_for<'a>(volume: &PmemVolume, inventory: &Inventory, all: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
-    let own = order(volume);
-    let mut before: Vec<&PmemVolume> = all
-        .into_iter()
-        .filter(|other| other.spec.node == volume.spec.node && order(other) < own && will_take_space(other, inventory))
+    let own = VolumeSpace::from(volume);
+    let here = all.into_iter().filter(|other| other.spec.node == volume.spec.node);
+    let older: Vec<VolumeSpace> = here
+        .map(VolumeSpace::from)
+        .filter(|other| other.comes_before(&own))
         .collect();
-    before.sort_by_key(|other| order(other));
-    let pending: Vec<PendingVolume> = before.into_iter().map(pending).collect();
-    inventory.to_placement().with_pending(&pending)
+    let regions = inventory.to_status(|_| true);
+    ShownRegions::listed_now(&regions).free_space(&older)
 }
 
-/// Older first, then by name.
-fn order(volume: &PmemVolume) -> (Option<jiff::Timestamp>, &str) {
-    let meta = &volume.metadata;
-    (
-        meta.creation_timestamp.as_ref().map(|time| time.0),
-        meta.name.as_deref().unwrap_or_default(),
-    )
-}
+#[cfg(test)]
+mod tests {
+    use crds::{BusProvider, PersistenceDomain, RegionState};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
+    use serde_json::{Value, json};
 
-fn will_take_space(volume: &PmemVolume, inventory: &Inventory) -> bool {
-    let name = volume.metadata.name.as_deref().unwrap_or_default();
-    let status = volume.status.as_ref();
-    let phase = status.and_then(|status| status.phase);
-    let region = status.and_then(|status| status.region.as_ref());
-    let is_young = matches!(phase, None | Some(Phase::Provisioning));
-    let is_here = region.is_none_or(|id| inventory.region(id).is_some());
-    is_young && is_here && volume.metadata.deletion_timestamp.is_none() && inventory.named(name).next().is_none()
-}
+    use super::*;
+    use crate::devices::{FoundMode, Namespace, RegionFound};
 
-fn pending(volume: &PmemVolume) -> PendingVolume {
-    PendingVolume {
-        request: volume.spec.request(),
-        region: volume.status.as_ref().and_then(|status| status.region.clone()),
+    /// One ready region of 64 MiB, and one that is disabled.
+    fn inventory(namespaces: Vec<Namespace>) -> Inventory {
+        let region = |id: &str, state| RegionFound {
+            id: RegionId(id.into()),
+            device: "region0".into(),
+            bus: BusProvider::Nfit,
+            numa: Some(NumaNode(0)),
+            size: Bytes::mib(64),
+            alignment: Alignment::try_from(Bytes::mib(2)).unwrap(),
+            ways: 1,
+            persistence_domain: PersistenceDomain::MemoryController,
+            state,
+            message: String::new(),
+        };
+        Inventory {
+            regions: vec![region("r", RegionState::Ready), region("off", RegionState::Disabled)],
+            namespaces,
+        }
+    }
+
+    fn namespace(name: &str) -> Namespace {
+        Namespace {
+            name: name.into(),
+            device: "namespace0.0".into(),
+            region: RegionId("r".into()),
+            extent: Extent::new(Bytes::ZERO, Bytes::mib(32)),
+            mode: FoundMode::Raw,
+            block: None,
+            usable: None,
+        }
+    }
+
+    /// A volume that takes 30 MiB.
+    fn volume(name: &str, second: i64, status: Value) -> PmemVolume {
+        let spec = json!({ "node": "n", "required": 28 << 20, "mode": "fsdax" });
+        let mut volume = PmemVolume::new(name, serde_json::from_value(spec).unwrap());
+        volume.metadata.creation_timestamp = Some(Time(jiff::Timestamp::from_second(second).unwrap()));
+        volume.status = serde_json::from_value(status).unwrap();
+        volume
+    }
+
+    /// MiB that are free for a volume that was made at second 5.
+    fn free_beside(other: PmemVolume, namespaces: Vec<Namespace>) -> i64 {
+        let own = volume("own", 5, Value::Null);
+        let all = [own.clone(), other];
+        let free = free_for(&own, &inventory(namespaces), &all);
+        let extents = free.regions.iter().flat_map(|region| &region.free);
+        extents.map(|extent| extent.size.get() >> 20).sum()
+    }
+
+    #[test]
+    fn older_volumes_come_first() {
+        for status in [
+            Value::Null,
+            json!({ "phase": "Provisioning" }),
+            json!({ "phase": "Provisioning", "region": "r" }),
+        ] {
+            assert_eq!(free_beside(volume("a", 1, status.clone()), vec![]), 34);
+            assert_eq!(free_beside(volume("z", 5, status.clone()), vec![]), 64);
+            assert_eq!(free_beside(volume("a", 5, status.clone()), vec![]), 34);
+            assert_eq!(free_beside(volume("a", 9, status), vec![]), 64);
+        }
+    }
+
+    #[test]
+    fn a_namespace_that_is_there_counts_once() {
+        let made = volume("a", 1, json!({ "phase": "Provisioning", "region": "r" }));
+        assert_eq!(free_beside(made, vec![namespace("a")]), 32);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_what_gets_no_namespace_any_more() {
+        for phase in ["Refused", "Ready", "Erasing"] {
+            assert_eq!(free_beside(volume("a", 1, json!({ "phase": phase })), vec![]), 64);
+        }
+        for status in [Value::Null, json!({ "phase": "Provisioning", "region": "r" })] {
+            let mut deleted = volume("a", 1, status);
+            deleted.metadata.deletion_timestamp = deleted.metadata.creation_timestamp.clone();
+            assert_eq!(free_beside(deleted, vec![]), 64);
+        }
+    }
+
+    #[test]
+    fn nothing_is_kept_for_what_waits_for_another_region_or_is_on_another_node() {
+        for region in ["off", "gone"] {
+            let waiting = volume("a", 1, json!({ "phase": "Provisioning", "region": region }));
+            assert_eq!(free_beside(waiting, vec![]), 64);
+        }
+        let mut elsewhere = volume("a", 1, Value::Null);
+        elsewhere.spec.node = "m".into();
+        assert_eq!(free_beside(elsewhere, vec![]), 64);
     }
 }

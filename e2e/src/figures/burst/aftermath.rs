@@ -1,14 +1,18 @@
 //! What is left when nothing moves any more: which pods have no node, and whether they could have one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-use crds::{ClassParameters, PmemNode, PmemVolume, want_of_claim};
+use anyhow::{Result, bail};
+use cluster::{
+    Claim, ClaimStage, Class, Lookup, NotIndexed, ObjectKey, Requirements, SpaceRequirements, VolumePlace, VolumeSpace,
+    requirements_of,
+};
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use placement::{Bytes, Node, VolumeRequest};
+use placement::{Bytes, Node};
 
 use super::demand::share;
 use crate::figures::pods::NAMESPACE;
@@ -61,19 +65,22 @@ impl Objects {
     /// What became of the pods.
     ///
     /// # Errors
-    /// An object is not as it should be.
+    /// A claim or its class does not exist, or is not as it should be.
     pub(super) fn aftermath(&self) -> Result<Aftermath> {
-        let world = World::of(self)?;
+        let indexed = IndexedObjects::of(self);
         let unplaced: Vec<&Pod> = self.pods.iter().filter(|pod| node_name(pod).is_none()).collect();
-        let needs: Vec<(&Pod, Need)> = unplaced
+        let required: Vec<(&Pod, SpaceRequirements)> = unplaced
             .iter()
-            .map(|pod| Ok((*pod, world.need(pod)?)))
+            .map(|pod| Ok((*pod, indexed.required_by(pod)?)))
             .collect::<Result<_>>()?;
-        let fitting = needs.iter().filter(|(_, need)| world.fits(need));
+        let fitting = required.iter().filter(|(_, required)| indexed.some_node_has(required));
         Ok(Aftermath {
             placed: self.pods.len() - unplaced.len(),
             unplaced: unplaced.len(),
-            with_volumes: needs.iter().filter(|(_, need)| !need.pinned.is_empty()).count(),
+            with_volumes: required
+                .iter()
+                .filter(|(_, required)| nodes_of_volumes(required).next().is_some())
+                .count(),
             that_fit: fitting.map(|(pod, _)| pod.name_any()).collect(),
             volumes: self.volumes.len(),
             used: self.used(),
@@ -88,97 +95,106 @@ impl Objects {
     }
 }
 
-/// What a pod still needs.
-#[derive(Debug, Default)]
-struct Need {
-    /// The nodes that its volumes are on.
-    pinned: BTreeSet<String>,
-    /// The claims without a volume.
-    requests: Vec<VolumeRequest>,
-}
-
 /// The objects, so that they can be looked up.
-struct World<'a> {
-    /// The free space that each node has published, without volumes that are not in there yet.
+struct IndexedObjects<'a> {
+    /// The free space of each node.
     free: BTreeMap<String, Node>,
-    claims: BTreeMap<String, &'a PersistentVolumeClaim>,
-    /// The node of the volume of each claim.
-    nodes_of_claims: BTreeMap<&'a str, &'a str>,
-    classes: BTreeMap<String, ClassParameters>,
+    nodes: BTreeMap<String, &'a PmemNodeStatus>,
+    claims: BTreeMap<ObjectKey, Claim>,
+    classes: BTreeMap<String, Class>,
+    volumes: BTreeMap<&'a str, &'a PmemVolume>,
 }
 
-impl<'a> World<'a> {
-    fn of(objects: &'a Objects) -> Result<Self> {
-        let mut by_node: BTreeMap<&str, Vec<&PmemVolume>> = BTreeMap::new();
-        for volume in &objects.volumes {
-            by_node.entry(&volume.spec.node).or_default().push(volume);
+impl<'a> IndexedObjects<'a> {
+    fn of(objects: &'a Objects) -> Self {
+        let name = |volume: &'a PmemVolume| Some((volume.metadata.name.as_deref()?, volume));
+        let status = |node: &'a PmemNode| Some((node.name_any(), node.status.as_ref()?));
+        Self {
+            nodes: objects.nodes.iter().filter_map(status).collect(),
+            free: objects
+                .nodes
+                .iter()
+                .filter_map(|node| objects.free_space(node))
+                .collect(),
+            claims: objects
+                .claims
+                .iter()
+                .map(|claim| (ObjectKey::of(claim), claim.into()))
+                .collect(),
+            classes: objects
+                .classes
+                .iter()
+                .map(|class| (class.name_any(), class.into()))
+                .collect(),
+            volumes: objects.volumes.iter().filter_map(name).collect(),
         }
-        let free = |node: &PmemNode| {
-            let here = by_node.get(node.name_any().as_str()).cloned().unwrap_or_default();
-            Some((node.name_any(), crds::free_space(node.status.as_ref()?, here)))
-        };
-        let of_claim =
-            |volume: &'a PmemVolume| Some((volume.spec.claim.as_ref()?.name.as_str(), volume.spec.node.as_str()));
-        let parameters = |class: &StorageClass| {
-            let none = BTreeMap::new();
-            Ok((
-                class.name_any(),
-                ClassParameters::parse(class.parameters.as_ref().unwrap_or(&none))?,
-            ))
-        };
-        Ok(Self {
-            free: objects.nodes.iter().filter_map(free).collect(),
-            claims: objects.claims.iter().map(|claim| (claim.name_any(), claim)).collect(),
-            nodes_of_claims: objects.volumes.iter().filter_map(of_claim).collect(),
-            classes: objects.classes.iter().map(parameters).collect::<Result<_>>()?,
+    }
+
+    fn required_by(&self, pod: &Pod) -> Result<SpaceRequirements> {
+        match requirements_of(&pod.into(), self) {
+            Ok(Requirements::Nothing) => Ok(SpaceRequirements::default()),
+            Ok(Requirements::Space(space)) => Ok(space),
+            Ok(Requirements::Impossible(impossible)) => bail!("pod {}: {impossible}", pod.name_any()),
+            Err(missing) => bail!("pod {}: there is no {missing:?}", pod.name_any()),
+        }
+    }
+
+    /// Whether a node would hold the pod, whatever the order in which its volumes come to be created. A node that was
+    /// chosen for a claim does not count: without a volume, another one can be chosen.
+    fn some_node_has(&self, required: &SpaceRequirements) -> bool {
+        let allowed = |node: &str| nodes_of_volumes(required).all(|other| other == node);
+        let mut candidates = self.free.iter().filter(|(node, _)| allowed(node));
+        let requests = required.requests();
+        candidates.any(|(_, free)| free.fits(&requests).is_ok())
+    }
+}
+
+impl Objects {
+    fn free_space(&self, node: &PmemNode) -> Option<(String, Node)> {
+        let name = node.name_any();
+        let here = self.volumes.iter().filter(|volume| volume.spec.node == name);
+        let free = cluster::free_space(node.status.as_ref()?, here);
+        Some((name, free))
+    }
+}
+
+impl Lookup for IndexedObjects<'_> {
+    fn claim(&self, key: &ObjectKey) -> Result<Option<&Claim>, NotIndexed> {
+        Ok(self.claims.get(key))
+    }
+
+    fn class(&self, name: &str) -> Result<Option<&Class>, NotIndexed> {
+        self.classes
+            .get(name)
+            .map(Some)
+            .ok_or_else(|| NotIndexed::Class(name.into()))
+    }
+
+    /// external-provisioner gives the `PersistentVolume` the name of the volume.
+    fn bound_volume(&self, persistent_volume: &str) -> Option<VolumePlace<'_>> {
+        self.volume(persistent_volume)
+    }
+
+    fn volume(&self, name: &str) -> Option<VolumePlace<'_>> {
+        let volume = self.volumes.get(name)?;
+        let (space, status) = (VolumeSpace::from(*volume), self.nodes.get(&volume.spec.node));
+        space.stays().then(|| VolumePlace {
+            node: &volume.spec.node,
+            numa: status.and_then(|status| space.numa(status)),
         })
     }
+}
 
-    fn need(&self, pod: &Pod) -> Result<Need> {
-        let mut need = Need::default();
-        for claim in claims_of(pod) {
-            match self.nodes_of_claims.get(claim) {
-                Some(node) => drop(need.pinned.insert((*node).to_owned())),
-                None => need.requests.push(self.request(claim)?),
-            }
-        }
-        Ok(need)
-    }
-
-    fn request(&self, name: &str) -> Result<VolumeRequest> {
-        let claim = self
-            .claims
-            .get(name)
-            .with_context(|| format!("there is no claim {name}"))?;
-        let spec = claim
-            .spec
-            .as_ref()
-            .with_context(|| format!("claim {name} asks for nothing"))?;
-        let class = spec.storage_class_name.as_deref().unwrap_or_default();
-        let class = self
-            .classes
-            .get(class)
-            .with_context(|| format!("there is no class {class:?}"))?;
-        Ok(want_of_claim(spec, class)?)
-    }
-
-    /// Whether a node would hold the pod, whatever the order in which its volumes come to be created.
-    fn fits(&self, need: &Need) -> bool {
-        let allowed = |node: &String| need.pinned.iter().all(|pinned| pinned == node);
-        let candidates = self.free.iter().filter(|(node, _)| allowed(node));
-        candidates
-            .into_iter()
-            .any(|(_, free)| free.fits(&need.requests).is_ok())
-    }
+fn nodes_of_volumes(required: &SpaceRequirements) -> impl Iterator<Item = &str> {
+    let there = required
+        .nodes
+        .iter()
+        .filter(|claim| claim.stage != ClaimStage::Selected);
+    there.map(|claim| &*claim.node)
 }
 
 fn node_name(pod: &Pod) -> Option<&str> {
     pod.spec.as_ref()?.node_name.as_deref()
-}
-
-fn claims_of(pod: &Pod) -> impl Iterator<Item = &str> {
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    volumes.filter_map(|volume| Some(volume.persistent_volume_claim.as_ref()?.claim_name.as_str()))
 }
 
 #[cfg(test)]

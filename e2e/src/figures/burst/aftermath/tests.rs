@@ -21,29 +21,31 @@ fn node(name: &str, free_mib: i64) -> PmemNode {
 fn pod(name: &str, claims: &[&str], node: Option<&str>) -> Pod {
     let claims: Vec<String> = claims.iter().map(|claim| (*claim).to_owned()).collect();
     let mut pod: Pod = serde_json::from_value(pod_object(name, &claims)).unwrap();
+    pod.metadata.namespace = Some(NAMESPACE.into());
     pod.spec.as_mut().unwrap().node_name = node.map(str::to_owned);
     pod
 }
 
 fn claim(name: &str, mib: i64) -> PersistentVolumeClaim {
     serde_json::from_value(json!({
-        "metadata": { "name": name },
+        "metadata": { "namespace": NAMESPACE, "name": name, "uid": format!("uid-of-{name}") },
         "spec": { "storageClassName": "c", "resources": { "requests": { "storage": (mib * MIB).to_string() } } },
     }))
     .unwrap()
 }
 
 fn volume(claim: &str, node: &str) -> PmemVolume {
-    let claim = json!({ "namespace": NAMESPACE, "name": claim });
-    let spec = json!({ "node": node, "required": 1, "mode": "fsdax", "claim": claim });
-    let mut volume = PmemVolume::new(&format!("pvc-{claim}"), serde_json::from_value(spec).unwrap());
+    let spec = json!({ "node": node, "required": 1, "mode": "fsdax" });
+    let mut volume = PmemVolume::new(&format!("pvc-uid-of-{claim}"), serde_json::from_value(spec).unwrap());
     volume.status = Some(serde_json::from_value(json!({ "phase": "Ready", "layoutRevision": 1 })).unwrap());
     volume
 }
 
 fn objects(pods: Vec<Pod>, volumes: Vec<PmemVolume>) -> Aftermath {
-    let class =
-        serde_json::from_value(json!({ "metadata": { "name": "c" }, "provisioner": "csi.daxfit.dev" })).unwrap();
+    let class = serde_json::from_value(json!({
+        "metadata": { "name": "c" }, "provisioner": "csi.daxfit.dev", "volumeBindingMode": "WaitForFirstConsumer",
+    }))
+    .unwrap();
     let claims = [("small", 10), ("medium", 28), ("large", 44)];
     let objects = Objects {
         nodes: vec![node("a", 32), node("b", 48)],
