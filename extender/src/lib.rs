@@ -1,21 +1,27 @@
 //! Scheduler extender of Daxfit: filters and scores nodes by byte-level free space.
 //!
-//! - [`index`]: what the cluster looks like, in memory, fed by watches.
-//! - [`ledger`]: who was promised space that no volume takes yet; pure.
+//! - [`index`]: what the cluster shows, in memory.
+//! - [`ledger`]: what is reserved for claims that have no volume yet; pure.
+//! - [`state`]: both, fed by watches, and the free space that follows.
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
 //! - [`serve`]: the server; [`client`] and [`probe`] call it.
 //! - [`args`]: the command line.
 
+#[cfg(test)]
+extern crate self as extender;
+
 pub mod args;
 pub mod client;
 pub mod decide;
 pub mod index;
 pub mod ledger;
+pub mod object_key;
 pub mod pod;
 pub mod probe;
 pub mod serve;
+pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
-use extender::decide::Offering;
-use extender::index::{Index, SharedIndex, keep_time, watch_all};
+use extender::decide::NodeChoice;
 use extender::ledger::Ledger;
 use extender::probe::probe;
 use extender::serve::Server;
+use extender::state::{SharedState, State, expire_reservations, watch_all};
 use extender::tls::TlsDirectory;
-use extender::webhook::{ApiServer, PATIENCE, Webhook, router};
+use extender::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -34,17 +34,17 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
         .await
         .context("no credentials for the API server")?;
     let ledger = Ledger::new(Duration::from_secs(options.reservation_seconds.get().into()));
-    let index = SharedIndex::from(Index::with_ledger(ledger));
-    let mut pumps = watch_all(&client, &index, &stop);
-    pumps.spawn(keep_time(index.clone(), stop.clone()));
+    let state = SharedState::from(State::new(ledger));
+    let mut pumps = watch_all(&client, &state, &stop);
+    pumps.spawn(expire_reservations(state.clone(), stop.clone()));
     let app = router(Webhook {
-        index,
-        lookup: ApiServer(client),
-        offering: Offering {
+        state,
+        reader: ApiServer(client),
+        choice: NodeChoice {
             policy: options.score,
             candidates: options.candidates.get().into(),
         },
-        patience: PATIENCE,
+        time_limit: TIME_LIMIT,
     });
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;

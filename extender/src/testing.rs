@@ -1,11 +1,13 @@
-//! Objects for tests.
+//! Objects for tests, of this crate and under `tests/`.
+
+#![allow(clippy::expect_used, dead_code, reason = "no test file needs all of them")]
 
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use serde_json::{Value, from_value, json};
 
-use crate::pod::Pod;
+use extender::pod::Pod;
 
 /// A node with a region of 512 MiB for each list of free extents (start and size in MiB), on NUMA 0, 1, …
 pub fn node(name: &str, revision: i64, regions: &[&[(u32, u32)]]) -> PmemNode {

@@ -1,4 +1,4 @@
-//! What it costs to offer more than one node for a pod: a burst whose decisions become visible late.
+//! What it costs to pass more than one node for a pod: a burst whose decisions become visible late.
 //!
 //! Each pod is decided for while the decisions of the last [`BEHIND`] pods cannot be seen yet. A pod is refused in vain if
 //! a node has room for it as soon as one knows which nodes those pods really took.
@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use crds::{PmemNode, PmemVolume};
-use extender::decide::{Found, Known, Offering, filter, needs_of, offer};
-use extender::index::{Index, Indexes};
+use extender::decide::{Found, Known, NodeChoice, filter, filter_and_reserve, needs_of};
 use extender::pod::Pod;
+use extender::state::{Indexes, State};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use placement::{Node, Policy, VolumeRequest};
@@ -26,20 +26,20 @@ const BEHIND: usize = 50;
 const FILL_PERCENT: u64 = 97;
 
 /// A claim of a pod.
-struct Asked {
+struct ClaimOfPod {
     name: String,
     mib: u64,
 }
 
 /// A pod and the node that kube-scheduler took for it.
-struct Taken {
-    claims: Vec<Asked>,
+struct Decided {
+    claims: Vec<ClaimOfPod>,
     node: usize,
 }
 
-/// An index, and the nodes as they really are.
-struct World {
-    index: Index,
+/// The state of an extender, and the nodes as they really are.
+struct Cluster {
+    state: State,
     nodes: Vec<(Node, i64)>,
 }
 
@@ -56,38 +56,31 @@ pub fn figures() -> anyhow::Result<()> {
 fn burst(candidates: usize) -> anyhow::Result<(u64, u64)> {
     let names: Vec<String> = (0..NODES).map(|n| format!("n{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (mut late, mut prompt) = (World::new()?, World::new()?);
-    let mut unseen: VecDeque<Taken> = VecDeque::new();
+    let (mut late, mut prompt) = (Cluster::new()?, Cluster::new()?);
+    let mut unseen: VecDeque<Decided> = VecDeque::new();
     let (mut pods, mut in_vain, mut asked) = (0, 0, 0);
     while asked * 100 < NODES * REGION_MIB * FILL_PERCENT {
         let claims = claims_of(pods);
         asked += claims.iter().map(|claim| claim.mib).sum::<u64>();
         let pod = late.add(&claims, pods)?;
         prompt.add(&claims, pods)?;
-        let offering = Offering {
+        let choice = NodeChoice {
             policy: Policy::Pack,
             candidates,
         };
-        let offered = offer(
-            &mut late.index,
-            &Found::default(),
-            &pod,
-            &names,
-            offering,
-            Instant::now(),
-        );
-        let offered = offered.ok().context("everything is indexed")?.passed;
-        if offered.is_empty() {
+        let filtered = filter_and_reserve(&mut late.state, &Found::default(), &pod, &names, choice, Instant::now());
+        let passed = filtered.ok().context("everything is indexed")?.passed;
+        if passed.is_empty() {
             in_vain += u64::from(prompt.has_room(&pod, &names)?);
         } else {
             // Which of them kube-scheduler prefers is none of the extender's business: by chance.
-            let node = offered[usize::try_from(mix(pods))? % offered.len()];
+            let node = passed[usize::try_from(mix(pods))? % passed.len()];
             let node = names
                 .iter()
                 .position(|name| *name == node)
                 .context("a node that was sent")?;
             prompt.carry_out(&claims, node)?;
-            unseen.push_back(Taken { claims, node });
+            unseen.push_back(Decided { claims, node });
         }
         if unseen.len() > BEHIND
             && let Some(taken) = unseen.pop_front()
@@ -100,37 +93,37 @@ fn burst(candidates: usize) -> anyhow::Result<(u64, u64)> {
 }
 
 /// One to three claims of 0.5 to 16 GiB.
-fn claims_of(pod: u64) -> Vec<Asked> {
+fn claims_of(pod: u64) -> Vec<ClaimOfPod> {
     let size = |claim| {
         let chance = mix(pod * 8 + claim);
         (512 << (chance % 5)) + (chance >> 8) % 512
     };
     let claims = 1 + mix(pod) % 3;
-    let claims = (0..claims).map(|claim| Asked {
+    let claims = (0..claims).map(|claim| ClaimOfPod {
         name: format!("c{pod}-{claim}"),
         mib: size(claim),
     });
     claims.collect()
 }
 
-impl World {
+impl Cluster {
     fn new() -> anyhow::Result<Self> {
-        let mut index = Index::default();
+        let mut state = State::default();
         let class = json!({ "metadata": { "name": "fsdax" }, "provisioner": crds::DRIVER_NAME });
-        index.apply(&object::<StorageClass>(class)?);
-        let mut world = Self {
-            index,
+        state.apply(&object::<StorageClass>(class)?);
+        let mut cluster = Self {
+            state,
             nodes: Vec::new(),
         };
         for number in 0..usize::try_from(NODES)? {
             let free = json!([{ "start": 0, "size": REGION_MIB << 20 }]);
-            let node = world.publish(number, 1, &free)?;
-            world.nodes.push((node.status.context("a status")?.to_placement(), 1));
+            let node = cluster.report(number, 1, &free)?;
+            cluster.nodes.push((node.status.context("a status")?.to_placement(), 1));
         }
-        Ok(world)
+        Ok(cluster)
     }
 
-    fn publish(&mut self, number: usize, revision: i64, free: &Value) -> anyhow::Result<PmemNode> {
+    fn report(&mut self, number: usize, revision: i64, free: &Value) -> anyhow::Result<PmemNode> {
         let region = json!({
             "id": "r", "device": "region0", "bus": "NFIT", "numaNode": 0, "size": REGION_MIB << 20,
             "alignment": 2 << 20, "ways": 1, "persistenceDomain": "memory-controller", "state": "Ready", "free": free,
@@ -139,16 +132,16 @@ impl World {
             "apiVersion": "daxfit.dev/v1alpha1", "kind": "PmemNode", "metadata": { "name": format!("n{number}") },
             "status": { "layoutRevision": revision, "backend": "libndctl", "regions": [region] },
         }))?;
-        self.index.apply(&node);
+        self.state.apply(&node);
         Ok(node)
     }
 
-    fn add(&mut self, claims: &[Asked], pod: u64) -> anyhow::Result<Pod> {
+    fn add(&mut self, claims: &[ClaimOfPod], pod: u64) -> anyhow::Result<Pod> {
         for claim in claims {
-            self.index.apply(&object::<PersistentVolumeClaim>(claim.object(None))?);
+            self.state.apply(&object::<PersistentVolumeClaim>(claim.object(None))?);
         }
         let volume =
-            |claim: &Asked| json!({ "name": claim.name, "persistentVolumeClaim": { "claimName": claim.name } });
+            |claim: &ClaimOfPod| json!({ "name": claim.name, "persistentVolumeClaim": { "claimName": claim.name } });
         let volumes: Vec<Value> = claims.iter().map(volume).collect();
         let metadata = json!({ "namespace": "ns", "name": format!("p{pod}"), "uid": format!("p{pod}") });
         object(json!({ "metadata": metadata, "spec": { "volumes": volumes } }))
@@ -156,15 +149,15 @@ impl World {
 
     fn has_room(&self, pod: &Pod, names: &[&str]) -> anyhow::Result<bool> {
         let known = Known {
-            index: &self.index,
+            index: self.state.index(),
             found: &Found::default(),
         };
         let mut needs = needs_of(pod, known).ok().context("everything is indexed")?;
-        Ok(!filter(&self.index, &mut needs, names.iter().copied()).passed.is_empty())
+        Ok(!filter(&self.state, &mut needs, names.iter().copied()).passed.is_empty())
     }
 
     /// All claims of a pod get their volumes.
-    fn carry_out(&mut self, claims: &[Asked], node: usize) -> anyhow::Result<()> {
+    fn carry_out(&mut self, claims: &[ClaimOfPod], node: usize) -> anyhow::Result<()> {
         for claim in claims {
             let volume: PmemVolume = object(json!({
                 "apiVersion": "daxfit.dev/v1alpha1", "kind": "PmemVolume", "metadata": { "name": format!("pvc-{}", claim.name) },
@@ -173,20 +166,19 @@ impl World {
             }))?;
             let request: VolumeRequest = volume.spec.request();
             let (real, revision) = &mut self.nodes[node];
-            real.place(&request)
-                .context("a volume that was promised space is refused")?;
+            real.place(&request).context("a volume with a reservation is refused")?;
             *revision += 1;
             let (revision, free) = (*revision, json!(real.regions[0].free));
-            self.publish(node, revision, &free)?;
-            self.index
+            self.report(node, revision, &free)?;
+            self.state
                 .apply(&object::<PersistentVolumeClaim>(claim.object(Some(node)))?);
-            self.index.apply(&volume);
+            self.state.apply(&volume);
         }
         Ok(())
     }
 }
 
-impl Asked {
+impl ClaimOfPod {
     fn object(&self, node: Option<usize>) -> Value {
         let selected = node.map(|node| json!({ "volume.kubernetes.io/selected-node": format!("n{node}") }));
         json!({

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use crds::{PmemNode, PmemVolume};
-use extender::index::{Claim, Class, Index, Indexes, ObjectKey};
+use extender::index::{Claim, Class};
+use extender::object_key::ObjectKey;
 use extender::pod::Pod;
-use extender::webhook::Lookup;
+use extender::state::{Indexes, State};
+use extender::webhook::ObjectReader;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Resource;
@@ -25,7 +27,7 @@ const REGION_SIZE: u64 = 128 << 30;
 /// Nobody to ask: everything is in the index.
 pub struct NoApiServer;
 
-impl Lookup for NoApiServer {
+impl ObjectReader for NoApiServer {
     async fn claim(&self, _: &ObjectKey) -> kube::Result<Option<Claim>> {
         Ok(None)
     }
@@ -44,17 +46,17 @@ pub fn node_name(node: u64) -> String {
 }
 
 /// 5,000 nodes with two regions each, 50,000 volumes with their claims, and 10,000 claims without one.
-pub fn index() -> serde_json::Result<Index> {
-    let mut index = Index::default();
-    fill::<StorageClass>(&mut index, std::iter::once(class()))?;
-    fill::<PmemNode>(&mut index, (0..NODES).map(node))?;
+pub fn state() -> serde_json::Result<State> {
+    let mut state = State::default();
+    fill::<StorageClass>(&mut state, std::iter::once(class()))?;
+    fill::<PmemNode>(&mut state, (0..NODES).map(node))?;
     let volumes = || (0..NODES * VOLUMES_PER_NODE).map(|n| (n, n / VOLUMES_PER_NODE));
-    fill::<PmemVolume>(&mut index, volumes().map(volume))?;
-    fill::<PersistentVolume>(&mut index, volumes().map(persistent_volume))?;
+    fill::<PmemVolume>(&mut state, volumes().map(volume))?;
+    fill::<PersistentVolume>(&mut state, volumes().map(persistent_volume))?;
     let bound = volumes().map(|(n, _)| claim(&format!("bound-{n}"), 100, Some(&format!("pvc-bound-{n}"))));
     let unbound = (0..UNBOUND_CLAIMS).map(|n| claim(&format!("claim-{n}"), size_of_claim(n), None));
-    fill::<PersistentVolumeClaim>(&mut index, bound.chain(unbound))?;
-    Ok(index)
+    fill::<PersistentVolumeClaim>(&mut state, bound.chain(unbound))?;
+    Ok(state)
 }
 
 /// From 1 MiB to 64 GiB, each size from the last one by chance: some fit nearly everywhere, some nearly nowhere.
@@ -122,19 +124,19 @@ fn claim(name: &str, mib: u64, volume: Option<&str>) -> Value {
 
 /// Applies all objects one by one, as a first list does.
 fn fill<K: Resource + DeserializeOwned>(
-    index: &mut Index,
+    state: &mut State,
     objects: impl Iterator<Item = Value>,
 ) -> serde_json::Result<()>
 where
-    Index: Indexes<K>,
+    State: Indexes<K>,
 {
     let mut listed = HashSet::new();
     for object in objects {
         let object: K = serde_json::from_value(object)?;
         listed.insert(ObjectKey::of(&object));
-        index.apply(&object);
+        state.apply(&object);
     }
-    Indexes::<K>::reset(index, &listed);
+    Indexes::<K>::reset(state, &listed);
     Ok(())
 }
 

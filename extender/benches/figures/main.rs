@@ -33,9 +33,9 @@ fn main() -> anyhow::Result<()> {
     }
     candidates::figures()?;
     let before = resident()?;
-    let index = cluster::index()?;
+    let state = cluster::state()?;
     let memory = resident()?.saturating_sub(before);
-    let servers = Servers::start(index)?;
+    let servers = Servers::start(state)?;
     let no_claims = measure(&servers, "/filter", Pods::without_claims())?;
     at_most("extender_no_claims_p99", no_claims.at(99), 0.2);
     no_claims.shown("no_claims");

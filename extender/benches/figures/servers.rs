@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{self, DefaultBodyLimit};
 use axum::routing::post;
-use extender::decide::Offering;
-use extender::index::Index;
+use extender::decide::NodeChoice;
 use extender::serve::Server;
+use extender::state::State;
 use extender::tls::{TlsDirectory, client_config};
-use extender::webhook::{PATIENCE, Webhook, router};
+use extender::webhook::{TIME_LIMIT, Webhook, router};
 use placement::Policy;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -49,19 +49,19 @@ impl Echo {
 }
 
 impl Servers {
-    /// Starts an extender with this index, and the echo.
-    pub fn start(index: Index) -> anyhow::Result<Self> {
+    /// Starts an extender with this state, and the echo.
+    pub fn start(state: State) -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let (certificates, stop, echo) = (tempfile::tempdir()?, CancellationToken::new(), Echo::default());
         let mut running = JoinSet::new();
         let extender = router(Webhook {
-            index: index.into(),
-            lookup: NoApiServer,
-            offering: Offering {
+            state: state.into(),
+            reader: NoApiServer,
+            choice: NodeChoice {
                 policy: Policy::Pack,
                 candidates: 1,
             },
-            patience: PATIENCE,
+            time_limit: TIME_LIMIT,
         });
         let mut serve = |app: Router| {
             let directory = TlsDirectory::new(certificates.path());
@@ -105,7 +105,7 @@ impl Servers {
 }
 
 fn echoing(echo: Echo) -> Router {
-    let answer = async |State(echo): State<Echo>, _request: Bytes| echo.answer();
+    let answer = async |extract::State(echo): extract::State<Echo>, _request: Bytes| echo.answer();
     Router::new()
         .route("/{call}", post(answer))
         .layer(DefaultBodyLimit::disable())

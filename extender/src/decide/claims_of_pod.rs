@@ -1,6 +1,6 @@
 //! Which claims a pod has.
 
-use crate::index::ObjectKey;
+use crate::object_key::ObjectKey;
 use crate::pod::{Pod, Volume};
 
 /// A claim of a pod.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use placement::{NumaNode, NumaWish, together_with};
 
 use super::Pin;
-use crate::ledger::Promise;
+use crate::ledger::Reservation;
 
 /// Where the volumes of a pod are whose class wishes them together, as far as there are any.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Company {
     /// # Errors
     /// If the others are not on one NUMA node themselves. Volumes on several nodes are none of our concern: no node will do
     /// then.
-    pub(super) fn settle(&self, claims: &mut [Promise]) -> Result<(), String> {
+    pub(super) fn settle(&self, claims: &mut [Reservation]) -> Result<(), String> {
         let nodes: BTreeSet<&str> = self.there.iter().map(|(node, _)| &**node).collect();
         if nodes.len() > 1 {
             return Ok(());

@@ -1,11 +1,12 @@
-//! Why each node holds a pod, or does not, with every number that a person would ask for. Promises nothing.
+//! Why each node holds a pod, or does not, with every number that a person would ask for. Reserves nothing.
 
 use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, PreparedNode, Space, VolumeRequest};
 use serde::Serialize;
 
-use super::{Needs, Verdict, Views, Why, prioritize, verdict};
-use crate::index::{Index, NodeSpace};
-use crate::ledger::{Kind, Promise};
+use super::{Needs, NodeRefusal, NodesForPod, Verdict, prioritize, verdict};
+use crate::index::ReportedNode;
+use crate::ledger::{Reservation, ReservationState};
+use crate::state::State;
 
 /// Why each node holds a pod, or does not. All sizes are bytes.
 #[derive(Debug, Serialize)]
@@ -14,7 +15,7 @@ pub struct PodExplanation {
     /// What decides the question for all nodes alike; none if it depends on the node.
     pub verdict: Option<String>,
     /// What the claims ask for that have no space yet.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<RequestedVolume>,
     /// All nodes with persistent memory, the best first, then those that do not hold the pod, by name.
     pub nodes: Vec<NodeExplanation>,
 }
@@ -22,7 +23,7 @@ pub struct PodExplanation {
 /// What one claim asks for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Asked {
+pub struct RequestedVolume {
     /// Namespace and name.
     pub claim: String,
     /// Usable bytes at least.
@@ -67,9 +68,9 @@ pub struct NodeExplanation {
     pub extents: usize,
     /// The same for each region.
     pub regions: Vec<RegionExplanation>,
-    /// What is promised to claims that have no volume yet.
+    /// What is reserved for claims that have no volume yet.
     pub reserved: Vec<ReservedClaim>,
-    /// The volumes that are not in the published extents yet.
+    /// The volumes that are not in the reported extents yet.
     pub pending: Vec<PendingVolume>,
 }
 
@@ -89,7 +90,7 @@ pub struct RegionExplanation {
     pub extents: usize,
 }
 
-/// A promise to a claim.
+/// A reservation.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservedClaim {
@@ -97,7 +98,7 @@ pub struct ReservedClaim {
     pub claim: String,
     /// Usable bytes.
     pub required: Bytes,
-    /// "offered" to kube-scheduler by the extender, or "selected" by it.
+    /// "tentative", or "assigned" if the claim shows its selected node.
     pub state: &'static str,
     /// Whether the claim is one of this pod, so that it is not in its way.
     pub own: bool,
@@ -114,11 +115,11 @@ pub struct PendingVolume {
 }
 
 /// Explains what a filter call would answer for a pod with these `needs` and all nodes.
-pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanation {
-    let mut names: Vec<&str> = index.nodes().map(|(name, _)| name).collect();
+pub fn explain(state: &State, policy: Policy, needs: &mut Needs) -> PodExplanation {
+    let mut names: Vec<&str> = state.nodes().collect();
     names.sort_unstable();
-    let asked: Vec<Asked> = needs.claims().iter().map(|claim| Asked::of(claim)).collect();
-    let views = Views::of(index, needs);
+    let asked: Vec<RequestedVolume> = needs.claims().iter().map(|claim| RequestedVolume::new(claim)).collect();
+    let for_pod = NodesForPod::new(state, needs);
     let mode = needs
         .claims()
         .first()
@@ -126,17 +127,17 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanati
     let own: Vec<String> = needs.uids().into_iter().map(Into::into).collect();
     let mut nodes = Vec::with_capacity(names.len());
     for name in names {
-        let candidate = views.candidate(name);
-        if let Some((view, space)) = candidate.space {
-            let mut node = NodeExplanation::of_space(name, space, view, mode);
-            node.reserved = reserved(index, name, &own);
+        let candidate = for_pod.candidate(name);
+        if let (Some((free, _)), Some(reported)) = (candidate.space, state.index().node(name)) {
+            let mut node = NodeExplanation::new(name, reported, free, mode);
+            node.reserved = reserved(state, name, &own);
             let verdict = verdict(candidate, needs);
-            node.why = why(view, needs, &verdict);
-            node.judge(verdict);
+            node.why = refusal_with_numbers(free, needs, &verdict);
+            node.set_verdict(verdict);
             nodes.push(node);
         }
     }
-    score(index, policy, needs, &mut nodes);
+    score(state, policy, needs, &mut nodes);
     nodes.sort_by_key(|node| (!node.holds, node.score.map(std::cmp::Reverse)));
     PodExplanation {
         verdict: verdict_for_all(needs),
@@ -145,11 +146,12 @@ pub fn explain(index: &Index, policy: Policy, needs: &mut Needs) -> PodExplanati
     }
 }
 
-fn why(view: &PreparedNode, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
+fn refusal_with_numbers(free: &PreparedNode, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
     match (verdict, needs) {
-        (Verdict::Failed(Why::Space(_)) | Verdict::Unresolvable(Why::Space(_)), Needs::Space { pod_request, .. }) => {
-            view.explain(pod_request)
-        }
+        (
+            Verdict::Failed(NodeRefusal::Space(_)) | Verdict::Unresolvable(NodeRefusal::Space(_)),
+            Needs::Space { pod_request, .. },
+        ) => free.explain(pod_request),
         _ => None,
     }
 }
@@ -162,14 +164,14 @@ fn verdict_for_all(needs: &Needs) -> Option<String> {
     }
 }
 
-fn score(index: &Index, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExplanation]) {
+fn score(state: &State, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExplanation]) {
     let holding: Vec<String> = nodes
         .iter()
         .filter(|node| node.holds)
         .map(|node| node.node.clone())
         .collect();
     let holding: Vec<&str> = holding.iter().map(String::as_str).collect();
-    let scores = prioritize(index, policy, needs, &holding);
+    let scores = prioritize(state, policy, needs, &holding);
     for (name, score) in scores {
         if let Some(node) = nodes.iter_mut().find(|node| node.node == name) {
             node.score = Some(score);
@@ -177,21 +179,21 @@ fn score(index: &Index, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExpl
     }
 }
 
-fn reserved(index: &Index, node: &str, own: &[String]) -> Vec<ReservedClaim> {
-    let promises = index.ledger().on(node);
-    promises
-        .map(|(promise, kind)| ReservedClaim::of(promise, kind, own))
+fn reserved(state: &State, node: &str, own: &[String]) -> Vec<ReservedClaim> {
+    let reservations = state.ledger().reservations_on(node);
+    reservations
+        .map(|(reservation, state)| ReservedClaim::new(reservation, state, own))
         .collect()
 }
 
 impl NodeExplanation {
-    fn of_space(name: &str, space: &NodeSpace, view: &PreparedNode, mode: Mode) -> Self {
-        let regions = view.node().regions.iter();
+    fn new(name: &str, reported: &ReportedNode, free: &PreparedNode, mode: Mode) -> Self {
+        let regions = free.node().regions.iter();
         let regions: Vec<_> = regions
             .map(|region| (region.id.0.clone(), region.space(mode)))
             .collect();
         let spaces = || regions.iter().map(|(_, space)| space);
-        let pending = space.pending().map(|(name, pending)| PendingVolume {
+        let pending = reported.pending().map(|(name, pending)| PendingVolume {
             volume: name.into(),
             required: pending.request.required,
         });
@@ -207,27 +209,27 @@ impl NodeExplanation {
             extents: spaces().map(|space| space.extents).sum(),
             regions: regions
                 .iter()
-                .map(|(id, space)| RegionExplanation::of(id, space))
+                .map(|(id, space)| RegionExplanation::new(id, space))
                 .collect(),
             reserved: Vec::new(),
             pending: pending.collect(),
         }
     }
 
-    fn judge(&mut self, verdict: Verdict) {
-        let (why, never) = match verdict {
+    fn set_verdict(&mut self, verdict: Verdict) {
+        let (refusal, never) = match verdict {
             Verdict::Passed => return,
-            Verdict::Failed(why) => (why, false),
-            Verdict::Unresolvable(why) => (why, true),
+            Verdict::Failed(refusal) => (refusal, false),
+            Verdict::Unresolvable(refusal) => (refusal, true),
         };
         self.holds = false;
         self.never = never;
-        self.reason = Some(why.to_string());
+        self.reason = Some(refusal.to_string());
     }
 }
 
-impl Asked {
-    fn of(claim: &Promise) -> Self {
+impl RequestedVolume {
+    fn new(claim: &Reservation) -> Self {
         let VolumeRequest {
             required,
             limit,
@@ -253,7 +255,7 @@ impl Asked {
 }
 
 impl RegionExplanation {
-    fn of(id: &str, space: &Space) -> Self {
+    fn new(id: &str, space: &Space) -> Self {
         Self {
             region: id.into(),
             numa: space.numa,
@@ -265,15 +267,15 @@ impl RegionExplanation {
 }
 
 impl ReservedClaim {
-    fn of(promise: &Promise, kind: Kind, own: &[String]) -> Self {
+    fn new(reservation: &Reservation, state: ReservationState, own: &[String]) -> Self {
         Self {
-            claim: promise.claim.to_string(),
-            required: promise.request.required,
-            state: match kind {
-                Kind::Open => "offered",
-                Kind::Given => "selected",
+            claim: reservation.claim.to_string(),
+            required: reservation.request.required,
+            state: match state {
+                ReservationState::Tentative => "tentative",
+                ReservationState::Assigned => "assigned",
             },
-            own: own.iter().any(|uid| **uid == *promise.uid),
+            own: own.iter().any(|uid| **uid == *reservation.uid),
         }
     }
 }

@@ -5,41 +5,36 @@ use std::sync::Arc;
 
 use placement::{PodRequest, Reason};
 
-use super::{Candidate, Needs, Pin, Views};
-use crate::index::Index;
+use super::{Candidate, Needs, NodesForPod, Pin};
+use crate::state::State;
 
-/// The numbers of so many nodes are told. kube-scheduler puts each text that differs from the others into the condition of
+/// So many refusals come with their numbers. kube-scheduler puts each text that differs from the others into the condition of
 /// the pod, whole: those of thousands of nodes would be more than the API server takes.
-const SPELT_OUT: usize = 8;
+const WITH_NUMBERS: usize = 8;
 
-/// The candidates, sorted out.
+/// The answer to a filter call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Filtered<'a> {
     /// The nodes that will do.
     pub passed: Vec<&'a str>,
     /// The nodes that may do later.
-    pub failed: Vec<(&'a str, Why)>,
+    pub failed: Vec<(&'a str, NodeRefusal)>,
     /// The nodes that will not do whatever else goes away: there is no point in evicting pods there.
-    pub unresolvable: Vec<(&'a str, Why)>,
+    pub unresolvable: Vec<(&'a str, NodeRefusal)>,
 }
 
 /// Why a node will not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The space is not there.
+pub enum NodeRefusal {
+    /// The pod's request does not fit there.
     Space(Reason),
-    /// Something else.
-    Told(Arc<str>),
+    /// Anything else, in words.
+    Other(Arc<str>),
 }
 
-impl Why {
-    /// For the reason in `text`.
-    pub fn told(text: impl Into<Arc<str>>) -> Self {
-        Self::Told(text.into())
-    }
-
+impl NodeRefusal {
     /// Leaves the numbers of the node out.
-    fn shorten(&mut self) {
+    fn drop_numbers(&mut self) {
         if let Self::Space(reason) = self {
             reason.without_numbers("; no room here (/v1/explain has all numbers)");
         }
@@ -50,103 +45,104 @@ impl Why {
     pub fn parts(&self) -> [&str; 4] {
         match self {
             Self::Space(reason) => reason.parts(),
-            Self::Told(text) => [text, "", "", ""],
+            Self::Other(text) => [text, "", "", ""],
         }
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for NodeRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 
-/// What becomes of one candidate.
+/// The answer for one candidate.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It will do.
     Passed,
     /// It may do later.
-    Failed(Why),
+    Failed(NodeRefusal),
     /// It will not do, whatever else goes away.
-    Unresolvable(Why),
+    Unresolvable(NodeRefusal),
 }
 
 /// Sorts the candidates `names` by whether they have what a pod `needs`.
-pub fn filter<'a>(index: &Index, needs: &mut Needs, names: impl IntoIterator<Item = &'a str>) -> Filtered<'a> {
+pub fn filter<'a>(state: &State, needs: &mut Needs, names: impl IntoIterator<Item = &'a str>) -> Filtered<'a> {
     let mut filtered = Filtered::default();
-    let views = Views::of(index, needs);
-    let passed = sort_out(&views, needs, names, &mut filtered);
+    let nodes = NodesForPod::new(state, needs);
+    let passed = partition(&nodes, needs, names, &mut filtered);
     filtered.passed = passed.iter().map(|candidate| candidate.name).collect();
     filtered
 }
 
 /// The candidates `names` that have what a pod `needs`; the others go into `refused`.
-pub(super) fn sort_out<'a, 'v>(
-    views: &'v Views,
+pub(super) fn partition<'a, 'v>(
+    nodes: &'v NodesForPod,
     needs: &mut Needs,
     names: impl IntoIterator<Item = &'a str>,
     refused: &mut Filtered<'a>,
 ) -> Vec<Candidate<'a, 'v>> {
-    let candidates = views.candidates(names);
+    let candidates = nodes.candidates(names);
     let mut passed = Vec::with_capacity(candidates.len());
     let (mut failed, mut unresolvable) = (Vec::new(), Vec::new());
     for candidate in candidates {
         match verdict(candidate, needs) {
             Verdict::Passed => passed.push(candidate),
-            Verdict::Failed(why) => failed.push((candidate, why)),
-            Verdict::Unresolvable(why) => unresolvable.push((candidate, why)),
+            Verdict::Failed(refusal) => failed.push((candidate, refusal)),
+            Verdict::Unresolvable(refusal) => unresolvable.push((candidate, refusal)),
         }
     }
-    refused.failed = in_short(failed);
-    refused.unresolvable = in_short(unresolvable);
+    refused.failed = with_few_numbers(failed);
+    refused.unresolvable = with_few_numbers(unresolvable);
     passed
 }
 
 /// With the numbers of those nodes only that have the most free bytes. These come first.
-fn in_short<'a>(mut refused: Vec<(Candidate<'a, '_>, Why)>) -> Vec<(&'a str, Why)> {
-    let rank = |(node, _): &(Candidate<'a, '_>, Why)| (std::cmp::Reverse(node.free()), node.name);
-    if refused.len() > SPELT_OUT {
+fn with_few_numbers<'a>(mut refused: Vec<(Candidate<'a, '_>, NodeRefusal)>) -> Vec<(&'a str, NodeRefusal)> {
+    let rank = |(node, _): &(Candidate<'a, '_>, NodeRefusal)| (std::cmp::Reverse(node.free()), node.name);
+    if refused.len() > WITH_NUMBERS {
         // By name where they are equally good, so that a pod that is tried again is told the same.
-        refused.select_nth_unstable_by_key(SPELT_OUT - 1, rank);
-        refused[..SPELT_OUT].sort_unstable_by_key(rank);
-        for (_, why) in &mut refused[SPELT_OUT..] {
-            why.shorten();
+        refused.select_nth_unstable_by_key(WITH_NUMBERS - 1, rank);
+        refused[..WITH_NUMBERS].sort_unstable_by_key(rank);
+        for (_, refusal) in &mut refused[WITH_NUMBERS..] {
+            refusal.drop_numbers();
         }
     }
-    refused.into_iter().map(|(node, why)| (node.name, why)).collect()
+    refused
+        .into_iter()
+        .map(|(node, refusal)| (node.name, refusal))
+        .collect()
 }
 
 /// Whether a node has what a pod `needs`.
 pub fn verdict(candidate: Candidate, needs: &mut Needs) -> Verdict {
     match needs {
         Needs::Nothing => Verdict::Passed,
-        Needs::Impossible(why) => Verdict::Unresolvable(Why::Told(why.clone())),
-        Needs::Space { pins, pod_request, .. } => match elsewhere(pins, candidate.name) {
-            Some(pin) => Verdict::Unresolvable(Why::Told(pin.why.clone())),
+        Needs::Impossible(why) => Verdict::Unresolvable(NodeRefusal::Other(why.clone())),
+        Needs::Space { pins, pod_request, .. } => match other_node(pins, candidate.name) {
+            Some(pin) => Verdict::Unresolvable(NodeRefusal::Other(pin.why.clone())),
             None => verdict_on_space(candidate, pod_request),
         },
     }
 }
 
 /// The first pin to another node.
-fn elsewhere<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
+fn other_node<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
     pins.iter().find(|pin| *pin.node != *name)
 }
 
 fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdict {
     if pod_request.requests().is_empty() {
-        // All claims are here already: the node needs no space, and may not even be able to tell of any right now.
+        // All claims are here already: the node needs no space, and may not even report any right now.
         return Verdict::Passed;
     }
-    let Some((view, space)) = candidate.space else {
-        return Verdict::Unresolvable(Why::told("no persistent memory (no PmemNode)"));
+    let Some((free, space)) = candidate.space else {
+        return Verdict::Unresolvable(NodeRefusal::Other("no persistent memory (no PmemNode)".into()));
     };
-    match view.fits(pod_request) {
+    match free.fits(pod_request) {
         Ok(()) => Verdict::Passed,
-        Err(reason) if space.empty().is_some_and(|empty| empty.fits_each(pod_request)) => {
-            Verdict::Failed(Why::Space(reason))
-        }
-        Err(reason) => Verdict::Unresolvable(Why::Space(reason)),
+        Err(reason) if space.empty().fits_each(pod_request) => Verdict::Failed(NodeRefusal::Space(reason)),
+        Err(reason) => Verdict::Unresolvable(NodeRefusal::Space(reason)),
     }
 }

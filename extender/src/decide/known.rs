@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::index::{Claim, Class, Index, ObjectKey};
+use crate::index::{Claim, Class, Index};
+use crate::object_key::ObjectKey;
 
 /// Something that has to be asked for before a decision can be made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

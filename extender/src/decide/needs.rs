@@ -7,7 +7,7 @@ use placement::{NumaNode, NumaWish, PodRequest};
 use super::company::Company;
 use super::{ClaimOfPod, Known, Missing, claims_of_pod};
 use crate::index::{Claim, Class};
-use crate::ledger::Promise;
+use crate::ledger::Reservation;
 use crate::pod::Pod;
 
 /// What a pod needs of a node.
@@ -24,14 +24,14 @@ pub enum Needs {
         /// The space for the claims that have none yet.
         pod_request: PodRequest,
         /// These claims, in the order of what is asked.
-        claims: Vec<Arc<Promise>>,
+        claims: Vec<Arc<Reservation>>,
     },
 }
 
 impl Needs {
     /// The claims that have no space yet.
     #[must_use]
-    pub fn claims(&self) -> &[Arc<Promise>] {
+    pub fn claims(&self) -> &[Arc<Reservation>] {
         match self {
             Self::Nothing | Self::Impossible(_) => &[],
             Self::Space { claims, .. } => claims,
@@ -58,7 +58,7 @@ pub struct Pin {
 enum Need {
     Nothing,
     On(Pin, Option<NumaNode>),
-    Space(Promise, Option<Pin>),
+    Space(Reservation, Option<Pin>),
     Impossible(String),
 }
 
@@ -104,7 +104,7 @@ fn sum(needs: Vec<Need>) -> Needs {
     if let Err(why) = company.settle(&mut claims) {
         return Needs::Impossible(why.into());
     }
-    let claims: Vec<Arc<Promise>> = claims.into_iter().map(Arc::new).collect();
+    let claims: Vec<Arc<Reservation>> = claims.into_iter().map(Arc::new).collect();
     let pod_request = PodRequest::new(claims.iter().map(|claim| claim.request).collect());
     Needs::Space {
         pins,
@@ -139,7 +139,7 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
         // A claim without a class, or with one that does not exist, is for the scheduler to complain about.
         Some(Class::Foreign) | None => return Ok(Need::Nothing),
     };
-    if let Some(node) = known.index.node_making(claim) {
+    if let Some(node) = known.index.node_making(&claim.name_of_volume()) {
         let pin = pin(node, of, "is being made on");
         return Ok(Need::On(pin, numa_of_company(claim, known)));
     }
@@ -148,12 +148,12 @@ fn need_of_unbound(of: &ClaimOfPod, claim: &Claim, known: Known) -> Result<Need,
         (Ok(parameters), Ok((required, limit))) => {
             let selected = claim.selected_node.as_deref();
             let pin = selected.map(|node| pin(node, of, "was given to"));
-            let promise = Promise {
+            let reservation = Reservation {
                 uid: (&*claim.uid).into(),
                 claim: of.key.clone(),
                 request: parameters.request(*required, *limit),
             };
-            Need::Space(promise, pin)
+            Need::Space(reservation, pin)
         }
     })
 }

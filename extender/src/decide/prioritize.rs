@@ -2,18 +2,18 @@
 
 use placement::{Policy, scores};
 
-use super::{Needs, Views};
-use crate::index::Index;
+use super::{Needs, NodesForPod};
+use crate::state::State;
 
 /// A score from 0 to 10 for each of the candidates `names`; none at all for a pod that needs no space, so that its
 /// placement is left to others.
-pub fn prioritize<'a>(index: &Index, policy: Policy, needs: &mut Needs, names: &[&'a str]) -> Vec<(&'a str, u8)> {
-    let views = Views::of(index, needs);
+pub fn prioritize<'a>(state: &State, policy: Policy, needs: &mut Needs, names: &[&'a str]) -> Vec<(&'a str, u8)> {
+    let nodes = NodesForPod::new(state, needs);
     let pod_request = match needs {
         Needs::Space { pod_request, .. } if !pod_request.requests().is_empty() => pod_request,
         Needs::Space { .. } | Needs::Nothing | Needs::Impossible(_) => return Vec::new(),
     };
-    let candidates = views.candidates(names.iter().copied());
+    let candidates = nodes.candidates(names.iter().copied());
     let costs: Vec<_> = candidates.iter().map(|node| node.cost(policy, pod_request)).collect();
     names.iter().copied().zip(scores(&costs)).collect()
 }

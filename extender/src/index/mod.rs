@@ -1,123 +1,31 @@
-//! What the cluster looks like, in memory: fed by watches, asked by the webhook.
+//! What the cluster shows, in memory: only what a decision needs is kept of each object.
 //!
-//! Everything here is synchronous. One pump per kind of object ([`pump`]) turns watch events into
-//! [`Indexes::apply`], [`Indexes::delete`] and [`Indexes::reset`]. Only what a decision needs is kept of each object.
+//! Everything here is synchronous and knows nothing of what was decided; [`State`](crate::state::State) feeds it from
+//! watches and keeps the ledger beside it.
 
 mod claim;
 mod class;
-mod clock;
-mod kinds;
-mod node_space;
-mod nodes;
 mod persistent_volume;
-mod promises;
-mod pump;
-mod shared;
-#[cfg(test)]
-mod tests;
+mod reported_node;
+mod update;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fmt;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use placement::NumaNode;
 
-use crate::ledger::Ledger;
-
-use nodes::Nodes;
+use crate::object_key::ObjectKey;
 
 pub use claim::Claim;
 pub use class::Class;
-pub use clock::keep_time;
-pub use node_space::NodeSpace;
 pub use persistent_volume::VolumeOfOurs;
-pub use pump::{Feed, watch_all};
-pub use shared::SharedIndex;
+pub use reported_node::ReportedNode;
 
-/// Namespace and name of an object; the namespace is empty for those that have none.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
-    /// Its namespace.
-    pub namespace: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
-}
-
-impl ObjectKey {
-    /// The object `name` in `namespace`.
-    #[must_use]
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    /// Who `object` is.
-    pub fn of<K: kube::Resource>(object: &K) -> Self {
-        let meta = object.meta();
-        let text = |text: &Option<String>| text.as_deref().unwrap_or_default().into();
-        Self {
-            namespace: text(&meta.namespace),
-            name: text(&meta.name),
-        }
-    }
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "{}/{}", self.namespace, self.name)
-        }
-    }
-}
-
-/// The kinds of objects that are watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names of the kinds say it all")]
-pub enum Kind {
-    PmemNode,
-    PmemVolume,
-    PersistentVolumeClaim,
-    PersistentVolume,
-    StorageClass,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::PmemNode,
-        Self::PmemVolume,
-        Self::PersistentVolumeClaim,
-        Self::PersistentVolume,
-        Self::StorageClass,
-    ];
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-/// What happens to objects of one kind.
-pub trait Indexes<K> {
-    /// Which kind.
-    const KIND: Kind;
-    /// The object is there, or has changed.
-    fn apply(&mut self, object: &K);
-    /// The object is gone.
-    fn delete(&mut self, key: &ObjectKey);
-    /// A list is complete: whatever is not in it is gone.
-    fn reset(&mut self, listed: &HashSet<ObjectKey>);
-}
-
-/// What the cluster looks like.
+/// What the cluster shows.
 #[derive(Debug, Default)]
 pub struct Index {
-    nodes: Nodes,
+    /// The nodes that reported something or have volumes.
+    nodes: HashMap<Arc<str>, ReportedNode>,
     /// The node of each volume.
     volumes: HashMap<Box<str>, Arc<str>>,
     claims: HashMap<ObjectKey, Claim>,
@@ -125,28 +33,48 @@ pub struct Index {
     persistent_volumes: HashMap<Box<str>, VolumeOfOurs>,
     classes: HashMap<Box<str>, Class>,
     /// The claims that are not bound, by unique id.
-    unbound: HashMap<Arc<str>, ObjectKey>,
-    ledger: Ledger,
-    listed: BTreeSet<Kind>,
+    unbound: HashMap<Box<str>, ObjectKey>,
 }
 
 impl Index {
-    /// The space of a node, if it published any.
+    /// What a node reported, and its volumes; none if it never reported anything.
     #[must_use]
-    pub fn node(&self, name: &str) -> Option<&NodeSpace> {
-        self.nodes.get(name).filter(|node| node.is_published())
+    pub fn node(&self, name: &str) -> Option<&ReportedNode> {
+        self.nodes.get(name).filter(|node| node.has_reported())
     }
 
-    /// A claim, if it is known yet.
+    /// A claim; none if it is not indexed yet.
     #[must_use]
     pub fn claim(&self, key: &ObjectKey) -> Option<&Claim> {
         self.claims.get(key)
     }
 
-    /// A class, ours or not, if it is known yet.
+    /// The claim of this unique id, if it is not bound.
+    #[must_use]
+    pub fn unbound_claim(&self, uid: &str) -> Option<(&ObjectKey, &Claim)> {
+        let key = self.unbound.get(uid)?;
+        Some((key, self.claims.get(key)?))
+    }
+
+    /// The claims of a class that are not bound.
+    pub fn unbound_claims_of_class(&self, class: &str) -> impl Iterator<Item = &ObjectKey> {
+        let is_of_class = move |key: &&ObjectKey| {
+            let claim = self.claims.get(*key);
+            claim.is_some_and(|claim| claim.class.as_deref() == Some(class))
+        };
+        self.unbound.values().filter(is_of_class)
+    }
+
+    /// A class, ours or foreign; none if it is not indexed yet.
     #[must_use]
     pub fn class(&self, name: &str) -> Option<&Class> {
         self.classes.get(name)
+    }
+
+    /// Whether there is a PmemVolume of that name.
+    #[must_use]
+    pub fn has_volume(&self, name: &str) -> bool {
+        self.volumes.contains_key(name)
     }
 
     /// The node that a `PersistentVolume` of ours is on.
@@ -157,10 +85,11 @@ impl Index {
         by_volume.or(volume.node.as_deref())
     }
 
-    /// The node that is making, or has made, the volume of a claim that is not bound yet.
+    /// The node that is making, or has made, the PmemVolume of that name: neither refused nor being deleted.
     #[must_use]
-    pub fn node_making(&self, claim: &Claim) -> Option<&str> {
-        self.node_making_volume(&claim.name_of_volume()).map(AsRef::as_ref)
+    pub fn node_making(&self, volume: &str) -> Option<&Arc<str>> {
+        let node = self.volumes.get(volume)?;
+        self.nodes.get(node)?.makes(volume).then_some(node)
     }
 
     /// The NUMA node of the volume of a claim, bound or being made, as far as it is known.
@@ -172,37 +101,5 @@ impl Index {
             None => claim.name_of_volume(),
         };
         self.nodes.get(self.volumes.get(&*name)?)?.numa_of(&name)
-    }
-
-    fn node_making_volume(&self, volume: &str) -> Option<&Arc<str>> {
-        let (node, space) = self.nodes.get_named(self.volumes.get(volume)?)?;
-        space.makes(volume).then_some(node)
-    }
-
-    /// All nodes that published their space, in no particular order.
-    pub fn nodes(&self) -> impl Iterator<Item = (&str, &NodeSpace)> {
-        let nodes = self.nodes.iter().map(|(name, space)| (&**name, space));
-        nodes.filter(|(_, space)| space.is_published())
-    }
-
-    /// Who was promised space that no volume takes yet.
-    #[must_use]
-    pub fn ledger(&self) -> &Ledger {
-        &self.ledger
-    }
-
-    /// Whether every kind was listed once.
-    #[must_use]
-    pub fn is_synced(&self) -> bool {
-        self.listed.len() == Kind::ALL.len()
-    }
-
-    /// The kinds that were not listed yet.
-    #[must_use]
-    pub fn unlisted(&self) -> Vec<Kind> {
-        Kind::ALL
-            .into_iter()
-            .filter(|kind| !self.listed.contains(kind))
-            .collect()
     }
 }

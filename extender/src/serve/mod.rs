@@ -1,6 +1,6 @@
 //! The server: mutual TLS, certificates that are renewed under way, and an orderly end.
 
-mod accept;
+mod read_buffer;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +17,12 @@ use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
-use accept::InLargePieces;
+use read_buffer::WithReadBuffer;
 
-use crate::tls::{TlsDirectory, TlsError, keep, server_config};
+use crate::tls::{TlsDirectory, TlsError, renew_certificates, server_config};
 
-/// How often the certificates are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// How often the certificates are read again.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a connection may be without a whole request header. The client of kube-scheduler closes connections that are
 /// idle for 90 s; closing them earlier on this side would make it send requests into closed connections.
 const IDLE: Duration = Duration::from_secs(120);
@@ -49,7 +49,7 @@ pub struct Server {
     address: SocketAddr,
     directory: TlsDirectory,
     tls: RustlsConfig,
-    look_every: Duration,
+    reload_interval: Duration,
 }
 
 impl Server {
@@ -71,14 +71,14 @@ impl Server {
             address,
             directory,
             tls: RustlsConfig::from_config(config),
-            look_every: LOOK_EVERY,
+            reload_interval: RELOAD_INTERVAL,
         })
     }
 
-    /// Looks at the certificates this often instead of once a minute.
+    /// Reads the certificates again this often instead of once a minute.
     #[must_use]
-    pub fn look_every(mut self, interval: Duration) -> Self {
-        self.look_every = interval;
+    pub fn reload_interval(mut self, interval: Duration) -> Self {
+        self.reload_interval = interval;
         self
     }
 
@@ -94,7 +94,7 @@ impl Server {
     /// If the server breaks.
     pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let handle = Handle::new();
-        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(InLargePieces);
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(WithReadBuffer);
         let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
             .acceptor(acceptor)
@@ -109,14 +109,14 @@ impl Server {
         };
         tokio::select! {
             ended = server.serve(app.into_make_service()) => ended.map_err(ServeError::Serve),
-            () = renew(&self.directory, &self.tls, self.look_every) => Ok(()),
+            () = keep_renewing(&self.directory, &self.tls, self.reload_interval) => Ok(()),
             () = ending => Ok(()),
         }
     }
 }
 
-/// Renews certificates before they end, and takes up those that an administrator exchanged. Never ends.
-async fn renew(directory: &TlsDirectory, tls: &RustlsConfig, interval: Duration) {
+/// Renews certificates before they end, and uses those that an administrator exchanged. Never returns.
+async fn keep_renewing(directory: &TlsDirectory, tls: &RustlsConfig, interval: Duration) {
     loop {
         tokio::time::sleep(interval).await;
         match load(directory.clone()).await {
@@ -133,7 +133,7 @@ async fn renew(directory: &TlsDirectory, tls: &RustlsConfig, interval: Duration)
 
 async fn load(directory: TlsDirectory) -> Result<Arc<ServerConfig>, TlsError> {
     let load = move || {
-        keep(&directory, Timestamp::now())?;
+        renew_certificates(&directory, Timestamp::now())?;
         server_config(&directory).map(Arc::new)
     };
     match spawn_blocking(load).await {

@@ -22,7 +22,7 @@ async fn start(directory: &TlsDirectory, app: Router) -> Running {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), directory.clone())
         .await
         .unwrap();
-    let server = server.look_every(Duration::from_millis(20));
+    let server = server.reload_interval(Duration::from_millis(20));
     let (address, stop) = (server.address(), CancellationToken::new());
     let task = tokio::spawn(server.run(app, stop.clone()));
     Running { address, stop, task }
@@ -52,7 +52,7 @@ async fn certificates_that_were_exchanged_are_taken_up_without_a_restart() {
         std::fs::copy(file.path(), old.join(file.file_name())).unwrap();
     }
     let (old, new) = (TlsDirectory::new(old), TlsDirectory::new(new));
-    keep(&new, Timestamp::now()).unwrap();
+    renew_certificates(&new, Timestamp::now()).unwrap();
     for file in std::fs::read_dir(new.path()).unwrap() {
         let file = file.unwrap();
         std::fs::copy(file.path(), ours.join(file.file_name())).unwrap();

@@ -6,8 +6,8 @@
 mod config;
 mod directory;
 mod generate;
-mod keep;
 mod plan;
+mod renew;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 pub use config::{client_config, server_config};
 pub use directory::TlsDirectory;
-pub use keep::keep;
+pub use renew::renew_certificates;
 
 /// Why there are no certificates to work with.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ const LEAF_MARGIN: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is in the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Existing {
+pub(super) struct Contents {
     pub files: Vec<&'static str>,
     /// The end of the authority, if the extender made it.
     pub own_ca_until: Option<Timestamp>,
@@ -36,12 +36,12 @@ pub(super) enum Plan {
     Incomplete(&'static str),
 }
 
-pub(super) fn plan(existing: &Existing, now: Timestamp) -> Plan {
-    let has = |name| existing.files.contains(&name);
+pub(super) fn plan(contents: &Contents, now: Timestamp) -> Plan {
+    let has = |name| contents.files.contains(&name);
     if ![CA, SERVER, SERVER_KEY, CLIENT, CLIENT_KEY].into_iter().any(has) {
         return Plan::All;
     }
-    let Some(ca_until) = existing.own_ca_until else {
+    let Some(ca_until) = contents.own_ca_until else {
         let missing = [CA, SERVER, SERVER_KEY].into_iter().find(|name| !has(name));
         return missing.map_or(Plan::LeaveAlone, Plan::Incomplete);
     };
@@ -49,8 +49,8 @@ pub(super) fn plan(existing: &Existing, now: Timestamp) -> Plan {
         return Plan::All;
     }
     Plan::Leaves {
-        server: ends_within(LEAF_MARGIN, existing.server_until, now),
-        client: ends_within(LEAF_MARGIN, existing.client_until, now),
+        server: ends_within(LEAF_MARGIN, contents.server_until, now),
+        client: ends_within(LEAF_MARGIN, contents.client_until, now),
     }
 }
 
@@ -70,8 +70,8 @@ mod tests {
         Timestamp::UNIX_EPOCH + DAY * n
     }
 
-    fn ours(ca: i32, server: Option<i32>, client: Option<i32>) -> Existing {
-        Existing {
+    fn ours(ca: i32, server: Option<i32>, client: Option<i32>) -> Contents {
+        Contents {
             files: vec![CA, GENERATED_CA_KEY, SERVER, SERVER_KEY, CLIENT, CLIENT_KEY],
             own_ca_until: Some(days(ca)),
             server_until: server.map(days),
@@ -79,10 +79,10 @@ mod tests {
         }
     }
 
-    fn files(files: &[&'static str]) -> Existing {
-        Existing {
+    fn files(files: &[&'static str]) -> Contents {
+        Contents {
             files: files.to_vec(),
-            ..Existing::default()
+            ..Contents::default()
         }
     }
 
@@ -107,7 +107,7 @@ mod tests {
     #[case::administrators_with_a_stray_key(files(&[CA, SERVER, SERVER_KEY, GENERATED_CA_KEY]), Plan::LeaveAlone)]
     #[case::administrators_incomplete(files(&[CA, SERVER]), Plan::Incomplete(SERVER_KEY))]
     #[case::administrators_without_authority(files(&[CLIENT, CLIENT_KEY]), Plan::Incomplete(CA))]
-    fn plans(#[case] existing: Existing, #[case] expected: Plan) {
-        assert_eq!(plan(&existing, Timestamp::UNIX_EPOCH), expected);
+    fn plans(#[case] contents: Contents, #[case] expected: Plan) {
+        assert_eq!(plan(&contents, Timestamp::UNIX_EPOCH), expected);
     }
 }

@@ -36,9 +36,9 @@ fn makes_everything_once() {
     let dir = tempfile::tempdir().unwrap();
     let directory = TlsDirectory::new(dir.path().join("new"));
     let now = Timestamp::now();
-    assert!(keep(&directory, now).unwrap());
+    assert!(renew_certificates(&directory, now).unwrap());
     let before = contents(directory.path());
-    assert!(!keep(&directory, now).unwrap());
+    assert!(!renew_certificates(&directory, now).unwrap());
     assert_eq!(contents(directory.path()), before);
     for key in [GENERATED_CA_KEY, SERVER_KEY, CLIENT_KEY] {
         let mode = fs::metadata(directory.path().join(key)).unwrap().permissions().mode();
@@ -51,14 +51,14 @@ fn renews_before_the_end_and_keeps_the_keys() {
     let dir = tempfile::tempdir().unwrap();
     let directory = TlsDirectory::new(dir.path());
     let start = Timestamp::now();
-    keep(&directory, start).unwrap();
+    renew_certificates(&directory, start).unwrap();
     let read = |name| directory.read(name).unwrap().unwrap();
     let (ca, client, key) = (read(CA), read(CLIENT), read(CLIENT_KEY));
-    assert!(keep(&directory, start + DAY * 340).unwrap());
+    assert!(renew_certificates(&directory, start + DAY * 340).unwrap());
     assert_ne!(read(CLIENT), client);
     assert_eq!((read(CA), read(CLIENT_KEY)), (ca.clone(), key.clone()));
 
-    assert!(keep(&directory, start + DAY * 3600).unwrap());
+    assert!(renew_certificates(&directory, start + DAY * 3600).unwrap());
     assert_ne!(read(CA), ca);
     assert_eq!(read(CLIENT_KEY), key);
     server_config(&directory).unwrap();
@@ -70,10 +70,10 @@ fn a_damaged_leaf_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let directory = TlsDirectory::new(dir.path());
     let now = Timestamp::now();
-    keep(&directory, now).unwrap();
+    renew_certificates(&directory, now).unwrap();
     for (name, text) in [(SERVER, "half a file"), (CLIENT_KEY, "")] {
         fs::write(dir.path().join(name), text).unwrap();
-        assert!(keep(&directory, now).unwrap(), "{name}");
+        assert!(renew_certificates(&directory, now).unwrap(), "{name}");
         server_config(&directory).unwrap();
         client_config(&directory).unwrap();
     }
@@ -84,15 +84,15 @@ fn files_of_an_administrator_are_used_and_never_written() {
     let dir = tempfile::tempdir().unwrap();
     let directory = TlsDirectory::new(dir.path());
     let now = Timestamp::now();
-    keep(&directory, now).unwrap();
+    renew_certificates(&directory, now).unwrap();
     fs::remove_file(dir.path().join(GENERATED_CA_KEY)).unwrap();
     fs::remove_file(dir.path().join(CLIENT)).unwrap();
     let before = contents(dir.path());
-    assert!(!keep(&directory, now + DAY * 360).unwrap());
+    assert!(!renew_certificates(&directory, now + DAY * 360).unwrap());
     assert_eq!(contents(dir.path()), before);
 
     fs::remove_file(dir.path().join(SERVER_KEY)).unwrap();
-    let error = keep(&directory, now).unwrap_err().to_string();
+    let error = renew_certificates(&directory, now).unwrap_err().to_string();
     assert!(error.contains("no server.key: add it, or remove all files"), "{error}");
 }
 
@@ -102,7 +102,7 @@ fn an_administrators_file_that_makes_no_sense_is_an_error() {
     for name in [CA, SERVER, SERVER_KEY] {
         fs::write(dir.path().join(name), "nonsense").unwrap();
     }
-    let error = keep(&TlsDirectory::new(dir.path()), Timestamp::now()).unwrap_err();
+    let error = renew_certificates(&TlsDirectory::new(dir.path()), Timestamp::now()).unwrap_err();
     assert!(
         error
             .to_string()
@@ -138,7 +138,7 @@ async fn hello(server: &Running, tls: ClientConfig) -> Result<String, CallError>
 async fn only_clients_of_the_authority_are_answered() {
     let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (ours, theirs) = (TlsDirectory::new(dir.path()), TlsDirectory::new(other.path()));
-    keep(&theirs, Timestamp::now()).unwrap();
+    renew_certificates(&theirs, Timestamp::now()).unwrap();
     let server = start(&ours).await;
     assert_eq!(hello(&server, client_config(&ours).unwrap()).await.unwrap(), "hello");
 

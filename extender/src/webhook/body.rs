@@ -7,18 +7,18 @@ use axum::extract::{FromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
-use super::{Lookup, Webhook, WebhookError};
+use super::{ObjectReader, Webhook, WebhookError};
 
 /// The whole body of a request.
 #[derive(Debug)]
-pub struct Whole(pub Bytes);
+pub struct WholeBody(pub Bytes);
 
-impl<L: Lookup> FromRequest<Arc<Webhook<L>>> for Whole {
+impl<R: ObjectReader> FromRequest<Arc<Webhook<R>>> for WholeBody {
     type Rejection = Response;
 
-    async fn from_request(request: Request, webhook: &Arc<Webhook<L>>) -> Result<Self, Response> {
-        let body = timeout(webhook.patience, Bytes::from_request(request, webhook)).await;
-        let body = body.map_err(|_| WebhookError::SlowClient(webhook.patience).into_response())?;
+    async fn from_request(request: Request, webhook: &Arc<Webhook<R>>) -> Result<Self, Response> {
+        let body = timeout(webhook.time_limit, Bytes::from_request(request, webhook)).await;
+        let body = body.map_err(|_| WebhookError::SlowClient(webhook.time_limit).into_response())?;
         body.map(Self).map_err(IntoResponse::into_response)
     }
 }

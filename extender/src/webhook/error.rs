@@ -6,8 +6,9 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 
-use super::wire::DecodeError;
-use crate::index::{Kind, ObjectKey};
+use super::extender_args::DecodeError;
+use crate::object_key::ObjectKey;
+use crate::state::Kind;
 
 /// A call that is not answered. kube-scheduler then goes on without the extender if it is `ignorable`, or else tries the
 /// pod again later.

@@ -1,17 +1,15 @@
 //! The calls of kube-scheduler.
 
-mod account;
-mod answer;
+mod api_server;
 mod body;
+mod calls;
 mod error;
 mod explain;
-mod lookup;
+pub mod extender_args;
+mod log;
+mod response;
 mod router;
-#[cfg(test)]
-mod tests;
-pub mod wire;
-mod write;
 
+pub use api_server::{ApiServer, ObjectReader};
 pub use error::WebhookError;
-pub use lookup::{ApiServer, Lookup};
-pub use router::{PATIENCE, Webhook, router};
+pub use router::{TIME_LIMIT, Webhook, router};

@@ -9,34 +9,34 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::header::CONTENT_TYPE;
 
-use super::body::Whole;
+use super::body::WholeBody;
 use super::explain::explain_pod;
-use super::{Lookup, WebhookError};
-use crate::decide::Offering;
-use crate::index::SharedIndex;
+use super::{ObjectReader, WebhookError};
+use crate::decide::NodeChoice;
+use crate::state::SharedState;
 
 /// A pod is at most 1.5 MiB (the limit of etcd), a node name at most 253 bytes: room for more than 50,000 candidates.
 const LARGEST_REQUEST: usize = 16 << 20;
 
 /// kube-scheduler gives up after 5 s, unless told otherwise: nobody waits for an answer after that.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const TIME_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the calls are answered from.
 #[derive(Debug)]
-pub struct Webhook<L> {
-    /// What the cluster looks like.
-    pub index: SharedIndex,
-    /// Whom to ask for what the index does not have yet.
-    pub lookup: L,
-    /// Which nodes are offered, and how many.
-    pub offering: Offering,
-    /// How long a request may take to arrive, and the API server to answer: see [`PATIENCE`].
-    pub patience: Duration,
+pub struct Webhook<R> {
+    /// What the cluster shows, and what is reserved.
+    pub state: SharedState,
+    /// Reads what the state does not have yet.
+    pub reader: R,
+    /// Which nodes pass the filter, and how many.
+    pub choice: NodeChoice,
+    /// How long a request may take to arrive, and the API server to answer: see [`TIME_LIMIT`].
+    pub time_limit: Duration,
 }
 
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
 /// `GET /healthz` and `GET /readyz` for probes.
-pub fn router<L: Lookup>(webhook: Webhook<L>) -> Router {
+pub fn router<R: ObjectReader>(webhook: Webhook<R>) -> Router {
     Router::new()
         .route("/filter", post(filter))
         .route("/prioritize", post(prioritize))
@@ -47,24 +47,24 @@ pub fn router<L: Lookup>(webhook: Webhook<L>) -> Router {
         .with_state(Arc::new(webhook))
 }
 
-async fn filter<L: Lookup>(
-    State(webhook): State<Arc<Webhook<L>>>,
-    Whole(body): Whole,
+async fn filter<R: ObjectReader>(
+    State(webhook): State<Arc<Webhook<R>>>,
+    WholeBody(body): WholeBody,
 ) -> Result<Response, WebhookError> {
     webhook.filter(&body).await.map(json)
 }
 
-async fn prioritize<L: Lookup>(
-    State(webhook): State<Arc<Webhook<L>>>,
-    Whole(body): Whole,
+async fn prioritize<R: ObjectReader>(
+    State(webhook): State<Arc<Webhook<R>>>,
+    WholeBody(body): WholeBody,
 ) -> Result<Response, WebhookError> {
     webhook.prioritize(&body).await.map(json)
 }
 
-async fn readyz<L: Lookup>(State(webhook): State<Arc<Webhook<L>>>) -> Result<&'static str, WebhookError> {
+async fn readyz<R: ObjectReader>(State(webhook): State<Arc<Webhook<R>>>) -> Result<&'static str, WebhookError> {
     webhook.synced().map(|_| "ok")
 }
 
-fn json(answer: String) -> Response {
-    ([(CONTENT_TYPE, "application/json")], answer).into_response()
+fn json(text: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -1,3 +1,15 @@
+//! The calls over HTTP, without TLS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here is a failed test"
+)]
+
+#[path = "../src/testing.rs"]
+mod testing;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -5,6 +17,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use crds::{PmemNode, PmemVolume};
+use extender::decide::NodeChoice;
+use extender::index::{Claim, Class};
+use extender::object_key::ObjectKey;
+use extender::pod::Pod;
+use extender::state::{Indexes, State};
+use extender::webhook::{ObjectReader, TIME_LIMIT, Webhook, router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
@@ -14,22 +32,18 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::*;
-use crate::decide::Offering;
-use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
-use crate::pod::Pod;
-use crate::testing::{claim, class, node, pod};
+use testing::{claim, class, node, pod};
 
 /// Claims by "namespace/name", and how often it was asked.
 #[derive(Default)]
-struct Shelf {
+struct FakeApiServer {
     claims: HashMap<String, Claim>,
     asked: AtomicUsize,
     broken: bool,
     silent: bool,
 }
 
-impl Lookup for &'static Shelf {
+impl ObjectReader for &'static FakeApiServer {
     async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.silent {
@@ -51,38 +65,38 @@ impl Lookup for &'static Shelf {
 }
 
 /// "tight" has 64 MiB, "roomy" 512 MiB; claim "c" asks for 40 MiB.
-fn synced() -> Index {
-    let mut index = Index::default();
-    index.apply(&node("tight", 1, &[&[(0, 64)]]));
-    index.apply(&node("roomy", 1, &[&[(0, 512)]]));
-    index.apply(&class("fsdax", &[]));
-    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
+fn synced() -> State {
+    let mut state = State::default();
+    state.apply(&node("tight", 1, &[&[(0, 64)]]));
+    state.apply(&node("roomy", 1, &[&[(0, 512)]]));
+    state.apply(&class("fsdax", &[]));
+    state.apply(&claim("ns", "c", "fsdax", "40Mi"));
     let cluster =
         |names: &[&str]| -> HashSet<ObjectKey> { names.iter().map(|name| ObjectKey::new("", name)).collect() };
-    Indexes::<PmemNode>::reset(&mut index, &cluster(&["tight", "roomy"]));
-    Indexes::<PmemVolume>::reset(&mut index, &HashSet::new());
-    Indexes::<PersistentVolume>::reset(&mut index, &HashSet::new());
-    Indexes::<PersistentVolumeClaim>::reset(&mut index, &[ObjectKey::new("ns", "c")].into());
-    Indexes::<StorageClass>::reset(&mut index, &cluster(&["fsdax"]));
-    index
+    Indexes::<PmemNode>::reset(&mut state, &cluster(&["tight", "roomy"]));
+    Indexes::<PmemVolume>::reset(&mut state, &HashSet::new());
+    Indexes::<PersistentVolume>::reset(&mut state, &HashSet::new());
+    Indexes::<PersistentVolumeClaim>::reset(&mut state, &[ObjectKey::new("ns", "c")].into());
+    Indexes::<StorageClass>::reset(&mut state, &cluster(&["fsdax"]));
+    state
 }
 
-fn app(index: Index, shelf: Shelf) -> (Router, &'static Shelf) {
-    app_with(index, shelf, PATIENCE)
+fn app(state: State, api_server: FakeApiServer) -> (Router, &'static FakeApiServer) {
+    app_with(state, api_server, TIME_LIMIT)
 }
 
-fn app_with(index: Index, shelf: Shelf, patience: Duration) -> (Router, &'static Shelf) {
-    let lookup: &'static Shelf = Box::leak(Box::new(shelf));
+fn app_with(state: State, api_server: FakeApiServer, time_limit: Duration) -> (Router, &'static FakeApiServer) {
+    let reader: &'static FakeApiServer = Box::leak(Box::new(api_server));
     let webhook = Webhook {
-        index: index.into(),
-        lookup,
-        offering: Offering {
+        state: state.into(),
+        reader,
+        choice: NodeChoice {
             policy: Policy::Pack,
             candidates: 1,
         },
-        patience,
+        time_limit,
     };
-    (router(webhook), lookup)
+    (router(webhook), reader)
 }
 
 async fn send(app: &Router, method: &str, path: &str, body: impl Into<Body>) -> (StatusCode, String) {
@@ -106,11 +120,11 @@ fn parse(body: &str) -> Value {
 
 #[tokio::test]
 async fn filters() {
-    let (app, shelf) = app(synced(), Shelf::default());
+    let (app, api_server) = app(synced(), FakeApiServer::default());
     let (status, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
     assert_eq!(status, StatusCode::OK);
     let body = parse(&body);
-    // Both would do; the better one is offered, and held for the pod.
+    // Both would do; the better one passes, and is reserved for the pod.
     assert_eq!(body["NodeNames"], json!(["tight"]));
     assert_eq!(body["FailedNodes"], json!({}));
     assert_eq!(
@@ -118,12 +132,12 @@ async fn filters() {
         "no persistent memory (no PmemNode)"
     );
     assert_eq!(body["Error"], "");
-    assert_eq!(shelf.asked.load(Ordering::SeqCst), 0);
+    assert_eq!(api_server.asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
 async fn prioritizes() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let (status, body) = send(&app, "POST", "/prioritize", args(Some("c"))).await;
     let scores = json!([{"Host":"tight","Score":10},{"Host":"roomy","Score":0},{"Host":"bare","Score":0}]);
     assert_eq!((status, parse(&body)), (StatusCode::OK, scores));
@@ -131,7 +145,7 @@ async fn prioritizes() {
 
 #[tokio::test]
 async fn a_pod_without_claims_passes_untouched() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let (_, body) = send(&app, "POST", "/filter", args(None)).await;
     assert_eq!(parse(&body)["NodeNames"], json!(["tight", "roomy", "bare"]));
     assert_eq!(parse(&body)["FailedNodes"], json!({}));
@@ -140,14 +154,14 @@ async fn a_pod_without_claims_passes_untouched() {
 }
 
 #[tokio::test]
-async fn a_claim_that_is_not_indexed_yet_is_asked_for_once() {
-    let mut shelf = Shelf::default();
+async fn a_claim_that_is_not_indexed_yet_is_read_once() {
+    let mut api_server = FakeApiServer::default();
     let late = Claim::from(&claim("ns", "late", "fsdax", "100Mi"));
-    shelf.claims.insert("ns/late".into(), late);
-    let (app, shelf) = app(synced(), shelf);
+    api_server.claims.insert("ns/late".into(), late);
+    let (app, api_server) = app(synced(), api_server);
     let (_, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
     assert_eq!(parse(&body)["NodeNames"], json!(["roomy"]));
-    assert_eq!(shelf.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(api_server.asked.load(Ordering::SeqCst), 1);
     let (_, body) = send(&app, "POST", "/filter", args(Some("never"))).await;
     let why = &parse(&body)["FailedAndUnresolvableNodes"]["roomy"];
     assert_eq!(why, "claim ns/never does not exist");
@@ -155,11 +169,11 @@ async fn a_claim_that_is_not_indexed_yet_is_asked_for_once() {
 
 #[tokio::test]
 async fn an_api_server_that_does_not_answer_is_an_error() {
-    let shelf = Shelf {
+    let api_server = FakeApiServer {
         broken: true,
-        ..Shelf::default()
+        ..FakeApiServer::default()
     };
-    let (app, _) = app(synced(), shelf);
+    let (app, _) = app(synced(), api_server);
     let (status, body) = send(&app, "POST", "/filter", args(Some("late"))).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
@@ -170,9 +184,9 @@ async fn an_api_server_that_does_not_answer_is_an_error() {
 
 #[tokio::test]
 async fn nothing_is_answered_before_everything_was_listed() {
-    let mut index = Index::default();
-    Indexes::<PmemNode>::reset(&mut index, &HashSet::new());
-    let (app, _) = app(index, Shelf::default());
+    let mut state = State::default();
+    Indexes::<PmemNode>::reset(&mut state, &HashSet::new());
+    let (app, _) = app(state, FakeApiServer::default());
     let not_ready = "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass";
     for (method, path) in [("POST", "/filter"), ("POST", "/prioritize"), ("GET", "/readyz")] {
         let answer = send(&app, method, path, args(None)).await;
@@ -183,7 +197,7 @@ async fn nothing_is_answered_before_everything_was_listed() {
 
 #[tokio::test]
 async fn ready_when_everything_was_listed() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     assert_eq!(send(&app, "GET", "/readyz", "").await, (StatusCode::OK, "ok".into()));
 }
 
@@ -220,7 +234,7 @@ async fn refuses(
     #[case] status: StatusCode,
     #[case] text: &str,
 ) {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let answer = send(&app, method, path, body).await;
     assert_eq!(answer.0, status);
     assert!(answer.1.starts_with(text), "{}", answer.1);
@@ -228,7 +242,7 @@ async fn refuses(
 
 #[tokio::test]
 async fn bodies_have_a_limit() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let (status, _) = send(&app, "POST", "/filter", vec![b' '; (16 << 20) + 1]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     let padded = format!("{}{}", " ".repeat(8 << 20), args(None));
@@ -236,12 +250,12 @@ async fn bodies_have_a_limit() {
 }
 
 #[tokio::test]
-async fn clients_and_api_servers_that_say_nothing_are_not_waited_for() {
-    let shelf = Shelf {
+async fn clients_and_api_servers_that_send_nothing_have_a_time_limit() {
+    let api_server = FakeApiServer {
         silent: true,
-        ..Shelf::default()
+        ..FakeApiServer::default()
     };
-    let (app, _) = app_with(synced(), shelf, Duration::from_millis(100));
+    let (app, _) = app_with(synced(), api_server, Duration::from_millis(100));
     let half = futures::stream::once(async { Ok::<_, std::io::Error>("{\"Pod\"") });
     let body = Body::from_stream(futures::StreamExt::chain(half, futures::stream::pending()));
     let slow = (
@@ -258,7 +272,7 @@ async fn clients_and_api_servers_that_say_nothing_are_not_waited_for() {
 
 #[tokio::test]
 async fn five_thousand_names() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let mut request = parse(&args(Some("c")));
     let names: Vec<String> = (0..5000).map(|n| format!("node-{n}")).chain(["roomy".into()]).collect();
     request["NodeNames"] = json!(names);
@@ -269,10 +283,10 @@ async fn five_thousand_names() {
 }
 
 #[tokio::test]
-async fn what_is_offered_to_one_pod_is_not_offered_to_another() {
-    let mut index = synced();
-    index.apply(&claim("ns", "d", "fsdax", "40Mi"));
-    let (app, _) = app(index, Shelf::default());
+async fn what_is_reserved_for_one_pod_is_not_free_for_another() {
+    let mut state = synced();
+    state.apply(&claim("ns", "d", "fsdax", "40Mi"));
+    let (app, _) = app(state, FakeApiServer::default());
     let (_, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
     assert_eq!(parse(&body)["NodeNames"], json!(["tight"]));
     let mut other = parse(&args(Some("d")));
@@ -287,7 +301,7 @@ async fn what_is_offered_to_one_pod_is_not_offered_to_another() {
 
 #[tokio::test]
 async fn explains() {
-    let (app, _) = app(synced(), Shelf::default());
+    let (app, _) = app(synced(), FakeApiServer::default());
     let before = send(&app, "GET", "/v1/explain?namespace=ns&pod=p", "").await;
     assert_eq!(before.0, StatusCode::OK);
     let explained = parse(&before.1);

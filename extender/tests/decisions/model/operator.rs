@@ -4,9 +4,9 @@ use placement::{Node, NumaNode, NumaWish, PendingVolume, VolumeRequest};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::real::{RealVolume, World};
+use super::cluster::{Model, RealVolume};
 
-impl World {
+impl Model {
     /// Makes the volume of a claim on the node that it was given to. If its class wishes it together with others, it
     /// follows those that are there; the first is settled so that all that the pod still needs fits.
     pub(super) fn operate(&mut self, claim: usize) -> TestCaseResult {

@@ -2,34 +2,34 @@
 
 use std::time::Instant;
 
+use extender::decide::{Found, Known, NodeChoice, filter, filter_and_reserve, needs_of};
+use extender::state::{Indexes, State};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use placement::{NumaNode, NumaWish, Policy};
 use serde_json::json;
 
-use super::*;
-use crate::index::{Index, Indexes};
 use crate::testing::{claim, class, node, persistent_volume, pod_named, volume};
 
 /// "one" has 128 and 64 MiB, "two" has 64 and 64 MiB, on NUMA 0 and 1.
-fn index() -> Index {
-    let mut index = Index::default();
-    index.apply(&node("one", 1, &[&[(0, 128)], &[(0, 64)]]));
-    index.apply(&node("two", 1, &[&[(0, 64)], &[(0, 64)]]));
-    index.apply(&class("any", &[]));
-    index.apply(&class("together", &[("csi.daxfit.dev/numa", "together")]));
+fn cluster() -> State {
+    let mut state = State::default();
+    state.apply(&node("one", 1, &[&[(0, 128)], &[(0, 64)]]));
+    state.apply(&node("two", 1, &[&[(0, 64)], &[(0, 64)]]));
+    state.apply(&class("any", &[]));
+    state.apply(&class("together", &[("csi.daxfit.dev/numa", "together")]));
     for (name, size) in [("a", "60Mi"), ("b", "60Mi"), ("c", "20Mi")] {
-        index.apply(&claim("ns", name, "together", size));
+        state.apply(&claim("ns", name, "together", size));
     }
-    index
+    state
 }
 
-fn schedule(index: &mut Index, claims: &[&str]) -> Result<Vec<&'static str>, Vec<String>> {
-    let offering = Offering {
+fn schedule(state: &mut State, claims: &[&str]) -> Result<Vec<&'static str>, Vec<String>> {
+    let choice = NodeChoice {
         policy: Policy::Pack,
         candidates: 1,
     };
     let (pod, found) = (pod_named("p", claims), Found::default());
-    let filtered = offer(index, &found, &pod, &["one", "two"], offering, Instant::now()).unwrap();
+    let filtered = filter_and_reserve(state, &found, &pod, &["one", "two"], choice, Instant::now()).unwrap();
     let whys = filtered.failed.iter().chain(&filtered.unresolvable);
     let whys = whys.map(|(name, why)| format!("{name}: {why}")).collect();
     if filtered.passed.is_empty() {
@@ -39,9 +39,9 @@ fn schedule(index: &mut Index, claims: &[&str]) -> Result<Vec<&'static str>, Vec
     }
 }
 
-fn wishes(index: &Index, node: &str) -> Vec<(String, NumaWish)> {
-    let on = index.ledger().on(node);
-    on.map(|(promise, _)| (promise.claim.name.to_string(), promise.request.numa))
+fn wishes(state: &State, node: &str) -> Vec<(String, NumaWish)> {
+    let on = state.ledger().reservations_on(node);
+    on.map(|(reservation, _)| (reservation.claim.name.to_string(), reservation.request.numa))
         .collect()
 }
 
@@ -53,18 +53,18 @@ fn selected(claim: PersistentVolumeClaim, node: &str) -> PersistentVolumeClaim {
 }
 
 /// The volume of a claim on node "one", which its node has not seen yet.
-fn made(index: &mut Index, claim: &str, mib: u32, numa: &str) {
+fn made(state: &mut State, claim: &str, mib: u32, numa: &str) {
     let mut volume = volume(&format!("pvc-uid-of-{claim}"), "one", mib);
     volume.spec.numa = numa.to_owned().try_into().unwrap();
-    index.apply(&volume);
+    state.apply(&volume);
 }
 
 /// A bound claim of an earlier day, with a volume in a region of node "one".
-fn bound(index: &mut Index, name: &str, class: &str, region: &str) {
+fn bound(state: &mut State, name: &str, class: &str, region: &str) {
     let mut claim = claim("ns", name, class, "20Mi");
     claim.spec.as_mut().unwrap().volume_name = Some(format!("pv-of-{name}"));
-    index.apply(&claim);
-    index.apply(&persistent_volume(
+    state.apply(&claim);
+    state.apply(&persistent_volume(
         &format!("pv-of-{name}"),
         &format!("volume-of-{name}"),
         Some("one"),
@@ -72,23 +72,23 @@ fn bound(index: &mut Index, name: &str, class: &str, region: &str) {
     let mut volume = volume(&format!("volume-of-{name}"), "one", 20);
     let status = json!({ "phase": "Ready", "region": region, "layoutRevision": 1 });
     volume.status = Some(serde_json::from_value(status).unwrap());
-    index.apply(&volume);
+    state.apply(&volume);
 }
 
 #[test]
 fn none_exists_yet() {
-    let mut index = index();
-    assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
+    let mut state = cluster();
+    assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let apart = pod_named("q", &["a", "b"]);
     let mut needs = needs_of(
         &apart,
         Known {
-            index: &index,
+            index: state.index(),
             found: &Found::default(),
         },
     )
     .unwrap();
-    let refused = filter(&index, &mut needs, ["two"]).failed;
+    let refused = filter(&state, &mut needs, ["two"]).failed;
     assert_eq!(
         refused[0].1.to_string(),
         "asked 60 MiB + 60 MiB on one NUMA node; largest extent 62 MiB on NUMA 1, 128 MiB free in 2 extents"
@@ -96,46 +96,46 @@ fn none_exists_yet() {
 }
 
 #[test]
-fn nothing_is_held_where_they_cannot_be() {
-    let mut index = index();
-    assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
+fn nothing_is_reserved_where_they_cannot_be() {
+    let mut state = cluster();
+    assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let zero = NumaWish::Node(NumaNode(0));
-    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
-    index.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
-    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
+    assert_eq!(wishes(&state, "one"), [("a".into(), zero), ("b".into(), zero)]);
+    state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
+    assert_eq!(wishes(&state, "one"), [("a".into(), zero), ("b".into(), zero)]);
     // So NUMA 1 is there for others, before any of them is created.
-    index.apply(&claim("ns", "other", "any", "60Mi"));
+    state.apply(&claim("ns", "other", "any", "60Mi"));
     let (other, found) = (pod_named("q", &["other"]), Found::default());
     let known = Known {
-        index: &index,
+        index: state.index(),
         found: &found,
     };
     let mut needs = needs_of(&other, known).unwrap();
-    assert_eq!(filter(&index, &mut needs, ["one"]).passed, ["one"]);
+    assert_eq!(filter(&state, &mut needs, ["one"]).passed, ["one"]);
 }
 
 #[test]
 fn the_others_follow_the_first() {
-    let mut index = index();
-    made(&mut index, "a", 60, "0");
-    assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
-    assert_eq!(wishes(&index, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
+    let mut state = cluster();
+    made(&mut state, "a", 60, "0");
+    assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
+    assert_eq!(wishes(&state, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
     // The claim shows its node, but not what was decided.
-    index.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
-    assert_eq!(wishes(&index, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
-    index.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
-    assert_eq!(wishes(&index, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
+    state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
+    assert_eq!(wishes(&state, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
+    state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
+    assert_eq!(wishes(&state, "one"), [("b".into(), NumaWish::Node(NumaNode(0)))]);
     // If the node is taken back, so is the decision.
-    index.apply(&claim("ns", "b", "together", "60Mi"));
-    assert_eq!(wishes(&index, "one"), []);
+    state.apply(&claim("ns", "b", "together", "60Mi"));
+    assert_eq!(wishes(&state, "one"), []);
 }
 
 #[test]
-fn no_room_where_the_first_is() {
-    let mut index = index();
-    made(&mut index, "a", 60, "1");
+fn no_space_where_the_first_is() {
+    let mut state = cluster();
+    made(&mut state, "a", 60, "1");
     assert_eq!(
-        schedule(&mut index, &["a", "b"]),
+        schedule(&mut state, &["a", "b"]),
         Err(vec![
             "one: asked 60 MiB; largest extent 0 B on NUMA 1, 2 MiB free in 1 extent".into(),
             "two: claim ns/a is being made on node one".into(),
@@ -145,36 +145,36 @@ fn no_room_where_the_first_is() {
 
 #[test]
 fn bound_volumes_decide_by_their_region() {
-    let mut index = index();
-    bound(&mut index, "old", "together", "r1");
-    bound(&mut index, "other", "any", "r0");
-    assert_eq!(schedule(&mut index, &["old", "other", "c"]), Ok(vec!["one"]));
-    assert_eq!(wishes(&index, "one"), [("c".into(), NumaWish::Node(NumaNode(1)))]);
+    let mut state = cluster();
+    bound(&mut state, "old", "together", "r1");
+    bound(&mut state, "other", "any", "r0");
+    assert_eq!(schedule(&mut state, &["old", "other", "c"]), Ok(vec!["one"]));
+    assert_eq!(wishes(&state, "one"), [("c".into(), NumaWish::Node(NumaNode(1)))]);
 }
 
 #[test]
 fn bound_volumes_apart_leave_no_place_for_more() {
-    let mut index = index();
-    bound(&mut index, "old", "together", "r1");
-    bound(&mut index, "older", "together", "r0");
+    let mut state = cluster();
+    bound(&mut state, "old", "together", "r1");
+    bound(&mut state, "older", "together", "r0");
     let why = "claim ns/c: its class wishes it on one NUMA node with the other volumes of its pod, but these are on NUMA 0 \
                and NUMA 1: give the claim another class";
     assert_eq!(
-        schedule(&mut index, &["old", "older", "c"]),
+        schedule(&mut state, &["old", "older", "c"]),
         Err(vec![format!("one: {why}"), format!("two: {why}")])
     );
     // They themselves cannot be moved, so the pod may use them as they are.
-    assert_eq!(schedule(&mut index, &["old", "older"]), Ok(vec!["one"]));
+    assert_eq!(schedule(&mut state, &["old", "older"]), Ok(vec!["one"]));
 }
 
 #[test]
 fn a_volume_that_is_refused_or_goes_does_not_decide() {
-    let mut index = index();
+    let mut state = cluster();
     let mut volume = volume("pvc-uid-of-a", "one", 60);
     volume.spec.numa = "1".to_owned().try_into().unwrap();
     volume.status = Some(serde_json::from_value(json!({ "phase": "Refused" })).unwrap());
-    index.apply(&volume);
-    assert_eq!(schedule(&mut index, &["a", "b"]), Ok(vec!["one"]));
+    state.apply(&volume);
+    assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let zero = NumaWish::Node(NumaNode(0));
-    assert_eq!(wishes(&index, "one"), [("a".into(), zero), ("b".into(), zero)]);
+    assert_eq!(wishes(&state, "one"), [("a".into(), zero), ("b".into(), zero)]);
 }

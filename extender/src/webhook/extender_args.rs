@@ -14,10 +14,10 @@ use crate::pod::Pod;
 
 /// `ExtenderArgs`: a pod and the candidates for it.
 #[derive(Debug)]
-pub struct Args<'a> {
+pub struct ExtenderArgs<'a> {
     /// The pod to be scheduled.
     pub pod: Pod,
-    /// The names of the candidates as they were sent; none if null. Nobody has looked at them yet.
+    /// The names of the candidates as they were sent; none if null. They are not decoded yet.
     pub node_names: Option<&'a str>,
 }
 
@@ -39,7 +39,7 @@ pub enum DecodeError {
 #[derive(Debug, Deserialize)]
 pub struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
-impl<'a> Args<'a> {
+impl<'a> ExtenderArgs<'a> {
     /// Reads a request.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ mod tests {
     #[case::both(r#"{"Pod":POD,"Nodes":{"items":null},"NodeNames":["a"]}"#, &["a"])]
     fn reads(#[case] body: &str, #[case] expected: &[&str]) {
         let body = body.replace(":POD", &format!(":{POD}"));
-        let args = Args::decode(body.as_bytes()).unwrap();
+        let args = ExtenderArgs::decode(body.as_bytes()).unwrap();
         let names = args.names().unwrap();
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
         assert_eq!(names, expected);
@@ -171,7 +171,7 @@ mod tests {
         "the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender"
     )]
     fn refuses(#[case] body: &str, #[case] why: &str) {
-        assert_eq!(Args::decode(body.as_bytes()).unwrap_err().to_string(), why);
+        assert_eq!(ExtenderArgs::decode(body.as_bytes()).unwrap_err().to_string(), why);
     }
 
     #[rstest]
@@ -182,7 +182,7 @@ mod tests {
         r#"{"Pod":{"spec":{"volumes":[{"name":"v","persistentVolumeClaim":null,"ephemeral":null,"configMap":{}}]}}}"#
     )]
     fn pods_may_be_bare(#[case] body: &str) {
-        let args = Args::decode(body.as_bytes()).unwrap();
+        let args = ExtenderArgs::decode(body.as_bytes()).unwrap();
         let volumes = args.pod.spec.volumes;
         assert!(
             volumes
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn names_must_be_texts() {
-        let args = Args::decode(br#"{"Pod":{},"NodeNames":[1]}"#).unwrap();
+        let args = ExtenderArgs::decode(br#"{"Pod":{},"NodeNames":[1]}"#).unwrap();
         assert!(args.names().is_err());
     }
 
@@ -212,7 +212,7 @@ mod tests {
     #[case::broken(r#"{"Pod":{,"NodeNames":["a"]}"#, None)]
     fn the_short_way(#[case] body: &str, #[case] expected: Option<&str>) {
         let body = body.replace(":POD", &format!(":{POD}"));
-        let short = Args::as_go_writes(body.as_bytes());
+        let short = ExtenderArgs::as_go_writes(body.as_bytes());
         assert_eq!(short.as_ref().and_then(|args| args.node_names), expected);
         if let Some(short) = short {
             let long: Fields = serde_json::from_str(&body).unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8]) -> Result<usize, DecodeError> {
-        let short = Args::as_go_writes(bytes).map(|args| args.names().ok().map(|names| names.len()));
+        let short = ExtenderArgs::as_go_writes(bytes).map(|args| args.names().ok().map(|names| names.len()));
         let long = serde_json::from_slice::<Fields>(bytes).ok();
         if let (Some(short), Some(long)) = (short, &long) {
             let names: Vec<NodeName> = serde_json::from_str(long.node_names.unwrap().get()).unwrap_or_default();
@@ -252,7 +252,7 @@ mod tests {
                 String::from_utf8_lossy(bytes)
             );
         }
-        Ok(Args::decode(bytes)?.names()?.len())
+        Ok(ExtenderArgs::decode(bytes)?.names()?.len())
     }
 
     proptest! {

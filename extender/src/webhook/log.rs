@@ -1,4 +1,4 @@
-//! What the log says of a decision.
+//! What is logged of a decision.
 
 use crate::decide::Filtered;
 use crate::pod::Pod;
@@ -6,12 +6,12 @@ use crate::pod::Pod;
 /// So many nodes are named: enough to understand one pod, little enough for a large cluster.
 const NAMED: usize = 4;
 
-/// Says where a pod may go, and why not elsewhere.
-pub(super) fn tell(pod: &Pod, filtered: &Filtered, of: usize) {
+/// Logs where a pod may go, of how many candidates, and why not elsewhere.
+pub(super) fn log_filtered(pod: &Pod, filtered: &Filtered, of: usize) {
     let refused = filtered.failed.iter().chain(&filtered.unresolvable);
     let refused: Vec<String> = refused
         .take(NAMED)
-        .map(|(node, why)| format!("{node}: {why}"))
+        .map(|(node, refusal)| format!("{node}: {refusal}"))
         .collect();
     let passed = &filtered.passed[..filtered.passed.len().min(NAMED)];
     tracing::info!(

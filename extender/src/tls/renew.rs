@@ -1,4 +1,4 @@
-//! Looks at what is there, and makes what is missing or about to end.
+//! Makes the certificates that are missing or about to end.
 
 use jiff::Timestamp;
 use rcgen::{KeyPair, PublicKeyData};
@@ -8,7 +8,7 @@ use x509_parser::parse_x509_certificate;
 
 use super::directory::{CA, CLIENT, CLIENT_KEY, GENERATED_CA_KEY, SERVER, SERVER_KEY, TlsDirectory};
 use super::generate::{Role, authority, leaf};
-use super::plan::{Existing, Plan, plan};
+use super::plan::{Contents, Plan, plan};
 use super::{TlsError, config};
 
 /// Makes sure that there are certificates, and says whether any was written.
@@ -18,9 +18,9 @@ use super::{TlsError, config};
 ///
 /// # Errors
 /// If a file cannot be read, understood or written, or if an administrator's files are incomplete.
-pub fn keep(directory: &TlsDirectory, now: Timestamp) -> Result<bool, TlsError> {
+pub fn renew_certificates(directory: &TlsDirectory, now: Timestamp) -> Result<bool, TlsError> {
     let _lock = directory.lock()?;
-    match plan(&existing(directory)?, now) {
+    match plan(&contents(directory)?, now) {
         Plan::LeaveAlone => {
             config::server_config(directory)?;
             Ok(false)
@@ -34,17 +34,17 @@ pub fn keep(directory: &TlsDirectory, now: Timestamp) -> Result<bool, TlsError> 
     }
 }
 
-fn existing(directory: &TlsDirectory) -> Result<Existing, TlsError> {
-    let mut existing = Existing::default();
+fn contents(directory: &TlsDirectory) -> Result<Contents, TlsError> {
+    let mut contents = Contents::default();
     for name in [CA, SERVER, SERVER_KEY, CLIENT, CLIENT_KEY] {
         if directory.read(name)?.is_some() {
-            existing.files.push(name);
+            contents.files.push(name);
         }
     }
-    existing.own_ca_until = until(directory, CA, GENERATED_CA_KEY)?;
-    existing.server_until = until(directory, SERVER, SERVER_KEY)?;
-    existing.client_until = until(directory, CLIENT, CLIENT_KEY)?;
-    Ok(existing)
+    contents.own_ca_until = until(directory, CA, GENERATED_CA_KEY)?;
+    contents.server_until = until(directory, SERVER, SERVER_KEY)?;
+    contents.client_until = until(directory, CLIENT, CLIENT_KEY)?;
+    Ok(contents)
 }
 
 /// When a certificate ends, if both it and its key are there, can be read, and go together.

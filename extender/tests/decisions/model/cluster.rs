@@ -8,8 +8,10 @@ use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use placement::{Node, NumaNode, NumaWish, PendingVolume, Policy, RegionId, VolumeRequest};
 
 use super::NODES;
-use crate::decide::Offering;
-use crate::index::{Index, Indexes, ObjectKey};
+use extender::decide::NodeChoice;
+use extender::object_key::ObjectKey;
+use extender::state::{Indexes, State};
+
 use crate::testing::{claim, node, volume};
 
 const ANNOTATION: &str = "volume.kubernetes.io/selected-node";
@@ -37,7 +39,7 @@ pub(super) struct RealVolume {
     pub(super) revision: Option<i64>,
     /// The NUMA node of its region, once it has one.
     pub(super) region: Option<NumaNode>,
-    /// Whether the index has seen it at all.
+    /// Whether a watch has shown it at all.
     pub(super) seen: bool,
 }
 
@@ -53,9 +55,9 @@ pub(super) struct RealNode {
     pub(super) revision: i64,
 }
 
-pub(super) struct World {
-    pub(super) index: Index,
-    pub(super) offering: Offering,
+pub(super) struct Model {
+    pub(super) state: State,
+    pub(super) choice: NodeChoice,
     pub(super) now: Instant,
     pub(super) claims: Vec<RealClaim>,
     pub(super) pods: Vec<RealPod>,
@@ -96,7 +98,7 @@ impl RealVolume {
     }
 }
 
-impl World {
+impl Model {
     pub(super) fn new(sizes: &[(u32, bool)], pods: &[Vec<usize>], candidates: usize) -> Self {
         let holes: [&[&[(u32, u32)]]; 3] = [&[&[(0, 128)], &[(0, 64)]], &[&[(0, 96), (128, 32)]], &[&[(64, 160)]]];
         let real = |holes: &[&[(u32, u32)]]| RealNode {
@@ -118,9 +120,9 @@ impl World {
             ..RealClaim::default()
         };
         let claims: Vec<RealClaim> = sizes.iter().enumerate().map(claim).collect();
-        let mut world = Self {
-            index: Index::default(),
-            offering: Offering {
+        let mut model = Self {
+            state: State::default(),
+            choice: NodeChoice {
                 policy: Policy::Pack,
                 candidates,
             },
@@ -129,8 +131,8 @@ impl World {
             claims,
             nodes: NODES.into_iter().zip(holes.into_iter().map(real)).collect(),
         };
-        world.restart();
-        world
+        model.restart();
+        model
     }
 
     pub(super) fn show_claim(&mut self, which: usize) {
@@ -138,14 +140,14 @@ impl World {
         let class = if real.together { "together" } else { "fsdax" };
         let mut shown = claim("ns", &name(which), class, &format!("{}Mi", real.mib));
         if real.deleted {
-            return Indexes::<PersistentVolumeClaim>::delete(&mut self.index, &ObjectKey::new("ns", &name(which)));
+            return Indexes::<PersistentVolumeClaim>::delete(&mut self.state, &ObjectKey::new("ns", &name(which)));
         }
         let annotation = real
             .annotated
             .map(|node| [(ANNOTATION.to_owned(), node.to_owned())].into());
         shown.metadata.annotations = annotation;
         shown.spec.as_mut().unwrap().volume_name = real.bound.then(|| volume_name(which));
-        self.index.apply(&shown);
+        self.state.apply(&shown);
     }
 
     pub(super) fn show_node(&mut self, name: &'static str) {
@@ -163,7 +165,7 @@ impl World {
             .collect();
         let regions: Vec<&[(u32, u32)]> = extents.iter().map(Vec::as_slice).collect();
         let shown: PmemNode = node(name, real.revision, &regions);
-        self.index.apply(&shown);
+        self.state.apply(&shown);
     }
 
     pub(super) fn show_volume(&mut self, claim: usize) {
@@ -178,7 +180,7 @@ impl World {
             let status = shown.status.get_or_insert_default();
             status.layout_revision = real.revision;
             status.region = real.region.map(|numa| RegionId(format!("r{numa}")));
-            self.index.apply(&shown);
+            self.state.apply(&shown);
         }
     }
 

@@ -1,22 +1,23 @@
 //! A small cluster in which everything happens in any order: kube-scheduler, provisioner, drivers and people.
 //!
-//! The index sees of it only what watches would have shown. Whatever was offered and taken is created in the end, by the
+//! The index sees of it only what watches would have shown. Whatever passed and was taken is created in the end, by the
 //! rules of the node itself, and has to fit there.
 
+mod cluster;
 mod operator;
-mod real;
 
 use std::time::Duration;
 
+use cluster::{Model, RealPod, name};
 use placement::VolumeRequest;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use real::{RealPod, World, name};
 
-use super::*;
-use crate::index::{Index, Indexes};
-use crate::ledger::Ledger;
-use crate::pod::Pod;
+use extender::decide::{Found, filter_and_reserve};
+use extender::ledger::Ledger;
+use extender::pod::Pod;
+use extender::state::{Indexes, State};
+
 use crate::testing::{class, pod_named};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -58,17 +59,17 @@ fn pick(from: &[usize], which: usize) -> Option<usize> {
     (!from.is_empty()).then(|| from[which % from.len()])
 }
 
-impl World {
-    /// The index is built anew from what the cluster shows. What was taken and not shown yet is lost: in the real world
+impl Model {
+    /// The index is built anew from what the cluster shows. What was taken and not shown yet is lost: in the real model
     /// a CreateVolume may be refused then, here kube-scheduler either has written a decision or gives up on it.
     fn restart(&mut self) {
         for pod in 0..self.pods.len() {
             self.give_up(pod);
         }
         self.show_all_that_is_taken();
-        self.index = Index::with_ledger(Ledger::new(LIMIT));
-        self.index.apply(&class("fsdax", &[]));
-        self.index
+        self.state = State::new(Ledger::new(LIMIT));
+        self.state.apply(&class("fsdax", &[]));
+        self.state
             .apply(&class("together", &[("csi.daxfit.dev/numa", "together")]));
         for claim in 0..self.claims.len() {
             self.show_claim(claim);
@@ -96,17 +97,17 @@ impl World {
         if candidates.is_empty() {
             return;
         }
-        let offered = offer(
-            &mut self.index,
+        let filtered = filter_and_reserve(
+            &mut self.state,
             &Found::default(),
             &pod,
             &candidates,
-            self.offering,
+            self.choice,
             self.now,
         )
         .unwrap();
-        if !offered.passed.is_empty() {
-            let taken = offered.passed[choice % offered.passed.len()];
+        if !filtered.passed.is_empty() {
+            let taken = filtered.passed[choice % filtered.passed.len()];
             self.pods[which].taken = Some(taken);
         }
     }
@@ -191,13 +192,13 @@ impl World {
         }
     }
 
-    /// Long enough for every promise that nobody means any more, and no decision takes as long to be written.
+    /// Long enough for every reservation that nobody means any more, and no decision takes as long to be written.
     fn time_passes(&mut self) {
         self.show_all_that_is_taken();
         self.show_nodes_and_volumes();
-        self.index.tick(self.now);
+        self.state.expire(self.now);
         self.now += LIMIT;
-        self.index.tick(self.now);
+        self.state.expire(self.now);
     }
 
     fn happen(&mut self, event: Event) -> TestCaseResult {
@@ -224,23 +225,23 @@ impl World {
             Event::TimePasses => self.time_passes(),
             Event::Restart => self.restart(),
         }
-        self.no_promise_outlives_its_claim()
+        self.no_reservation_outlives_its_claim()
     }
 
-    fn promised(&self) -> Vec<usize> {
-        let ledger = self.index.ledger();
-        let promises = NODES.iter().flat_map(|node| ledger.on(node));
-        promises
-            .map(|(promise, _)| promise.claim.name[1..].parse().unwrap())
+    fn reserved(&self) -> Vec<usize> {
+        let ledger = self.state.ledger();
+        let reservations = NODES.iter().flat_map(|node| ledger.reservations_on(node));
+        reservations
+            .map(|(reservation, _)| reservation.claim.name[1..].parse().unwrap())
             .collect()
     }
 
-    fn no_promise_outlives_its_claim(&self) -> TestCaseResult {
-        for claim in self.promised() {
+    fn no_reservation_outlives_its_claim(&self) -> TestCaseResult {
+        for claim in self.reserved() {
             let real = &self.claims[claim];
             prop_assert!(
                 !real.deleted && !real.volume.is_some_and(|volume| volume.seen),
-                "claim {claim} holds a promise"
+                "claim {claim} still has a reservation"
             );
         }
         Ok(())
@@ -256,7 +257,7 @@ impl World {
             self.make_namespace(seed.rotate_right(u32::try_from(step).unwrap()))?;
         }
         self.time_passes();
-        prop_assert_eq!(self.promised(), Vec::<usize>::new());
+        prop_assert_eq!(self.reserved(), Vec::<usize>::new());
         self.wishes_are_kept()
     }
 }
@@ -265,17 +266,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn whatever_is_offered_can_be_created(
+    fn whatever_passes_can_be_created(
         sizes in prop::collection::vec((1_u32..80, prop::bool::weighted(0.5)), 1..14),
         pods in prop::collection::vec(prop::collection::vec(0_usize..14, 1..4), 1..14),
         candidates in 1_usize..4,
         events in prop::collection::vec(event(), 1..80),
         seed in any::<usize>(),
     ) {
-        let mut world = World::new(&sizes, &pods, candidates);
+        let mut model = Model::new(&sizes, &pods, candidates);
         for event in events {
-            world.happen(event)?;
+            model.happen(event)?;
         }
-        world.finish(seed)?;
+        model.finish(seed)?;
     }
 }

@@ -1,4 +1,4 @@
-//! What the index does not have yet is asked of the API server, once per call.
+//! Reads from the API server what the index does not have yet, once per call.
 
 use std::future::Future;
 
@@ -7,11 +7,12 @@ use k8s_openapi::api::storage::v1::StorageClass;
 use kube::{Api, Client};
 
 use crate::decide::{Found, Missing};
-use crate::index::{Claim, Class, ObjectKey};
+use crate::index::{Claim, Class};
+use crate::object_key::ObjectKey;
 use crate::pod::Pod;
 
-/// Where to ask for single objects.
-pub trait Lookup: Send + Sync + 'static {
+/// Reads single objects.
+pub trait ObjectReader: Send + Sync + 'static {
     /// The claim, or none if there is no such claim.
     fn claim(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Claim>>> + Send;
     /// The class, or none if there is no such class.
@@ -24,7 +25,7 @@ pub trait Lookup: Send + Sync + 'static {
 #[derive(Clone)]
 pub struct ApiServer(pub Client);
 
-impl Lookup for ApiServer {
+impl ObjectReader for ApiServer {
     async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
         let api: Api<PersistentVolumeClaim> = Api::namespaced(self.0.clone(), &key.namespace);
         Ok(api.get_opt(&key.name).await?.as_ref().map(Claim::from))
@@ -41,19 +42,19 @@ impl Lookup for ApiServer {
     }
 }
 
-/// Asks for all that is missing.
+/// Reads all that is `missing` into `found`.
 ///
 /// # Errors
-/// If the API server cannot be asked.
-pub async fn find(lookup: &impl Lookup, missing: Vec<Missing>, found: &mut Found) -> kube::Result<()> {
+/// If the API server does not answer.
+pub async fn read_missing(reader: &impl ObjectReader, missing: Vec<Missing>, found: &mut Found) -> kube::Result<()> {
     for what in missing {
         match what {
             Missing::Claim(key) => {
-                let claim = lookup.claim(&key).await?;
+                let claim = reader.claim(&key).await?;
                 found.claim(key, claim);
             }
             Missing::Class(name) => {
-                let class = lookup.class(&name).await?;
+                let class = reader.class(&name).await?;
                 found.class(name, class);
             }
         }

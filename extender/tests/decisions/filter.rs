@@ -1,29 +1,40 @@
+//! Which nodes pass, and why the others do not.
+
+use extender::decide::{Filtered, Found, Known, Missing, Needs, NodeRefusal, filter, needs_of, prioritize};
+use extender::index::{Claim, Class};
+use extender::object_key::ObjectKey;
+use extender::pod::Pod;
+use extender::state::{Indexes, State};
 use placement::Policy;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
-use crate::index::{Claim, Class, Index, Indexes, ObjectKey};
-use crate::pod::Pod;
 use crate::testing::{claim, class, node, persistent_volume, pod, volume};
 
 /// "small" has 64 MiB free, "large" 512 MiB, "split" 2 × 64 MiB on two NUMA nodes.
-fn index() -> Index {
-    let mut index = Index::default();
-    index.apply(&node("small", 1, &[&[(100, 64)]]));
-    index.apply(&node("large", 1, &[&[(0, 512)]]));
-    index.apply(&node("split", 1, &[&[(0, 64)], &[(0, 64)]]));
-    index.apply(&class("fsdax", &[]));
-    index
+fn cluster() -> State {
+    let mut state = State::default();
+    state.apply(&node("small", 1, &[&[(100, 64)]]));
+    state.apply(&node("large", 1, &[&[(0, 512)]]));
+    state.apply(&node("split", 1, &[&[(0, 64)], &[(0, 64)]]));
+    state.apply(&class("fsdax", &[]));
+    state
 }
 
-fn decide<'a>(index: &Index, pod: &Pod, names: &[&'a str]) -> Filtered<'a> {
+fn decide<'a>(state: &State, pod: &Pod, names: &[&'a str]) -> Filtered<'a> {
     let found = Found::default();
-    let mut needs = needs_of(pod, Known { index, found: &found }).expect("everything is known");
-    filter(index, &mut needs, names.iter().copied())
+    let mut needs = needs_of(
+        pod,
+        Known {
+            index: state.index(),
+            found: &found,
+        },
+    )
+    .expect("everything is known");
+    filter(state, &mut needs, names.iter().copied())
 }
 
-fn texts(nodes: &[(&str, Why)]) -> Vec<String> {
+fn texts(nodes: &[(&str, NodeRefusal)]) -> Vec<String> {
     nodes.iter().map(|(name, why)| format!("{name}: {why}")).collect()
 }
 
@@ -32,9 +43,9 @@ const NO_PMEM: &str = "none: no persistent memory (no PmemNode)";
 
 #[test]
 fn one_claim() {
-    let mut index = index();
-    index.apply(&claim("ns", "c", "fsdax", "100Mi"));
-    let filtered = decide(&index, &pod(&["c"]), &ALL);
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let filtered = decide(&state, &pod(&["c"]), &ALL);
     assert_eq!(filtered.passed, ["large"]);
     assert_eq!(
         texts(&filtered.failed),
@@ -49,20 +60,20 @@ fn one_claim() {
 /// kube-scheduler repeats each text that differs: of thousands of nodes that would be megabytes.
 #[test]
 fn of_many_nodes_only_the_best_are_spelt_out() {
-    let mut index = index();
-    index.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "100Mi"));
     let nodes: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
     for (name, free) in nodes.iter().zip(10..) {
-        index.apply(&node(name, 1, &[&[(0, free)]]));
+        state.apply(&node(name, 1, &[&[(0, free)]]));
     }
     let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
-    let refused = decide(&index, &pod(&["c"]), &nodes).failed;
+    let refused = decide(&state, &pod(&["c"]), &nodes).failed;
     assert_eq!(refused.len(), 30);
     assert_eq!(
         texts(&refused)[0],
         "n29: asked 100 MiB; largest extent 36 MiB on NUMA 0, 39 MiB free in 1 extent"
     );
-    let spelt_out = |(_, why): &(&str, Why)| why.to_string().contains("largest extent");
+    let spelt_out = |(_, why): &(&str, NodeRefusal)| why.to_string().contains("largest extent");
     let named: Vec<&str> = refused
         .iter()
         .filter(|node| spelt_out(node))
@@ -82,9 +93,9 @@ fn of_many_nodes_only_the_best_are_spelt_out() {
 
 #[test]
 fn larger_than_any_region_is_for_ever() {
-    let mut index = index();
-    index.apply(&claim("ns", "c", "fsdax", "600Mi"));
-    let filtered = decide(&index, &pod(&["c"]), &["large"]);
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "600Mi"));
+    let filtered = decide(&state, &pod(&["c"]), &["large"]);
     assert_eq!(
         texts(&filtered.unresolvable),
         ["large: asked 600 MiB; largest extent 502 MiB on NUMA 0, 512 MiB free in 1 extent"]
@@ -93,11 +104,11 @@ fn larger_than_any_region_is_for_ever() {
 
 #[test]
 fn several_claims_have_to_fit_together() {
-    let mut index = index();
+    let mut state = cluster();
     for name in ["a", "b"] {
-        index.apply(&claim("ns", name, "fsdax", "40Mi"));
+        state.apply(&claim("ns", name, "fsdax", "40Mi"));
     }
-    let filtered = decide(&index, &pod(&["a", "b", "a"]), &ALL);
+    let filtered = decide(&state, &pod(&["a", "b", "a"]), &ALL);
     assert_eq!(filtered.passed, ["large", "split"]);
     assert_eq!(
         texts(&filtered.failed),
@@ -107,24 +118,24 @@ fn several_claims_have_to_fit_together() {
 
 #[test]
 fn pods_without_our_claims_need_nothing() {
-    let mut index = index();
-    index.apply(&claim("ns", "foreign", "other", "1Ti"));
+    let mut state = cluster();
+    state.apply(&claim("ns", "foreign", "other", "1Ti"));
     let mut other = class("other", &[]);
     other.provisioner = "other.example".into();
-    index.apply(&other);
+    state.apply(&other);
     let mut bound_elsewhere = claim("ns", "bound", "other", "1Ti");
     bound_elsewhere.spec.as_mut().unwrap().volume_name = Some("pv-of-others".into());
-    index.apply(&bound_elsewhere);
+    state.apply(&bound_elsewhere);
     let mut classless = claim("ns", "classless", "", "1Ti");
-    index.apply(&classless);
+    state.apply(&classless);
     classless.metadata.name = Some("null".into());
     classless.spec.as_mut().unwrap().storage_class_name = None;
-    index.apply(&classless);
+    state.apply(&classless);
     for claims in [&[][..], &["foreign", "bound", "classless", "null"]] {
         let needs = needs_of(
             &pod(claims),
             Known {
-                index: &index,
+                index: state.index(),
                 found: &Found::default(),
             },
         );
@@ -134,12 +145,12 @@ fn pods_without_our_claims_need_nothing() {
 
 #[test]
 fn a_bound_claim_pins_its_node() {
-    let mut index = index();
+    let mut state = cluster();
     let mut bound = claim("ns", "bound", "fsdax", "40Mi");
     bound.spec.as_mut().unwrap().volume_name = Some("pv".into());
-    index.apply(&bound);
-    index.apply(&persistent_volume("pv", "v", Some("split")));
-    let filtered = decide(&index, &pod(&["bound"]), &["large", "split"]);
+    state.apply(&bound);
+    state.apply(&persistent_volume("pv", "v", Some("split")));
+    let filtered = decide(&state, &pod(&["bound"]), &["large", "split"]);
     assert_eq!(filtered.passed, ["split"]);
     assert_eq!(
         texts(&filtered.unresolvable),
@@ -147,22 +158,22 @@ fn a_bound_claim_pins_its_node() {
     );
 
     // What else the pod wants has to be there as well.
-    index.apply(&claim("ns", "more", "fsdax", "100Mi"));
-    let filtered = decide(&index, &pod(&["bound", "more"]), &["large", "split"]);
+    state.apply(&claim("ns", "more", "fsdax", "100Mi"));
+    let filtered = decide(&state, &pod(&["bound", "more"]), &["large", "split"]);
     assert_eq!(filtered.passed, [""; 0]);
     assert_eq!((filtered.failed.len(), filtered.unresolvable.len()), (1, 1));
 }
 
 #[test]
 fn claims_on_two_nodes_leave_none() {
-    let mut index = index();
+    let mut state = cluster();
     for (name, on) in [("a", "small"), ("b", "large")] {
         let mut bound = claim("ns", name, "fsdax", "1Mi");
         bound.spec.as_mut().unwrap().volume_name = Some(format!("pv-{name}"));
-        index.apply(&bound);
-        index.apply(&persistent_volume(&format!("pv-{name}"), "v", Some(on)));
+        state.apply(&bound);
+        state.apply(&persistent_volume(&format!("pv-{name}"), "v", Some(on)));
     }
-    let filtered = decide(&index, &pod(&["a", "b"]), &["small", "large"]);
+    let filtered = decide(&state, &pod(&["a", "b"]), &["small", "large"]);
     assert_eq!(
         texts(&filtered.unresolvable),
         [
@@ -174,10 +185,10 @@ fn claims_on_two_nodes_leave_none() {
 
 #[test]
 fn a_volume_that_is_being_made_is_not_counted_twice() {
-    let mut index = index();
-    index.apply(&claim("ns", "c", "fsdax", "60Mi"));
-    index.apply(&volume("pvc-uid-of-c", "small", 60));
-    let filtered = decide(&index, &pod(&["c"]), &["small", "large"]);
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "60Mi"));
+    state.apply(&volume("pvc-uid-of-c", "small", 60));
+    let filtered = decide(&state, &pod(&["c"]), &["small", "large"]);
     assert_eq!(filtered.passed, ["small"]);
     assert_eq!(
         texts(&filtered.unresolvable),
@@ -187,12 +198,12 @@ fn a_volume_that_is_being_made_is_not_counted_twice() {
 
 #[test]
 fn a_selected_node_is_kept() {
-    let mut index = index();
+    let mut state = cluster();
     let mut selected = claim("ns", "c", "fsdax", "60Mi");
     let annotation = ("volume.kubernetes.io/selected-node".to_owned(), "small".to_owned());
     selected.metadata.annotations = Some([annotation].into());
-    index.apply(&selected);
-    let filtered = decide(&index, &pod(&["c"]), &["small", "large"]);
+    state.apply(&selected);
+    let filtered = decide(&state, &pod(&["c"]), &["small", "large"]);
     assert_eq!(filtered.passed, ["small"]);
     assert_eq!(
         texts(&filtered.unresolvable),
@@ -202,15 +213,15 @@ fn a_selected_node_is_kept() {
 
 #[test]
 fn generic_ephemeral_volumes() {
-    let mut index = index();
+    let mut state = cluster();
     let pod: Pod = serde_json::from_value(json!({
         "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
         "spec": { "volumes": [{ "name": "scratch", "ephemeral": { "volumeClaimTemplate": {} } }] },
     }))
     .unwrap();
     let mut made = claim("ns", "p-scratch", "fsdax", "100Mi");
-    index.apply(&made);
-    let filtered = decide(&index, &pod, &["large"]);
+    state.apply(&made);
+    let filtered = decide(&state, &pod, &["large"]);
     assert_eq!(
         texts(&filtered.unresolvable),
         ["large: claim ns/p-scratch was not made for this pod"]
@@ -218,56 +229,65 @@ fn generic_ephemeral_volumes() {
 
     let owner = json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "uid-of-p", "controller": true }]);
     made.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
-    index.apply(&made);
-    let filtered = decide(&index, &pod, &["small", "large"]);
+    state.apply(&made);
+    let filtered = decide(&state, &pod, &["small", "large"]);
     assert_eq!(filtered.passed, ["large"]);
     assert_eq!(filtered.failed.len(), 1);
 }
 
 #[test]
 fn what_the_index_does_not_have_is_asked_for() {
-    let mut index = index();
+    let mut state = cluster();
     let pod = pod(&["late", "later"]);
     let mut found = Found::default();
-    let pod_request = |index: &Index, found: &Found| needs_of(&pod, Known { index, found }).map(|_| ());
+    let pod_request = |state: &State, found: &Found| {
+        needs_of(
+            &pod,
+            Known {
+                index: state.index(),
+                found,
+            },
+        )
+        .map(|_| ())
+    };
     let key = |name| ObjectKey::new("ns", name);
-    let missing = pod_request(&index, &found);
+    let missing = pod_request(&state, &found);
     assert_eq!(
         missing,
         Err(vec![Missing::Claim(key("late")), Missing::Claim(key("later"))])
     );
 
     found.claim(key("late"), Some(Claim::from(&claim("ns", "late", "new", "1Mi"))));
-    index.apply(&claim("ns", "later", "fsdax", "1Mi"));
-    assert_eq!(pod_request(&index, &found), Err(vec![Missing::Class("new".into())]));
+    state.apply(&claim("ns", "later", "fsdax", "1Mi"));
+    assert_eq!(pod_request(&state, &found), Err(vec![Missing::Class("new".into())]));
     found.class("new".into(), Some(Class::Foreign));
-    assert_eq!(pod_request(&index, &found), Ok(()));
+    assert_eq!(pod_request(&state, &found), Ok(()));
 }
 
 #[test]
 fn a_claim_that_does_not_exist_fits_nowhere() {
-    let index = index();
+    let state = cluster();
     let mut found = Found::default();
     found.claim(ObjectKey::new("ns", "c"), None);
     let mut needs = needs_of(
         &pod(&["c"]),
         Known {
-            index: &index,
+            index: state.index(),
             found: &found,
         },
     )
     .unwrap();
-    let filtered = filter(&index, &mut needs, ["large"]);
+    let filtered = filter(&state, &mut needs, ["large"]);
     assert_eq!(texts(&filtered.unresolvable), ["large: claim ns/c does not exist"]);
 }
 
 #[test]
 fn a_claim_that_cannot_be_understood_fits_nowhere() {
-    let mut index = index();
-    index.apply(&class("wrong", &[("csi.daxfit.dev/mode", "dax")]));
-    index.apply(&claim("ns", "a", "wrong", "1Mi"));
-    index.apply(&claim("ns", "b", "fsdax", "-1"));
-    let why = |name: &str| texts(&decide(&index, &pod(&[name]), &["large"]).unresolvable);
+    let mut state = cluster();
+    state.apply(&class("wrong", &[("csi.daxfit.dev/mode", "dax")]));
+    state.apply(&claim("ns", "a", "wrong", "1Mi"));
+    state.apply(&claim("ns", "b", "fsdax", "-1"));
+    let why = |name: &str| texts(&decide(&state, &pod(&[name]), &["large"]).unresolvable);
     assert_eq!(
         why("a"),
         ["large: claim ns/a: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector"]
@@ -277,10 +297,10 @@ fn a_claim_that_cannot_be_understood_fits_nowhere() {
 
 #[test]
 fn a_numa_wish_that_no_region_has_is_for_ever() {
-    let mut index = index();
-    index.apply(&class("numa1", &[("csi.daxfit.dev/numa", "1")]));
-    index.apply(&claim("ns", "c", "numa1", "1Mi"));
-    let filtered = decide(&index, &pod(&["c"]), &["small", "split"]);
+    let mut state = cluster();
+    state.apply(&class("numa1", &[("csi.daxfit.dev/numa", "1")]));
+    state.apply(&claim("ns", "c", "numa1", "1Mi"));
+    let filtered = decide(&state, &pod(&["c"]), &["small", "split"]);
     assert_eq!(filtered.passed, ["split"]);
     assert_eq!(
         texts(&filtered.unresolvable),
@@ -290,40 +310,47 @@ fn a_numa_wish_that_no_region_has_is_for_ever() {
 
 #[test]
 fn the_tightest_node_has_the_highest_score() {
-    let mut index = index();
-    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "40Mi"));
     let found = Found::default();
     let score = |policy| {
         let mut needs = needs_of(
             &pod(&["c"]),
             Known {
-                index: &index,
+                index: state.index(),
                 found: &found,
             },
         )
         .unwrap();
-        prioritize(&index, policy, &mut needs, &["small", "large", "none"])
+        prioritize(&state, policy, &mut needs, &["small", "large", "none"])
     };
     assert_eq!(score(Policy::Pack), [("small", 10), ("large", 0), ("none", 0)]);
     assert_eq!(score(Policy::Spread), [("small", 0), ("large", 10), ("none", 0)]);
     let mut nothing = Needs::Nothing;
-    assert_eq!(prioritize(&index, Policy::Pack, &mut nothing, &["small"]), []);
+    assert_eq!(prioritize(&state, Policy::Pack, &mut nothing, &["small"]), []);
 }
 
 /// The hole of "few" fits better, but one large volume is all that keeps its region from being free from end to end.
 #[test]
 fn regions_with_few_volumes_are_kept_whole() {
-    let mut index = Index::default();
-    index.apply(&node("few", 1, &[&[(448, 64)]]));
-    index.apply(&node("many", 1, &[&[(442, 70)]]));
-    index.apply(&class("fsdax", &[]));
-    index.apply(&claim("ns", "c", "fsdax", "40Mi"));
-    let score = |index: &Index| {
+    let mut state = State::default();
+    state.apply(&node("few", 1, &[&[(448, 64)]]));
+    state.apply(&node("many", 1, &[&[(442, 70)]]));
+    state.apply(&class("fsdax", &[]));
+    state.apply(&claim("ns", "c", "fsdax", "40Mi"));
+    let score = |state: &State| {
         let found = Found::default();
-        let mut needs = needs_of(&pod(&["c"]), Known { index, found: &found }).unwrap();
-        prioritize(index, Policy::Pack, &mut needs, &["few", "many"])
+        let mut needs = needs_of(
+            &pod(&["c"]),
+            Known {
+                index: state.index(),
+                found: &found,
+            },
+        )
+        .unwrap();
+        prioritize(state, Policy::Pack, &mut needs, &["few", "many"])
     };
-    assert_eq!(score(&index), [("few", 10), ("many", 0)]);
+    assert_eq!(score(&state), [("few", 10), ("many", 0)]);
     for (name, on) in [
         ("a", "few"),
         ("b", "many"),
@@ -335,9 +362,9 @@ fn regions_with_few_volumes_are_kept_whole() {
         let mut made = volume(name, on, 60);
         let status = json!({ "phase": "Ready", "region": "r0", "layoutRevision": 1 });
         made.status = Some(serde_json::from_value(status).unwrap());
-        index.apply(&made);
+        state.apply(&made);
     }
-    assert_eq!(score(&index), [("few", 0), ("many", 10)]);
+    assert_eq!(score(&state), [("few", 0), ("many", 10)]);
 }
 
 proptest! {
@@ -358,18 +385,18 @@ proptest! {
                 (start, size)
             })
             .collect();
-        let mut index = Index::default();
-        index.apply(&node("n", 1, &[&holes]));
-        index.apply(&class("fsdax", &[]));
+        let mut state = State::default();
+        state.apply(&node("n", 1, &[&holes]));
+        state.apply(&class("fsdax", &[]));
         for (i, mib) in pending.iter().enumerate() {
-            index.apply(&volume(&format!("v{i}"), "n", *mib));
+            state.apply(&volume(&format!("v{i}"), "n", *mib));
         }
         let names: Vec<String> = (0..asked.len()).map(|i| format!("c{i}")).collect();
         for (name, mib) in names.iter().zip(&asked) {
-            index.apply(&claim("ns", name, "fsdax", &format!("{mib}Mi")));
+            state.apply(&claim("ns", name, "fsdax", &format!("{mib}Mi")));
         }
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let passed = !decide(&index, &pod(&names), &["n"]).passed.is_empty();
+        let passed = !decide(&state, &pod(&names), &["n"]).passed.is_empty();
 
         // By hand: all that is on its way, as the node's driver would make it, one after the other, in each order.
         let request = |mib: &u32| volume("w", "n", *mib).spec.request();

@@ -1,11 +1,11 @@
 //! What kube-scheduler expects, as JSON. Keys are written as in Go.
 //!
-//! An answer has thousands of names and reasons, and hardly any needs an escape. One look at each as a whole is much
-//! faster than one at each byte.
+//! A response has thousands of names and reasons, and hardly any needs an escape. To check each as a whole is much faster
+//! than byte by byte.
 
 use serde_json::Value;
 
-use crate::decide::{Filtered, Why};
+use crate::decide::{Filtered, NodeRefusal};
 
 /// For a reason with its node, as a guess.
 const REFUSED: usize = 160;
@@ -13,7 +13,7 @@ const REFUSED: usize = 160;
 const NAMED: usize = 48;
 
 /// `ExtenderFilterResult` where all candidates pass as they came.
-pub(super) fn untouched(node_names: Option<&str>) -> String {
+pub(super) fn all_passed(node_names: Option<&str>) -> String {
     filter_result(node_names.unwrap_or("[]"), &[], &[])
 }
 
@@ -39,7 +39,7 @@ pub(super) fn scores(scores: &[(&str, u8)]) -> String {
     json
 }
 
-fn filter_result(names: &str, failed: &[(&str, Why)], unresolvable: &[(&str, Why)]) -> String {
+fn filter_result(names: &str, failed: &[(&str, NodeRefusal)], unresolvable: &[(&str, NodeRefusal)]) -> String {
     let refused = REFUSED * (1 + failed.len() + unresolvable.len());
     let mut json = String::with_capacity(names.len() + refused);
     json.push_str("{\"Nodes\":null,\"NodeNames\":");
@@ -52,10 +52,10 @@ fn filter_result(names: &str, failed: &[(&str, Why)], unresolvable: &[(&str, Why
     json
 }
 
-fn reason(json: &mut String, (name, why): &(&str, Why)) {
+fn reason(json: &mut String, (name, refusal): &(&str, NodeRefusal)) {
     text(json, [*name]);
     json.push(':');
-    text(json, why.parts());
+    text(json, refusal.parts());
 }
 
 fn list<T>(json: &mut String, [open, close]: [char; 2], items: &[T], write: impl Fn(&mut String, &T)) {
@@ -83,7 +83,7 @@ fn text<const N: usize>(json: &mut String, parts: [&str; N]) {
     json.push('"');
 }
 
-/// Looks at all bytes, so that the processor can look at many at once.
+/// Compares all bytes, even after the first that needs an escape, so that the processor can compare many at once.
 fn needs_escapes(text: &str) -> bool {
     let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     text.bytes().fold(false, |any, byte| any | special(byte))
@@ -98,13 +98,13 @@ mod tests {
     #[test]
     fn writes_as_go_reads() {
         assert_eq!(
-            untouched(Some(r#"["a"]"#)),
+            all_passed(Some(r#"["a"]"#)),
             r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{},"FailedAndUnresolvableNodes":{},"Error":""}"#
         );
         let two = Filtered {
             passed: vec!["a"],
-            failed: vec![("b", Why::told("no \"space\""))],
-            unresolvable: vec![("c", Why::told("never"))],
+            failed: vec![("b", NodeRefusal::Other("no \"space\"".into()))],
+            unresolvable: vec![("c", NodeRefusal::Other("never".into()))],
         };
         assert_eq!(
             filtered(&two),

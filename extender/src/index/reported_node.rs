@@ -1,22 +1,15 @@
-//! The free space of one node, computed once per change and not per question.
+//! What one node reported, and the free space that follows.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, pending_of};
 use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, RegionId, Reservation};
 
-use crate::ledger::Promise;
-
-/// What one node published, its volumes, what is promised on it, and the free space that follows.
+/// What one node reported, and the volumes that it has or is to make.
 #[derive(Debug, Default)]
-pub struct NodeSpace {
+pub struct ReportedNode {
     status: Option<PmemNodeStatus>,
     volumes: HashMap<Box<str>, Volume>,
-    promised: Vec<Arc<Promise>>,
-    /// None as long as the node did not publish anything.
-    view: Option<PreparedNode>,
-    empty: Option<PreparedNode>,
 }
 
 #[derive(Debug)]
@@ -25,34 +18,28 @@ struct Volume {
     deleting: bool,
 }
 
-impl NodeSpace {
-    /// The free space at this moment: what the node published, minus the volumes that are not in there yet and what is
-    /// promised; none if the node did not publish anything.
-    #[must_use]
-    pub fn view(&self) -> Option<&PreparedNode> {
-        self.view.as_ref()
+impl ReportedNode {
+    pub(super) fn has_reported(&self) -> bool {
+        self.status.is_some()
     }
 
-    /// The same if nothing were promised to the claims with these unique ids.
+    /// The free space at this moment: what the node reported, without its pending volumes and without what is reserved;
+    /// none if it did not report anything.
     #[must_use]
-    pub fn view_without(&self, claims: &[&str]) -> Option<PreparedNode> {
-        let others = self.promised.iter().filter(|promise| !claims.contains(&&*promise.uid));
-        self.view_of(&others.cloned().collect::<Vec<_>>())
+    pub fn free_space(&self, reservations: &[Reservation]) -> Option<PreparedNode> {
+        let status = self.status.as_ref()?;
+        let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
+        let free = PreparedNode::with_promised(&status.to_placement(), &pending, reservations);
+        Some(free.with_occupancy(&self.occupancy(status)))
     }
 
     /// The free space if nothing at all were on the node: what does not fit here never fits.
     #[must_use]
-    pub fn empty(&self) -> Option<&PreparedNode> {
-        self.empty.as_ref()
+    pub fn empty_space(&self) -> Option<PreparedNode> {
+        self.status.as_ref().map(|status| emptied(status).into())
     }
 
-    /// Whether the node published anything.
-    #[must_use]
-    pub fn is_published(&self) -> bool {
-        self.view.is_some()
-    }
-
-    /// Whether a volume of that name is on its way to be used: not refused, and not about to go.
+    /// Whether a volume of that name is made or being made: neither refused nor being deleted.
     #[must_use]
     pub fn makes(&self, volume: &str) -> bool {
         let volume = self.volumes.get(volume);
@@ -66,61 +53,35 @@ impl NodeSpace {
         volume.space.numa(self.status.as_ref()?)
     }
 
-    /// The volumes that take space which the node did not publish yet, by name.
+    /// The pending volumes by name, in no particular order.
     pub fn pending(&self) -> impl Iterator<Item = (&str, &PendingVolume)> {
         let is_pending = |volume: &Volume| {
-            self.status
-                .as_ref()
-                .is_some_and(|status| volume.space.is_pending(status))
+            let status = self.status.as_ref();
+            status.is_some_and(|status| volume.space.is_pending(status))
         };
         let pending = self.volumes.iter().filter(move |(_, volume)| is_pending(volume));
         pending.map(|(name, volume)| (&**name, volume.space.pending()))
     }
 
     /// Whether nothing is known about the node.
-    pub(super) fn is_forgotten(&self) -> bool {
+    pub(super) fn is_unknown(&self) -> bool {
         self.status.is_none() && self.volumes.is_empty()
     }
 
-    pub(super) fn publish(&mut self, status: Option<&PmemNodeStatus>) {
+    pub(super) fn report(&mut self, status: Option<&PmemNodeStatus>) {
         self.status = status.map(without_texts);
-        self.empty = status.map(|status| emptied(status).into());
-        self.refresh();
     }
 
-    pub(super) fn add(&mut self, name: &str, volume: &PmemVolume) {
+    pub(super) fn put_volume(&mut self, name: &str, volume: &PmemVolume) {
         let volume = Volume {
             space: volume.into(),
             deleting: volume.metadata.deletion_timestamp.is_some(),
         };
         self.volumes.insert(name.into(), volume);
-        self.refresh();
     }
 
-    pub(super) fn remove(&mut self, name: &str) {
+    pub(super) fn remove_volume(&mut self, name: &str) {
         self.volumes.remove(name);
-        self.refresh();
-    }
-
-    pub(super) fn promise(&mut self, promised: Vec<Arc<Promise>>) {
-        self.promised = promised;
-        self.refresh();
-    }
-
-    fn refresh(&mut self) {
-        self.view = self.view_of(&self.promised);
-    }
-
-    fn view_of(&self, promised: &[Arc<Promise>]) -> Option<PreparedNode> {
-        let status = self.status.as_ref()?;
-        let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
-        let reservation = |promise: &Arc<Promise>| Reservation {
-            claim: promise.claim.to_string(),
-            request: promise.request,
-        };
-        let reservations: Vec<Reservation> = promised.iter().map(reservation).collect();
-        let view = PreparedNode::with_promised(&status.to_placement(), &pending, &reservations);
-        Some(view.with_occupancy(&self.occupancy(status)))
     }
 
     /// What is in each region. A volume counts once its node chose the region.
@@ -139,7 +100,7 @@ impl NodeSpace {
     }
 }
 
-/// Conditions and messages are for people.
+/// Conditions and messages are for people: thousands of nodes would keep them for nothing.
 fn without_texts(status: &PmemNodeStatus) -> PmemNodeStatus {
     let region = |region: &RegionStatus| RegionStatus {
         message: String::new(),

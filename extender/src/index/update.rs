@@ -1,0 +1,137 @@
+//! How the index changes with the objects of the cluster.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crds::{PmemNodeStatus, PmemVolume};
+
+use super::{Claim, Class, Index, VolumeOfOurs};
+use crate::object_key::ObjectKey;
+
+impl Index {
+    /// A node reports `status`; none if it has no PmemNode any more.
+    pub fn put_node(&mut self, name: &str, status: Option<&PmemNodeStatus>) {
+        let name = self.intern_node(name);
+        if let Some(node) = self.nodes.get_mut(&name) {
+            node.report(status);
+        }
+        self.drop_unknown(&name);
+    }
+
+    /// The nodes with a PmemNode that are not in `listed`.
+    #[must_use]
+    pub fn nodes_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        not_in(listed, self.nodes.keys().map(AsRef::as_ref))
+    }
+
+    /// A volume came or changed. Returns its nodes: the one that it is on, and the one that it was on before if its name
+    /// was made anew elsewhere.
+    pub fn put_volume(&mut self, name: &str, volume: &PmemVolume) -> Vec<Arc<str>> {
+        let moved = self.volumes.get(name).is_some_and(|node| **node != *volume.spec.node);
+        let before = moved.then(|| self.remove_volume(name)).flatten();
+        let node = self.intern_node(&volume.spec.node);
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.put_volume(name, volume);
+        }
+        self.volumes.insert(name.into(), node.clone());
+        before.into_iter().chain([node]).collect()
+    }
+
+    /// A volume is gone. Returns the node that it was on.
+    pub fn remove_volume(&mut self, name: &str) -> Option<Arc<str>> {
+        let name_of_node = self.volumes.remove(name)?;
+        if let Some(node) = self.nodes.get_mut(&name_of_node) {
+            node.remove_volume(name);
+        }
+        self.drop_unknown(&name_of_node);
+        Some(name_of_node)
+    }
+
+    /// The volumes that are not in `listed`.
+    #[must_use]
+    pub fn volumes_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        not_in(listed, self.volumes.keys().map(AsRef::as_ref))
+    }
+
+    /// A claim came or changed. Returns the one of the same name that it replaces, if that was another.
+    pub fn put_claim(&mut self, key: &ObjectKey, claim: Claim) -> Option<Claim> {
+        let (uid, is_bound) = (claim.uid.clone(), claim.volume.is_some());
+        let before = self.claims.insert(key.clone(), claim);
+        let other = before.filter(|before| before.uid != uid);
+        if let Some(other) = &other {
+            self.unbound.remove(&other.uid);
+        }
+        if is_bound {
+            self.unbound.remove(&uid);
+        } else {
+            self.unbound.insert(uid, key.clone());
+        }
+        other
+    }
+
+    /// A claim is gone. Returns what was known of it.
+    pub fn remove_claim(&mut self, key: &ObjectKey) -> Option<Claim> {
+        let claim = self.claims.remove(key)?;
+        self.unbound.remove(&claim.uid);
+        Some(claim)
+    }
+
+    /// The claims that are not in `listed`.
+    #[must_use]
+    pub fn claims_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        let gone = self.claims.keys().filter(|key| !listed.contains(key));
+        gone.cloned().collect()
+    }
+
+    /// A `PersistentVolume` came or changed; none if it is foreign.
+    pub fn put_persistent_volume(&mut self, name: &str, volume: Option<VolumeOfOurs>) {
+        if let Some(volume) = volume {
+            self.persistent_volumes.insert(name.into(), volume);
+        } else {
+            self.persistent_volumes.remove(name);
+        }
+    }
+
+    /// Drops the `PersistentVolumes` that are not in `listed`.
+    pub fn retain_persistent_volumes(&mut self, listed: &HashSet<ObjectKey>) {
+        let keep = |name: &str| listed.contains(&ObjectKey::new("", name));
+        self.persistent_volumes.retain(|name, _| keep(name));
+    }
+
+    /// A class came or changed; none if it is gone. Returns whether that makes a difference.
+    pub fn put_class(&mut self, name: &str, class: Option<Class>) -> bool {
+        let before = match class {
+            Some(class) => self.classes.insert(name.into(), class),
+            None => self.classes.remove(name),
+        };
+        before.as_ref() != self.classes.get(name)
+    }
+
+    /// The classes that are not in `listed`.
+    #[must_use]
+    pub fn classes_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        not_in(listed, self.classes.keys().map(AsRef::as_ref))
+    }
+
+    /// The one copy of the name of a node, which is known from now on.
+    fn intern_node(&mut self, node: &str) -> Arc<str> {
+        if let Some((name, _)) = self.nodes.get_key_value(node) {
+            return name.clone();
+        }
+        let name: Arc<str> = node.into();
+        self.nodes.entry(name.clone()).or_default();
+        name
+    }
+
+    fn drop_unknown(&mut self, node: &str) {
+        if self.nodes.get(node).is_some_and(super::ReportedNode::is_unknown) {
+            self.nodes.remove(node);
+        }
+    }
+}
+
+/// Of the `names` of objects without a namespace, those that are not in `listed`.
+fn not_in<'a>(listed: &HashSet<ObjectKey>, names: impl Iterator<Item = &'a str>) -> Vec<ObjectKey> {
+    let keys = names.map(|name| ObjectKey::new("", name));
+    keys.filter(|key| !listed.contains(key)).collect()
+}

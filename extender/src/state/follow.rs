@@ -1,0 +1,75 @@
+//! How the ledger follows what the cluster shows of claims.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::index::{Claim, Class};
+use crate::ledger::{ClaimState, Reservation};
+use crate::object_key::ObjectKey;
+
+impl State {
+    /// A claim came or changed, or what it depends on did.
+    pub(super) fn follow_claim(&mut self, key: &ObjectKey) {
+        if let Some(claim) = self.index.claim(key) {
+            let (uid, state) = (claim.uid.clone(), self.claim_state(key, claim));
+            self.claim_changed(&uid, state);
+        }
+    }
+
+    /// There is no claim of that unique id any more.
+    pub(super) fn claim_is_gone(&mut self, uid: &str) {
+        self.claim_changed(uid, ClaimState::Deleted);
+    }
+
+    /// A volume came, changed or went. It may be shown before its claim is.
+    pub(super) fn follow_volume(&mut self, name: &str) {
+        let Some(uid) = Claim::uid_in_name_of_volume(name) else {
+            return;
+        };
+        if let Some((key, claim)) = self.index.unbound_claim(uid) {
+            let state = self.claim_state(key, claim);
+            self.claim_changed(uid, state);
+        } else if let Some(node) = self.index.node_making(name).cloned() {
+            self.claim_changed(uid, ClaimState::HasVolume(Some(node)));
+        }
+    }
+
+    /// A class came, changed or went: only now it is known what its claims ask for.
+    pub(super) fn follow_class(&mut self, name: &str) {
+        let claims: Vec<ObjectKey> = self.index.unbound_claims_of_class(name).cloned().collect();
+        for key in claims {
+            self.follow_claim(&key);
+        }
+    }
+
+    fn claim_changed(&mut self, uid: &str, state: ClaimState) {
+        let changed = self.ledger.claim_changed(uid, state);
+        self.refresh_free(&changed);
+    }
+
+    fn claim_state(&self, key: &ObjectKey, claim: &Claim) -> ClaimState {
+        if let Some(volume) = &claim.volume {
+            let node = self.index.node_of_persistent_volume(volume).map(Into::into);
+            return if self.index.has_volume(&claim.name_of_volume()) {
+                ClaimState::HasVolume(node)
+            } else {
+                ClaimState::Bound(node)
+            };
+        }
+        if let Some(node) = self.index.node_making(&claim.name_of_volume()) {
+            return ClaimState::HasVolume(Some(node.clone()));
+        }
+        let class = claim.class.as_ref().and_then(|class| self.index.class(class));
+        match (&claim.selected_node, class, &claim.size) {
+            (Some(node), Some(Class::Ours(Ok(parameters))), Ok((required, limit))) => {
+                let reservation = Reservation {
+                    uid: (&*claim.uid).into(),
+                    claim: key.clone(),
+                    request: parameters.request(*required, *limit),
+                };
+                ClaimState::Assigned((&**node).into(), Arc::new(reservation))
+            }
+            _ => ClaimState::Undecided,
+        }
+    }
+}

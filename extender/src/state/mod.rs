@@ -1,0 +1,133 @@
+//! What the cluster shows and what was decided, and the free space of each node that follows from both.
+//!
+//! [`State`] owns the [`Index`] and the [`Ledger`], which do not know each other. Everything is synchronous but the pumps
+//! ([`watch_all`]), which carry watch events into it.
+
+mod expiry;
+mod follow;
+mod node_space;
+mod node_table;
+mod objects;
+mod shared;
+mod watch;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use placement::PreparedNode;
+
+use crate::index::Index;
+use crate::ledger::{Ledger, Reservation};
+
+use node_table::NodeTable;
+
+pub use expiry::expire_reservations;
+pub use node_space::NodeSpace;
+pub use objects::{Indexes, Kind};
+pub use shared::SharedState;
+pub use watch::{ListedObjects, watch_all};
+
+/// What the cluster shows and what was decided.
+#[derive(Debug, Default)]
+pub struct State {
+    index: Index,
+    ledger: Ledger,
+    /// Of each node that reported its space; always what follows from the index and the ledger.
+    spaces: NodeTable,
+    /// The kinds of which there was a complete list.
+    listed: BTreeSet<Kind>,
+}
+
+impl State {
+    /// An empty index beside this ledger.
+    #[must_use]
+    pub fn new(ledger: Ledger) -> Self {
+        Self {
+            ledger,
+            ..Self::default()
+        }
+    }
+
+    /// What the cluster shows.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What is reserved.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The space of a node, if it reported any.
+    #[must_use]
+    pub fn space(&self, node: &str) -> Option<&NodeSpace> {
+        self.spaces.get(node)
+    }
+
+    /// The free space of a node if nothing were reserved for the claims with these unique ids.
+    #[must_use]
+    pub fn free_without(&self, node: &str, claims: &[&str]) -> Option<PreparedNode> {
+        let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
+        let others = reserved.filter(|reservation| !claims.contains(&&*reservation.uid));
+        self.index.node(node)?.free_space(&node_space::to_placement(others))
+    }
+
+    /// The names of the nodes that reported their space, in no particular order.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.spaces.names()
+    }
+
+    /// Whether every kind was listed once.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.unlisted().is_empty()
+    }
+
+    /// The kinds that were not listed yet.
+    #[must_use]
+    pub fn unlisted(&self) -> Vec<Kind> {
+        let kinds = Kind::ALL.into_iter();
+        kinds.filter(|kind| !self.listed.contains(kind)).collect()
+    }
+
+    /// Reserves space for the claims of `pod` on each of `nodes`: see [`Ledger::reserve`].
+    pub fn reserve(&mut self, pod: &str, reservations: &[Arc<Reservation>], nodes: &[&str], now: Instant) {
+        let changed = self.ledger.reserve(pod, reservations, nodes, now);
+        self.refresh_free(&changed);
+    }
+
+    /// Only `nodes` are left for the claims of `pod`: see [`Ledger::narrow`].
+    pub fn narrow(&mut self, pod: &str, claims: &[&str], nodes: &[&str]) {
+        let changed = self.ledger.narrow(pod, claims, nodes);
+        self.refresh_free(&changed);
+    }
+
+    /// Ends the tentative reservations whose time is up: see [`Ledger::expire`].
+    pub fn expire(&mut self, now: Instant) {
+        let changed = self.ledger.expire(now);
+        self.refresh_free(&changed);
+    }
+
+    /// A node reported something else, or does not report any more.
+    fn refresh_node(&mut self, node: &str) {
+        let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
+        let reported = self.index.node(node);
+        match reported.and_then(|reported| NodeSpace::new(reported, reserved)) {
+            Some(space) => self.spaces.put(node, space),
+            None => self.spaces.remove(node),
+        }
+    }
+
+    /// Volumes or reservations of these nodes changed.
+    fn refresh_free<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Arc<str>>) {
+        for node in nodes {
+            let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
+            if let (Some(space), Some(reported)) = (self.spaces.get_mut(node), self.index.node(node)) {
+                space.refresh(reported, reserved);
+            }
+        }
+    }
+}

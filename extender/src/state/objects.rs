@@ -1,0 +1,165 @@
+//! How each kind of object changes the state.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use crds::{PmemNode, PmemVolume};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::StorageClass;
+
+use super::State;
+use crate::index::{Claim, Class, VolumeOfOurs};
+use crate::object_key::ObjectKey;
+
+/// The kinds of objects that are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names of the kinds say it all")]
+pub enum Kind {
+    PmemNode,
+    PmemVolume,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    StorageClass,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::PmemNode,
+        Self::PmemVolume,
+        Self::PersistentVolumeClaim,
+        Self::PersistentVolume,
+        Self::StorageClass,
+    ];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What happens to objects of one kind.
+pub trait Indexes<K> {
+    /// Which kind.
+    const KIND: Kind;
+    /// The object is there, or has changed.
+    fn apply(&mut self, object: &K);
+    /// The object is gone.
+    fn delete(&mut self, key: &ObjectKey);
+    /// A list is complete: whatever is not in it is gone.
+    fn reset(&mut self, listed: &HashSet<ObjectKey>);
+}
+
+impl Indexes<PmemNode> for State {
+    const KIND: Kind = Kind::PmemNode;
+
+    fn apply(&mut self, object: &PmemNode) {
+        let name = ObjectKey::of(object).name;
+        self.index.put_node(&name, object.status.as_ref());
+        self.refresh_node(&name);
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.index.put_node(&key.name, None);
+        self.refresh_node(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.nodes_not_in(listed) {
+            Indexes::<PmemNode>::delete(self, &key);
+        }
+        self.listed.insert(Kind::PmemNode);
+    }
+}
+
+impl Indexes<PmemVolume> for State {
+    const KIND: Kind = Kind::PmemVolume;
+
+    fn apply(&mut self, object: &PmemVolume) {
+        let name = ObjectKey::of(object).name;
+        let nodes = self.index.put_volume(&name, object);
+        self.refresh_free(&nodes);
+        self.follow_volume(&name);
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if let Some(node) = self.index.remove_volume(&key.name) {
+            self.refresh_free([&node]);
+            self.follow_volume(&key.name);
+        }
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.volumes_not_in(listed) {
+            Indexes::<PmemVolume>::delete(self, &key);
+        }
+        self.listed.insert(Kind::PmemVolume);
+    }
+}
+
+impl Indexes<PersistentVolumeClaim> for State {
+    const KIND: Kind = Kind::PersistentVolumeClaim;
+
+    fn apply(&mut self, object: &PersistentVolumeClaim) {
+        let key = ObjectKey::of(object);
+        if let Some(before) = self.index.put_claim(&key, Claim::from(object)) {
+            self.claim_is_gone(&before.uid);
+        }
+        self.follow_claim(&key);
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if let Some(claim) = self.index.remove_claim(key) {
+            self.claim_is_gone(&claim.uid);
+        }
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.claims_not_in(listed) {
+            Indexes::<PersistentVolumeClaim>::delete(self, &key);
+        }
+        self.listed.insert(Kind::PersistentVolumeClaim);
+    }
+}
+
+impl Indexes<PersistentVolume> for State {
+    const KIND: Kind = Kind::PersistentVolume;
+
+    fn apply(&mut self, object: &PersistentVolume) {
+        let name = ObjectKey::of(object).name;
+        self.index.put_persistent_volume(&name, VolumeOfOurs::of(object));
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.index.put_persistent_volume(&key.name, None);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        self.index.retain_persistent_volumes(listed);
+        self.listed.insert(Kind::PersistentVolume);
+    }
+}
+
+impl Indexes<StorageClass> for State {
+    const KIND: Kind = Kind::StorageClass;
+
+    fn apply(&mut self, object: &StorageClass) {
+        let name = ObjectKey::of(object).name;
+        if self.index.put_class(&name, Some(Class::from(object))) {
+            self.follow_class(&name);
+        }
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.index.put_class(&key.name, None);
+        self.follow_class(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.classes_not_in(listed) {
+            Indexes::<StorageClass>::delete(self, &key);
+        }
+        self.listed.insert(Kind::StorageClass);
+    }
+}

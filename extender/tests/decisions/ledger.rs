@@ -1,0 +1,306 @@
+//! The ledger: what is reserved where, whatever happens.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use extender::ledger::{ChangedNodes, ClaimState, Ledger, Reservation, ReservationState};
+use extender::object_key::ObjectKey;
+use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
+use proptest::prelude::*;
+
+const TIME_LIMIT: Duration = Duration::from_secs(100);
+
+fn reservation(uid: &str) -> Arc<Reservation> {
+    let request = VolumeRequest {
+        required: Bytes::mib(1),
+        limit: None,
+        mode: Mode::Fsdax(MapLocation::Dev),
+        numa: NumaWish::Any,
+    };
+    Arc::new(Reservation {
+        uid: uid.into(),
+        claim: ObjectKey::new("ns", uid),
+        request,
+    })
+}
+
+fn reservations(uids: &[&str]) -> Vec<Arc<Reservation>> {
+    uids.iter().map(|uid| reservation(uid)).collect()
+}
+
+fn on(ledger: &Ledger, node: &str) -> Vec<String> {
+    ledger
+        .reservations_on(node)
+        .map(|(reservation, _)| reservation.uid.to_string())
+        .collect()
+}
+
+fn changed(nodes: &[&str]) -> ChangedNodes {
+    nodes.iter().map(|node| Arc::from(*node)).collect()
+}
+
+#[test]
+fn a_reservation_is_tentative_until_the_claim_shows_its_node() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    assert_eq!(
+        ledger.reserve("p", &reservations(&["a", "b"]), &["n", "m"], now),
+        changed(&["m", "n"])
+    );
+    assert_eq!(
+        (on(&ledger, "n"), on(&ledger, "m")),
+        (vec!["a".into(), "b".into()], vec!["a".into(), "b".into()])
+    );
+    // One claim shows the node: the other one goes there as well.
+    ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+    assert_eq!((on(&ledger, "n").len(), on(&ledger, "m").len()), (2, 0));
+    assert_eq!(
+        ledger.reservations_on("n").map(|(_, state)| state).collect::<Vec<_>>(),
+        [ReservationState::Assigned, ReservationState::Tentative]
+    );
+    ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
+    ledger.claim_changed("b", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), [""; 0]);
+}
+
+#[test]
+fn what_the_cluster_shows_wins() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve("p", &reservations(&["a"]), &["n"], now);
+    ledger.claim_changed("a", ClaimState::Assigned("elsewhere".into(), reservation("a")));
+    assert_eq!((on(&ledger, "n").len(), on(&ledger, "elsewhere").len()), (0, 1));
+    // CreateVolume found no space there: the annotation goes, and with it the reservation.
+    assert_eq!(
+        ledger.claim_changed("a", ClaimState::Undecided),
+        changed(&["elsewhere"])
+    );
+    assert!(ledger.nodes_of("a").is_empty());
+}
+
+#[test]
+fn a_pod_that_is_decided_anew_gives_back_what_it_had() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve("p", &reservations(&["a", "b"]), &["n"], now);
+    assert_eq!(ledger.attempts("p", ["a"]), 1);
+    // The pod comes again, and fits nowhere.
+    ledger.reserve("p", &reservations(&["a"]), &[], now);
+    assert_eq!((on(&ledger, "n").len(), ledger.attempts("p", ["a"])), (0, 0));
+}
+
+#[test]
+fn a_claim_that_two_pods_share_is_reserved_once() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve("p", &reservations(&["a", "shared"]), &["n"], now);
+    assert_eq!(ledger.nodes_for_other_pods("shared", "q"), Some(["n"].into()));
+    assert_eq!(ledger.nodes_for_other_pods("shared", "p"), None);
+    ledger.reserve("q", &reservations(&["b", "shared"]), &["n"], now);
+    assert_eq!(on(&ledger, "n"), ["a", "b", "shared"]);
+    // The second pod comes again and fits nowhere: the first one is still on its way.
+    ledger.reserve("q", &reservations(&["b", "shared"]), &[], now);
+    assert_eq!(on(&ledger, "n"), ["a", "shared"]);
+    ledger.claim_changed("shared", ClaimState::Deleted);
+    assert_eq!(on(&ledger, "n"), ["a"]);
+}
+
+#[test]
+fn an_assigned_claim_stays_assigned() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+    assert_eq!(
+        ledger.reserve("p", &reservations(&["a"]), &["m"], now),
+        ChangedNodes::new()
+    );
+    assert_eq!(ledger.nodes_of("a"), ["n"].into());
+    ledger.expire(now + TIME_LIMIT * 9);
+    assert_eq!(on(&ledger, "n"), ["a"]);
+}
+
+#[test]
+fn what_another_extender_took_out_is_given_back() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve("p", &reservations(&["a"]), &["k", "m", "n"], now);
+    assert_eq!(ledger.narrow("p", &["a"], &["n", "m"]), changed(&["k"]));
+    assert_eq!(ledger.narrow("another", &["a"], &["n"]), ChangedNodes::new());
+    assert_eq!(ledger.nodes_of("a"), ["m", "n"].into());
+}
+
+#[test]
+fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    let later = now + TIME_LIMIT / 2;
+    for pod in ["first", "second", "lost"] {
+        ledger.reserve(pod, &reservations(&[pod]), &["n"], now);
+    }
+    ledger.claim_changed("second", ClaimState::Assigned("n".into(), reservation("second")));
+    ledger.expire(later);
+    // The one before it is late; the one behind it has its whole time again.
+    assert_eq!(ledger.expire(now + TIME_LIMIT), changed(&["n"]));
+    assert_eq!((ledger.nodes_of("first").len(), ledger.nodes_of("lost").len()), (0, 1));
+    // What is decided after it does not keep it.
+    ledger.reserve("young", &reservations(&["young"]), &["n"], now + TIME_LIMIT);
+    ledger.claim_changed("young", ClaimState::HasVolume(None));
+    ledger.expire(later + TIME_LIMIT);
+    assert_eq!(on(&ledger, "n"), ["second"]);
+}
+
+#[test]
+fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    for (claim, pod) in [("given", ""), ("open", "p")] {
+        match pod {
+            "" => ledger.claim_changed(claim, ClaimState::Assigned("n".into(), reservation(claim))),
+            pod => ledger.reserve(pod, &reservations(&[claim]), &["m", "n"], now),
+        };
+        ledger.claim_changed(claim, ClaimState::Bound(Some("n".into())));
+    }
+    assert_eq!((on(&ledger, "n").len(), on(&ledger, "m").len()), (2, 0));
+    ledger.expire(now);
+    ledger.claim_changed("open", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), ["given"]);
+    ledger.expire(now + TIME_LIMIT);
+    ledger.expire(now + TIME_LIMIT * 2);
+    assert_eq!(on(&ledger, "n"), [""; 0]);
+    // Nothing was ever reserved for it.
+    assert_eq!(
+        ledger.claim_changed("other", ClaimState::Bound(Some("n".into()))),
+        ChangedNodes::new()
+    );
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Decide(usize, Vec<usize>, Vec<usize>),
+    Assign(usize, usize),
+    MakeVolume(usize, Option<usize>),
+    Bind(usize, Option<usize>),
+    Undecide(usize),
+    Delete(usize),
+    Narrow(usize, Vec<usize>, Vec<usize>),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let some = || prop::collection::vec(0..5_usize, 0..4);
+    prop_oneof![
+        4 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Decide(pod, claims, nodes)),
+        2 => (0..5_usize, 0..5_usize).prop_map(|(claim, node)| Step::Assign(claim, node)),
+        1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::MakeVolume(claim, node)),
+        1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::Bind(claim, node)),
+        1 => (0..5_usize).prop_map(Step::Undecide),
+        1 => (0..5_usize).prop_map(Step::Delete),
+        1 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Narrow(pod, claims, nodes)),
+        1 => (1..60_u64).prop_map(Step::Wait),
+    ]
+}
+
+const NAMES: [&str; 5] = ["0", "1", "2", "3", "4"];
+
+fn names(of: &[usize]) -> Vec<&'static str> {
+    of.iter().map(|n| NAMES[*n]).collect()
+}
+
+/// Where space may be reserved for each claim, at most, by the rules alone: whatever was said of it last.
+#[derive(Default)]
+struct Model {
+    /// For each claim, by pod.
+    tentative: HashMap<&'static str, HashMap<usize, BTreeSet<&'static str>>>,
+    assigned: HashMap<&'static str, &'static str>,
+}
+
+impl Model {
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Decide(pod, claims, nodes) => {
+                for claim in names(claims) {
+                    let nodes = names(nodes).into_iter().collect();
+                    self.tentative.entry(claim).or_default().insert(*pod, nodes);
+                }
+            }
+            Step::Assign(claim, node) => {
+                self.tentative.remove(NAMES[*claim]);
+                self.assigned.insert(NAMES[*claim], NAMES[*node]);
+            }
+            Step::MakeVolume(claim, _) | Step::Delete(claim) => {
+                self.tentative.remove(NAMES[*claim]);
+                self.assigned.remove(NAMES[*claim]);
+            }
+            Step::Bind(claim, _) => {
+                if let Some(node) = self.assigned.remove(NAMES[*claim]) {
+                    self.tentative
+                        .insert(NAMES[*claim], [(usize::MAX, [node].into())].into());
+                }
+            }
+            Step::Undecide(claim) => {
+                self.assigned.remove(NAMES[*claim]);
+            }
+            Step::Narrow(..) | Step::Wait(_) => {}
+        }
+    }
+
+    /// A pod's claims follow each other, so a reservation may also be on a node where another claim of it went.
+    fn allows(&self, claim: &str, node: &str, went: &BTreeSet<&str>) -> bool {
+        match self.assigned.get(claim) {
+            Some(assigned) => *assigned == node,
+            None => self
+                .tentative
+                .get(claim)
+                .is_some_and(|tentative| tentative.values().any(|nodes| nodes.contains(node)) || went.contains(node)),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn reservations_are_where_they_were_made_and_nowhere_else(steps in prop::collection::vec(step(), 1..60)) {
+        let (mut ledger, mut now, mut model) = (Ledger::new(TIME_LIMIT), Instant::now(), Model::default());
+        let mut went = BTreeSet::new();
+        for step in steps {
+            let before: Vec<_> = NAMES.iter().map(|node| on(&ledger, node)).collect();
+            let changed = match &step {
+                Step::Decide(pod, claims, nodes) => {
+                    ledger.reserve(&format!("pod{pod}"), &reservations(&names(claims)), &names(nodes), now)
+                }
+                Step::Assign(claim, node) => {
+                    went.insert(NAMES[*node]);
+                    ledger.claim_changed(NAMES[*claim], ClaimState::Assigned(NAMES[*node].into(), reservation(NAMES[*claim])))
+                }
+                Step::MakeVolume(claim, node) => {
+                    went.extend(node.map(|node| NAMES[node]));
+                    ledger.claim_changed(NAMES[*claim], ClaimState::HasVolume(node.map(|node| NAMES[node].into())))
+                }
+                Step::Bind(claim, node) => {
+                    went.extend(node.map(|node| NAMES[node]));
+                    ledger.claim_changed(NAMES[*claim], ClaimState::Bound(node.map(|node| NAMES[node].into())))
+                }
+                Step::Undecide(claim) => ledger.claim_changed(NAMES[*claim], ClaimState::Undecided),
+                Step::Delete(claim) => ledger.claim_changed(NAMES[*claim], ClaimState::Deleted),
+                Step::Narrow(pod, claims, nodes) => ledger.narrow(&format!("pod{pod}"), &names(claims), &names(nodes)),
+                Step::Wait(seconds) => {
+                    now += Duration::from_secs(*seconds);
+                    ledger.expire(now)
+                }
+            };
+            model.step(&step);
+            for (node, before) in NAMES.iter().zip(before) {
+                let after = on(&ledger, node);
+                prop_assert!(before == after || changed.contains(*node), "{node} changed unnoticed: {step:?}");
+                for claim in &after {
+                    prop_assert!(model.allows(claim, node, &went), "{claim} on {node} after {step:?}");
+                    prop_assert!(ledger.nodes_of(claim).contains(node));
+                }
+            }
+            for (claim, node) in &model.assigned {
+                prop_assert!(on(&ledger, node).iter().any(|on| on == claim), "{claim} lost its reservation on {node}");
+            }
+        }
+        // Nothing stays for ever without the cluster showing it, and nothing at all without claims.
+        ledger.expire(now + TIME_LIMIT);
+        ledger.expire(now + TIME_LIMIT * 2);
+        ledger.expire(now + TIME_LIMIT * 3);
+        prop_assert!(ledger.claims(ReservationState::Tentative) == 0);
+        for claim in NAMES {
+            ledger.claim_changed(claim, ClaimState::Deleted);
+        }
+        prop_assert!(ledger.claims(ReservationState::Assigned) == 0 && NAMES.iter().all(|node| on(&ledger, node).is_empty()));
+    }
+}
