@@ -18,18 +18,18 @@ pub struct ExtenderClient {
     server: SocketAddr,
 }
 
-/// A call without an answer.
+/// A call that has no whole response.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// There is no request of that kind.
+    /// The path makes no valid URI.
     #[error("the request cannot be made")]
     Request(#[from] http::Error),
     /// The server is not there, or does not accept the certificate.
     #[error("the extender cannot be reached")]
     Connection(#[from] hyper_util::client::legacy::Error),
-    /// The server went away.
-    #[error("the answer of the extender broke off")]
-    Answer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The connection ended within the response.
+    #[error("the response of the extender broke off")]
+    Response(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ExtenderClient {
@@ -50,10 +50,10 @@ impl ExtenderClient {
         }
     }
 
-    /// Sends a request and reads the whole answer, whatever its status.
+    /// Sends a request and reads the whole response, whatever its status.
     ///
     /// # Errors
-    /// If there is no answer, or only a part of it.
+    /// There is no response, or only a part of it: nothing is tried again.
     pub async fn call(
         &self,
         method: Method,
@@ -65,7 +65,7 @@ impl ExtenderClient {
         let response = self.client.request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await;
-        let body = body.map_err(|error| CallError::Answer(error.into()))?;
+        let body = body.map_err(|error| CallError::Response(error.into()))?;
         Ok((status, body.to_bytes()))
     }
 }

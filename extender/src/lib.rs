@@ -17,8 +17,7 @@ pub mod client;
 pub mod decide;
 pub mod index;
 pub mod ledger;
-pub mod object_key;
-pub mod pod;
+
 pub mod probe;
 pub mod serve;
 pub mod state;

@@ -10,18 +10,18 @@ use crate::tls::{TlsDirectory, TlsError, client_config};
 /// The extender is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// There is no certificate to ask with.
+    /// There is no client certificate: the extender has not made it yet, or the directory is another one.
     #[error("no client certificate")]
     Tls(#[from] TlsError),
-    /// It does not answer.
+    /// It does not respond.
     #[error("no answer from {0}")]
     Call(SocketAddr, #[source] CallError),
-    /// It says so.
+    /// It responds, and names what it is waiting for.
     #[error("{status}: {text}")]
     NotReady {
-        /// The status of its answer.
+        /// 503 as long as not everything was listed.
         status: StatusCode,
-        /// What it says.
+        /// The body of its response.
         text: String,
     },
 }
@@ -29,7 +29,7 @@ pub enum ProbeError {
 /// Asks the extender on `server` whether it is ready.
 ///
 /// # Errors
-/// If it is not, or cannot be asked.
+/// It is not ready, or does not respond.
 pub async fn probe(server: SocketAddr, directory: &TlsDirectory) -> Result<(), ProbeError> {
     let client = ExtenderClient::new(server, client_config(directory)?);
     let answer = client.call(Method::GET, "/readyz", "").await;

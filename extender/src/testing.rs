@@ -2,12 +2,11 @@
 
 #![allow(clippy::expect_used, dead_code, reason = "no test file needs all of them")]
 
+use cluster::{Pod, PodVolume};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use serde_json::{Value, from_value, json};
-
-use extender::pod::Pod;
 
 /// A node with a region of 512 MiB for each list of free extents (start and size in MiB), on NUMA 0, 1, …
 pub fn node(name: &str, revision: i64, regions: &[&[(u32, u32)]]) -> PmemNode {
@@ -43,7 +42,7 @@ pub fn volume(name: &str, node: &str, mib: u32) -> PmemVolume {
 pub fn claim(namespace: &str, name: &str, class: &str, request: &str) -> PersistentVolumeClaim {
     object(json!({
         "metadata": { "namespace": namespace, "name": name, "uid": format!("uid-of-{name}") },
-        "spec": { "storageClassName": class, "resources": { "requests": { "storage": request } } },
+        "spec": { "storageClassName": class, "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": request } } },
     }))
 }
 
@@ -53,7 +52,10 @@ pub fn class(name: &str, parameters: &[(&str, &str)]) -> StorageClass {
         .iter()
         .map(|(key, value)| ((*key).into(), (*value).into()))
         .collect();
-    object(json!({ "metadata": { "name": name }, "provisioner": crds::DRIVER_NAME, "parameters": parameters }))
+    object(json!({
+        "metadata": { "name": name }, "provisioner": crds::DRIVER_NAME, "parameters": parameters,
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }))
 }
 
 /// A `PersistentVolume` of ours.
@@ -76,11 +78,15 @@ pub fn pod(claims: &[&str]) -> Pod {
 
 /// A pod in "ns" with these claims, and the unique id "uid-of-NAME".
 pub fn pod_named(name: &str, claims: &[&str]) -> Pod {
-    let volume = |claim: &&str| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } });
-    let volumes: Vec<Value> = claims.iter().map(volume).collect();
-    object(json!({
-        "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-of-{name}") }, "spec": { "volumes": volumes },
-    }))
+    let volumes = claims.iter().map(|claim| PodVolume::Claim(claim));
+    Pod::new("ns", name, &format!("uid-of-{name}"), volumes)
+}
+
+/// The claim with the selected node that kube-scheduler writes.
+pub fn selected(mut claim: PersistentVolumeClaim, node: &str) -> PersistentVolumeClaim {
+    let annotation = (cluster::names::SELECTED_NODE.to_owned(), node.to_owned());
+    claim.metadata.annotations = Some([annotation].into());
+    claim
 }
 
 fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {

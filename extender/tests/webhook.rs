@@ -16,12 +16,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use cluster::watch::Indexes;
+use cluster::{Claim, Class, ObjectKey, Pod};
 use crds::{PmemNode, PmemVolume};
 use extender::decide::NodeChoice;
-use extender::index::{Claim, Class};
-use extender::object_key::ObjectKey;
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
+use extender::state::State;
 use extender::webhook::{ObjectReader, TIME_LIMIT, Webhook, router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;

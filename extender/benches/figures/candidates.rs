@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use anyhow::Context;
+use cluster::watch::Indexes;
+use cluster::{Pod, PodVolume, ReadObjects};
 use crds::{PmemNode, PmemVolume};
-use extender::decide::{Found, Known, NodeChoice, filter, filter_and_reserve, needs_of};
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
+use extender::decide::{NodeChoice, PreparedRequirements, filter, filter_and_reserve};
+use extender::state::State;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use placement::{Node, Policy, VolumeRequest};
@@ -68,7 +69,14 @@ fn burst(candidates: usize) -> anyhow::Result<(u64, u64)> {
             policy: Policy::Pack,
             candidates,
         };
-        let filtered = filter_and_reserve(&mut late.state, &Found::default(), &pod, &names, choice, Instant::now());
+        let filtered = filter_and_reserve(
+            &mut late.state,
+            &ReadObjects::default(),
+            &pod,
+            &names,
+            choice,
+            Instant::now(),
+        );
         let passed = filtered.ok().context("everything is indexed")?.passed;
         if passed.is_empty() {
             in_vain += u64::from(prompt.has_room(&pod, &names)?);
@@ -109,7 +117,7 @@ fn claims_of(pod: u64) -> Vec<ClaimOfPod> {
 impl Cluster {
     fn new() -> anyhow::Result<Self> {
         let mut state = State::default();
-        let class = json!({ "metadata": { "name": "fsdax" }, "provisioner": crds::DRIVER_NAME });
+        let class = json!({ "metadata": { "name": "fsdax" }, "provisioner": crds::DRIVER_NAME, "volumeBindingMode": "WaitForFirstConsumer" });
         state.apply(&object::<StorageClass>(class)?);
         let mut cluster = Self {
             state,
@@ -140,20 +148,17 @@ impl Cluster {
         for claim in claims {
             self.state.apply(&object::<PersistentVolumeClaim>(claim.object(None))?);
         }
-        let volume =
-            |claim: &ClaimOfPod| json!({ "name": claim.name, "persistentVolumeClaim": { "claimName": claim.name } });
-        let volumes: Vec<Value> = claims.iter().map(volume).collect();
-        let metadata = json!({ "namespace": "ns", "name": format!("p{pod}"), "uid": format!("p{pod}") });
-        object(json!({ "metadata": metadata, "spec": { "volumes": volumes } }))
+        let volumes = claims.iter().map(|claim| PodVolume::Claim(&claim.name));
+        let name = format!("p{pod}");
+        Ok(Pod::new("ns", &name, &name, volumes))
     }
 
     fn has_room(&self, pod: &Pod, names: &[&str]) -> anyhow::Result<bool> {
-        let known = Known {
-            index: self.state.index(),
-            found: &Found::default(),
-        };
-        let mut needs = needs_of(pod, known).ok().context("everything is indexed")?;
-        Ok(!filter(&self.state, &mut needs, names.iter().copied()).passed.is_empty())
+        let requirements = PreparedRequirements::of(pod, self.state.index(), &ReadObjects::default());
+        let mut requirements = requirements.ok().context("everything is indexed")?;
+        Ok(!filter(&self.state, &mut requirements, names.iter().copied())
+            .passed
+            .is_empty())
     }
 
     /// All claims of a pod get their volumes.

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
+use cluster::watch::Indexes;
+use cluster::{Claim, Class, ObjectKey, Pod};
 use crds::{PmemNode, PmemVolume};
-use extender::index::{Claim, Class};
-use extender::object_key::ObjectKey;
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
+use extender::state::State;
 use extender::webhook::ObjectReader;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -65,7 +64,7 @@ fn size_of_claim(n: u64) -> u64 {
 }
 
 fn class() -> Value {
-    json!({ "metadata": { "name": "fsdax" }, "provisioner": crds::DRIVER_NAME })
+    json!({ "metadata": { "name": "fsdax" }, "provisioner": crds::DRIVER_NAME, "volumeBindingMode": "WaitForFirstConsumer" })
 }
 
 /// Five free extents in each region, none alike.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use placement::{Bytes, Cost, PodRequest, Policy, PreparedNode};
 
-use super::Needs;
+use super::PreparedRequirements;
 use crate::state::{NodeSpace, State};
 
 /// The nodes as one pod sees them.
@@ -39,10 +39,10 @@ impl Candidate<'_, '_> {
 }
 
 impl<'v> NodesForPod<'v> {
-    /// For a pod with these `needs`.
+    /// For a pod with these `requirements`.
     #[must_use]
-    pub fn new(state: &'v State, needs: &Needs) -> Self {
-        let uids = needs.uids();
+    pub fn new(state: &'v State, requirements: &PreparedRequirements) -> Self {
+        let uids = requirements.uids();
         let nodes = uids.iter().flat_map(|uid| state.ledger().nodes_of(uid));
         let own = nodes.filter_map(|node| Some((node, state.free_without(node, &uids)?)));
         Self {

@@ -1,9 +1,10 @@
 //! Why each node holds a pod, or does not, with every number that a person would ask for. Reserves nothing.
 
+use cluster::UnprovisionedClaim;
 use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, PreparedNode, Space, VolumeRequest};
 use serde::Serialize;
 
-use super::{Needs, NodeRefusal, NodesForPod, Verdict, prioritize, verdict};
+use super::{NodeRefusal, NodesForPod, PreparedRequirements, Verdict, prioritize, verdict};
 use crate::index::ReportedNode;
 use crate::ledger::{Reservation, ReservationState};
 use crate::state::State;
@@ -20,7 +21,7 @@ pub struct PodExplanation {
     pub nodes: Vec<NodeExplanation>,
 }
 
-/// What one claim asks for.
+/// What one claim without a volume asks for.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestedVolume {
@@ -45,7 +46,7 @@ pub struct RequestedVolume {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeExplanation {
-    /// Its name.
+    /// The name of the node.
     pub node: String,
     /// Whether it holds the pod.
     pub holds: bool,
@@ -78,7 +79,7 @@ pub struct NodeExplanation {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegionExplanation {
-    /// Its stable name.
+    /// The stable id that its PmemNode reports.
     pub region: String,
     /// The NUMA node it belongs to, if the platform says.
     pub numa: Option<NumaNode>,
@@ -90,7 +91,7 @@ pub struct RegionExplanation {
     pub extents: usize,
 }
 
-/// A reservation.
+/// What is reserved for one claim.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservedClaim {
@@ -104,74 +105,80 @@ pub struct ReservedClaim {
     pub own: bool,
 }
 
-/// A volume on its way.
+/// A volume that the reported extents do not contain yet.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingVolume {
-    /// Its name.
+    /// The name of the PmemVolume.
     pub volume: String,
     /// Usable bytes.
     pub required: Bytes,
 }
 
-/// Explains what a filter call would answer for a pod with these `needs` and all nodes.
-pub fn explain(state: &State, policy: Policy, needs: &mut Needs) -> PodExplanation {
+/// Explains what a filter call would answer for a pod with these `requirements` and all nodes.
+pub fn explain(state: &State, policy: Policy, requirements: &mut PreparedRequirements) -> PodExplanation {
     let mut names: Vec<&str> = state.nodes().collect();
     names.sort_unstable();
-    let asked: Vec<RequestedVolume> = needs.claims().iter().map(|claim| RequestedVolume::new(claim)).collect();
-    let for_pod = NodesForPod::new(state, needs);
-    let mode = needs
+    let asked: Vec<RequestedVolume> = requirements.claims().iter().map(RequestedVolume::from).collect();
+    let for_pod = NodesForPod::new(state, requirements);
+    let mode = requirements
         .claims()
         .first()
         .map_or(Mode::Fsdax(MapLocation::Dev), |claim| claim.request.mode);
-    let own: Vec<String> = needs.uids().into_iter().map(Into::into).collect();
+    let own: Vec<String> = requirements.uids().into_iter().map(Into::into).collect();
     let mut nodes = Vec::with_capacity(names.len());
     for name in names {
         let candidate = for_pod.candidate(name);
         if let (Some((free, _)), Some(reported)) = (candidate.space, state.index().node(name)) {
             let mut node = NodeExplanation::new(name, reported, free, mode);
             node.reserved = reserved(state, name, &own);
-            let verdict = verdict(candidate, needs);
-            node.why = refusal_with_numbers(free, needs, &verdict);
+            let verdict = verdict(candidate, requirements);
+            node.why = refusal_with_numbers(free, requirements, &verdict);
             node.set_verdict(verdict);
             nodes.push(node);
         }
     }
-    score(state, policy, needs, &mut nodes);
+    score(state, policy, requirements, &mut nodes);
     nodes.sort_by_key(|node| (!node.holds, node.score.map(std::cmp::Reverse)));
     PodExplanation {
-        verdict: verdict_for_all(needs),
+        verdict: verdict_for_all(requirements),
         asked,
         nodes,
     }
 }
 
-fn refusal_with_numbers(free: &PreparedNode, needs: &mut Needs, verdict: &Verdict) -> Option<placement::Explanation> {
-    match (verdict, needs) {
+fn refusal_with_numbers(
+    free: &PreparedNode,
+    requirements: &mut PreparedRequirements,
+    verdict: &Verdict,
+) -> Option<placement::Explanation> {
+    match (verdict, requirements) {
         (
             Verdict::Failed(NodeRefusal::Space(_)) | Verdict::Unresolvable(NodeRefusal::Space(_)),
-            Needs::Space { pod_request, .. },
+            PreparedRequirements::Space { pod_request, .. },
         ) => free.explain(pod_request),
         _ => None,
     }
 }
 
-fn verdict_for_all(needs: &Needs) -> Option<String> {
-    match needs {
-        Needs::Nothing => Some("the pod has no claims that need persistent memory: any node will do".into()),
-        Needs::Impossible(why) => Some(why.to_string()),
-        Needs::Space { .. } => None,
+fn verdict_for_all(requirements: &PreparedRequirements) -> Option<String> {
+    match requirements {
+        PreparedRequirements::Nothing => {
+            Some("the pod has no claims that need persistent memory: any node will do".into())
+        }
+        PreparedRequirements::Impossible(text) => Some(text.to_string()),
+        PreparedRequirements::Space { .. } => None,
     }
 }
 
-fn score(state: &State, policy: Policy, needs: &mut Needs, nodes: &mut [NodeExplanation]) {
+fn score(state: &State, policy: Policy, requirements: &mut PreparedRequirements, nodes: &mut [NodeExplanation]) {
     let holding: Vec<String> = nodes
         .iter()
         .filter(|node| node.holds)
         .map(|node| node.node.clone())
         .collect();
     let holding: Vec<&str> = holding.iter().map(String::as_str).collect();
-    let scores = prioritize(state, policy, needs, &holding);
+    let scores = prioritize(state, policy, requirements, &holding);
     for (name, score) in scores {
         if let Some(node) = nodes.iter_mut().find(|node| node.node == name) {
             node.score = Some(score);
@@ -228,8 +235,8 @@ impl NodeExplanation {
     }
 }
 
-impl RequestedVolume {
-    fn new(claim: &Reservation) -> Self {
+impl From<&UnprovisionedClaim> for RequestedVolume {
+    fn from(claim: &UnprovisionedClaim) -> Self {
         let VolumeRequest {
             required,
             limit,
@@ -241,7 +248,7 @@ impl RequestedVolume {
             Mode::Sector => ("sector", None),
         };
         Self {
-            claim: claim.claim.to_string(),
+            claim: claim.key.to_string(),
             required,
             limit,
             mode,

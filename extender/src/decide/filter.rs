@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use placement::{PodRequest, Reason};
 
-use super::{Candidate, Needs, NodesForPod, Pin};
+use super::{Candidate, NodesForPod, PreparedRequirements};
 use crate::state::State;
 
 /// So many refusals come with their numbers. kube-scheduler puts each text that differs from the others into the condition of
@@ -15,11 +15,11 @@ const WITH_NUMBERS: usize = 8;
 /// The answer to a filter call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Filtered<'a> {
-    /// The nodes that will do.
+    /// In the order of the call.
     pub passed: Vec<&'a str>,
-    /// The nodes that may do later.
+    /// The nodes that may have room later; those with the most free bytes first.
     pub failed: Vec<(&'a str, NodeRefusal)>,
-    /// The nodes that will not do whatever else goes away: there is no point in evicting pods there.
+    /// The nodes that will not do even if they were empty: there is no point in evicting pods there.
     pub unresolvable: Vec<(&'a str, NodeRefusal)>,
 }
 
@@ -56,30 +56,34 @@ impl fmt::Display for NodeRefusal {
     }
 }
 
-/// The answer for one candidate.
+/// What a filter call answers for one candidate.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It will do.
+    /// It has what the pod requires.
     Passed,
-    /// It may do later.
+    /// Not now, but if volumes or reservations went: evicting pods may help.
     Failed(NodeRefusal),
-    /// It will not do, whatever else goes away.
+    /// Not even if it were empty.
     Unresolvable(NodeRefusal),
 }
 
-/// Sorts the candidates `names` by whether they have what a pod `needs`.
-pub fn filter<'a>(state: &State, needs: &mut Needs, names: impl IntoIterator<Item = &'a str>) -> Filtered<'a> {
+/// Sorts the candidates `names` by whether they have what a pod requires.
+pub fn filter<'a>(
+    state: &State,
+    requirements: &mut PreparedRequirements,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Filtered<'a> {
     let mut filtered = Filtered::default();
-    let nodes = NodesForPod::new(state, needs);
-    let passed = partition(&nodes, needs, names, &mut filtered);
+    let nodes = NodesForPod::new(state, requirements);
+    let passed = partition(&nodes, requirements, names, &mut filtered);
     filtered.passed = passed.iter().map(|candidate| candidate.name).collect();
     filtered
 }
 
-/// The candidates `names` that have what a pod `needs`; the others go into `refused`.
+/// The candidates `names` that have what a pod requires; the others go into `refused`.
 pub(super) fn partition<'a, 'v>(
     nodes: &'v NodesForPod,
-    needs: &mut Needs,
+    requirements: &mut PreparedRequirements,
     names: impl IntoIterator<Item = &'a str>,
     refused: &mut Filtered<'a>,
 ) -> Vec<Candidate<'a, 'v>> {
@@ -87,7 +91,7 @@ pub(super) fn partition<'a, 'v>(
     let mut passed = Vec::with_capacity(candidates.len());
     let (mut failed, mut unresolvable) = (Vec::new(), Vec::new());
     for candidate in candidates {
-        match verdict(candidate, needs) {
+        match verdict(candidate, requirements) {
             Verdict::Passed => passed.push(candidate),
             Verdict::Failed(refusal) => failed.push((candidate, refusal)),
             Verdict::Unresolvable(refusal) => unresolvable.push((candidate, refusal)),
@@ -115,21 +119,16 @@ fn with_few_numbers<'a>(mut refused: Vec<(Candidate<'a, '_>, NodeRefusal)>) -> V
         .collect()
 }
 
-/// Whether a node has what a pod `needs`.
-pub fn verdict(candidate: Candidate, needs: &mut Needs) -> Verdict {
-    match needs {
-        Needs::Nothing => Verdict::Passed,
-        Needs::Impossible(why) => Verdict::Unresolvable(NodeRefusal::Other(why.clone())),
-        Needs::Space { pins, pod_request, .. } => match other_node(pins, candidate.name) {
-            Some(pin) => Verdict::Unresolvable(NodeRefusal::Other(pin.why.clone())),
+/// Whether a node has what a pod requires.
+pub fn verdict(candidate: Candidate, requirements: &mut PreparedRequirements) -> Verdict {
+    match requirements {
+        PreparedRequirements::Nothing => Verdict::Passed,
+        PreparedRequirements::Impossible(text) => Verdict::Unresolvable(NodeRefusal::Other(text.clone())),
+        PreparedRequirements::Space { space, pod_request } => match space.reason_against(candidate.name) {
+            Some(reason) => Verdict::Unresolvable(NodeRefusal::Other(reason.clone())),
             None => verdict_on_space(candidate, pod_request),
         },
     }
-}
-
-/// The first pin to another node.
-fn other_node<'p>(pins: &'p [Pin], name: &str) -> Option<&'p Pin> {
-    pins.iter().find(|pin| *pin.node != *name)
 }
 
 fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdict {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use cluster::{NotIndexed, Pod, ReadObjects, UnprovisionedClaim};
 use placement::{Cost, NumaWish, PodRequest, Policy};
 
 use super::filter::partition;
-use super::{Candidate, Filtered, Found, Known, Missing, Needs, NodesForPod, needs_of};
+use super::{Candidate, Filtered, NodesForPod, PreparedRequirements};
 use crate::ledger::Reservation;
-use crate::pod::Pod;
 use crate::state::State;
 
 /// The cost of all claims of a pod together is worked out for so many nodes.
@@ -17,7 +17,7 @@ const SHORTLIST: usize = 32;
 /// Which of the nodes that will do pass the filter, and how many.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeChoice {
-    /// What makes a node a good one.
+    /// Which nodes count as good.
     pub policy: Policy,
     /// How many nodes pass: twice as many for each time that the pod was here before and nothing came of it.
     pub candidates: usize,
@@ -31,61 +31,55 @@ pub struct NodeChoice {
 /// if it can. A pod that needs no space passes on all nodes that will do.
 ///
 /// # Errors
-/// Everything that has to be asked of the API server first.
+/// What has to be read from the API server first.
 pub fn filter_and_reserve<'a>(
     state: &mut State,
-    found: &Found,
+    read: &ReadObjects,
     pod: &Pod,
     names: &[&'a str],
     choice: NodeChoice,
     now: Instant,
-) -> Result<Filtered<'a>, Vec<Missing>> {
-    let mut needs = needs_of(
-        pod,
-        Known {
-            index: state.index(),
-            found,
-        },
-    )?;
+) -> Result<Filtered<'a>, Vec<NotIndexed>> {
+    let mut requirements = PreparedRequirements::of(pod, state.index(), read)?;
     let mut filtered = Filtered::default();
-    let nodes = NodesForPod::new(state, &needs);
-    let passed = partition(&nodes, &mut needs, names.iter().copied(), &mut filtered);
-    if needs.claims().is_empty() {
+    let nodes = NodesForPod::new(state, &requirements);
+    let passed = partition(&nodes, &mut requirements, names.iter().copied(), &mut filtered);
+    if requirements.claims().is_empty() {
         filtered.passed = names_of(&passed);
         return Ok(filtered);
     }
-    let passed = shared_with_other_pods(state, pod, &needs, passed);
-    let attempts = state.ledger().attempts(&pod.metadata.uid, needs.uids());
+    let passed = shared_with_other_pods(state, pod, &requirements, passed);
+    let attempts = state.ledger().attempts(&pod.uid, requirements.uids());
     let most = choice.candidates.saturating_mul(2_usize.saturating_pow(attempts));
-    let chosen = best(choice.policy, most.max(1), &mut needs, passed);
-    let reservations = reservations(&mut needs, &chosen);
+    let chosen = best(choice.policy, most.max(1), &mut requirements, passed);
+    let reservations = reservations(&mut requirements, &chosen);
     filtered.passed = names_of(&chosen);
-    state.reserve(&pod.metadata.uid, &reservations, &filtered.passed, now);
+    state.reserve(&pod.uid, &reservations, &filtered.passed, now);
     Ok(filtered)
 }
 
 /// What is reserved: the claims as they are. But if they wish to be together and can be on one NUMA node only of the one
 /// node that was chosen, nothing is reserved on its others.
-fn reservations(needs: &mut Needs, chosen: &[Candidate]) -> Vec<Arc<Reservation>> {
-    let Needs::Space {
-        pod_request, claims, ..
-    } = needs
-    else {
+fn reservations(requirements: &mut PreparedRequirements, chosen: &[Candidate]) -> Vec<Arc<Reservation>> {
+    let PreparedRequirements::Space { space, pod_request } = requirements else {
         return Vec::new();
     };
     let only = match chosen {
         [node] => node.space.and_then(|(free, _)| free.only_choice(pod_request)),
         _ => None,
     };
-    let reservation = |claim: &Arc<Reservation>| match only {
-        Some(numa) if claim.request.numa == NumaWish::Together => {
-            let mut settled = Reservation::clone(claim);
-            settled.request.numa = NumaWish::Node(numa);
-            Arc::new(settled)
+    let reservation = |claim: &UnprovisionedClaim| {
+        let mut request = claim.request;
+        if let (Some(numa), NumaWish::Together) = (only, request.numa) {
+            request.numa = NumaWish::Node(numa);
         }
-        Some(_) | None => claim.clone(),
+        Arc::new(Reservation {
+            uid: claim.uid.clone(),
+            claim: claim.key.clone(),
+            request,
+        })
     };
-    claims.iter().map(reservation).collect()
+    space.claims.iter().map(reservation).collect()
 }
 
 fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {
@@ -96,12 +90,12 @@ fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {
 fn shared_with_other_pods<'a, 'v>(
     state: &State,
     pod: &Pod,
-    needs: &Needs,
+    requirements: &PreparedRequirements,
     passed: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
     let mut left = passed.clone();
-    for claim in needs.claims() {
-        if let Some(nodes) = state.ledger().nodes_for_other_pods(&claim.uid, &pod.metadata.uid) {
+    for claim in requirements.claims() {
+        if let Some(nodes) = state.ledger().nodes_for_other_pods(&claim.uid, &pod.uid) {
             left.retain(|candidate| nodes.contains(candidate.name));
         }
     }
@@ -112,10 +106,10 @@ fn shared_with_other_pods<'a, 'v>(
 fn best<'a, 'v>(
     policy: Policy,
     most: usize,
-    needs: &mut Needs,
+    requirements: &mut PreparedRequirements,
     passed: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
-    let Needs::Space { pod_request, .. } = needs else {
+    let PreparedRequirements::Space { pod_request, .. } = requirements else {
         return passed;
     };
     let shortlist = match pod_request.requests() {

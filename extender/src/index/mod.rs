@@ -3,8 +3,6 @@
 //! Everything here is synchronous and knows nothing of what was decided; [`State`](crate::state::State) feeds it from
 //! watches and keeps the ledger beside it.
 
-mod claim;
-mod class;
 mod persistent_volume;
 mod reported_node;
 mod update;
@@ -12,12 +10,8 @@ mod update;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use placement::NumaNode;
+use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumePlace};
 
-use crate::object_key::ObjectKey;
-
-pub use claim::Claim;
-pub use class::Class;
 pub use persistent_volume::VolumeOfOurs;
 pub use reported_node::ReportedNode;
 
@@ -43,12 +37,6 @@ impl Index {
         self.nodes.get(name).filter(|node| node.has_reported())
     }
 
-    /// A claim; none if it is not indexed yet.
-    #[must_use]
-    pub fn claim(&self, key: &ObjectKey) -> Option<&Claim> {
-        self.claims.get(key)
-    }
-
     /// The claim of this unique id, if it is not bound.
     #[must_use]
     pub fn unbound_claim(&self, uid: &str) -> Option<(&ObjectKey, &Claim)> {
@@ -63,12 +51,6 @@ impl Index {
             claim.is_some_and(|claim| claim.class.as_deref() == Some(class))
         };
         self.unbound.values().filter(is_of_class)
-    }
-
-    /// A class, ours or foreign; none if it is not indexed yet.
-    #[must_use]
-    pub fn class(&self, name: &str) -> Option<&Class> {
-        self.classes.get(name)
     }
 
     /// Whether there is a PmemVolume of that name.
@@ -91,15 +73,33 @@ impl Index {
         let node = self.volumes.get(volume)?;
         self.nodes.get(node)?.makes(volume).then_some(node)
     }
+}
 
-    /// The NUMA node of the volume of a claim, bound or being made, as far as it is known.
-    #[must_use]
-    pub fn numa_of_volume_of(&self, claim: &Claim) -> Option<NumaNode> {
-        let bound = claim.volume.as_ref().map(|name| self.persistent_volumes.get(name));
-        let name = match bound {
-            Some(volume) => volume?.handle.to_string(),
-            None => claim.name_of_volume(),
-        };
-        self.nodes.get(self.volumes.get(&*name)?)?.numa_of(&name)
+impl Lookup for Index {
+    fn claim(&self, key: &ObjectKey) -> Result<Option<&Claim>, NotIndexed> {
+        let claim = self.claims.get(key);
+        claim.map(Some).ok_or_else(|| NotIndexed::Claim(key.clone()))
+    }
+
+    fn class(&self, name: &str) -> Result<Option<&Class>, NotIndexed> {
+        let class = self.classes.get(name);
+        class.map(Some).ok_or_else(|| NotIndexed::Class(name.into()))
+    }
+
+    fn bound_volume(&self, persistent_volume: &str) -> Option<VolumePlace<'_>> {
+        let handle = &self.persistent_volumes.get(persistent_volume)?.handle;
+        let on = self.volumes.get(handle).and_then(|node| self.nodes.get(node));
+        Some(VolumePlace {
+            node: self.node_of_persistent_volume(persistent_volume)?,
+            numa: on.and_then(|node| node.numa_of(handle)),
+        })
+    }
+
+    fn volume(&self, name: &str) -> Option<VolumePlace<'_>> {
+        let node = self.node_making(name)?;
+        Some(VolumePlace {
+            node,
+            numa: self.nodes.get(node)?.numa_of(name),
+        })
     }
 }

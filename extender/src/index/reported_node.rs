@@ -2,20 +2,15 @@
 
 use std::collections::HashMap;
 
-use crds::{PmemNodeStatus, PmemVolume, RegionStatus, VolumeSpace, pending_of};
+use cluster::{VolumeSpace, pending_of};
+use crds::{PmemNodeStatus, PmemVolume, RegionStatus};
 use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, RegionId, Reservation};
 
 /// What one node reported, and the volumes that it has or is to make.
 #[derive(Debug, Default)]
 pub struct ReportedNode {
     status: Option<PmemNodeStatus>,
-    volumes: HashMap<Box<str>, Volume>,
-}
-
-#[derive(Debug)]
-struct Volume {
-    space: VolumeSpace,
-    deleting: bool,
+    volumes: HashMap<Box<str>, VolumeSpace>,
 }
 
 impl ReportedNode {
@@ -28,7 +23,7 @@ impl ReportedNode {
     #[must_use]
     pub fn free_space(&self, reservations: &[Reservation]) -> Option<PreparedNode> {
         let status = self.status.as_ref()?;
-        let pending = pending_of(status, self.volumes.values().map(|volume| &volume.space));
+        let pending = pending_of(status, self.volumes.values());
         let free = PreparedNode::with_promised(&status.to_placement(), &pending, reservations);
         Some(free.with_occupancy(&self.occupancy(status)))
     }
@@ -42,25 +37,24 @@ impl ReportedNode {
     /// Whether a volume of that name is made or being made: neither refused nor being deleted.
     #[must_use]
     pub fn makes(&self, volume: &str) -> bool {
-        let volume = self.volumes.get(volume);
-        volume.is_some_and(|volume| !volume.deleting && !volume.space.is_refused())
+        self.volumes.get(volume).is_some_and(VolumeSpace::stays)
     }
 
     /// The NUMA node of the volume of that name, as far as it is known.
     #[must_use]
     pub fn numa_of(&self, volume: &str) -> Option<NumaNode> {
-        let volume = self.volumes.get(volume).filter(|_| self.makes(volume))?;
-        volume.space.numa(self.status.as_ref()?)
+        let volume = self.volumes.get(volume).filter(|volume| volume.stays())?;
+        volume.numa(self.status.as_ref()?)
     }
 
     /// The pending volumes by name, in no particular order.
     pub fn pending(&self) -> impl Iterator<Item = (&str, &PendingVolume)> {
-        let is_pending = |volume: &Volume| {
+        let is_pending = |volume: &VolumeSpace| {
             let status = self.status.as_ref();
-            status.is_some_and(|status| volume.space.is_pending(status))
+            status.is_some_and(|status| volume.is_pending(status))
         };
         let pending = self.volumes.iter().filter(move |(_, volume)| is_pending(volume));
-        pending.map(|(name, volume)| (&**name, volume.space.pending()))
+        pending.map(|(name, volume)| (&**name, volume.pending()))
     }
 
     /// Whether nothing is known about the node.
@@ -73,11 +67,7 @@ impl ReportedNode {
     }
 
     pub(super) fn put_volume(&mut self, name: &str, volume: &PmemVolume) {
-        let volume = Volume {
-            space: volume.into(),
-            deleting: volume.metadata.deletion_timestamp.is_some(),
-        };
-        self.volumes.insert(name.into(), volume);
+        self.volumes.insert(name.into(), volume.into());
     }
 
     pub(super) fn remove_volume(&mut self, name: &str) {
@@ -87,8 +77,10 @@ impl ReportedNode {
     /// What is in each region. A volume counts once its node chose the region.
     fn occupancy(&self, status: &PmemNodeStatus) -> Vec<Occupancy> {
         let ours = |id: &RegionId| {
-            let spaces = self.volumes.values().map(|volume| &volume.space);
-            let here = spaces.filter(|space| !space.is_refused() && space.pending().region.as_ref() == Some(id));
+            let here = self
+                .volumes
+                .values()
+                .filter(|volume| !volume.is_refused() && volume.pending().region.as_ref() == Some(id));
             here.count()
         };
         let occupancy = |region: &RegionStatus| Occupancy {

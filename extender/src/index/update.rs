@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use cluster::{Claim, Class, ObjectKey};
 use crds::{PmemNodeStatus, PmemVolume};
 
-use super::{Claim, Class, Index, VolumeOfOurs};
-use crate::object_key::ObjectKey;
+use super::{Index, VolumeOfOurs};
 
 impl Index {
     /// A node reports `status`; none if it has no PmemNode any more.
@@ -55,7 +55,7 @@ impl Index {
 
     /// A claim came or changed. Returns the one of the same name that it replaces, if that was another.
     pub fn put_claim(&mut self, key: &ObjectKey, claim: Claim) -> Option<Claim> {
-        let (uid, is_bound) = (claim.uid.clone(), claim.volume.is_some());
+        let (uid, is_bound) = (claim.uid.clone(), claim.persistent_volume.is_some());
         let before = self.claims.insert(key.clone(), claim);
         let other = before.filter(|before| before.uid != uid);
         if let Some(other) = &other {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
+use cluster::ObjectKey;
 use placement::VolumeRequest;
-
-use crate::object_key::ObjectKey;
 
 /// Bytes that are kept for a claim that has no volume yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

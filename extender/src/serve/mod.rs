@@ -29,16 +29,16 @@ const IDLE: Duration = Duration::from_secs(120);
 /// How long calls that are under way may take when the server ends: kube-scheduler gives up before that.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why the server ended.
+/// Why there is no server, or none any more.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// There are no certificates to begin with.
+    /// There are no certificates, and none could be made.
     #[error("no certificates")]
     Tls(#[from] TlsError),
     /// The address is taken, or is not one of this host.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
-    /// It broke.
+    /// The listening socket cannot be used.
     #[error("the server broke")]
     Serve(#[source] std::io::Error),
 }
@@ -56,7 +56,7 @@ impl Server {
     /// Makes or reads the certificates in `directory` and listens on `address`.
     ///
     /// # Errors
-    /// If either does not work.
+    /// [`ServeError::Tls`] if there are no usable certificates, [`ServeError::Listen`] if the port is taken.
     pub async fn bind(address: SocketAddr, directory: TlsDirectory) -> Result<Self, ServeError> {
         let config = load(directory.clone()).await?;
         let listen = || {
@@ -91,7 +91,7 @@ impl Server {
     /// Answers until `stop`, then finishes the calls that are under way.
     ///
     /// # Errors
-    /// If the server breaks.
+    /// [`ServeError::Serve`] if the socket cannot be used; errors of single connections end only these.
     pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let handle = Handle::new();
         let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(WithReadBuffer);

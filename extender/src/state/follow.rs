@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use cluster::{Claim, Lookup, ObjectKey};
+use placement::VolumeRequest;
+
 use super::State;
-use crate::index::{Claim, Class};
 use crate::ledger::{ClaimState, Reservation};
-use crate::object_key::ObjectKey;
 
 impl State {
     /// A claim came or changed, or what it depends on did.
     pub(super) fn follow_claim(&mut self, key: &ObjectKey) {
-        if let Some(claim) = self.index.claim(key) {
+        if let Ok(Some(claim)) = self.index.claim(key) {
             let (uid, state) = (claim.uid.clone(), self.claim_state(key, claim));
             self.claim_changed(&uid, state);
         }
@@ -23,7 +24,7 @@ impl State {
 
     /// A volume came, changed or went. It may be shown before its claim is.
     pub(super) fn follow_volume(&mut self, name: &str) {
-        let Some(uid) = Claim::uid_in_name_of_volume(name) else {
+        let Some(uid) = Claim::uid_in_volume_name(name) else {
             return;
         };
         if let Some((key, claim)) = self.index.unbound_claim(uid) {
@@ -48,28 +49,33 @@ impl State {
     }
 
     fn claim_state(&self, key: &ObjectKey, claim: &Claim) -> ClaimState {
-        if let Some(volume) = &claim.volume {
+        if let Some(volume) = &claim.persistent_volume {
             let node = self.index.node_of_persistent_volume(volume).map(Into::into);
-            return if self.index.has_volume(&claim.name_of_volume()) {
+            return if self.index.has_volume(&claim.volume_name()) {
                 ClaimState::HasVolume(node)
             } else {
                 ClaimState::Bound(node)
             };
         }
-        if let Some(node) = self.index.node_making(&claim.name_of_volume()) {
+        if let Some(node) = self.index.node_making(&claim.volume_name()) {
             return ClaimState::HasVolume(Some(node.clone()));
         }
-        let class = claim.class.as_ref().and_then(|class| self.index.class(class));
-        match (&claim.selected_node, class, &claim.size) {
-            (Some(node), Some(Class::Ours(Ok(parameters))), Ok((required, limit))) => {
+        match (&claim.selected_node, self.request_of(claim)) {
+            (Some(node), Some(request)) => {
                 let reservation = Reservation {
                     uid: (&*claim.uid).into(),
                     claim: key.clone(),
-                    request: parameters.request(*required, *limit),
+                    request,
                 };
                 ClaimState::Assigned((&**node).into(), Arc::new(reservation))
             }
-            _ => ClaimState::Undecided,
+            (None, _) | (_, None) => ClaimState::Undecided,
         }
+    }
+
+    /// What a claim of a class of ours asks for, if there can be a volume for it.
+    fn request_of(&self, claim: &Claim) -> Option<VolumeRequest> {
+        let class = self.index.class(claim.class.as_deref()?).ok().flatten();
+        claim.request(class?.ours()?).ok()
     }
 }

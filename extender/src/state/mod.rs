@@ -24,9 +24,9 @@ use node_table::NodeTable;
 
 pub use expiry::expire_reservations;
 pub use node_space::NodeSpace;
-pub use objects::{Indexes, Kind};
+pub use objects::Kind;
 pub use shared::SharedState;
-pub use watch::{ListedObjects, watch_all};
+pub use watch::watch_all;
 
 /// What the cluster shows and what was decided.
 #[derive(Debug, Default)]

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use cluster::watch::Indexes;
+use cluster::{Claim, Class, ObjectKey};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::State;
-use crate::index::{Claim, Class, VolumeOfOurs};
-use crate::object_key::ObjectKey;
+use crate::index::VolumeOfOurs;
 
 /// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,21 +40,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What happens to objects of one kind.
-pub trait Indexes<K> {
-    /// Which kind.
-    const KIND: Kind;
-    /// The object is there, or has changed.
-    fn apply(&mut self, object: &K);
-    /// The object is gone.
-    fn delete(&mut self, key: &ObjectKey);
-    /// A list is complete: whatever is not in it is gone.
-    fn reset(&mut self, listed: &HashSet<ObjectKey>);
-}
-
 impl Indexes<PmemNode> for State {
-    const KIND: Kind = Kind::PmemNode;
-
     fn apply(&mut self, object: &PmemNode) {
         let name = ObjectKey::of(object).name;
         self.index.put_node(&name, object.status.as_ref());
@@ -74,8 +61,6 @@ impl Indexes<PmemNode> for State {
 }
 
 impl Indexes<PmemVolume> for State {
-    const KIND: Kind = Kind::PmemVolume;
-
     fn apply(&mut self, object: &PmemVolume) {
         let name = ObjectKey::of(object).name;
         let nodes = self.index.put_volume(&name, object);
@@ -99,8 +84,6 @@ impl Indexes<PmemVolume> for State {
 }
 
 impl Indexes<PersistentVolumeClaim> for State {
-    const KIND: Kind = Kind::PersistentVolumeClaim;
-
     fn apply(&mut self, object: &PersistentVolumeClaim) {
         let key = ObjectKey::of(object);
         if let Some(before) = self.index.put_claim(&key, Claim::from(object)) {
@@ -124,8 +107,6 @@ impl Indexes<PersistentVolumeClaim> for State {
 }
 
 impl Indexes<PersistentVolume> for State {
-    const KIND: Kind = Kind::PersistentVolume;
-
     fn apply(&mut self, object: &PersistentVolume) {
         let name = ObjectKey::of(object).name;
         self.index.put_persistent_volume(&name, VolumeOfOurs::of(object));
@@ -142,8 +123,6 @@ impl Indexes<PersistentVolume> for State {
 }
 
 impl Indexes<StorageClass> for State {
-    const KIND: Kind = Kind::StorageClass;
-
     fn apply(&mut self, object: &StorageClass) {
         let name = ObjectKey::of(object).name;
         if self.index.put_class(&name, Some(Class::from(object))) {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use cluster::watch::SharedIndex;
+
 use super::State;
 
 /// A [`State`] that is shared. Readers run beside each other; a writer holds it for one event or one call only.
@@ -17,6 +19,14 @@ impl SharedState {
     /// Must not be held over an await.
     pub fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedIndex for SharedState {
+    type Index = State;
+
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.write());
     }
 }
 

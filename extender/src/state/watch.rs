@@ -1,99 +1,39 @@
 //! One pump per kind of object, which carries watch events into the state.
 
-use std::collections::HashSet;
 use std::fmt::Debug;
-use std::pin::pin;
 
+use cluster::watch::{self, Indexes};
 use crds::{PmemNode, PmemVolume};
-use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Indexes, SharedState, State};
-use crate::object_key::ObjectKey;
+use super::{SharedState, State};
 
-/// What was listed so far, if a list is under way.
-#[derive(Debug, Default)]
-pub struct ListedObjects {
-    listed: HashSet<ObjectKey>,
-}
-
-impl ListedObjects {
-    /// Brings one watch event into the state.
-    pub fn on_event<K: Resource>(&mut self, state: &mut State, event: &Event<K>)
-    where
-        State: Indexes<K>,
-    {
-        match event {
-            Event::Init => self.listed.clear(),
-            Event::InitApply(object) => {
-                self.listed.insert(ObjectKey::of(object));
-                state.apply(object);
-            }
-            Event::InitDone => Indexes::<K>::reset(state, &std::mem::take(&mut self.listed)),
-            Event::Apply(object) => state.apply(object),
-            Event::Delete(object) => Indexes::<K>::delete(state, &ObjectKey::of(object)),
-        }
-    }
-}
-
-/// Keeps `state` true to the cluster until `stop`. Watches that fail are started again, with growing pauses; meanwhile
-/// it stays as it was.
+/// Keeps `state` true to the cluster until `stop`. While a watch fails, what it showed last stays.
 #[must_use]
 pub fn watch_all(client: &Client, state: &SharedState, stop: &CancellationToken) -> JoinSet<()> {
     let mut pumps = JoinSet::new();
-    pumps.spawn(pump::<PmemNode>(Api::all(client.clone()), state.clone(), stop.clone()));
-    pumps.spawn(pump::<PmemVolume>(
-        Api::all(client.clone()),
-        state.clone(),
-        stop.clone(),
-    ));
-    pumps.spawn(pump::<PersistentVolumeClaim>(
-        Api::all(client.clone()),
-        state.clone(),
-        stop.clone(),
-    ));
-    pumps.spawn(pump::<PersistentVolume>(
-        Api::all(client.clone()),
-        state.clone(),
-        stop.clone(),
-    ));
-    pumps.spawn(pump::<StorageClass>(
-        Api::all(client.clone()),
-        state.clone(),
-        stop.clone(),
-    ));
+    pumps.spawn(pump::<PmemNode>(client, state, stop));
+    pumps.spawn(pump::<PmemVolume>(client, state, stop));
+    pumps.spawn(pump::<PersistentVolumeClaim>(client, state, stop));
+    pumps.spawn(pump::<PersistentVolume>(client, state, stop));
+    pumps.spawn(pump::<StorageClass>(client, state, stop));
     pumps
 }
 
-async fn pump<K>(api: Api<K>, state: SharedState, stop: CancellationToken)
+fn pump<K>(client: &Client, state: &SharedState, stop: &CancellationToken) -> impl Future<Output = ()> + Send + use<K>
 where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     State: Indexes<K>,
 {
-    let events = watcher(api, watcher::Config::default()).default_backoff();
-    stop.run_until_cancelled(feed(events, state)).await;
-}
-
-async fn feed<K: Resource>(events: impl Stream<Item = watcher::Result<Event<K>>>, state: SharedState)
-where
-    State: Indexes<K>,
-{
-    let kind = <State as Indexes<K>>::KIND;
-    let mut events = pin!(events);
-    let mut listed = ListedObjects::default();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => listed.on_event(&mut state.write(), &event),
-            Err(error) => {
-                tracing::warn!(%kind, error = &error as &dyn std::error::Error, "watch failed; trying again");
-            }
-        }
+    let (api, state, stop) = (Api::<K>::all(client.clone()), state.clone(), stop.clone());
+    async move {
+        stop.run_until_cancelled(watch::run(api, Config::default(), state))
+            .await;
     }
 }

@@ -16,7 +16,7 @@ use super::{TlsDirectory, TlsError};
 /// windows would only add to that, and answers of known length keep the connections.
 ///
 /// # Errors
-/// If a file is missing, or the files do not go together.
+/// A file is missing or is not PEM, or a certificate does not belong to its key: the error names the file.
 pub fn server_config(directory: &TlsDirectory) -> Result<ServerConfig, TlsError> {
     let clients = WebPkiClientVerifier::builder_with_provider(authorities(directory)?.into(), provider()).build()?;
     let mut config = ServerConfig::builder_with_provider(provider())
@@ -30,7 +30,7 @@ pub fn server_config(directory: &TlsDirectory) -> Result<ServerConfig, TlsError>
 /// For a client that shows `client.crt`. Blocks on files.
 ///
 /// # Errors
-/// If a file is missing, or the files do not go together.
+/// A file is missing or is not PEM, or a certificate does not belong to its key: the error names the file.
 pub fn client_config(directory: &TlsDirectory) -> Result<ClientConfig, TlsError> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?

@@ -17,7 +17,7 @@ use super::{TlsError, config};
 /// a certificate and its key at any moment reads two that go together. Blocks on files.
 ///
 /// # Errors
-/// If a file cannot be read, understood or written, or if an administrator's files are incomplete.
+/// A file cannot be read or written, or an administrator's files are incomplete: the error names the file.
 pub fn renew_certificates(directory: &TlsDirectory, now: Timestamp) -> Result<bool, TlsError> {
     let _lock = directory.lock()?;
     match plan(&contents(directory)?, now) {

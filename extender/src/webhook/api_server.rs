@@ -2,16 +2,12 @@
 
 use std::future::Future;
 
+use cluster::{Claim, Class, NotIndexed, ObjectKey, Pod, ReadObjects};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::{Api, Client};
 
-use crate::decide::{Found, Missing};
-use crate::index::{Claim, Class};
-use crate::object_key::ObjectKey;
-use crate::pod::Pod;
-
-/// Reads single objects.
+/// Reads single objects that the watches do not show yet.
 pub trait ObjectReader: Send + Sync + 'static {
     /// The claim, or none if there is no such claim.
     fn claim(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Claim>>> + Send;
@@ -21,7 +17,7 @@ pub trait ObjectReader: Send + Sync + 'static {
     fn pod(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Pod>>> + Send;
 }
 
-/// The API server.
+/// Reads them from the API server, one GET each.
 #[derive(Clone)]
 pub struct ApiServer(pub Client);
 
@@ -38,24 +34,25 @@ impl ObjectReader for ApiServer {
 
     async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
         let api: Api<k8s_openapi::api::core::v1::Pod> = Api::namespaced(self.0.clone(), &key.namespace);
-        Ok(api.get_opt(&key.name).await?.map(Pod::from))
+        Ok(api.get_opt(&key.name).await?.as_ref().map(Pod::from))
     }
 }
 
-/// Reads all that is `missing` into `found`.
-///
-/// # Errors
-/// If the API server does not answer.
-pub async fn read_missing(reader: &impl ObjectReader, missing: Vec<Missing>, found: &mut Found) -> kube::Result<()> {
+/// Adds all that is `missing` to `read`.
+pub(super) async fn read_missing(
+    reader: &impl ObjectReader,
+    missing: Vec<NotIndexed>,
+    read: &mut ReadObjects,
+) -> kube::Result<()> {
     for what in missing {
         match what {
-            Missing::Claim(key) => {
+            NotIndexed::Claim(key) => {
                 let claim = reader.claim(&key).await?;
-                found.claim(key, claim);
+                read.add_claim(key, claim);
             }
-            Missing::Class(name) => {
+            NotIndexed::Class(name) => {
                 let class = reader.class(&name).await?;
-                found.class(name, class);
+                read.add_class(name, class);
             }
         }
     }

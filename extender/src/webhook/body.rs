@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::{ObjectReader, Webhook, WebhookError};
 
-/// The whole body of a request.
+/// The whole body of a request: 408 if it does not arrive in time, 413 if it is too large.
 #[derive(Debug)]
 pub struct WholeBody(pub Bytes);
 

@@ -3,28 +3,25 @@
 use std::sync::RwLockReadGuard;
 use std::time::Instant;
 
+use cluster::{Pod, ReadObjects};
 use tokio::time::timeout;
 
 use super::api_server::{ObjectReader, read_missing};
 use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
 use super::{Webhook, WebhookError, response};
-use crate::decide::{Found, Known, Needs, filter_and_reserve, needs_of, prioritize};
-use crate::pod::Pod;
+use crate::decide::{PreparedRequirements, filter_and_reserve, prioritize};
 use crate::state::State;
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
-    ///
-    /// # Errors
-    /// If the request makes no sense, or it cannot be known yet what the answer is.
-    pub async fn filter(&self, body: &[u8]) -> Result<String, WebhookError> {
+    pub(super) async fn filter(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = ExtenderArgs::decode(body)?;
-        let mut found = Found::default();
+        let mut read = ReadObjects::default();
         loop {
-            let (state, needs) = self.needs(&args.pod, &mut found).await?;
+            let (state, requirements) = self.requirements(&args.pod, &mut read).await?;
             drop(state);
-            if matches!(needs, Needs::Nothing) {
+            if matches!(requirements, PreparedRequirements::Nothing) {
                 return Ok(response::all_passed(args.node_names));
             }
             let names = args.names()?;
@@ -32,13 +29,13 @@ impl<R: ObjectReader> Webhook<R> {
             // The free space is read and reserved behind one lock: nobody else may reserve the same bytes in between.
             let filtered = filter_and_reserve(
                 &mut self.state.write(),
-                &found,
+                &read,
                 &args.pod,
                 &names,
                 self.choice,
                 Instant::now(),
             );
-            // What the pod needs may have changed since, so that something has to be read again.
+            // What the pod requires may have changed since, so that something has to be read again.
             if let Ok(filtered) = filtered {
                 log_filtered(&args.pod, &filtered, names.len());
                 return Ok(response::filtered(&filtered));
@@ -46,32 +43,26 @@ impl<R: ObjectReader> Webhook<R> {
         }
     }
 
-    /// Answers a prioritize call.
-    ///
-    /// # Errors
-    /// If the request makes no sense, or it cannot be known yet what the answer is.
-    pub async fn prioritize(&self, body: &[u8]) -> Result<String, WebhookError> {
+    /// Answers a prioritize call, and ends the pod's reservations on nodes that it does not name.
+    pub(super) async fn prioritize(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = ExtenderArgs::decode(body)?;
-        let (state, mut needs) = self.needs(&args.pod, &mut Found::default()).await?;
-        if matches!(needs, Needs::Nothing) {
+        let (state, mut requirements) = self.requirements(&args.pod, &mut ReadObjects::default()).await?;
+        if matches!(requirements, PreparedRequirements::Nothing) {
             return Ok(response::scores(&[]));
         }
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
-        let scores = prioritize(&state, self.choice.policy, &mut needs, &names);
+        let scores = prioritize(&state, self.choice.policy, &mut requirements, &names);
         drop(state);
         // Another extender may have taken some of the nodes out since filter.
         let mut state = self.state.write();
-        state.narrow(&args.pod.metadata.uid, &needs.uids(), &names);
+        state.narrow(&args.pod.uid, &requirements.uids(), &names);
         drop(state);
         Ok(response::scores(&scores))
     }
 
-    /// The state, once every kind was listed.
-    ///
-    /// # Errors
-    /// [`WebhookError::NotSynced`] with the kinds that were not listed yet.
-    pub fn synced(&self) -> Result<RwLockReadGuard<'_, State>, WebhookError> {
+    /// The state, or [`WebhookError::NotSynced`] until every kind was listed once.
+    pub(super) fn synced(&self) -> Result<RwLockReadGuard<'_, State>, WebhookError> {
         let state = self.state.read();
         if state.is_synced() {
             Ok(state)
@@ -89,26 +80,22 @@ impl<R: ObjectReader> Webhook<R> {
         Ok(answered.map_err(|_| WebhookError::SlowApiServer(self.time_limit))??)
     }
 
-    /// What the pod needs, and the state that this follows from. What is missing is read from the API server: claims first,
+    /// What the pod requires, and the state that this follows from. What is missing is read from the API server: claims first,
     /// then perhaps their classes.
-    pub(super) async fn needs(
+    pub(super) async fn requirements(
         &self,
         pod: &Pod,
-        found: &mut Found,
-    ) -> Result<(RwLockReadGuard<'_, State>, Needs), WebhookError> {
+        read: &mut ReadObjects,
+    ) -> Result<(RwLockReadGuard<'_, State>, PreparedRequirements), WebhookError> {
         loop {
             let missing = {
                 let state = self.synced()?;
-                let known = Known {
-                    index: state.index(),
-                    found,
-                };
-                match needs_of(pod, known) {
-                    Ok(needs) => return Ok((state, needs)),
+                match PreparedRequirements::of(pod, state.index(), read) {
+                    Ok(requirements) => return Ok((state, requirements)),
                     Err(missing) => missing,
                 }
             };
-            self.with_time_limit(read_missing(&self.reader, missing, found)).await?;
+            self.with_time_limit(read_missing(&self.reader, missing, read)).await?;
         }
     }
 }

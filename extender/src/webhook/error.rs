@@ -4,35 +4,35 @@ use std::error::Error;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use cluster::ObjectKey;
 use http::StatusCode;
 
 use super::extender_args::DecodeError;
-use crate::object_key::ObjectKey;
 use crate::state::Kind;
 
 /// A call that is not answered. kube-scheduler then goes on without the extender if it is `ignorable`, or else tries the
 /// pod again later.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
-    /// The request makes no sense.
+    /// 400: the scheduler's configuration does not fit, or the caller is not kube-scheduler.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// Not everything was listed yet.
+    /// 503: these kinds were not listed since the start. It goes away by itself, or the watches fail, as the log says.
     #[error("not ready: still listing {}", names(.0))]
     NotSynced(Vec<Kind>),
-    /// Something that the index does not have could not be asked for.
+    /// 503: something that the watches do not show yet cannot be read.
     #[error("the API server could not be asked for the pod, or for a claim or a class of it")]
     Lookup(#[from] kube::Error),
-    /// The body did not arrive.
+    /// 408: the body did not arrive.
     #[error("the request did not arrive within {} s", .0.as_secs_f32())]
     SlowClient(Duration),
-    /// The API server did not answer.
+    /// 503: the API server did not answer when something was read that the watches do not show yet.
     #[error("the API server did not answer within {} s", .0.as_secs_f32())]
     SlowApiServer(Duration),
-    /// It is not said which pod to explain.
+    /// 400: `namespace` or `pod` is missing in the query.
     #[error("say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME")]
     WhichPod,
-    /// There is no pod to explain.
+    /// 404: there is no such pod to explain.
     #[error("there is no pod {0}")]
     NoSuchPod(ObjectKey),
 }

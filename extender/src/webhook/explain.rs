@@ -5,24 +5,21 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use cluster::{ObjectKey, ReadObjects};
 use serde::Deserialize;
 
 use super::{ObjectReader, Webhook, WebhookError};
-use crate::decide::{Found, PodExplanation, explain};
-use crate::object_key::ObjectKey;
+use crate::decide::{PodExplanation, explain};
 
-/// Which pod to explain.
+/// The query: both are needed.
 #[derive(Debug, Deserialize)]
-pub struct WhichPod {
+pub(super) struct WhichPod {
     namespace: String,
     pod: String,
 }
 
 /// Says why each node holds the pod or does not, as a filter call at this moment would, and reserves nothing.
-///
-/// # Errors
-/// If there is no such pod, or it cannot be known yet what the answer is.
-pub async fn explain_pod<R: ObjectReader>(
+pub(super) async fn explain_pod<R: ObjectReader>(
     State(webhook): State<Arc<Webhook<R>>>,
     pod: Result<Query<WhichPod>, QueryRejection>,
 ) -> Result<Json<PodExplanation>, WebhookError> {
@@ -33,6 +30,6 @@ pub async fn explain_pod<R: ObjectReader>(
     let key = ObjectKey::new(&which.namespace, &which.pod);
     let pod = webhook.with_time_limit(webhook.reader.pod(&key)).await?;
     let pod = pod.ok_or(WebhookError::NoSuchPod(key))?;
-    let (state, mut needs) = webhook.needs(&pod, &mut Found::default()).await?;
-    Ok(Json(explain(&state, webhook.choice.policy, &mut needs)))
+    let (state, mut requirements) = webhook.requirements(&pod, &mut ReadObjects::default()).await?;
+    Ok(Json(explain(&state, webhook.choice.policy, &mut requirements)))
 }

@@ -6,44 +6,41 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use cluster::Pod;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::pod::Pod;
+use super::slim_pod::SlimPod;
 
 /// `ExtenderArgs`: a pod and the candidates for it.
 #[derive(Debug)]
-pub struct ExtenderArgs<'a> {
-    /// The pod to be scheduled.
+pub(super) struct ExtenderArgs<'a> {
     pub pod: Pod,
     /// The names of the candidates as they were sent; none if null. They are not decoded yet.
     pub node_names: Option<&'a str>,
 }
 
-/// A request that cannot be answered.
+/// A request that is not one of kube-scheduler, or not as it is configured in the manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// It is not JSON, or not of the right shape.
     #[error("the request is not an ExtenderArgs of kube-scheduler")]
     Json(#[from] serde_json::Error),
-    /// It has no pod.
+    /// `Pod` is missing or null.
     #[error("the request has no Pod")]
     NoPod,
-    /// It has nodes where names are needed.
+    /// Whole nodes were sent where names are expected.
     #[error("the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender")]
     NodesWithoutNames,
 }
 
 /// The name of a node, not copied unless it has escapes.
 #[derive(Debug, Deserialize)]
-pub struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
+pub(super) struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> ExtenderArgs<'a> {
-    /// Reads a request.
-    ///
-    /// # Errors
-    /// If it cannot be answered.
+    /// Reads the pod; the names of the candidates are left for [`ExtenderArgs::names`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         if let Some(args) = Self::as_go_writes(body) {
             return Ok(args);
@@ -53,7 +50,7 @@ impl<'a> ExtenderArgs<'a> {
             return Err(DecodeError::NodesWithoutNames);
         }
         Ok(Self {
-            pod: fields.pod.ok_or(DecodeError::NoPod)?,
+            pod: fields.pod.ok_or(DecodeError::NoPod)?.into(),
             node_names: fields.node_names.map(RawValue::get),
         })
     }
@@ -72,15 +69,12 @@ impl<'a> ExtenderArgs<'a> {
         let without_names = is_one_list.then(|| format!("{before}null}}"))?;
         let fields: Fields = serde_json::from_str(&without_names).ok()?;
         Some(Self {
-            pod: fields.pod?,
+            pod: fields.pod?.into(),
             node_names: Some(names),
         })
     }
 
     /// Reads the names of the candidates.
-    ///
-    /// # Errors
-    /// If they are not a list of texts.
     pub fn names(&self) -> Result<Vec<NodeName<'a>>, DecodeError> {
         match self.node_names {
             Some(names) => Ok(serde_json::from_str(names)?),
@@ -91,7 +85,7 @@ impl<'a> ExtenderArgs<'a> {
 
 /// The keys of `ExtenderArgs`, in any case.
 struct Fields<'a> {
-    pod: Option<Pod>,
+    pod: Option<SlimPod>,
     has_nodes: bool,
     node_names: Option<&'a RawValue>,
 }
@@ -155,9 +149,7 @@ mod tests {
         let names = args.names().unwrap();
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
         assert_eq!(names, expected);
-        assert_eq!(args.pod.metadata.namespace, "n");
-        let claim = args.pod.spec.volumes[0].persistent_volume_claim.as_ref();
-        assert_eq!(claim.unwrap().claim_name, "c");
+        assert_eq!(args.pod.claims()[0].key.to_string(), "n/c");
     }
 
     #[rstest]
@@ -183,12 +175,7 @@ mod tests {
     )]
     fn pods_may_be_bare(#[case] body: &str) {
         let args = ExtenderArgs::decode(body.as_bytes()).unwrap();
-        let volumes = args.pod.spec.volumes;
-        assert!(
-            volumes
-                .iter()
-                .all(|v| v.persistent_volume_claim.is_none() && v.ephemeral.is_none())
-        );
+        assert_eq!(args.pod.claims(), []);
     }
 
     #[test]
@@ -217,7 +204,7 @@ mod tests {
         if let Some(short) = short {
             let long: Fields = serde_json::from_str(&body).unwrap();
             assert_eq!(long.node_names.map(RawValue::get), short.node_names);
-            assert_eq!(format!("{:?}", long.pod.unwrap()), format!("{:?}", short.pod));
+            assert_eq!(Pod::from(long.pod.unwrap()), short.pod);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What is logged of a decision.
 
+use cluster::Pod;
+
 use crate::decide::Filtered;
-use crate::pod::Pod;
 
 /// So many nodes are named: enough to understand one pod, little enough for a large cluster.
 const NAMED: usize = 4;
@@ -15,8 +16,8 @@ pub(super) fn log_filtered(pod: &Pod, filtered: &Filtered, of: usize) {
         .collect();
     let passed = &filtered.passed[..filtered.passed.len().min(NAMED)];
     tracing::info!(
-        namespace = pod.metadata.namespace,
-        pod = pod.metadata.name,
+        namespace = &*pod.namespace,
+        pod = &*pod.name,
         passed = filtered.passed.len(),
         of,
         nodes = ?passed,

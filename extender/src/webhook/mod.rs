@@ -5,11 +5,13 @@ mod body;
 mod calls;
 mod error;
 mod explain;
-pub mod extender_args;
+mod extender_args;
 mod log;
 mod response;
 mod router;
+mod slim_pod;
 
 pub use api_server::{ApiServer, ObjectReader};
 pub use error::WebhookError;
+pub use extender_args::DecodeError;
 pub use router::{TIME_LIMIT, Webhook, router};

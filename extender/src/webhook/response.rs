@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::decide::{Filtered, NodeRefusal};
 
-/// For a reason with its node, as a guess.
+/// Bytes of a refusal with its node, as a guess: room is made once.
 const REFUSED: usize = 160;
-/// For the name of a node and a score, as a guess.
+/// Bytes of the name of a node with its score, as a guess.
 const NAMED: usize = 48;
 
 /// `ExtenderFilterResult` where all candidates pass as they came.
@@ -17,7 +17,7 @@ pub(super) fn all_passed(node_names: Option<&str>) -> String {
     filter_result(node_names.unwrap_or("[]"), &[], &[])
 }
 
-/// `ExtenderFilterResult`.
+/// `ExtenderFilterResult` of a pod with claims of ours.
 pub(super) fn filtered(filtered: &Filtered) -> String {
     let mut names = String::with_capacity(NAMED * filtered.passed.len());
     list(&mut names, ['[', ']'], &filtered.passed, |json, name| {
@@ -26,7 +26,7 @@ pub(super) fn filtered(filtered: &Filtered) -> String {
     filter_result(&names, &filtered.failed, &filtered.unresolvable)
 }
 
-/// A list of `HostPriority`.
+/// A list of `HostPriority`: 10 is best.
 pub(super) fn scores(scores: &[(&str, u8)]) -> String {
     let mut json = String::with_capacity(NAMED * scores.len());
     list(&mut json, ['[', ']'], scores, |json, (host, score)| {
@@ -69,7 +69,7 @@ fn list<T>(json: &mut String, [open, close]: [char; 2], items: &[T], write: impl
     json.push(close);
 }
 
-/// One text, given in parts.
+/// Writes one text, given in parts, with quotes around it.
 fn text<const N: usize>(json: &mut String, parts: [&str; N]) {
     json.push('"');
     for part in parts {

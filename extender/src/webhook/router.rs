@@ -26,7 +26,7 @@ pub const TIME_LIMIT: Duration = Duration::from_secs(5);
 pub struct Webhook<R> {
     /// What the cluster shows, and what is reserved.
     pub state: SharedState,
-    /// Reads what the state does not have yet.
+    /// Where claims and classes are read from that the watches do not show yet.
     pub reader: R,
     /// Which nodes pass the filter, and how many.
     pub choice: NodeChoice,

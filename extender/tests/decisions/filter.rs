@@ -1,10 +1,9 @@
 //! Which nodes pass, and why the others do not.
 
-use extender::decide::{Filtered, Found, Known, Missing, Needs, NodeRefusal, filter, needs_of, prioritize};
-use extender::index::{Claim, Class};
-use extender::object_key::ObjectKey;
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
+use cluster::watch::Indexes;
+use cluster::{Claim, Class, NotIndexed, ObjectKey, Pod, PodVolume, ReadObjects};
+use extender::decide::{Filtered, NodeRefusal, PreparedRequirements, filter, prioritize};
+use extender::state::State;
 use placement::Policy;
 use proptest::prelude::*;
 use serde_json::json;
@@ -22,16 +21,9 @@ fn cluster() -> State {
 }
 
 fn decide<'a>(state: &State, pod: &Pod, names: &[&'a str]) -> Filtered<'a> {
-    let found = Found::default();
-    let mut needs = needs_of(
-        pod,
-        Known {
-            index: state.index(),
-            found: &found,
-        },
-    )
-    .expect("everything is known");
-    filter(state, &mut needs, names.iter().copied())
+    let read = ReadObjects::default();
+    let mut requirements = PreparedRequirements::of(pod, state.index(), &read).expect("everything is known");
+    filter(state, &mut requirements, names.iter().copied())
 }
 
 fn texts(nodes: &[(&str, NodeRefusal)]) -> Vec<String> {
@@ -132,14 +124,8 @@ fn pods_without_our_claims_need_nothing() {
     classless.spec.as_mut().unwrap().storage_class_name = None;
     state.apply(&classless);
     for claims in [&[][..], &["foreign", "bound", "classless", "null"]] {
-        let needs = needs_of(
-            &pod(claims),
-            Known {
-                index: state.index(),
-                found: &Found::default(),
-            },
-        );
-        assert!(matches!(needs, Ok(Needs::Nothing)), "{claims:?}");
+        let requirements = PreparedRequirements::of(&pod(claims), state.index(), &ReadObjects::default());
+        assert!(matches!(requirements, Ok(PreparedRequirements::Nothing)), "{claims:?}");
     }
 }
 
@@ -200,7 +186,7 @@ fn a_volume_that_is_being_made_is_not_counted_twice() {
 fn a_selected_node_is_kept() {
     let mut state = cluster();
     let mut selected = claim("ns", "c", "fsdax", "60Mi");
-    let annotation = ("volume.kubernetes.io/selected-node".to_owned(), "small".to_owned());
+    let annotation = (cluster::names::SELECTED_NODE.to_owned(), "small".to_owned());
     selected.metadata.annotations = Some([annotation].into());
     state.apply(&selected);
     let filtered = decide(&state, &pod(&["c"]), &["small", "large"]);
@@ -214,11 +200,7 @@ fn a_selected_node_is_kept() {
 #[test]
 fn generic_ephemeral_volumes() {
     let mut state = cluster();
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
-        "spec": { "volumes": [{ "name": "scratch", "ephemeral": { "volumeClaimTemplate": {} } }] },
-    }))
-    .unwrap();
+    let pod = Pod::new("ns", "p", "uid-of-p", [PodVolume::Ephemeral("scratch")]);
     let mut made = claim("ns", "p-scratch", "fsdax", "100Mi");
     state.apply(&made);
     let filtered = decide(&state, &pod, &["large"]);
@@ -239,45 +221,30 @@ fn generic_ephemeral_volumes() {
 fn what_the_index_does_not_have_is_asked_for() {
     let mut state = cluster();
     let pod = pod(&["late", "later"]);
-    let mut found = Found::default();
-    let pod_request = |state: &State, found: &Found| {
-        needs_of(
-            &pod,
-            Known {
-                index: state.index(),
-                found,
-            },
-        )
-        .map(|_| ())
-    };
+    let mut read = ReadObjects::default();
+    let pod_request =
+        |state: &State, read: &ReadObjects| PreparedRequirements::of(&pod, state.index(), read).map(|_| ());
     let key = |name| ObjectKey::new("ns", name);
-    let missing = pod_request(&state, &found);
+    let missing = pod_request(&state, &read);
     assert_eq!(
         missing,
-        Err(vec![Missing::Claim(key("late")), Missing::Claim(key("later"))])
+        Err(vec![NotIndexed::Claim(key("late")), NotIndexed::Claim(key("later"))])
     );
 
-    found.claim(key("late"), Some(Claim::from(&claim("ns", "late", "new", "1Mi"))));
+    read.add_claim(key("late"), Some(Claim::from(&claim("ns", "late", "new", "1Mi"))));
     state.apply(&claim("ns", "later", "fsdax", "1Mi"));
-    assert_eq!(pod_request(&state, &found), Err(vec![Missing::Class("new".into())]));
-    found.class("new".into(), Some(Class::Foreign));
-    assert_eq!(pod_request(&state, &found), Ok(()));
+    assert_eq!(pod_request(&state, &read), Err(vec![NotIndexed::Class("new".into())]));
+    read.add_class("new".into(), Some(Class::Foreign));
+    assert_eq!(pod_request(&state, &read), Ok(()));
 }
 
 #[test]
 fn a_claim_that_does_not_exist_fits_nowhere() {
     let state = cluster();
-    let mut found = Found::default();
-    found.claim(ObjectKey::new("ns", "c"), None);
-    let mut needs = needs_of(
-        &pod(&["c"]),
-        Known {
-            index: state.index(),
-            found: &found,
-        },
-    )
-    .unwrap();
-    let filtered = filter(&state, &mut needs, ["large"]);
+    let mut read = ReadObjects::default();
+    read.add_claim(ObjectKey::new("ns", "c"), None);
+    let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+    let filtered = filter(&state, &mut requirements, ["large"]);
     assert_eq!(texts(&filtered.unresolvable), ["large: claim ns/c does not exist"]);
 }
 
@@ -293,6 +260,46 @@ fn a_claim_that_cannot_be_understood_fits_nowhere() {
         ["large: claim ns/a: StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector"]
     );
     assert!(why("b")[0].starts_with("large: claim ns/b: \"-1\" is not a number of bytes"));
+}
+
+/// In the words of CreateVolume, and of the operator's event on the pod.
+#[test]
+fn a_claim_that_no_volume_can_satisfy_fits_nowhere() {
+    let mut state = cluster();
+    state.apply(&class("xfs", &[("csi.storage.k8s.io/fstype", "xfs")]));
+    state.apply(&claim("ns", "small", "xfs", "100Mi"));
+    let mut shared = claim("ns", "shared", "fsdax", "1Mi");
+    shared.spec.as_mut().unwrap().access_modes = Some(vec!["ReadWriteMany".into()]);
+    state.apply(&shared);
+    let why = |name: &str| texts(&decide(&state, &pod(&[name]), &["large"]).unresolvable);
+    assert_eq!(
+        why("small"),
+        ["large: claim ns/small: asked for 100 MiB, but xfs needs at least 300 MiB: ask for more, or for ext4"]
+    );
+    assert_eq!(
+        why("shared"),
+        [
+            "large: claim ns/shared: access mode ReadWriteMany needs several nodes, but persistent memory can be reached \
+          from its own node only: use ReadWriteOnce or ReadWriteOncePod"
+        ]
+    );
+}
+
+/// Whoever owns a claim without controlling it did not have it made: somebody else's ephemeral claim is refused.
+#[test]
+fn an_ephemeral_claim_is_that_of_its_controller() {
+    let mut state = cluster();
+    let pod = Pod::new("ns", "p", "uid-of-p", [PodVolume::Ephemeral("scratch")]);
+    let mut made = claim("ns", "p-scratch", "fsdax", "100Mi");
+    let owner = |uid: &str, controller: bool| json!({ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": uid, "controller": controller });
+    let owners = json!([owner("uid-of-p", false), owner("of-an-earlier-pod", true)]);
+    made.metadata.owner_references = Some(serde_json::from_value(owners).unwrap());
+    state.apply(&made);
+    let filtered = decide(&state, &pod, &["large"]);
+    assert_eq!(
+        texts(&filtered.unresolvable),
+        ["large: claim ns/p-scratch was not made for this pod"]
+    );
 }
 
 #[test]
@@ -312,21 +319,14 @@ fn a_numa_wish_that_no_region_has_is_for_ever() {
 fn the_tightest_node_has_the_highest_score() {
     let mut state = cluster();
     state.apply(&claim("ns", "c", "fsdax", "40Mi"));
-    let found = Found::default();
+    let read = ReadObjects::default();
     let score = |policy| {
-        let mut needs = needs_of(
-            &pod(&["c"]),
-            Known {
-                index: state.index(),
-                found: &found,
-            },
-        )
-        .unwrap();
-        prioritize(&state, policy, &mut needs, &["small", "large", "none"])
+        let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+        prioritize(&state, policy, &mut requirements, &["small", "large", "none"])
     };
     assert_eq!(score(Policy::Pack), [("small", 10), ("large", 0), ("none", 0)]);
     assert_eq!(score(Policy::Spread), [("small", 0), ("large", 10), ("none", 0)]);
-    let mut nothing = Needs::Nothing;
+    let mut nothing = PreparedRequirements::Nothing;
     assert_eq!(prioritize(&state, Policy::Pack, &mut nothing, &["small"]), []);
 }
 
@@ -339,16 +339,9 @@ fn regions_with_few_volumes_are_kept_whole() {
     state.apply(&class("fsdax", &[]));
     state.apply(&claim("ns", "c", "fsdax", "40Mi"));
     let score = |state: &State| {
-        let found = Found::default();
-        let mut needs = needs_of(
-            &pod(&["c"]),
-            Known {
-                index: state.index(),
-                found: &found,
-            },
-        )
-        .unwrap();
-        prioritize(state, Policy::Pack, &mut needs, &["few", "many"])
+        let read = ReadObjects::default();
+        let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+        prioritize(state, Policy::Pack, &mut requirements, &["few", "many"])
     };
     assert_eq!(score(&state), [("few", 10), ("many", 0)]);
     for (name, on) in [

@@ -3,17 +3,16 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use extender::decide::{Found, Known, NodeChoice, explain, filter_and_reserve, needs_of};
-use extender::index::Claim;
-use extender::object_key::ObjectKey;
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
+use cluster::watch::Indexes;
+use cluster::{Claim, ObjectKey, Pod, PodVolume, ReadObjects};
+use extender::decide::{NodeChoice, PreparedRequirements, explain, filter_and_reserve};
+use extender::state::State;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use placement::Policy;
 use serde_json::json;
 
-use crate::testing::{claim, class, node, persistent_volume, pod_named, volume};
+use crate::testing::{claim, class, node, persistent_volume, pod_named, selected, volume};
 
 const NODES: [&str; 2] = ["one", "two"];
 
@@ -35,7 +34,7 @@ fn passed_by(state: &mut State, pod: &Pod, names: &[&'static str]) -> Vec<&'stat
         policy: Policy::Pack,
         candidates: 1,
     };
-    filter_and_reserve(state, &Found::default(), pod, names, choice, Instant::now())
+    filter_and_reserve(state, &ReadObjects::default(), pod, names, choice, Instant::now())
         .unwrap()
         .passed
 }
@@ -49,15 +48,9 @@ fn why_not(state: &mut State, pod: &Pod, name: &'static str) -> String {
         policy: Policy::Pack,
         candidates: 1,
     };
-    let refused = filter_and_reserve(state, &Found::default(), pod, &[name], choice, Instant::now()).unwrap();
+    let refused = filter_and_reserve(state, &ReadObjects::default(), pod, &[name], choice, Instant::now()).unwrap();
     let mut whys = refused.failed.iter().chain(&refused.unresolvable);
     whys.next().unwrap().1.to_string()
-}
-
-fn selected(mut claim: PersistentVolumeClaim, node: &str) -> PersistentVolumeClaim {
-    let annotation = ("volume.kubernetes.io/selected-node".to_owned(), node.to_owned());
-    claim.metadata.annotations = Some([annotation].into());
-    claim
 }
 
 fn bound(mut claim: PersistentVolumeClaim, volume: &str) -> PersistentVolumeClaim {
@@ -126,14 +119,8 @@ fn bound_and_unbound_claims_mixed() {
 #[test]
 fn space_is_reserved_for_generic_ephemeral_volumes_as_well() {
     let mut state = cluster();
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
-        "spec": { "volumes": [
-            { "name": "scratch", "ephemeral": { "volumeClaimTemplate": {} } },
-            { "name": "data", "persistentVolumeClaim": { "claimName": "data" } },
-        ] },
-    }))
-    .unwrap();
+    let volumes = [PodVolume::Ephemeral("scratch"), PodVolume::Claim("data")];
+    let pod = Pod::new("ns", "p", "uid-of-p", volumes);
     let owner = json!([{ "apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "uid-of-p", "controller": true }]);
     let mut made = claim("ns", "p-scratch", "fsdax", "50Mi");
     made.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
@@ -150,14 +137,14 @@ fn space_is_reserved_for_generic_ephemeral_volumes_as_well() {
 fn a_claim_that_comes_after_its_pod_has_a_reservation_before_the_watch_shows_it() {
     let mut state = cluster();
     let late = claim("ns", "late", "fsdax", "100Mi");
-    let mut found = Found::default();
-    found.claim(ObjectKey::new("ns", "late"), Some(Claim::from(&late)));
+    let mut read = ReadObjects::default();
+    read.add_claim(ObjectKey::new("ns", "late"), Some(Claim::from(&late)));
     let choice = NodeChoice {
         policy: Policy::Pack,
         candidates: 1,
     };
     let pod = pod_named("p", &["late"]);
-    let node = filter_and_reserve(&mut state, &found, &pod, &NODES, choice, Instant::now())
+    let node = filter_and_reserve(&mut state, &read, &pod, &NODES, choice, Instant::now())
         .unwrap()
         .passed[0];
     assert_eq!(state.ledger().nodes_of("uid-of-late"), [node].into());
@@ -176,8 +163,8 @@ fn a_claim_that_comes_after_its_pod_has_a_reservation_before_the_watch_shows_it(
 #[test]
 fn a_volume_that_comes_before_its_claim_is_shown_ends_the_reservation() {
     let mut state = cluster();
-    let mut found = Found::default();
-    found.claim(
+    let mut read = ReadObjects::default();
+    read.add_claim(
         ObjectKey::new("ns", "late"),
         Some(Claim::from(&claim("ns", "late", "fsdax", "100Mi"))),
     );
@@ -187,7 +174,7 @@ fn a_volume_that_comes_before_its_claim_is_shown_ends_the_reservation() {
     };
     let pod = pod_named("p", &["late"]);
     assert_eq!(
-        filter_and_reserve(&mut state, &found, &pod, &NODES, choice, Instant::now())
+        filter_and_reserve(&mut state, &read, &pod, &NODES, choice, Instant::now())
             .unwrap()
             .passed,
         NODES
@@ -270,17 +257,8 @@ fn explains_without_reserving() {
     let node = schedule(&mut state, "p", &["a"])[0];
     let other = if node == "one" { "two" } else { "one" };
     state.apply(&volume("pending", other, 14));
-    let needs = |pod: &Pod| {
-        needs_of(
-            pod,
-            Known {
-                index: state.index(),
-                found: &Found::default(),
-            },
-        )
-        .unwrap()
-    };
-    let explained = explain(&state, Policy::Pack, &mut needs(&pod_named("q", &["b"])));
+    let requirements = |pod: &Pod| PreparedRequirements::of(pod, state.index(), &ReadObjects::default()).unwrap();
+    let explained = explain(&state, Policy::Pack, &mut requirements(&pod_named("q", &["b"])));
     let explained = serde_json::to_value(explained).unwrap();
     let mib = |n: u64| n << 20;
     assert_eq!(
@@ -321,10 +299,10 @@ fn explains_without_reserving() {
     let reserved = json!([{ "claim": "ns/a", "required": mib(100), "state": "tentative", "own": false }]);
     assert_eq!(refused["reserved"], reserved);
     // The pod that the bytes are reserved for sees them free.
-    let own = explain(&state, Policy::Pack, &mut needs(&pod_named("p", &["a"])));
+    let own = explain(&state, Policy::Pack, &mut requirements(&pod_named("p", &["a"])));
     let own = own.nodes.iter().find(|explained| explained.node == node).unwrap();
     assert!(own.holds && own.reserved[0].own);
     assert!(state.ledger().nodes_of("uid-of-b").is_empty());
-    let nothing = explain(&state, Policy::Pack, &mut needs(&pod_named("r", &[])));
+    let nothing = explain(&state, Policy::Pack, &mut requirements(&pod_named("r", &[])));
     assert!(nothing.verdict.unwrap().ends_with("any node will do") && nothing.nodes.iter().all(|node| node.holds));
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cluster::ObjectKey;
 use extender::ledger::{ChangedNodes, ClaimState, Ledger, Reservation, ReservationState};
-use extender::object_key::ObjectKey;
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 

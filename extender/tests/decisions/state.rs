@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
+use cluster::watch::{Indexes, Pump};
+use cluster::{Claim, Lookup, ObjectKey};
 use crds::{Phase, PmemNode, PmemVolume};
-use extender::index::Claim;
-use extender::object_key::ObjectKey;
-use extender::state::{Indexes, Kind, ListedObjects, State};
+use extender::state::{Kind, State};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::Event;
@@ -92,22 +92,22 @@ fn a_reset_forgets_what_is_not_listed() {
     Indexes::<PmemNode>::reset(&mut state, &only("b"));
     assert!(state.space("a").is_none() && state.space("b").is_some());
     Indexes::<StorageClass>::reset(&mut state, &only("b"));
-    assert!(state.index().class("a").is_none() && state.index().class("b").is_some());
+    assert!(state.index().class("a").is_err() && state.index().class("b").is_ok());
     Indexes::<PersistentVolume>::reset(&mut state, &only("pv-b"));
     assert_eq!(state.index().node_of_persistent_volume("pv-a"), None);
     assert_eq!(state.index().node_of_persistent_volume("pv-b"), Some("b"));
     assert_eq!(state.unlisted(), [Kind::PersistentVolumeClaim]);
     let listed = HashSet::from([ObjectKey::new("ns", "b")]);
     Indexes::<PersistentVolumeClaim>::reset(&mut state, &listed);
-    assert!(state.index().claim(&ObjectKey::new("ns", "a")).is_none());
-    assert!(state.index().claim(&ObjectKey::new("ns", "b")).is_some());
+    assert!(state.index().claim(&ObjectKey::new("ns", "a")).is_err());
+    assert!(state.index().claim(&ObjectKey::new("ns", "b")).is_ok());
     assert!(state.is_synced());
 }
 
 #[test]
 fn a_list_that_starts_again_counts_from_the_start() {
     let mut state = State::default();
-    let mut listed = ListedObjects::default();
+    let mut pump = Pump::default();
     let (a, b) = (class("a", &[]), class("b", &[]));
     let events = [
         Event::Init,
@@ -116,16 +116,16 @@ fn a_list_that_starts_again_counts_from_the_start() {
         Event::Init,
         Event::InitApply(b),
     ];
-    for event in &events {
-        listed.on_event(&mut state, event);
+    for event in events {
+        pump.take(&mut state, event);
     }
-    assert!(!state.unlisted().contains(&Kind::StorageClass));
-    listed.on_event::<StorageClass>(&mut state, &Event::InitDone);
-    assert!(state.index().class("a").is_none() && state.index().class("b").is_some());
-    listed.on_event(&mut state, &Event::Apply(a.clone()));
-    assert!(state.index().class("a").is_some());
-    listed.on_event(&mut state, &Event::Delete(a));
-    assert!(state.index().class("a").is_none() && state.unlisted().contains(&Kind::StorageClass));
+    assert!(state.unlisted().contains(&Kind::StorageClass));
+    pump.take(&mut state, Event::InitDone);
+    assert!(state.index().class("a").is_err() && state.index().class("b").is_ok());
+    pump.take(&mut state, Event::Apply(a.clone()));
+    assert!(state.index().class("a").is_ok());
+    pump.take(&mut state, Event::Delete(a));
+    assert!(state.index().class("a").is_err() && !state.unlisted().contains(&Kind::StorageClass));
 }
 
 #[test]
@@ -151,20 +151,14 @@ fn the_node_of_a_volume_wins_over_an_affinity() {
 fn a_claim_is_being_made_where_its_volume_is() {
     let mut state = State::default();
     let claim = Claim::from(&claim("ns", "c", "fsdax", "30Mi"));
-    assert_eq!(
-        state.index().node_making(&claim.name_of_volume()).map(AsRef::as_ref),
-        None
-    );
+    assert_eq!(state.index().node_making(&claim.volume_name()).map(AsRef::as_ref), None);
     let mut its = volume("pvc-uid-of-c", "n", 30);
     state.apply(&its);
     assert_eq!(
-        state.index().node_making(&claim.name_of_volume()).map(AsRef::as_ref),
+        state.index().node_making(&claim.volume_name()).map(AsRef::as_ref),
         Some("n")
     );
     its.metadata.deletion_timestamp = Some(serde_json::from_str("\"2026-01-01T00:00:00Z\"").unwrap());
     state.apply(&its);
-    assert_eq!(
-        state.index().node_making(&claim.name_of_volume()).map(AsRef::as_ref),
-        None
-    );
+    assert_eq!(state.index().node_making(&claim.volume_name()).map(AsRef::as_ref), None);
 }

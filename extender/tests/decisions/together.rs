@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use extender::decide::{Found, Known, NodeChoice, filter, filter_and_reserve, needs_of};
-use extender::state::{Indexes, State};
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use cluster::ReadObjects;
+use cluster::watch::Indexes;
+use extender::decide::{NodeChoice, PreparedRequirements, filter, filter_and_reserve};
+use extender::state::State;
 use placement::{NumaNode, NumaWish, Policy};
 use serde_json::json;
 
-use crate::testing::{claim, class, node, persistent_volume, pod_named, volume};
+use crate::testing::{claim, class, node, persistent_volume, pod_named, selected, volume};
 
 /// "one" has 128 and 64 MiB, "two" has 64 and 64 MiB, on NUMA 0 and 1.
 fn cluster() -> State {
@@ -28,8 +29,8 @@ fn schedule(state: &mut State, claims: &[&str]) -> Result<Vec<&'static str>, Vec
         policy: Policy::Pack,
         candidates: 1,
     };
-    let (pod, found) = (pod_named("p", claims), Found::default());
-    let filtered = filter_and_reserve(state, &found, &pod, &["one", "two"], choice, Instant::now()).unwrap();
+    let (pod, read) = (pod_named("p", claims), ReadObjects::default());
+    let filtered = filter_and_reserve(state, &read, &pod, &["one", "two"], choice, Instant::now()).unwrap();
     let whys = filtered.failed.iter().chain(&filtered.unresolvable);
     let whys = whys.map(|(name, why)| format!("{name}: {why}")).collect();
     if filtered.passed.is_empty() {
@@ -43,13 +44,6 @@ fn wishes(state: &State, node: &str) -> Vec<(String, NumaWish)> {
     let on = state.ledger().reservations_on(node);
     on.map(|(reservation, _)| (reservation.claim.name.to_string(), reservation.request.numa))
         .collect()
-}
-
-fn selected(claim: PersistentVolumeClaim, node: &str) -> PersistentVolumeClaim {
-    let mut claim = claim;
-    let annotation = ("volume.kubernetes.io/selected-node".to_owned(), node.to_owned());
-    claim.metadata.annotations = Some([annotation].into());
-    claim
 }
 
 /// The volume of a claim on node "one", which its node has not seen yet.
@@ -80,15 +74,8 @@ fn none_exists_yet() {
     let mut state = cluster();
     assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let apart = pod_named("q", &["a", "b"]);
-    let mut needs = needs_of(
-        &apart,
-        Known {
-            index: state.index(),
-            found: &Found::default(),
-        },
-    )
-    .unwrap();
-    let refused = filter(&state, &mut needs, ["two"]).failed;
+    let mut requirements = PreparedRequirements::of(&apart, state.index(), &ReadObjects::default()).unwrap();
+    let refused = filter(&state, &mut requirements, ["two"]).failed;
     assert_eq!(
         refused[0].1.to_string(),
         "asked 60 MiB + 60 MiB on one NUMA node; largest extent 62 MiB on NUMA 1, 128 MiB free in 2 extents"
@@ -105,13 +92,9 @@ fn nothing_is_reserved_where_they_cannot_be() {
     assert_eq!(wishes(&state, "one"), [("a".into(), zero), ("b".into(), zero)]);
     // So NUMA 1 is there for others, before any of them is created.
     state.apply(&claim("ns", "other", "any", "60Mi"));
-    let (other, found) = (pod_named("q", &["other"]), Found::default());
-    let known = Known {
-        index: state.index(),
-        found: &found,
-    };
-    let mut needs = needs_of(&other, known).unwrap();
-    assert_eq!(filter(&state, &mut needs, ["one"]).passed, ["one"]);
+    let (other, read) = (pod_named("q", &["other"]), ReadObjects::default());
+    let mut requirements = PreparedRequirements::of(&other, state.index(), &read).unwrap();
+    assert_eq!(filter(&state, &mut requirements, ["one"]).passed, ["one"]);
 }
 
 #[test]

@@ -3,20 +3,20 @@
 //! The index sees of it only what watches would have shown. Whatever passed and was taken is created in the end, by the
 //! rules of the node itself, and has to fit there.
 
-mod cluster;
+mod actual;
 mod operator;
 
 use std::time::Duration;
 
-use cluster::{Model, RealPod, name};
+use actual::{Model, RealPod, name};
+use cluster::watch::Indexes;
+use cluster::{Pod, ReadObjects};
+use extender::decide::filter_and_reserve;
+use extender::ledger::Ledger;
+use extender::state::State;
 use placement::VolumeRequest;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-
-use extender::decide::{Found, filter_and_reserve};
-use extender::ledger::Ledger;
-use extender::pod::Pod;
-use extender::state::{Indexes, State};
 
 use crate::testing::{class, pod_named};
 
@@ -99,7 +99,7 @@ impl Model {
         }
         let filtered = filter_and_reserve(
             &mut self.state,
-            &Found::default(),
+            &ReadObjects::default(),
             &pod,
             &candidates,
             self.choice,
@@ -118,7 +118,7 @@ impl Model {
         let Some(pod) = pick(&taken, which) else { return false };
         let RealPod { claims, taken } = self.pods[pod].clone();
         if let Some(claim) = claims.into_iter().find(|claim| self.undecided(*claim)) {
-            self.claims[claim].annotated = taken;
+            self.claims[claim].selected_node = taken;
             self.show_claim(claim);
         }
         true
@@ -129,7 +129,7 @@ impl Model {
     }
 
     fn create_volume(&mut self, which: usize) -> TestCaseResult {
-        let given = self.claims_that(|claim| claim.annotated.is_some() && claim.volume.is_none() && !claim.deleted);
+        let given = self.claims_that(|claim| claim.selected_node.is_some() && claim.volume.is_none() && !claim.deleted);
         let Some(claim) = pick(&given, which) else {
             return Ok(());
         };

@@ -1,37 +1,39 @@
-//! CreateVolume, as the operator decides on it.
+//! CreateVolume: the operator's own choice of a NUMA node, among the facts of this cluster.
 
-use placement::{Node, NumaNode, NumaWish, PendingVolume, VolumeRequest};
+use std::collections::BTreeMap;
+
+use cluster::{CompanionPlace, Companions, choose_numa};
+use crds::NumaChoice;
+use placement::{Node, NumaWish, PendingVolume, VolumeRequest};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
-use super::cluster::{Model, RealVolume};
+use super::actual::{Model, RealVolume, volume_name};
 
 impl Model {
-    /// Makes the volume of a claim on the node that it was given to. If its class wishes it together with others, it
-    /// follows those that are there; the first is settled so that all that the pod still needs fits.
+    /// Makes the volume of a claim on its selected node.
     pub(super) fn operate(&mut self, claim: usize) -> TestCaseResult {
-        let Some(node) = self.claims[claim].annotated else {
+        let Some(node) = self.claims[claim].selected_node else {
             return Ok(());
         };
-        let view = self.seen_by_operator(node);
-        let there = self.numa_of_company(claim);
-        let settled = match there {
-            Some(numa) => Ok(NumaWish::Node(numa)),
-            None => view.settle(&self.wants_of_pod(claim)).map(|requests| requests[0].numa),
-        };
+        let (free, companions) = (self.seen_by_operator(node), self.companions(claim, node));
+        let chosen = choose_numa(self.claims[claim].request(), &free, &companions);
         prop_assert!(
-            settled.is_ok(),
+            chosen.is_ok(),
             "claim {claim} is refused for {node}: {}",
-            settled.unwrap_err()
+            chosen.unwrap_err()
         );
-        let numa = settled.unwrap();
+        let numa = match chosen.unwrap() {
+            NumaChoice::Any => NumaWish::Any,
+            NumaChoice::Node(numa) => NumaWish::Node(numa),
+        };
         let request = VolumeRequest {
             numa,
             ..self.claims[claim].request()
         };
         prop_assert!(
-            view.left_over(&request).is_ok(),
-            "claim {claim} has no space on {node} with {there:?}"
+            free.left_over(&request).is_ok(),
+            "claim {claim} has no space on {node} with {companions:?}"
         );
         let number = self.claims.iter().filter(|claim| claim.volume.is_some()).count();
         self.claims[claim].volume = Some(RealVolume {
@@ -57,8 +59,8 @@ impl Model {
         self.nodes[node].free.with_pending(&pending)
     }
 
-    /// The other claims of its pod that wish to be together.
-    fn company(&self, claim: usize) -> Vec<usize> {
+    /// The other claims of its pods that wish to be together.
+    fn companion_claims(&self, claim: usize) -> Vec<usize> {
         if !self.claims[claim].together {
             return Vec::new();
         }
@@ -69,32 +71,30 @@ impl Model {
             .collect()
     }
 
-    fn numa_of_company(&self, claim: usize) -> Option<NumaNode> {
-        let volumes = self
-            .company(claim)
-            .into_iter()
-            .filter_map(|other| self.claims[other].volume);
-        let mut numas = volumes.filter_map(|volume| match (volume.region, volume.numa) {
-            (Some(numa), _) | (None, NumaWish::Node(numa)) => Some(numa),
-            (None, NumaWish::Any | NumaWish::Together) => None,
-        });
-        numas.next()
+    fn companions(&self, claim: usize, node: &str) -> Companions {
+        let place = |other: usize| {
+            let volume = self.claims[other].volume.filter(|volume| volume.node == node)?;
+            Some(match (volume.region, volume.numa) {
+                (Some(numa), _) | (None, NumaWish::Node(numa)) => CompanionPlace::On(numa),
+                (None, NumaWish::Any | NumaWish::Together) => CompanionPlace::NotYet(volume_name(other)),
+            })
+        };
+        let pods = self.pods.iter().filter(|pod| pod.claims.contains(&claim));
+        Companions {
+            volumes: self.companion_claims(claim).into_iter().filter_map(place).collect(),
+            pods: pods.map(|pod| self.requested_besides(claim, &pod.claims)).collect(),
+        }
     }
 
-    /// What a claim and the others of its pods still ask for. Only who wishes to be together looks at the others.
-    fn wants_of_pod(&self, claim: usize) -> Vec<VolumeRequest> {
-        let pods = self
-            .pods
-            .iter()
-            .filter(|pod| self.claims[claim].together && pod.claims.contains(&claim));
-        let others = pods
-            .flat_map(|pod| pod.claims.iter().copied())
-            .filter(|other| *other != claim);
-        let to_come = others.filter(|other| self.claims[*other].volume.is_none() && !self.claims[*other].deleted);
-        [claim]
-            .into_iter()
-            .chain(to_come)
-            .map(|claim| self.claims[claim].request())
+    /// What the other claims of a pod ask for that have no volume yet.
+    fn requested_besides(&self, claim: usize, claims: &[usize]) -> BTreeMap<String, VolumeRequest> {
+        let has_no_volume = |other: &usize| {
+            let real = &self.claims[*other];
+            *other != claim && real.volume.is_none() && !real.deleted
+        };
+        let others = claims.iter().copied().filter(has_no_volume);
+        others
+            .map(|other| (volume_name(other), self.claims[other].request()))
             .collect()
     }
 
@@ -102,7 +102,7 @@ impl Model {
     pub(super) fn wishes_are_kept(&self) -> TestCaseResult {
         for claim in self.claims_that(|claim| claim.together && claim.volume.is_some()) {
             let region = |claim: usize| self.claims[claim].volume.and_then(|volume| volume.region);
-            for other in self.company(claim) {
+            for other in self.companion_claims(claim) {
                 let (one, two) = (region(claim), region(other));
                 prop_assert!(
                     one.is_none() || two.is_none() || one == two,

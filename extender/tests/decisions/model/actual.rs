@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use cluster::ObjectKey;
+use cluster::names::SELECTED_NODE;
+use cluster::watch::Indexes;
 use crds::{NumaChoice, PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use placement::{Node, NumaNode, NumaWish, PendingVolume, Policy, RegionId, VolumeRequest};
 
 use super::NODES;
 use extender::decide::NodeChoice;
-use extender::object_key::ObjectKey;
-use extender::state::{Indexes, State};
+use extender::state::State;
 
 use crate::testing::{claim, node, volume};
-
-const ANNOTATION: &str = "volume.kubernetes.io/selected-node";
 
 /// A claim as it really is.
 #[derive(Clone, Default)]
@@ -22,7 +22,7 @@ pub(super) struct RealClaim {
     pub(super) mib: u32,
     /// Whether its class wishes it on one NUMA node with those of its pod that wish so too.
     pub(super) together: bool,
-    pub(super) annotated: Option<&'static str>,
+    pub(super) selected_node: Option<&'static str>,
     pub(super) volume: Option<RealVolume>,
     pub(super) bound: bool,
     pub(super) deleted: bool,
@@ -142,10 +142,8 @@ impl Model {
         if real.deleted {
             return Indexes::<PersistentVolumeClaim>::delete(&mut self.state, &ObjectKey::new("ns", &name(which)));
         }
-        let annotation = real
-            .annotated
-            .map(|node| [(ANNOTATION.to_owned(), node.to_owned())].into());
-        shown.metadata.annotations = annotation;
+        let annotation = |node: &str| [(SELECTED_NODE.to_owned(), node.to_owned())].into();
+        shown.metadata.annotations = real.selected_node.map(annotation);
         shown.spec.as_mut().unwrap().volume_name = real.bound.then(|| volume_name(which));
         self.state.apply(&shown);
     }
@@ -196,7 +194,7 @@ impl Model {
 
     pub(super) fn undecided(&self, claim: usize) -> bool {
         let claim = &self.claims[claim];
-        !claim.deleted && !claim.bound && claim.annotated.is_none() && claim.volume.is_none()
+        !claim.deleted && !claim.bound && claim.selected_node.is_none() && claim.volume.is_none()
     }
 
     /// The nodes that the filters of kube-scheduler itself leave: it knows what it took, also for shared claims.
@@ -207,7 +205,7 @@ impl Model {
             .iter()
             .filter(|other| other.claims.iter().any(|claim| claims.contains(claim)));
         let taken = others.filter_map(|other| other.taken);
-        let shown = claims.iter().filter_map(|claim| self.claims[*claim].annotated);
+        let shown = claims.iter().filter_map(|claim| self.claims[*claim].selected_node);
         let fixed: BTreeSet<_> = taken.chain(shown).collect();
         NODES
             .into_iter()
