@@ -6,44 +6,44 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 /// The longest message that Kubernetes takes (`metav1.Condition` in apimachinery).
 const MAX_MESSAGE: usize = 32_768;
 
-/// What a condition says, without the time since when.
+/// A condition to be set; the time since when it is so follows from the conditions before.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Says {
-    /// Which condition.
+pub struct NewCondition {
+    /// Its type, such as `Ready`.
     pub kind: &'static str,
-    /// Whether it holds.
-    pub holds: bool,
-    /// Why, in one word for programs.
+    pub is_true: bool,
+    /// One word for programs.
     pub reason: &'static str,
     /// Why and what to do, for people.
     pub message: String,
 }
 
-/// The conditions `before` with the one that `says` speaks of set. The time changes only when it starts or stops to hold.
+/// The conditions `before` with `new` in the place of the one of its kind, sorted by kind. Its time changes only when it
+/// becomes true or false.
 #[must_use]
-pub fn with(before: &[Condition], says: &Says, now: Timestamp) -> Vec<Condition> {
-    let status = if says.holds { "True" } else { "False" };
-    let old = before.iter().find(|condition| condition.type_ == says.kind);
+pub fn set(before: &[Condition], new: &NewCondition, now: Timestamp) -> Vec<Condition> {
+    let status = if new.is_true { "True" } else { "False" };
+    let old = before.iter().find(|condition| condition.type_ == new.kind);
     let since = old
         .filter(|old| old.status == status)
         .map_or(Time(now), |old| old.last_transition_time.clone());
-    let set = Condition {
-        type_: says.kind.into(),
+    let condition = Condition {
+        type_: new.kind.into(),
         status: status.into(),
-        reason: says.reason.into(),
-        message: says.message.chars().take(MAX_MESSAGE).collect(),
+        reason: new.reason.into(),
+        message: new.message.chars().take(MAX_MESSAGE).collect(),
         last_transition_time: since,
         observed_generation: None,
     };
-    let others = before.iter().filter(|condition| condition.type_ != says.kind);
-    let mut all: Vec<Condition> = others.cloned().chain([set]).collect();
+    let others = before.iter().filter(|condition| condition.type_ != new.kind);
+    let mut all: Vec<Condition> = others.cloned().chain([condition]).collect();
     all.sort_by(|a, b| a.type_.cmp(&b.type_));
     all
 }
 
-/// Whether the condition `kind` is there and holds.
+/// Whether there is a condition `kind`, and it is true.
 #[must_use]
-pub fn holds(conditions: &[Condition], kind: &str) -> bool {
+pub fn is_true(conditions: &[Condition], kind: &str) -> bool {
     conditions
         .iter()
         .any(|condition| condition.type_ == kind && condition.status == "True")
@@ -53,10 +53,10 @@ pub fn holds(conditions: &[Condition], kind: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn says(holds: bool, message: &str) -> Says {
-        Says {
+    fn ready(is_true: bool, message: &str) -> NewCondition {
+        NewCondition {
             kind: "Ready",
-            holds,
+            is_true,
             reason: "Because",
             message: message.into(),
         }
@@ -65,11 +65,11 @@ mod tests {
     #[test]
     fn the_time_is_that_of_the_last_change() {
         let [one, two] = [1, 2].map(|second| Timestamp::from_second(second).unwrap());
-        let first = with(&[], &says(true, "a"), one);
-        let same = with(&first, &says(true, "b"), two);
+        let first = set(&[], &ready(true, "a"), one);
+        let same = set(&first, &ready(true, "b"), two);
         assert_eq!(same[0].last_transition_time, Time(one));
         assert_eq!(same[0].message, "b");
-        let other = with(&same, &says(false, "c"), two);
+        let other = set(&same, &ready(false, "c"), two);
         assert_eq!(other[0].last_transition_time, Time(two));
         assert_eq!(other.len(), 1);
     }

@@ -1,4 +1,4 @@
-//! An API server that answers as a test scripts it.
+//! An API server that responds as a test scripts it.
 
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
@@ -11,7 +11,7 @@ pub(crate) struct ApiServer(Handle<Request<Body>, Response<Body>>);
 
 /// A request that arrived.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedRequest {
     pub(crate) method: Method,
     pub(crate) uri: String,
     pub(crate) body: Value,
@@ -24,28 +24,32 @@ impl ApiServer {
         (kube::Client::new(service, "default"), Self(handle))
     }
 
-    /// Answers the next request with `status` and what `answer` makes of it.
-    pub(crate) async fn answer(&mut self, status: u16, answer: impl FnOnce(&Asked) -> Value) -> Asked {
-        let (request, respond) = self.0.next_request().await.expect("no request came");
-        let (parts, body) = request.into_parts();
-        let bytes = body.collect().await.expect("a request without body").to_bytes();
-        let asked = Asked {
+    /// Responds to the next request with `status` and the `body` for it.
+    pub(crate) async fn respond(
+        &mut self,
+        status: u16,
+        body: impl FnOnce(&ReceivedRequest) -> Value,
+    ) -> ReceivedRequest {
+        let (request, response) = self.0.next_request().await.expect("no request came");
+        let (parts, sent) = request.into_parts();
+        let bytes = sent.collect().await.expect("a request without body").to_bytes();
+        let received = ReceivedRequest {
             method: parts.method,
             uri: parts.uri.to_string(),
             body: serde_json::from_slice(&bytes).unwrap_or_default(),
         };
-        let answer = serde_json::to_vec(&answer(&asked)).expect("an answer that is no JSON");
-        let response = Response::builder().status(status).body(Body::from(answer));
-        respond.send_response(response.expect("a response that cannot be built"));
-        asked
+        let body = serde_json::to_vec(&body(&received)).expect("a body that is no JSON");
+        let built = Response::builder().status(status).body(Body::from(body));
+        response.send_response(built.expect("a response that cannot be built"));
+        received
     }
 
-    /// Answers that there is no such object.
-    pub(crate) async fn not_found(&mut self) -> Asked {
+    /// Responds that there is no such object.
+    pub(crate) async fn not_found(&mut self) -> ReceivedRequest {
         let gone = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": "not found", "reason": "NotFound", "code": 404,
         });
-        self.answer(404, |_| gone).await
+        self.respond(404, |_| gone).await
     }
 }

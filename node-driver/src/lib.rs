@@ -1,26 +1,26 @@
 //! What runs on a node with persistent memory.
 //!
 //! - [`devices`]: regions, namespaces and their bytes, on real hardware or on files that look like it.
-//! - [`layout`]: what they look like now, and the counter that says when that changed.
-//! - [`publish`]: tells the cluster, as a `PmemNode`.
+//! - [`layout`]: what they look like now, and the layout revision that says when that changed.
+//! - [`report`]: writes that into the cluster, as a `PmemNode`.
 //! - [`volumes`]: brings the `PmemVolume`s of this node to where they should be.
 //! - [`csi`], [`filesystem`], [`registration`]: what the kubelet calls.
 //! - [`run`]: all of these together.
 
-pub mod conditions;
+mod conditions;
 pub mod csi;
 pub mod devices;
 pub mod error_chain;
 pub mod filesystem;
 pub mod layout;
 pub mod probe;
-pub mod publish;
 pub mod registration;
+mod report;
 pub mod run;
 pub mod volumes;
 
 #[cfg(test)]
 mod fixtures;
 
-/// What the API server knows this driver as, as the owner of fields.
-pub const FIELD_MANAGER: &str = "daxfit-node-driver";
+/// The owner of the fields that this driver writes, for server-side apply.
+const FIELD_MANAGER: &str = "daxfit-node-driver";

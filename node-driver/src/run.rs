@@ -15,9 +15,9 @@ use crate::csi::{IdentityService, NodeService, PluginSocket, ServeError, SocketE
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::layout::{EventsError, Layout, Revision, watch_devices};
-use crate::publish::Publisher;
 use crate::registration::{self, RegistrationError, RegistrationState};
-use crate::volumes::{Cluster, Watch, Worker};
+use crate::report::Reporter;
+use crate::volumes::{ClusterRecord, Reconciler, Worker};
 
 /// How long to wait before asking the API server again.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -101,8 +101,8 @@ async fn register(socket: PluginSocket, endpoint: PathBuf, stop: CancellationTok
     Ok(registration::serve(socket, Path::new(&endpoint), state, stop).await?)
 }
 
-/// Publishes what the node has, and works on its volumes, until `stop`: all that the driver does for the cluster, without
-/// a kubelet. Many nodes can do so in one process.
+/// Reports what the node has, and works on its volumes, until `stop`: all that the driver does for the cluster, without a
+/// kubelet. Many nodes can do so in one process.
 ///
 /// # Errors
 /// A part died, or the kernel's announcements cannot be heard.
@@ -112,47 +112,47 @@ pub async fn work(
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    let Some((published, told)) = stop.run_until_cancelled(past(&client, &node)).await else {
+    let Some((last_report, written)) = stop.run_until_cancelled(read_past(&client, &node)).await else {
         return Ok(());
     };
     let backend = devices.backend();
-    let revision = Revision::resume(published.as_ref(), told);
+    let revision = Revision::resume(last_report.as_ref(), written);
     let layout = Arc::new(Layout::new(devices, revision));
-    let volumes = Watch::new(client.clone(), &node);
-    let record = Cluster::new(client.clone(), volumes.store());
-    let advanced = Arc::new(Notify::new());
-    let publish = Publisher::new(&client, &node, backend, volumes.store(), published);
+    let volumes = Reconciler::new(client.clone(), &node);
+    let record = ClusterRecord::new(client.clone(), volumes.store());
+    let reconciled = Arc::new(Notify::new());
+    let reporter = Reporter::new(&client, &node, backend, volumes.store(), last_report);
     let worker = Worker::new(Arc::clone(&layout), record, stop.clone());
-    let (publishing, working, watching) = tokio::join!(
-        tokio::spawn(publish.run(layout.seen(), Arc::clone(&advanced), stop.clone())),
-        tokio::spawn(volumes.run(worker, advanced, stop.clone())),
+    let (reporting, working, watching) = tokio::join!(
+        tokio::spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone())),
+        tokio::spawn(volumes.run(worker, reconciled, stop.clone())),
         watch_devices(&layout, &stop),
     );
-    publishing?;
+    reporting?;
     working?;
     Ok(watching?)
 }
 
-/// What this node has published, and the highest layout revision that any of its volumes was told. Asks until it is told.
-async fn past(client: &kube::Client, node: &str) -> (Option<PmemNodeStatus>, i64) {
+/// What this node reported, and the highest layout revision in the status of one of its volumes. Tries until it can be read.
+async fn read_past(client: &kube::Client, node: &str) -> (Option<PmemNodeStatus>, i64) {
     loop {
-        match ask_past(client, node).await {
+        match try_read_past(client, node).await {
             Ok(past) => return past,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, "cannot read what this node published; asking again");
+                tracing::warn!(error, "cannot read what this node reported; trying again");
             }
         }
         sleep(AFTER_ERROR).await;
     }
 }
 
-async fn ask_past(client: &kube::Client, node: &str) -> Result<(Option<PmemNodeStatus>, i64), kube::Error> {
+async fn try_read_past(client: &kube::Client, node: &str) -> Result<(Option<PmemNodeStatus>, i64), kube::Error> {
     let nodes: Api<PmemNode> = Api::all(client.clone());
     let volumes: Api<PmemVolume> = Api::all(client.clone());
-    let published = nodes.get_opt(node).await?.and_then(|node| node.status);
+    let reported = nodes.get_opt(node).await?.and_then(|node| node.status);
     let own = ListParams::default().fields(&format!("spec.node={node}"));
-    let told = |volume: &PmemVolume| volume.status.as_ref().and_then(|status| status.layout_revision);
-    let highest = volumes.list(&own).await?.items.iter().filter_map(told).max();
-    Ok((published, highest.unwrap_or(0)))
+    let revision = |volume: &PmemVolume| volume.status.as_ref().and_then(|status| status.layout_revision);
+    let highest = volumes.list(&own).await?.items.iter().filter_map(revision).max();
+    Ok((reported, highest.unwrap_or(0)))
 }

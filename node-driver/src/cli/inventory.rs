@@ -1,25 +1,25 @@
-//! Shows what the driver sees.
+//! Prints what the driver finds on the devices.
 
 use node_driver::devices::{Devices, Inventory};
 use serde::Serialize;
 
-/// What is printed: the regions as a PmemNode shows them, and every namespace.
+/// The regions as a PmemNode reports them, and every namespace.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Printed<'a> {
     backend: &'static str,
     regions: Vec<crds::RegionStatus>,
     namespaces: &'a [node_driver::devices::Namespace],
 }
 
-/// Prints regions, free extents and namespaces as JSON. Without Kubernetes, nobody knows which namespaces are volumes, so
-/// all of them count as foreign.
+/// Prints regions, free extents and namespaces as JSON. Which namespaces are volumes stands in Kubernetes only, so here all of
+/// them count as foreign.
 pub fn print(devices: &dyn Devices) -> anyhow::Result<()> {
     let inventory: Inventory = devices.inventory()?;
-    let shown = Shown {
+    let printed = Printed {
         backend: devices.backend(),
         regions: inventory.to_status(|_| false),
         namespaces: &inventory.namespaces,
     };
-    println!("{}", serde_json::to_string_pretty(&shown)?);
+    println!("{}", serde_json::to_string_pretty(&printed)?);
     Ok(())
 }

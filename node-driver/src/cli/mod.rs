@@ -1,19 +1,16 @@
 //! The command line.
 
-mod backend;
-mod drive;
 mod inventory;
-mod volume;
+mod run;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use node_driver::devices::BackendArgs;
 use node_driver::probe::probe;
 use tracing_subscriber::EnvFilter;
-
-use backend::BackendArgs;
 
 /// Provisions, mounts and erases persistent memory on one node of a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -22,11 +19,11 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    drive: DriveArgs,
+    run: RunArgs,
 }
 
 #[derive(Debug, Args)]
-struct DriveArgs {
+struct RunArgs {
     /// Name of this node in Kubernetes.
     #[arg(long, env = "NODE_NAME", value_parser = node_name)]
     node_name: Option<String>,
@@ -35,7 +32,7 @@ struct DriveArgs {
     /// The kubelet's directory of plugin sockets.
     #[arg(long, default_value = "/var/lib/kubelet/plugins_registry")]
     registration_dir: PathBuf,
-    /// Do not tell the kubelet about the driver: nothing can be mounted then. For tests with many nodes.
+    /// Do not register with the kubelet: nothing can be mounted then.
     #[arg(long, conflicts_with = "registration_dir")]
     no_registration: bool,
     #[command(flatten)]
@@ -66,19 +63,16 @@ enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the running driver whether it is well; ends with 0 if it is.
+    /// Ask the running driver whether it is ready; ends with 0 if it is.
     Probe(SocketArgs),
     /// Print regions, namespaces and free extents as JSON.
     Inventory(BackendArgs),
-    /// Make or erase a volume without Kubernetes, as the driver would. For debugging.
-    #[command(subcommand)]
-    Volume(volume::VolumeCommand),
 }
 
 impl Cli {
     /// Does what the command line says.
     pub fn main(self) -> anyhow::Result<()> {
-        start_log(self.drive.log.log_format);
+        start_log(self.run.log.log_format);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -91,8 +85,7 @@ impl Cli {
         match self.command {
             Some(Command::Probe(socket)) => Ok(probe(&socket.csi_socket).await?),
             Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
-            Some(Command::Volume(command)) => command.run().await,
-            None => drive::drive(self.drive).await,
+            None => run::run(self.run).await,
         }
     }
 }

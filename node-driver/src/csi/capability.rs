@@ -1,25 +1,23 @@
-//! How a volume is to be used.
+//! The volume capability of a request: how the volume is to be used.
 
 use ::csi::v1::VolumeCapability;
 use ::csi::v1::volume_capability::access_mode::Mode;
 use ::csi::v1::volume_capability::{AccessType, MountVolume};
 use tonic::Code;
 
-use super::Coded;
+use super::answer::Coded;
 use crate::filesystem::{FsType, UnknownFsType};
 
 /// How a volume is to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Capability {
-    /// As what.
-    pub access: Access,
-    /// By whom.
-    pub sharing: Sharing,
+pub(super) struct Capability {
+    pub(super) access: Access,
+    pub(super) sharing: Sharing,
 }
 
 /// As what a volume is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(super) enum Access {
     /// As a block device.
     Block,
     /// As a file system.
@@ -31,12 +29,12 @@ pub enum Access {
     },
 }
 
-/// By whom a volume is used: always on one node.
+/// Who uses a volume, always on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sharing {
+pub(super) enum Sharing {
     /// Anyone on the node.
     Writers,
-    /// One workload.
+    /// One pod.
     SingleWriter,
     /// Anyone on the node, but nobody writes.
     Readers,
@@ -44,23 +42,19 @@ pub enum Sharing {
 
 /// A capability that no volume has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CapabilityError {
-    /// There is none.
+pub(super) enum CapabilityError {
     #[error("volume_capability is missing")]
     Missing,
-    /// Neither block nor mount.
     #[error("volume_capability.access_type is missing")]
     NoAccessType,
     /// No access mode, or one of a later specification.
     #[error("volume_capability.access_mode is missing or unknown")]
     NoAccessMode,
-    /// Persistent memory is in one node.
     #[error(
         "access mode {0} is not possible: persistent memory can be reached from its own node only; use ReadWriteOnce or \
          ReadWriteOncePod"
     )]
     ManyNodes(&'static str),
-    /// An unknown file system.
     #[error(transparent)]
     FsType(#[from] UnknownFsType),
 }

@@ -1,6 +1,5 @@
 //! The CSI Node service.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use ::csi::v1::node_server::Node;
@@ -17,14 +16,16 @@ use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
-use super::publish::Publish;
-use super::stage::Stage;
-use super::stats::Stats;
-use super::unpublish::Unpublish;
-use super::unstage::Unstage;
-use super::{Busy, PublishError, StageError, StatsError, UnpublishError, UnstageError, VolumeLocks, answer};
+use super::answer::answer;
+use super::host::Host;
+use super::locks::{Busy, VolumeLocks};
+use super::node_get_volume_stats::{NodeGetVolumeStats, NodeGetVolumeStatsError};
+use super::node_publish_volume::{NodePublishVolume, NodePublishVolumeError};
+use super::node_stage_volume::{NodeStageVolume, NodeStageVolumeError};
+use super::node_unpublish_volume::{NodeUnpublishVolume, NodeUnpublishVolumeError};
+use super::node_unstage_volume::{NodeUnstageVolume, NodeUnstageVolumeError};
 use crate::devices::Devices;
-use crate::filesystem::{FilesystemError, Filesystems};
+use crate::filesystem::Filesystems;
 
 /// The CSI Node service. Clones share everything.
 #[derive(Clone)]
@@ -35,24 +36,7 @@ pub struct NodeService {
     work: TaskTracker,
 }
 
-/// What the calls work on.
-pub(super) struct Host {
-    pub(super) devices: Arc<dyn Devices>,
-    pub(super) filesystems: Arc<dyn Filesystems>,
-}
-
-impl Host {
-    /// Takes away all mounts at a path without symbolic links.
-    pub(super) fn unmount_all(&self, target: &Path) -> Result<(), FilesystemError> {
-        while self.filesystems.mounts()?.at(target).is_some() {
-            self.filesystems.unmount(target)?;
-            tracing::info!(target = %target.display(), "unmounted");
-        }
-        Ok(())
-    }
-}
-
-/// The calls that this service answers beyond the required ones. No `EXPAND_VOLUME`: the kernel may move the start of a
+/// The optional calls and features. No `EXPAND_VOLUME`: the kernel may move the start of a
 /// namespace that grows.
 const CAPABILITIES: [Rpc; 4] = [
     Rpc::StageUnstageVolume,
@@ -73,14 +57,18 @@ impl NodeService {
         }
     }
 
-    /// Waits until the work of every call is through, also of those whose caller gave up. New calls may still come.
+    /// Waits until the work of every call has ended, also of those whose caller gave up. New calls may still come.
     pub async fn finish(&self) {
         self.work.close();
         self.work.wait().await;
     }
 
-    /// Does blocking work on a volume, for itself alone. It goes on if the caller stops waiting.
-    async fn alone<T, E>(&self, volume: &str, work: impl FnOnce(&Host) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    /// Does blocking work on a volume while no other call works on it. It goes on if the caller stops waiting.
+    async fn exclusively<T, E>(
+        &self,
+        volume: &str,
+        work: impl FnOnce(&Host) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Busy> + From<JoinError> + Send + 'static,
@@ -102,40 +90,49 @@ impl NodeService {
         self.work.spawn_blocking(move || work(&host)).await?
     }
 
-    async fn stage(&self, request: NodeStageVolumeRequest) -> Result<NodeStageVolumeResponse, StageError> {
-        let call = Stage::parse(request)?;
+    async fn stage(&self, request: NodeStageVolumeRequest) -> Result<NodeStageVolumeResponse, NodeStageVolumeError> {
+        let call = NodeStageVolume::parse(request)?;
         let volume = call.volume.clone();
-        self.alone(&volume, move |host| call.run(host)).await?;
+        self.exclusively(&volume, move |host| call.run(host)).await?;
         Ok(NodeStageVolumeResponse {})
     }
 
-    async fn unstage(&self, request: NodeUnstageVolumeRequest) -> Result<NodeUnstageVolumeResponse, UnstageError> {
-        let call = Unstage::parse(request)?;
+    async fn unstage(
+        &self,
+        request: NodeUnstageVolumeRequest,
+    ) -> Result<NodeUnstageVolumeResponse, NodeUnstageVolumeError> {
+        let call = NodeUnstageVolume::parse(request)?;
         let volume = call.volume.clone();
-        self.alone(&volume, move |host| call.run(host)).await?;
+        self.exclusively(&volume, move |host| call.run(host)).await?;
         Ok(NodeUnstageVolumeResponse {})
     }
 
-    async fn publish(&self, request: NodePublishVolumeRequest) -> Result<NodePublishVolumeResponse, PublishError> {
-        let call = Publish::parse(request)?;
+    async fn publish(
+        &self,
+        request: NodePublishVolumeRequest,
+    ) -> Result<NodePublishVolumeResponse, NodePublishVolumeError> {
+        let call = NodePublishVolume::parse(request)?;
         let volume = call.volume.clone();
-        self.alone(&volume, move |host| call.run(host)).await?;
+        self.exclusively(&volume, move |host| call.run(host)).await?;
         Ok(NodePublishVolumeResponse {})
     }
 
     async fn unpublish(
         &self,
         request: NodeUnpublishVolumeRequest,
-    ) -> Result<NodeUnpublishVolumeResponse, UnpublishError> {
-        let call = Unpublish::parse(request)?;
+    ) -> Result<NodeUnpublishVolumeResponse, NodeUnpublishVolumeError> {
+        let call = NodeUnpublishVolume::parse(request)?;
         let volume = call.volume.clone();
-        self.alone(&volume, move |host| call.run(host)).await?;
+        self.exclusively(&volume, move |host| call.run(host)).await?;
         Ok(NodeUnpublishVolumeResponse {})
     }
 
-    /// Only looks, so that it need not wait for a volume that is being formatted.
-    async fn stats(&self, request: NodeGetVolumeStatsRequest) -> Result<NodeGetVolumeStatsResponse, StatsError> {
-        let call = Stats::parse(request)?;
+    /// Changes nothing, so that it need not wait for a volume that is being formatted.
+    async fn stats(
+        &self,
+        request: NodeGetVolumeStatsRequest,
+    ) -> Result<NodeGetVolumeStatsResponse, NodeGetVolumeStatsError> {
+        let call = NodeGetVolumeStats::parse(request)?;
         self.blocking(move |host| call.run(host)).await
     }
 }

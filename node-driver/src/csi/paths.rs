@@ -1,4 +1,4 @@
-//! Paths of requests, and what is at them.
+//! Directories and files at the paths of requests.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// A path could not be made, found or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
-pub struct PathError {
+pub(super) struct PathError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
@@ -33,7 +33,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, PathError> {
     }
 }
 
-/// Makes a directory that only its owner can change, unless there is one.
+/// Makes a directory that only its owner can change. Already there counts as success.
 pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
     match DirBuilder::new().mode(0o750).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make directory", path)(error)),
@@ -45,14 +45,14 @@ pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
     }
 }
 
-/// Makes an empty file to bind a device to, unless there is one.
+/// Makes an empty file to bind a device to. Already there counts as success.
 pub(super) fn make_file(path: &Path) -> Result<(), PathError> {
     let mut options = OpenOptions::new();
     let options = options.create(true).append(true).mode(0o600);
     options.open(path).map(drop).map_err(failed("make file", path))
 }
 
-/// Removes an empty directory or a file; nothing there is fine. What has contents stays: it may be somebody's data.
+/// Removes an empty directory or a file. Already gone counts as success. A directory with contents stays: it may be data.
 pub(super) fn remove(path: &Path) -> Result<(), PathError> {
     let removed = fs::symlink_metadata(path).and_then(|metadata| {
         if metadata.is_dir() {

@@ -1,26 +1,19 @@
-//! What every request must have.
+//! Checks of fields that several requests have.
 
 use std::path::PathBuf;
 
 use tonic::Code;
 
-use super::{CapabilityError, Coded};
+use super::answer::Coded;
+use super::capability::CapabilityError;
 
 /// A request that the CSI specification does not allow, or that asks for what no volume can do.
 #[derive(Debug, thiserror::Error)]
-pub enum BadRequest {
-    /// A field is empty.
+pub(super) enum BadRequest {
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A path is not absolute.
     #[error("{field} is {path:?}: it has to be an absolute path")]
-    NotAbsolute {
-        /// The field.
-        field: &'static str,
-        /// What is in it.
-        path: String,
-    },
-    /// The volume capability is not one that volumes have.
+    NotAbsolute { field: &'static str, path: String },
     #[error(transparent)]
     Capability(#[from] CapabilityError),
 }

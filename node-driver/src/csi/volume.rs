@@ -4,51 +4,38 @@ use std::path::PathBuf;
 
 use tonic::Code;
 
-use super::Coded;
+use super::answer::Coded;
 use crate::devices::{DeviceError, Devices, VolumeDevice};
-use crate::filesystem::{DeviceNumber, FilesystemError, Filesystems, Found};
+use crate::filesystem::{DeviceNumber, FilesystemError, Filesystems, PathTarget};
 
 /// Why there is no device for a volume.
 #[derive(Debug, thiserror::Error)]
-pub enum VolumeError {
-    /// There is no such volume on this node.
+pub(super) enum VolumeError {
     #[error("there is no volume {0} on this node")]
     Unknown(String),
-    /// The devices do not say.
     #[error("cannot find the device of volume {volume}")]
     Device {
-        /// The volume.
         volume: String,
-        /// Why not.
         #[source]
         source: DeviceError,
     },
-    /// The device cannot be looked at.
-    #[error("cannot look at the device of volume {volume}")]
-    Look {
-        /// The volume.
+    #[error("cannot stat the device of volume {volume}")]
+    Stat {
         volume: String,
-        /// Why not.
         #[source]
         source: FilesystemError,
     },
-    /// There is no block device at the path of the device.
     #[error("{} of volume {volume} is not a block device", path.display())]
-    NotABlockDevice {
-        /// The volume.
-        volume: String,
-        /// The path.
-        path: PathBuf,
-    },
+    NotABlockDevice { volume: String, path: PathBuf },
 }
 
 impl Coded for VolumeError {
-    /// UNAVAILABLE tells the kubelet that the same call may succeed later, and that nothing was done.
+    /// UNAVAILABLE means that the same call may succeed later, and that nothing was done.
     fn code(&self) -> Code {
         match self {
             Self::Unknown(_) => Code::NotFound,
             Self::Device { source, .. } => code_of_device(source),
-            Self::Look { .. } => Code::Internal,
+            Self::Stat { .. } => Code::Internal,
             Self::NotABlockDevice { .. } => Code::Unavailable,
         }
     }
@@ -78,14 +65,14 @@ pub(super) fn find(
         source,
     })?;
     let device = found.ok_or_else(|| VolumeError::Unknown(volume.to_owned()))?;
-    let looked = filesystems.stat(&device.path);
-    let looked = looked.map_err(|source| VolumeError::Look {
+    let target = filesystems.stat(&device.path);
+    let target = target.map_err(|source| VolumeError::Stat {
         volume: volume.to_owned(),
         source,
     })?;
-    match looked {
-        Some(Found::Block(number)) => Ok((device, number)),
-        Some(Found::On(_)) | None => Err(VolumeError::NotABlockDevice {
+    match target {
+        Some(PathTarget::BlockDevice(number)) => Ok((device, number)),
+        Some(PathTarget::OnDevice(_)) | None => Err(VolumeError::NotABlockDevice {
             volume: volume.to_owned(),
             path: device.path,
         }),

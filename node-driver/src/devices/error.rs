@@ -17,7 +17,7 @@ pub enum DeviceError {
         /// The name.
         name: String,
     },
-    /// There are several namespaces of that name, so nobody can say which one is meant.
+    /// Several namespaces have that name, so none of them is taken for the volume.
     #[error("{count} namespaces are named {name}: rename or destroy all but one")]
     Ambiguous {
         /// The name.
@@ -31,7 +31,7 @@ pub enum DeviceError {
         /// The name.
         name: String,
     },
-    /// Somebody has the block device open or mounted.
+    /// A process has the block device open, or it is mounted.
     #[error("{device} of namespace {name} is in use: unmount it first")]
     InUse {
         /// The name of the namespace.

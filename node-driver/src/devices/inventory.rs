@@ -1,4 +1,4 @@
-//! What a look at the devices found.
+//! All regions and namespaces of a node at one moment.
 
 use std::path::PathBuf;
 
@@ -10,30 +10,30 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Inventory {
     /// Regions of type pmem, in the order in which the kernel lists them.
-    pub regions: Vec<RegionFound>,
+    pub regions: Vec<Region>,
     /// Namespaces that take space in them.
     pub namespaces: Vec<Namespace>,
 }
 
-/// A region as it was found.
+/// A region as it was listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RegionFound {
+pub struct Region {
     /// Stable over reboots.
     pub id: RegionId,
     /// What the kernel calls it now.
     pub device: String,
-    /// What kind of bus it hangs on.
+    /// How the kernel reaches its modules.
     pub bus: BusProvider,
-    /// Its NUMA node, if the platform says.
+    /// None if the platform does not tell.
     pub numa: Option<NumaNode>,
-    /// All its bytes.
+    /// Its raw bytes, free or not.
     pub size: Bytes,
-    /// The unit in which it hands out space.
+    /// What the start and the size of each namespace are multiples of.
     pub alignment: Alignment,
     /// Over how many modules it is interleaved.
     pub ways: u32,
-    /// What survives a power loss.
+    /// What has to be flushed so that it survives a power loss.
     pub persistence_domain: PersistenceDomain,
     /// Whether volumes can be made in it.
     pub state: RegionState,
@@ -41,10 +41,10 @@ pub struct RegionFound {
     pub message: String,
 }
 
-/// A namespace as it was found.
+/// A namespace as it was listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Namespace {
-    /// Its name; empty if it has none.
+    /// The name in its label; empty if it has none.
     pub name: String,
     /// What the kernel calls it now.
     pub device: String,
@@ -52,9 +52,9 @@ pub struct Namespace {
     pub region: RegionId,
     /// The raw bytes it takes.
     pub extent: Extent,
-    /// How it presents its bytes.
-    pub mode: FoundMode,
-    /// Its block device, if it has one in its mode.
+    /// How it presents its bytes now.
+    pub mode: NamespaceMode,
+    /// Its block device; none if it has none in its mode.
     pub block: Option<PathBuf>,
     /// Size of that block device.
     pub usable: Option<Bytes>,
@@ -63,34 +63,34 @@ pub struct Namespace {
 /// How a namespace presents its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum FoundMode {
-    /// As they are: nothing was configured, or not to the end.
+pub enum NamespaceMode {
+    /// As they are: it was not configured, or not to the end.
     Raw,
-    /// File systems and block devices that can be mapped directly.
+    /// As a block device whose files can be mapped directly.
     Fsdax,
-    /// Power-fail atomic sectors (BTT).
+    /// As a block device whose sectors are written whole or not at all (BTT).
     Sector,
-    /// A character device.
+    /// As a character device. No volume has this mode.
     Devdax,
 }
 
 impl Inventory {
-    /// The region with that id.
+    /// The region `id`.
     #[must_use]
-    pub fn region(&self, id: &RegionId) -> Option<&RegionFound> {
+    pub fn region(&self, id: &RegionId) -> Option<&Region> {
         self.regions.iter().find(|region| region.id == *id)
     }
 
-    /// All namespaces of that name; an empty name is nobody's.
+    /// All namespaces named `name`; none have the empty name.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Namespace> {
         self.namespaces
             .iter()
-            .filter(move |found| !name.is_empty() && found.name == name)
+            .filter(move |namespace| !name.is_empty() && namespace.name == name)
     }
 
-    /// Free extents of a region: none unless it is ready.
+    /// The free extents of a region: none unless it is ready.
     #[must_use]
-    pub fn free(&self, region: &RegionFound) -> Vec<Extent> {
+    pub fn free(&self, region: &Region) -> Vec<Extent> {
         if region.state != RegionState::Ready {
             return Vec::new();
         }
@@ -98,9 +98,9 @@ impl Inventory {
         free_between(region.size, here.map(|namespace| namespace.extent))
     }
 
-    /// The regions as a PmemNode shows them; namespaces for which `is_ours` says no are foreign.
+    /// The regions as a PmemNode reports them; namespaces for which `is_ours` is false are foreign.
     pub fn to_status(&self, is_ours: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
-        let status = |region: &RegionFound| {
+        let status = |region: &Region| {
             let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
             let (ours, others): (Vec<_>, Vec<_>) = here.partition(|namespace| is_ours(namespace));
             let foreign = crds::ForeignNamespaces {
@@ -126,7 +126,7 @@ impl Inventory {
     }
 }
 
-impl RegionFound {
+impl Region {
     fn to_status(&self, free: Vec<Extent>, foreign: crds::ForeignNamespaces) -> RegionStatus {
         RegionStatus {
             id: self.id.clone(),

@@ -1,8 +1,9 @@
-//! Regions, namespaces and their bytes.
+//! Regions, namespaces and their bytes, on persistent memory ([`LibNdctl`]) or on files that look like it ([`Emulated`]).
 //!
 //! [`Devices`] is what the rest of the driver works on. Every call blocks: async code wraps it in
 //! `tokio::task::spawn_blocking`.
 
+mod backend_args;
 mod emulated;
 mod error;
 mod inventory;
@@ -13,9 +14,10 @@ use crds::VolumeMode;
 use placement::{Bytes, Mode, NumaNode, RegionId};
 use std::path::PathBuf;
 
+pub use backend_args::BackendArgs;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
-pub use inventory::{FoundMode, Inventory, Namespace, RegionFound};
+pub use inventory::{Inventory, Namespace, NamespaceMode, Region};
 pub use libndctl::LibNdctl;
 pub use raw_bytes::{RawBytes, RawFile};
 
@@ -30,46 +32,46 @@ pub trait Devices: Send + Sync + 'static {
     /// All regions and namespaces, as they are now.
     ///
     /// # Errors
-    /// If anything could not be read: a partial look is never returned.
+    /// Anything could not be read: a partial inventory is never returned.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
-    /// The block device of the volume `name`, or none if there is no namespace of that name.
+    /// The block device of the volume `name`, or none if no namespace has that name.
     ///
     /// # Errors
     /// [`DeviceError::Incomplete`] if the namespace has no block device in its mode (yet), [`DeviceError::Ambiguous`]
-    /// if there are several of that name.
+    /// if several have that name.
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
-    /// Makes a namespace that offers nothing yet. The kernel chooses where in the region.
+    /// Makes a namespace without a mode: it has no block device yet. The kernel chooses where in the region.
     ///
     /// # Errors
     /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready.
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError>;
 
-    /// Opens every byte of a namespace, whatever mode it was in, for this caller alone. The namespace offers nothing else
-    /// until it is configured again.
+    /// Opens every raw byte of a namespace, whatever mode it was in, for this caller alone. The namespace loses its mode and
+    /// its block device until it is configured again.
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while its block device is mounted or open.
     fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError>;
 
-    /// Makes the namespace offer its bytes in `mode`. Its raw bytes must be zero and nobody may hold them open.
+    /// Gives the namespace `mode`, and with it a block device. Its raw bytes must be zero and nobody may have them open.
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while its block device is mounted or open.
     fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError>;
 
-    /// Gives the space of a namespace back to its region. Its raw bytes must be zero.
+    /// Destroys a namespace, which frees its space. Its raw bytes must be zero.
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while its block device is mounted or open.
     fn destroy(&self, name: &str) -> Result<(), DeviceError>;
 }
 
-/// A namespace to be made.
+/// A namespace to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNamespace {
-    /// Its name: that of the volume.
+    /// The name of the volume.
     pub name: String,
     /// The region it goes to.
     pub region: RegionId,
@@ -82,11 +84,11 @@ pub struct NewNamespace {
 pub struct VolumeDevice {
     /// Path of the block device, such as `/dev/pmem0`.
     pub path: PathBuf,
-    /// How it presents its bytes.
+    /// The mode of its namespace.
     pub mode: VolumeMode,
     /// Size of the block device.
     pub usable: Bytes,
-    /// The NUMA node of its region, if the platform says.
+    /// The NUMA node of its region; none if the platform does not tell.
     pub numa: Option<NumaNode>,
     /// Whether files on it can be mapped directly: never true for sector mode or the emulated backend.
     pub dax: bool,

@@ -20,14 +20,14 @@ pub enum Content {
     Unfinished,
     /// A file system that volumes can have.
     Filesystem(FsType),
-    /// Anything else. Never overwritten. The text says what it is.
+    /// Anything else, which is never overwritten. The text names it for people.
     Foreign(String),
 }
 
-/// What `blkid` says about a device.
+/// What `blkid` found on a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// No signature that it knows; also its answer for a device that it cannot read.
+    /// No signature that it knows; it prints the same for a device that it cannot read.
     Nothing,
     /// Signatures of several kinds.
     Ambiguous,
@@ -41,11 +41,11 @@ pub(super) const HEAD: usize = 4096;
 const XFS_IN_PROGRESS: usize = 126;
 
 impl Content {
-    /// Says what is on a device whose first bytes are `head`.
+    /// What is on a device whose first bytes are `head`.
     ///
     /// A damaged superblock that `blkid` does not know counts as foreign: it may be all that is left of somebody's data.
     #[must_use]
-    pub fn judge(probe: &Probe, head: &[u8]) -> Self {
+    pub fn identify(probe: &Probe, head: &[u8]) -> Self {
         let blank = head.iter().all(|byte| *byte == 0);
         match probe {
             Probe::Nothing if blank => Self::Blank,
@@ -110,23 +110,26 @@ mod tests {
 
     #[test]
     fn only_zeros_are_blank() {
-        assert_eq!(Content::judge(&Probe::Nothing, &head(&[])), Content::Blank);
-        let torn = Content::judge(&Probe::Nothing, &head(&[(1080, 0x53)]));
+        assert_eq!(Content::identify(&Probe::Nothing, &head(&[])), Content::Blank);
+        let torn = Content::identify(&Probe::Nothing, &head(&[(1080, 0x53)]));
         assert!(matches!(torn, Content::Foreign(_)));
-        let ambiguous = Content::judge(&Probe::Ambiguous, &head(&[]));
+        let ambiguous = Content::identify(&Probe::Ambiguous, &head(&[]));
         assert!(matches!(ambiguous, Content::Foreign(_)));
     }
 
     #[test]
     fn a_half_made_xfs_is_not_a_file_system() {
-        assert_eq!(Content::judge(&found("xfs"), &xfs(1)), Content::Unfinished);
-        assert_eq!(Content::judge(&found("xfs"), &xfs(0)), Content::Filesystem(FsType::Xfs));
+        assert_eq!(Content::identify(&found("xfs"), &xfs(1)), Content::Unfinished);
+        assert_eq!(
+            Content::identify(&found("xfs"), &xfs(0)),
+            Content::Filesystem(FsType::Xfs)
+        );
     }
 
     #[test]
     fn what_others_made_is_foreign() {
         for name in ["crypto_LUKS", "LVM2_member", "ext3", "swap", "a gpt partition table"] {
-            let content = Content::judge(&found(name), &head(&[]));
+            let content = Content::identify(&found(name), &head(&[]));
             assert_eq!(content, Content::Foreign(name.into()));
         }
     }

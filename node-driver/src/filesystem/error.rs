@@ -1,11 +1,11 @@
-//! What can go wrong between this process, its tools and the kernel.
+//! Why a tool or a call of the kernel failed.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::NotMountInfo;
 
-/// What can go wrong between this process, its tools and the kernel.
+/// Why a tool or a call of the kernel failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FilesystemError {
     /// A tool did not start.
@@ -13,7 +13,7 @@ pub enum FilesystemError {
     Start {
         /// Its name.
         tool: &'static str,
-        /// What the kernel said.
+        /// Mostly ENOENT: the package of the tool is not installed.
         #[source]
         source: io::Error,
     },
@@ -22,7 +22,7 @@ pub enum FilesystemError {
     Tool {
         /// Its name.
         tool: &'static str,
-        /// How it ended.
+        /// Its exit status, or the signal that ended it.
         status: String,
         /// The first lines that it wrote.
         output: String,
@@ -32,7 +32,7 @@ pub enum FilesystemError {
     Io {
         /// What was tried, as a verb.
         action: &'static str,
-        /// On what.
+        /// The path that the call was about.
         path: PathBuf,
         /// What the kernel said.
         #[source]

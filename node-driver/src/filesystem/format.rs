@@ -16,7 +16,7 @@ pub enum Preparation {
 /// Why a device cannot be mounted as wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareError {
-    /// Somebody's data is on it.
+    /// It has data that the driver did not make.
     #[error(
         "the device holds {found}, no file system of this volume: it is never overwritten. Save what is there, then clear \
          the device with wipefs and by writing zeros to its first 4 KiB, or delete the claim"
@@ -48,10 +48,10 @@ pub enum PrepareError {
     },
 }
 
-/// Decides what to do to a device with this content so that it has the wanted file system, or any if none is wanted.
+/// What to do to a device with this content so that it has the wanted file system, or any if none is wanted.
 ///
 /// # Errors
-/// If the content is not ours to overwrite, or the device is too small.
+/// The content must not be overwritten, or the device is too small.
 pub fn prepare(content: &Content, wanted: Option<FsType>, usable: Bytes) -> Result<Preparation, PrepareError> {
     match (content, wanted) {
         (Content::Foreign(found), _) => Err(PrepareError::Foreign { found: found.clone() }),

@@ -13,26 +13,26 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::content::HEAD;
 use super::mountinfo::has_option;
 use super::{
-    Content, DeviceNumber, FilesystemError, Filesystems, Found, FsType, MountOptions, MountTable, Usage, badblocks,
-    mkfs_arguments, read_probe, tool,
+    Content, DeviceNumber, FilesystemError, Filesystems, FsType, MountOptions, MountTable, PathTarget, Usage,
+    badblocks, mkfs_arguments, read_probe, tool,
 };
 use crate::error_chain::chain;
 
-/// The real kernel and tools. Needs root.
+/// The real kernel and tools. Most calls need root.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Kernel;
 
 impl Filesystems for Kernel {
-    fn stat(&self, path: &Path) -> Result<Option<Found>, FilesystemError> {
+    fn stat(&self, path: &Path) -> Result<Option<PathTarget>, FilesystemError> {
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FilesystemError::io("look at", path)(error)),
         };
         Ok(Some(if metadata.file_type().is_block_device() {
-            Found::Block(device_number(metadata.rdev()))
+            PathTarget::BlockDevice(device_number(metadata.rdev()))
         } else {
-            Found::On(device_number(metadata.dev()))
+            PathTarget::OnDevice(device_number(metadata.dev()))
         }))
     }
 
@@ -51,7 +51,7 @@ impl Filesystems for Kernel {
         let finished = tool::run("blkid", &arguments)?;
         let probe = read_probe(finished.code(), &finished.stdout());
         let probe = probe.ok_or_else(|| finished.failure())?;
-        Ok(Content::judge(&probe, &head))
+        Ok(Content::identify(&probe, &head))
     }
 
     fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError> {

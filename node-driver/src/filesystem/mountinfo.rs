@@ -5,7 +5,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// Number of a device.
+/// Number of a device, as stat(2) has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceNumber {
     /// The driver.
@@ -55,9 +55,9 @@ impl Mount {
         has_option(&self.super_options, "ro")
     }
 
-    /// Whether the file system says that it maps all files directly. ext2 says `dax`, ext4 and xfs `dax=always`.
+    /// Whether the file system shows that it maps all files directly. ext2 shows `dax`, ext4 and xfs `dax=always`.
     #[must_use]
-    pub fn says_dax(&self) -> bool {
+    pub fn shows_dax(&self) -> bool {
         has_option(&self.super_options, "dax=always") || has_option(&self.super_options, "dax")
     }
 }
@@ -68,10 +68,10 @@ pub(super) fn has_option(options: &str, wanted: &str) -> bool {
 }
 
 impl MountTable {
-    /// Reads the table.
+    /// Parses `/proc/self/mountinfo`.
     ///
     /// # Errors
-    /// Shows the first line that is not understood.
+    /// Names the first line that is not as proc(5) describes it.
     pub fn parse(text: &[u8]) -> Result<Self, NotMountInfo> {
         let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mounts =
@@ -188,7 +188,7 @@ mod tests {
         let staged = table.at(Path::new("/var/lib/kubelet/globalmount")).unwrap();
         assert_eq!(staged.device, pmem);
         assert_eq!(staged.fs_type, "ext4");
-        assert!(staged.says_dax() && !staged.read_only() && !staged.super_read_only());
+        assert!(staged.shows_dax() && !staged.read_only() && !staged.super_read_only());
         assert_eq!(table.of(pmem).count(), 2);
         assert!(table.at(Path::new("/var/lib")).is_none());
     }
@@ -208,7 +208,7 @@ mod tests {
         let table = MountTable::parse(TABLE).unwrap();
         let top = table.at(Path::new("/target")).unwrap();
         assert_eq!(top.fs_type, "xfs");
-        assert!(top.super_read_only() && !top.read_only() && !top.says_dax());
+        assert!(top.super_read_only() && !top.read_only() && !top.shows_dax());
         assert_eq!(table.iter().filter(|m| m.root == Path::new("/pmem1")).count(), 1);
     }
 

@@ -85,7 +85,7 @@ impl MountOptions {
         Ok(Self { list })
     }
 
-    /// Whether the last word is that nothing can be written.
+    /// Whether nothing can be written: the last of `ro` and `rw` counts.
     #[must_use]
     pub fn read_only(&self) -> bool {
         let mut last = self.list.iter().rev();

@@ -1,4 +1,4 @@
-//! Changes that somebody else makes, as the kernel announces them.
+//! Changes of devices, also by others, as the kernel announces them (uevents).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,21 +17,22 @@ use super::Layout;
 const KERNEL: u32 = 1;
 /// One message of the kernel (`UEVENT_BUFFER_SIZE` in `include/linux/kobject.h`, and its header).
 const MESSAGE: usize = 8192;
-/// One change makes several events; looking waits for the rest of them.
-const TOGETHER: Duration = Duration::from_millis(30);
-/// How often to look although no event came.
-const SAFETY_NET: Duration = Duration::from_secs(60);
+/// One change makes several events; the listing waits for the rest of them.
+const SETTLE: Duration = Duration::from_millis(30);
+/// How often devices are listed although no event came.
+const WITHOUT_EVENT: Duration = Duration::from_secs(60);
+const AFTER_ERROR: Duration = Duration::from_secs(5);
 
-/// The kernel's announcements cannot be heard.
+/// The kernel's device events cannot be received.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen to the kernel's device events")]
 pub struct EventsError(#[from] io::Error);
 
-/// Looks at the devices whenever the kernel announces a change of persistent memory, and once a minute, until `stop`.
-/// A look that fails is repeated.
+/// Lists the devices whenever the kernel announces a change of persistent memory, and once a minute, until `stop`. A
+/// listing that fails is repeated.
 ///
 /// # Errors
-/// If the kernel's announcements cannot be heard.
+/// The kernel's events cannot be received: the driver should end, since it would notice changes late.
 pub async fn watch_devices(layout: &Layout, stop: &CancellationToken) -> Result<(), EventsError> {
     #[expect(
         deprecated,
@@ -39,12 +40,12 @@ pub async fn watch_devices(layout: &Layout, stop: &CancellationToken) -> Result<
     )]
     let socket = AsyncFd::new(listen()?)?;
     while !stop.is_cancelled() {
-        let failed = layout.look().await.is_err();
-        let pause = if failed { Duration::from_secs(5) } else { SAFETY_NET };
+        let failed = layout.list().await.is_err();
+        let pause = if failed { AFTER_ERROR } else { WITHOUT_EVENT };
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(pause) => {}
-            heard = next_change(&socket) => heard?,
+            received = next_change(&socket) => received?,
         }
     }
     Ok(())
@@ -57,10 +58,10 @@ fn listen() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Returns when something changed, and the events that belong to it are over.
+/// Returns when something changed and the events that belong to it have arrived.
 async fn next_change(socket: &AsyncFd<OwnedFd>) -> io::Result<()> {
     while !is_change(socket).await? {}
-    let over = Instant::now() + TOGETHER;
+    let over = Instant::now() + SETTLE;
     loop {
         tokio::select! {
             () = sleep_until(over) => return Ok(()),
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hears_about_memory_only() {
+    fn only_events_about_memory_count() {
         let namespace = b"add@/devices/x/ndbus0/region0/namespace0.1\0ACTION=add\0SUBSYSTEM=nd\0SEQNUM=7\0";
         let block = b"add@/devices/x/block/pmem0\0ACTION=add\0SUBSYSTEM=block\0DEVNAME=pmem0\0";
         let other = b"add@/devices/x/block/sda\0ACTION=add\0SUBSYSTEM=block\0DEVNAME=sda\0";

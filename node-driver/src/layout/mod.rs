@@ -1,6 +1,7 @@
-//! What the devices look like, and the counter that says when that changed.
+//! What the devices look like, and the layout revision that says when that changed.
 //!
-//! Every look at the devices in this process goes through [`Layout::look`], so that a revision always belongs to one look.
+//! All listings of devices for volumes and for the PmemNode go through [`Layout::list`], so that a revision always belongs to
+//! one listing.
 
 mod events;
 mod revision;
@@ -16,99 +17,99 @@ use crate::error_chain::chain;
 pub use events::{EventsError, watch_devices};
 pub use revision::Revision;
 
-/// What the devices look like.
+/// The devices, and what they looked like last.
 pub struct Layout {
     devices: Arc<dyn Devices>,
-    /// Held while looking, so that an earlier look never overtakes a later one.
+    /// Locked while devices are listed, so that an earlier listing never overtakes a later one.
     revision: Mutex<Revision>,
-    seen: watch::Sender<Seen>,
+    last: watch::Sender<LastListing>,
 }
 
-/// The outcome of the last looks.
+/// The last listing that succeeded, and whether the devices can be listed now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
-    /// The last look that succeeded.
-    pub last: Option<Look>,
-    /// Why the look after that one failed, if it did.
+pub struct LastListing {
+    /// The last one that succeeded; none before the first.
+    pub listing: Option<Listing>,
+    /// Why the listing after that one failed, if it did.
     pub error: Option<String>,
 }
 
-/// One look at the devices.
+/// The devices at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// What was found.
+pub struct Listing {
+    /// Regions and namespaces.
     pub inventory: Arc<Inventory>,
-    /// The `layoutRevision` that stands for these extents.
+    /// The `layoutRevision` of its free extents.
     pub revision: i64,
 }
 
-/// Why the devices could not be looked at.
+/// Why the devices could not be listed.
 #[derive(Debug, thiserror::Error)]
-pub enum LookError {
-    /// The devices could not be listed.
+pub enum ListError {
+    /// The kernel or the backend failed.
     #[error(transparent)]
     Devices(#[from] DeviceError),
-    /// The thread that did it died.
+    /// A panic in the code that lists them.
     #[error("the thread that lists devices died")]
     Thread(#[from] JoinError),
 }
 
 impl Layout {
-    /// Looks at `devices`, counting on from `revision`.
+    /// The layout of `devices`, whose revisions continue `revision`. Nothing is listed yet.
     #[must_use]
     pub fn new(devices: Arc<dyn Devices>, revision: Revision) -> Self {
         Self {
             devices,
             revision: Mutex::new(revision),
-            seen: watch::Sender::new(Seen::default()),
+            last: watch::Sender::new(LastListing::default()),
         }
     }
 
-    /// The devices it looks at.
+    /// The devices, to change them or to read their bytes.
     #[must_use]
     pub fn devices(&self) -> Arc<dyn Devices> {
         Arc::clone(&self.devices)
     }
 
-    /// Looks at the devices now.
+    /// Lists the devices now, and tells all subscribers.
     ///
     /// # Errors
-    /// If they cannot be listed; the last state stays then.
-    pub async fn look(&self) -> Result<Look, LookError> {
+    /// They cannot be listed. The last listing stays, and subscribers see the error beside it.
+    pub async fn list(&self) -> Result<Listing, ListError> {
         let mut revision = self.revision.lock().await;
         let devices = self.devices();
         let listed = tokio::task::spawn_blocking(move || devices.inventory()).await;
-        match listed.map_err(LookError::from).and_then(|found| Ok(found?)) {
+        match listed.map_err(ListError::from).and_then(|inventory| Ok(inventory?)) {
             Ok(inventory) => {
-                let look = Look {
-                    revision: revision.of(&inventory),
+                let listing = Listing {
+                    revision: revision.after(&inventory),
                     inventory: Arc::new(inventory),
                 };
-                self.note(Seen {
-                    last: Some(look.clone()),
+                self.replace_if_new(LastListing {
+                    listing: Some(listing.clone()),
                     error: None,
                 });
-                Ok(look)
+                Ok(listing)
             }
             Err(error) => {
-                let last = self.seen.borrow().last.clone();
+                let listing = self.last.borrow().listing.clone();
                 let text = Some(chain(&error));
-                self.note(Seen { last, error: text });
+                self.replace_if_new(LastListing { listing, error: text });
                 Err(error)
             }
         }
     }
 
-    /// What was seen last, and a signal when that changes.
+    /// The last listing, with a signal whenever it changes.
     #[must_use]
-    pub fn seen(&self) -> watch::Receiver<Seen> {
-        self.seen.subscribe()
+    pub fn subscribe(&self) -> watch::Receiver<LastListing> {
+        self.last.subscribe()
     }
 
-    fn note(&self, now: Seen) {
-        self.seen.send_if_modified(|seen| {
-            let changed = *seen != now;
-            *seen = now;
+    fn replace_if_new(&self, new: LastListing) {
+        self.last.send_if_modified(|last| {
+            let changed = *last != new;
+            *last = new;
             changed
         });
     }

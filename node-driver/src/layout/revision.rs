@@ -1,4 +1,4 @@
-//! The counter that grows by one whenever any extent changes.
+//! The layout revision: a number that grows by one whenever any free extent changes.
 
 use crds::{PmemNodeStatus, RegionStatus};
 use placement::{Extent, RegionId};
@@ -7,35 +7,35 @@ use crate::devices::Inventory;
 
 type Extents = Vec<(RegionId, Vec<Extent>)>;
 
-/// The counter, and the extents that its number stands for.
+/// The number, and the free extents that it stands for.
 #[derive(Clone, Debug, Default)]
 pub struct Revision {
     number: i64,
     extents: Option<Extents>,
-    /// The highest number that any volume has been told: the next one is not below.
-    told: i64,
+    /// The highest number that stands in a volume's status: the next one is not below.
+    written: i64,
 }
 
 impl Revision {
-    /// Counts on after a restart: from what the node had `published`, if it had, and from the highest number that one of
-    /// its volumes was `told`. The crash may have come between telling a volume and publishing.
+    /// Continues after a restart: from what the node `reported`, if it did, and from the highest number `written` in the
+    /// status of one of its volumes. A crash may have come between writing that and reporting.
     #[must_use]
-    pub fn resume(published: Option<&PmemNodeStatus>, told: i64) -> Self {
+    pub fn resume(reported: Option<&PmemNodeStatus>, written: i64) -> Self {
         Self {
-            number: published.map_or(0, |status| status.layout_revision),
-            extents: published.map(|status| extents(&status.regions)),
-            told,
+            number: reported.map_or(0, |status| status.layout_revision),
+            extents: reported.map(|status| extents(&status.regions)),
+            written,
         }
     }
 
-    /// The number that stands for the extents of `inventory`.
-    pub(super) fn of(&mut self, inventory: &Inventory) -> i64 {
+    /// The number after `inventory` was listed: the next one if its free extents differ from the last ones.
+    pub(super) fn after(&mut self, inventory: &Inventory) -> i64 {
         let now = extents(&inventory.to_status(|_| true));
         if self.extents.as_ref() != Some(&now) {
             self.number += 1;
             self.extents = Some(now);
         }
-        self.number = self.number.max(self.told);
+        self.number = self.number.max(self.written);
         self.number
     }
 }
@@ -66,30 +66,30 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let regions = ["64Mi".parse().unwrap()];
         let devices = Emulated::open(directory.path(), &regions, Attach::Nothing).unwrap();
-        let look = || devices.inventory().unwrap();
+        let list = || devices.inventory().unwrap();
         let mut revision = Revision::resume(None, 0);
-        assert_eq!([revision.of(&look()), revision.of(&look())], [1, 1]);
+        assert_eq!([revision.after(&list()), revision.after(&list())], [1, 1]);
         devices.create(&new("a")).unwrap();
-        assert_eq!([revision.of(&look()), revision.of(&look())], [2, 2]);
+        assert_eq!([revision.after(&list()), revision.after(&list())], [2, 2]);
         devices.destroy("a").unwrap();
-        assert_eq!(revision.of(&look()), 3);
+        assert_eq!(revision.after(&list()), 3);
     }
 
     #[test]
-    fn counts_on_after_a_restart() {
+    fn continues_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let regions = ["64Mi".parse().unwrap()];
         let devices = Emulated::open(directory.path(), &regions, Attach::Nothing).unwrap();
-        let look = || devices.inventory().unwrap();
-        let published = PmemNodeStatus {
+        let list = || devices.inventory().unwrap();
+        let reported = PmemNodeStatus {
             layout_revision: 7,
-            regions: look().to_status(|_| true),
+            regions: list().to_status(|_| true),
             ..Default::default()
         };
-        assert_eq!(Revision::resume(Some(&published), 7).of(&look()), 7);
-        assert_eq!(Revision::resume(Some(&published), 9).of(&look()), 9);
+        assert_eq!(Revision::resume(Some(&reported), 7).after(&list()), 7);
+        assert_eq!(Revision::resume(Some(&reported), 9).after(&list()), 9);
         devices.create(&new("a")).unwrap();
-        assert_eq!(Revision::resume(Some(&published), 7).of(&look()), 8);
-        assert_eq!(Revision::resume(Some(&published), 9).of(&look()), 9);
+        assert_eq!(Revision::resume(Some(&reported), 7).after(&list()), 8);
+        assert_eq!(Revision::resume(Some(&reported), 9).after(&list()), 9);
     }
 }

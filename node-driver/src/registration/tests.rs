@@ -7,7 +7,7 @@ use tonic::transport::{Endpoint, Uri};
 use super::*;
 
 /// What a loaded machine may take at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// What grpc-go makes of a path that it is told to dial (`encodeAuthority` in its `clientconn.go`), as far as it occurs here.
 fn origin(path: &Path) -> Uri {
@@ -48,6 +48,10 @@ async fn the_kubelet_gets_to_know_the_driver() {
         assert_eq!(*state.borrow_and_update(), expected);
     }
     shutdown.cancel();
-    tokio::time::timeout(PATIENCE, server).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(TIME_LIMIT, server)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert!(!path.exists());
 }

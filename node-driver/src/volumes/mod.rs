@@ -1,31 +1,23 @@
 //! Brings the volumes of this node to where their objects say they should be.
 //!
-//! [`decide()`] says what comes next, [`Worker`] does it, [`Watch`] hears about the objects.
+//! - [`reconcile`]: hears about the objects, and calls the worker for each that changed; what failed is repeated ([`retry`]).
+//! - [`plan`]: the next step of a volume, a pure function of what is known.
+//! - [`worker`]: carries out one step after the other.
+//! - [`status`]: the status that each step leads to; [`record`]: where it is written.
+//! - [`zero`]: erasing and scrubbing.
 
-mod blocked;
-mod controller;
-mod decide;
-mod done;
-mod erase;
 mod error;
-mod journal;
-mod memory;
-mod patience;
 mod pending;
+mod plan;
+mod reconcile;
 mod record;
 mod region_locks;
-pub mod says;
-#[cfg(test)]
-mod tests;
+mod retry;
+mod status;
 mod worker;
 mod zero;
 
-pub use blocked::Blocked;
-pub use controller::Watch;
-pub use decide::{Provisioned, Situation, Step, decide};
-pub use done::{Done, Place};
-pub use error::WorkError;
-pub use memory::Memory;
-pub use record::{Cluster, Record, RecordError};
-pub use worker::{Outcome, Worker};
-pub use zero::{Progress, ZeroError, erase as zero_all, scrub};
+pub(crate) use reconcile::Reconciler;
+pub(crate) use record::ClusterRecord;
+pub use record::{InMemoryRecord, Record, RecordError};
+pub use worker::{WorkResult, Worker};

@@ -30,11 +30,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::devices::{FoundMode, Namespace, RegionFound};
+    use crate::devices::{Namespace, NamespaceMode, Region};
 
     /// One ready region of 64 MiB, and one that is disabled.
     fn inventory(namespaces: Vec<Namespace>) -> Inventory {
-        let region = |id: &str, state| RegionFound {
+        let region = |id: &str, state| Region {
             id: RegionId(id.into()),
             device: "region0".into(),
             bus: BusProvider::Nfit,
@@ -58,7 +58,7 @@ mod tests {
             device: "namespace0.0".into(),
             region: RegionId("r".into()),
             extent: Extent::new(Bytes::ZERO, Bytes::mib(32)),
-            mode: FoundMode::Raw,
+            mode: NamespaceMode::Raw,
             block: None,
             usable: None,
         }

@@ -8,7 +8,7 @@ use placement::{Bytes, NumaNode};
 /// A region to emulate: `SIZE` or `SIZE@NUMA`, such as `512Mi@0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegionFlag {
-    /// All its bytes.
+    /// A multiple of 2 MiB, at least 16 MiB.
     pub size: Bytes,
     /// The NUMA node it pretends to be on.
     pub numa: Option<NumaNode>,

@@ -1,69 +1,46 @@
 //! Files that look like persistent memory: for people who have none, and for scale tests with many nodes.
 //!
-//! Sizes and places are those that real hardware would give. There is no DAX and no protection from power loss beyond
-//! that of the file system below.
+//! Namespaces get the sizes and extents that real hardware would give them. There is no DAX, and no protection from power
+//! loss beyond that of the file system below.
 
 mod bytes;
 mod flag;
-mod layout;
 mod loop_device;
+mod stored;
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crds::VolumeMode;
 use placement::Mode;
 
-use crate::devices::{DeviceError, Devices, FoundMode, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use crate::devices::{DeviceError, Devices, Inventory, NamespaceMode, NewNamespace, RawBytes, VolumeDevice};
 use bytes::SparseBytes;
-use layout::{Kept, Layout};
+use stored::{StoredLayout, StoredNamespace};
 
 pub use flag::{NotARegion, RegionFlag};
+pub use stored::EmulatedError;
 
 /// The emulated backend. Its regions and namespaces live in one directory and survive restarts.
 #[derive(Debug)]
 pub struct Emulated {
     directory: PathBuf,
     attach: Attach,
-    layout: Mutex<Layout>,
+    layout: Mutex<StoredLayout>,
 }
 
 /// How a volume becomes a block device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
-    /// As a loop device, made when the volume is first looked for. Needs root.
+    /// As a loop device, attached when the volume is first asked for. Needs root.
     Loop,
-    /// Not at all: its path is that of a plain file. For tests.
+    /// It does not: its path is that of a plain file. For tests and hollow nodes.
     Nothing,
 }
 
-/// Why the directory of the emulated backend cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum EmulatedError {
-    /// A file or directory cannot be read or written.
-    #[error("cannot use {path} for emulated persistent memory")]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the kernel said.
-        #[source]
-        source: io::Error,
-    },
-    /// The file that holds the layout is damaged.
-    #[error("{path} is damaged: repair it, or delete the directory and with it all emulated volumes")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong in it.
-        #[source]
-        source: serde_json::Error,
-    },
-}
-
 impl Emulated {
-    /// Opens the directory; makes it with `regions` if it is new. Regions that are there already stay as they are.
+    /// Opens the directory, or makes it with `regions` if it is new. Existing regions stay as they are.
     ///
     /// # Errors
     /// If the directory cannot be used, or what is in it is damaged.
@@ -73,7 +50,7 @@ impl Emulated {
             source,
         };
         fs::create_dir_all(directory.join("volumes")).map_err(io)?;
-        let layout = Layout::open(directory, regions)?;
+        let layout = StoredLayout::open(directory, regions)?;
         Ok(Self {
             directory: directory.to_owned(),
             attach,
@@ -81,7 +58,7 @@ impl Emulated {
         })
     }
 
-    fn layout(&self) -> MutexGuard<'_, Layout> {
+    fn layout(&self) -> MutexGuard<'_, StoredLayout> {
         // A layout is only ever replaced as a whole, so a panic elsewhere cannot leave half of one.
         self.layout.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +67,7 @@ impl Emulated {
         self.directory.join("volumes").join(format!("{name}.img"))
     }
 
-    fn change(&self, layout: &mut Layout, next: Layout) -> Result<(), EmulatedError> {
+    fn change(&self, layout: &mut StoredLayout, next: StoredLayout) -> Result<(), EmulatedError> {
         next.save(&self.directory)?;
         *layout = next;
         Ok(())
@@ -103,19 +80,25 @@ impl Emulated {
         }
     }
 
-    fn set_mode(&self, layout: &mut Layout, name: &str, mode: FoundMode, kept: &Kept) -> Result<File, EmulatedError> {
+    fn set_mode(
+        &self,
+        layout: &mut StoredLayout,
+        name: &str,
+        mode: NamespaceMode,
+        new: &StoredNamespace,
+    ) -> Result<File, EmulatedError> {
         let path = self.file(name);
         let io = |source| EmulatedError::Io {
             path: path.clone(),
             source,
         };
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
-        let next = layout.with_mode(name, mode, kept.usable);
+        let next = layout.with_mode(name, mode, new.usable);
         self.change(layout, next)?;
-        let length = if mode == FoundMode::Raw {
-            kept.extent.size
+        let length = if mode == NamespaceMode::Raw {
+            new.extent.size
         } else {
-            kept.usable.unwrap_or_default()
+            new.usable.unwrap_or_default()
         };
         file.set_len(length.get_u64()).map_err(io)?;
         Ok(file)
@@ -142,10 +125,10 @@ impl Devices for Emulated {
 
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let layout = self.layout();
-        let Ok(kept) = layout.kept(name) else {
+        let Ok(stored) = layout.namespace(name) else {
             return Ok(None);
         };
-        let (FoundMode::Fsdax | FoundMode::Sector, Some(usable)) = (kept.mode, kept.usable) else {
+        let (NamespaceMode::Fsdax | NamespaceMode::Sector, Some(usable)) = (stored.mode, stored.usable) else {
             return Err(DeviceError::Incomplete { name: name.into() });
         };
         let file = self.file(name);
@@ -153,15 +136,15 @@ impl Devices for Emulated {
             Attach::Loop => loop_device::attach(name, &file)?,
             Attach::Nothing => file,
         };
-        let mode = match kept.mode {
-            FoundMode::Sector => VolumeMode::Sector,
+        let mode = match stored.mode {
+            NamespaceMode::Sector => VolumeMode::Sector,
             _ => VolumeMode::Fsdax,
         };
         Ok(Some(VolumeDevice {
             path,
             mode,
             usable,
-            numa: layout.numa(&kept.region),
+            numa: layout.numa(&stored.region),
             dax: false,
         }))
     }
@@ -178,11 +161,11 @@ impl Devices for Emulated {
 
     fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
         let mut layout = self.layout();
-        let kept = layout.kept(name)?.clone();
+        let stored = layout.namespace(name)?.clone();
         self.detach(name)?;
-        let raw = Kept { usable: None, ..kept };
+        let raw = StoredNamespace { usable: None, ..stored };
         let file = self
-            .set_mode(&mut layout, name, FoundMode::Raw, &raw)
+            .set_mode(&mut layout, name, NamespaceMode::Raw, &raw)
             .map_err(failed("open all bytes of", name))?;
         Ok(Box::new(SparseBytes {
             file,
@@ -192,24 +175,24 @@ impl Devices for Emulated {
 
     fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        let kept = layout.kept(name)?.clone();
+        let stored = layout.namespace(name)?.clone();
         self.detach(name)?;
-        let found = match mode {
-            Mode::Fsdax(_) => FoundMode::Fsdax,
-            Mode::Sector => FoundMode::Sector,
+        let namespace_mode = match mode {
+            Mode::Fsdax(_) => NamespaceMode::Fsdax,
+            Mode::Sector => NamespaceMode::Sector,
         };
-        let configured = Kept {
-            usable: Some(mode.usable(kept.extent.size)),
-            ..kept
+        let configured = StoredNamespace {
+            usable: Some(mode.usable(stored.extent.size)),
+            ..stored
         };
-        self.set_mode(&mut layout, name, found, &configured)
+        self.set_mode(&mut layout, name, namespace_mode, &configured)
             .map(drop)
             .map_err(failed("configure", name))
     }
 
     fn destroy(&self, name: &str) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        layout.kept(name)?;
+        layout.namespace(name)?;
         self.detach(name)?;
         let next = layout.without(name);
         self.change(&mut layout, next).map_err(failed("destroy", name))?;

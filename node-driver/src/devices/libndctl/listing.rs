@@ -8,30 +8,31 @@ use crds::{BusProvider, PersistenceDomain, RegionState};
 use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
 
+use super::alignment::best_alignment;
+use super::block;
 use super::region_id::{self, Module, Origin};
-use super::region_state::{Facts, ModuleFacts, judge};
-use super::{alignment, block};
-use crate::devices::{DeviceError, FoundMode, Inventory, Namespace, RegionFound, Source};
+use super::region_state::{ModuleProperties, RegionProperties, region_state};
+use crate::devices::{self, DeviceError, Inventory, Namespace, NamespaceMode, Source};
 
-/// How often to look again while somebody else changes devices, and how long to wait before.
-const LOOKS: u32 = 5;
+/// How often to list while somebody else changes devices, and how long to wait in between.
+const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// All regions and namespaces.
 ///
-/// A look that met a device half made is repeated: somebody else may be working with `ndctl` at this moment.
+/// A listing that met a device half made is repeated: a person may be working with `ndctl` at this moment.
 pub(super) fn inventory() -> Result<Inventory, DeviceError> {
-    let mut looks = 1;
+    let mut attempts = 1;
     loop {
-        match look() {
-            Err(_) if looks < LOOKS => looks += 1,
+        match list() {
+            Err(_) if attempts < ATTEMPTS => attempts += 1,
             done => return done.map_err(DeviceError::Listing),
         }
         sleep(PAUSE);
     }
 }
 
-fn look() -> Result<Inventory, Source> {
+fn list() -> Result<Inventory, Source> {
     let context = Context::new()?;
     let mut pmem = Vec::new();
     for region in context.regions()? {
@@ -44,7 +45,7 @@ fn look() -> Result<Inventory, Source> {
     let mut inventory = Inventory::default();
     for (region, id) in pmem.into_iter().zip(region_id::ids(&origins)) {
         inventory.namespaces.extend(namespaces(region, &id)?);
-        inventory.regions.push(found(region, id)?);
+        inventory.regions.push(listed_region(region, id)?);
     }
     Ok(inventory)
 }
@@ -78,16 +79,16 @@ fn bus(region: Region<'_>) -> BusProvider {
     }
 }
 
-fn found(region: Region<'_>, id: RegionId) -> Result<RegionFound, Source> {
-    let facts = facts(region)?;
-    let (state, message) = judge(&facts);
-    Ok(RegionFound {
+fn listed_region(region: Region<'_>, id: RegionId) -> Result<devices::Region, Source> {
+    let properties = properties(region)?;
+    let (state, message) = region_state(&properties);
+    Ok(devices::Region {
         id,
-        device: facts.device,
+        device: properties.device,
         bus: bus(region),
         numa: region.numa_node().map(NumaNode),
         size: region.size(),
-        alignment: unit(region, state)?,
+        alignment: alignment(region, state)?,
         ways: region.interleave_ways().max(1),
         persistence_domain: match region.persistence_domain() {
             ndctl::PersistenceDomain::CpuCache => PersistenceDomain::CpuCache,
@@ -99,17 +100,17 @@ fn found(region: Region<'_>, id: RegionId) -> Result<RegionFound, Source> {
     })
 }
 
-fn facts(region: Region<'_>) -> Result<Facts, Source> {
+fn properties(region: Region<'_>) -> Result<RegionProperties, Source> {
     let mut modules = Vec::new();
     for mapping in region.mappings()? {
         let dimm = mapping.dimm();
-        modules.push(ModuleFacts {
+        modules.push(ModuleProperties {
             device: dimm.device(),
             is_locked: dimm.is_locked(),
             labels: dimm.label_area().map_err(|error| error.to_string()),
         });
     }
-    Ok(Facts {
+    Ok(RegionProperties {
         device: region.device(),
         is_enabled: region.is_enabled(),
         is_read_only: region.is_read_only(),
@@ -120,18 +121,18 @@ fn facts(region: Region<'_>) -> Result<Facts, Source> {
     })
 }
 
-/// The unit in which the region hands out space, after asking a ready one for the unit that wastes least.
+/// The alignment of a region, after setting that of a ready one to the value that wastes least.
 ///
 /// The kernel forgets it at boot and no label depends on it. A region that refuses keeps what it has.
-fn unit(region: Region<'_>, state: RegionState) -> Result<Alignment, Source> {
-    let wanted = alignment::wanted(region.interleave_ways());
+fn alignment(region: Region<'_>, state: RegionState) -> Result<Alignment, Source> {
+    let best = best_alignment(region.interleave_ways());
     if state == RegionState::Ready
-        && region.align().is_some_and(|now| now != wanted)
-        && let Err(error) = region.set_align(wanted)
+        && region.align().is_some_and(|now| now != best)
+        && let Err(error) = region.set_align(best)
     {
-        tracing::debug!(region = region.device(), %wanted, error = &error as &dyn std::error::Error, "keeps its alignment");
+        tracing::debug!(region = region.device(), %best, error = &error as &dyn std::error::Error, "the region keeps its alignment");
     }
-    Ok(Alignment::try_from(region.align().unwrap_or(wanted))?)
+    Ok(Alignment::try_from(region.align().unwrap_or(best))?)
 }
 
 fn namespaces(region: Region<'_>, id: &RegionId) -> Result<Vec<Namespace>, Source> {
@@ -139,13 +140,17 @@ fn namespaces(region: Region<'_>, id: &RegionId) -> Result<Vec<Namespace>, Sourc
     let mut found = Vec::new();
     for namespace in region.namespaces()? {
         if !namespace.size().is_zero() {
-            found.push(one(namespace, id, start_of_region)?);
+            found.push(listed_namespace(namespace, id, start_of_region)?);
         }
     }
     Ok(found)
 }
 
-fn one(namespace: ndctl::Namespace<'_>, region: &RegionId, start_of_region: Bytes) -> Result<Namespace, Source> {
+fn listed_namespace(
+    namespace: ndctl::Namespace<'_>,
+    region: &RegionId,
+    start_of_region: Bytes,
+) -> Result<Namespace, Source> {
     let device = namespace.device();
     let start = namespace
         .start()
@@ -158,18 +163,18 @@ fn one(namespace: ndctl::Namespace<'_>, region: &RegionId, start_of_region: Byte
         device,
         region: region.clone(),
         extent: Extent::new(start.minus(start_of_region), namespace.size()),
-        mode: claim.as_ref().map_or(FoundMode::Raw, mode),
+        mode: claim.as_ref().map_or(NamespaceMode::Raw, mode),
         block,
         usable,
     })
 }
 
-/// A claim that is not enabled offers nothing: it was left by somebody who did not finish.
-fn mode(claim: &Claim) -> FoundMode {
+/// A claim that is not enabled was left half made, and counts as none.
+fn mode(claim: &Claim) -> NamespaceMode {
     match claim.kind {
-        _ if !claim.is_enabled => FoundMode::Raw,
-        ClaimKind::Pfn { .. } => FoundMode::Fsdax,
-        ClaimKind::Btt { .. } => FoundMode::Sector,
-        ClaimKind::Dax => FoundMode::Devdax,
+        _ if !claim.is_enabled => NamespaceMode::Raw,
+        ClaimKind::Pfn { .. } => NamespaceMode::Fsdax,
+        ClaimKind::Btt { .. } => NamespaceMode::Sector,
+        ClaimKind::Dax => NamespaceMode::Devdax,
     }
 }

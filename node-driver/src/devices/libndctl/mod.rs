@@ -1,6 +1,6 @@
 //! Real persistent memory, through libndctl.
 //!
-//! Every operation opens its own view of the devices; nothing is kept between two of them.
+//! Every operation opens a libndctl context of its own; nothing is kept between two of them.
 
 mod alignment;
 mod block;
@@ -20,7 +20,7 @@ use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::devices::{
-    DeviceError, Devices, FoundMode, Inventory, Namespace, NewNamespace, RawBytes, RawFile, RegionFound, Source,
+    DeviceError, Devices, Inventory, Namespace, NamespaceMode, NewNamespace, RawBytes, RawFile, Region, Source,
     VolumeDevice,
 };
 
@@ -32,21 +32,21 @@ const SECTOR_SIZE: u32 = 4096;
 /// Real persistent memory.
 #[derive(Debug, Default)]
 pub struct LibNdctl {
-    /// Held while devices change and while they are listed, so that a listing never sees half of our own change. It is
-    /// not held while bytes are written.
-    one_at_a_time: Mutex<()>,
+    /// Locked while devices change and while they are listed, so that a listing never shows half of our own change. Not
+    /// locked while bytes are written.
+    changes: Mutex<()>,
 }
 
 impl LibNdctl {
-    /// The devices of this machine.
+    /// The devices of this machine. Nothing is opened yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn alone(&self) -> MutexGuard<'_, ()> {
+    fn lock(&self) -> MutexGuard<'_, ()> {
         // It guards no data, so a panic elsewhere leaves nothing half done here.
-        self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,13 +56,13 @@ impl Devices for LibNdctl {
     }
 
     fn inventory(&self) -> Result<Inventory, DeviceError> {
-        let _alone = self.alone();
+        let _lock = self.lock();
         listing::inventory()
     }
 
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = self.inventory()?;
-        match only(&inventory, name) {
+        match single_named(&inventory, name) {
             Ok(found) => volume_device(&inventory, found).map(Some),
             Err(DeviceError::NotFound { .. }) => Ok(None),
             Err(other) => Err(other),
@@ -70,7 +70,7 @@ impl Devices for LibNdctl {
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
-        let _alone = self.alone();
+        let _lock = self.lock();
         let device = ready_region(&listing::inventory()?, &new.region)?;
         let failed = |source: Source| failed("create", &new.name, source);
         create(&device, new).map_err(|source| match source {
@@ -85,11 +85,11 @@ impl Devices for LibNdctl {
     }
 
     fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
-        let _alone = self.alone();
-        let found = idle(name)?;
+        let _lock = self.lock();
+        let found = disabled_namespace(name)?;
         let failed = |source: Source| failed("open all bytes of", name, source);
         let path = enable_raw(&found.device).map_err(failed)?;
-        let file = open_alone(&path).map_err(|source| failed(source.into()))?;
+        let file = open_exclusive(&path).map_err(|source| failed(source.into()))?;
         let size = block::size(&path).map_err(|source| failed(source.into()))?;
         if size != found.extent.size {
             return Err(failed(
@@ -100,14 +100,14 @@ impl Devices for LibNdctl {
     }
 
     fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
-        let _alone = self.alone();
-        let found = idle(name)?;
+        let _lock = self.lock();
+        let found = disabled_namespace(name)?;
         configure(&found.device, mode).map_err(|source| failed("configure", name, source.into()))
     }
 
     fn destroy(&self, name: &str) -> Result<(), DeviceError> {
-        let _alone = self.alone();
-        let found = idle(name)?;
+        let _lock = self.lock();
+        let found = disabled_namespace(name)?;
         let mut context = Context::new().map_err(|source| failed("destroy", name, source.into()))?;
         context
             .delete_namespace(&found.device)
@@ -123,11 +123,11 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
     }
 }
 
-fn only<'a>(inventory: &'a Inventory, name: &'a str) -> Result<&'a Namespace, DeviceError> {
+fn single_named<'a>(inventory: &'a Inventory, name: &'a str) -> Result<&'a Namespace, DeviceError> {
     let found: Vec<&Namespace> = inventory.named(name).collect();
     match found[..] {
         [] => Err(DeviceError::NotFound { name: name.into() }),
-        [only] => Ok(only),
+        [single] => Ok(single),
         _ => Err(DeviceError::Ambiguous {
             name: name.into(),
             count: found.len(),
@@ -148,7 +148,7 @@ fn ready_region(inventory: &Inventory, id: &RegionId) -> Result<String, DeviceEr
     }
 }
 
-/// Whether the namespaces of a region may be written to. A full label area keeps new ones out, and does no harm to others.
+/// Fails unless the namespaces of a region may be written to. A full label area keeps new ones out, and does no harm to others.
 fn check_writable(inventory: &Inventory, id: &RegionId) -> Result<(), DeviceError> {
     let region = region(inventory, id)?;
     match region.state {
@@ -159,7 +159,7 @@ fn check_writable(inventory: &Inventory, id: &RegionId) -> Result<(), DeviceErro
     }
 }
 
-fn region<'a>(inventory: &'a Inventory, id: &RegionId) -> Result<&'a RegionFound, DeviceError> {
+fn region<'a>(inventory: &'a Inventory, id: &RegionId) -> Result<&'a Region, DeviceError> {
     inventory
         .region(id)
         .ok_or_else(|| not_ready(id, "the kernel does not show it"))
@@ -174,9 +174,9 @@ fn not_ready(id: &RegionId, message: &str) -> DeviceError {
 
 fn volume_device(inventory: &Inventory, found: &Namespace) -> Result<VolumeDevice, DeviceError> {
     let mode = match found.mode {
-        FoundMode::Fsdax => Some(VolumeMode::Fsdax),
-        FoundMode::Sector => Some(VolumeMode::Sector),
-        FoundMode::Raw | FoundMode::Devdax => None,
+        NamespaceMode::Fsdax => Some(VolumeMode::Fsdax),
+        NamespaceMode::Sector => Some(VolumeMode::Sector),
+        NamespaceMode::Raw | NamespaceMode::Devdax => None,
     };
     let (Some(mode), Some(path), Some(usable)) = (mode, found.block.clone(), found.usable) else {
         return Err(DeviceError::Incomplete {
@@ -208,10 +208,10 @@ fn create(region: &str, new: &NewNamespace) -> Result<(), ndctl::Error> {
     namespace.set_size(new.footprint)
 }
 
-/// The namespace of that name, disabled, in a region that may be written to.
-fn idle(name: &str) -> Result<Namespace, DeviceError> {
+/// Disables the namespace of that name, in a region that may be written to.
+fn disabled_namespace(name: &str) -> Result<Namespace, DeviceError> {
     let inventory = listing::inventory()?;
-    let found = only(&inventory, name)?;
+    let found = single_named(&inventory, name)?;
     check_writable(&inventory, &found.region)?;
     let device = || match &found.block {
         Some(block) => block.display().to_string(),
@@ -271,7 +271,7 @@ fn configure(device: &str, mode: Mode) -> Result<(), ndctl::Error> {
 }
 
 /// Exclusive, so that nobody mounts it meanwhile; direct, so that every byte goes to the device and none through the cache.
-fn open_alone(path: &Path) -> std::io::Result<File> {
+fn open_exclusive(path: &Path) -> std::io::Result<File> {
     let flags = (OFlags::EXCL | OFlags::DIRECT).bits();
     let flags = i32::try_from(flags).map_err(std::io::Error::other)?;
     OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)

@@ -6,7 +6,7 @@ use placement::Bytes;
 
 /// What the kernel shows of a region.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(super) struct RegionProperties {
     pub(super) device: String,
     pub(super) is_enabled: bool,
     pub(super) is_read_only: bool,
@@ -16,50 +16,50 @@ pub(super) struct Facts {
     pub(super) start: Bytes,
     /// What ties labels to the region. 0 if its modules have no serial numbers: labels are then written and never found again.
     pub(super) cookie: Option<u64>,
-    pub(super) modules: Vec<ModuleFacts>,
+    pub(super) modules: Vec<ModuleProperties>,
 }
 
 /// What the kernel shows of a module.
 #[derive(Clone, Debug)]
-pub(super) struct ModuleFacts {
+pub(super) struct ModuleProperties {
     pub(super) device: String,
     pub(super) is_locked: bool,
     /// What is in its label area, or why that cannot be read.
     pub(super) labels: Result<LabelArea, String>,
 }
 
-/// What the kernel can map: huge pages.
+/// Huge pages: DAX needs a start that is a multiple of them.
 const MAPPABLE: Bytes = Bytes::mib(2);
 
 /// The state of a region, and what to do about it.
-pub(super) fn judge(facts: &Facts) -> (RegionState, String) {
-    if !facts.is_enabled {
-        (RegionState::Disabled, disabled(facts))
-    } else if facts.is_read_only {
-        (RegionState::ReadOnly, read_only(facts))
-    } else if is_unprepared(facts) {
-        (RegionState::Unprepared, unprepared(facts))
-    } else if !facts.start.is_multiple_of(MAPPABLE) {
-        (RegionState::Misaligned, misaligned(facts))
-    } else if facts.cookie == Some(0) {
-        (RegionState::Degraded, no_identity(facts))
-    } else if let Some(message) = facts.modules.iter().find_map(|module| no_more(facts, module)) {
+pub(super) fn region_state(region: &RegionProperties) -> (RegionState, String) {
+    if !region.is_enabled {
+        (RegionState::Disabled, disabled(region))
+    } else if region.is_read_only {
+        (RegionState::ReadOnly, read_only(region))
+    } else if is_unprepared(region) {
+        (RegionState::Unprepared, unprepared(region))
+    } else if !region.start.is_multiple_of(MAPPABLE) {
+        (RegionState::Misaligned, misaligned(region))
+    } else if region.cookie == Some(0) {
+        (RegionState::Degraded, no_identity(region))
+    } else if let Some(message) = region.modules.iter().find_map(|module| no_more(region, module)) {
         (RegionState::Degraded, message)
     } else {
         (RegionState::Ready, String::new())
     }
 }
 
-/// A label area that cannot be read is another trouble: nobody can say whether there are labels.
-fn is_unprepared(facts: &Facts) -> bool {
-    let without = |module: &ModuleFacts| matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised));
-    let unreadable = |module: &ModuleFacts| module.labels.is_err();
-    facts.modules.iter().any(without) || !(facts.has_labels || facts.modules.iter().any(unreadable))
+/// A label area that cannot be read is another state: there may be labels.
+fn is_unprepared(region: &RegionProperties) -> bool {
+    let without = |module: &ModuleProperties| matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised));
+    let unreadable = |module: &ModuleProperties| module.labels.is_err();
+    region.modules.iter().any(without) || !(region.has_labels || region.modules.iter().any(unreadable))
 }
 
-fn disabled(facts: &Facts) -> String {
-    let device = &facts.device;
-    match facts.modules.iter().find(|module| module.is_locked) {
+fn disabled(region: &RegionProperties) -> String {
+    let device = &region.device;
+    match region.modules.iter().find(|module| module.is_locked) {
         Some(locked) => format!(
             "{device} is disabled because {} is locked: unlock it, then `ndctl enable-region {device}`",
             locked.device
@@ -68,22 +68,22 @@ fn disabled(facts: &Facts) -> String {
     }
 }
 
-fn read_only(facts: &Facts) -> String {
-    let device = &facts.device;
+fn read_only(region: &RegionProperties) -> String {
+    let device = &region.device;
     format!(
         "{device} is read-only: `echo 0 > /sys/bus/nd/devices/{device}/read_only && ndctl disable-region {device} && \
          ndctl enable-region {device}`; a module that cannot save its data stays read-only"
     )
 }
 
-fn unprepared(facts: &Facts) -> String {
-    let device = &facts.device;
-    let without = |module: &&ModuleFacts| module.labels == Ok(LabelArea::None);
-    if facts.modules.is_empty() || facts.modules.iter().any(|module| without(&module)) {
+fn unprepared(region: &RegionProperties) -> String {
+    let device = &region.device;
+    let without = |module: &&ModuleProperties| module.labels == Ok(LabelArea::None);
+    if region.modules.is_empty() || region.modules.iter().any(|module| without(&module)) {
         return format!("{device} has no label area, so it cannot be divided into volumes");
     }
-    let blank = |module: &&ModuleFacts| module.labels == Ok(LabelArea::Uninitialised);
-    let blank: Vec<&str> = facts
+    let blank = |module: &&ModuleProperties| module.labels == Ok(LabelArea::Uninitialised);
+    let blank: Vec<&str> = region
         .modules
         .iter()
         .filter(blank)
@@ -102,25 +102,25 @@ fn unprepared(facts: &Facts) -> String {
     )
 }
 
-fn misaligned(facts: &Facts) -> String {
+fn misaligned(region: &RegionProperties) -> String {
     format!(
         "{} starts at {:#x}, which is not a multiple of {MAPPABLE}: change the memory layout in firmware",
-        facts.device,
-        facts.start.get()
+        region.device,
+        region.start.get()
     )
 }
 
-fn no_identity(facts: &Facts) -> String {
+fn no_identity(region: &RegionProperties) -> String {
     format!(
         "{} gets no volumes: its modules have no serial number, so that the kernel would not find a namespace again after \
          a reboot",
-        facts.device
+        region.device
     )
 }
 
 /// Why a module lets no further namespace be made, if so.
-fn no_more(facts: &Facts, module: &ModuleFacts) -> Option<String> {
-    let (region, module, labels) = (&facts.device, &module.device, &module.labels);
+fn no_more(region: &RegionProperties, module: &ModuleProperties) -> Option<String> {
+    let (region, module, labels) = (&region.device, &module.device, &module.labels);
     match labels {
         Ok(LabelArea::Initialised { free_slots: 0 }) => Some(format!(
             "{region} can hold no more volumes: the label area of {module} is full until a namespace is destroyed"
@@ -137,19 +137,19 @@ fn no_more(facts: &Facts, module: &ModuleFacts) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn facts(labels: LabelArea) -> Facts {
-        with(Ok(labels))
+    fn region(labels: LabelArea) -> RegionProperties {
+        region_with(Ok(labels))
     }
 
-    fn with(labels: Result<LabelArea, String>) -> Facts {
-        Facts {
+    fn region_with(labels: Result<LabelArea, String>) -> RegionProperties {
+        RegionProperties {
             device: "region0".into(),
             is_enabled: true,
             is_read_only: false,
             has_labels: matches!(labels, Ok(LabelArea::Initialised { .. })),
             start: Bytes::gib(4),
             cookie: Some(0x5eed),
-            modules: vec![ModuleFacts {
+            modules: vec![ModuleProperties {
                 device: "nmem0".into(),
                 is_locked: false,
                 labels,
@@ -161,12 +161,12 @@ mod tests {
 
     #[test]
     fn labels_make_it_ready() {
-        assert_eq!(judge(&facts(LABELS)), (RegionState::Ready, String::new()));
+        assert_eq!(region_state(&region(LABELS)), (RegionState::Ready, String::new()));
     }
 
     #[test]
     fn says_how_to_write_labels() {
-        let (state, message) = judge(&facts(LabelArea::Uninitialised));
+        let (state, message) = region_state(&region(LabelArea::Uninitialised));
         assert_eq!(state, RegionState::Unprepared);
         assert_eq!(
             message,
@@ -177,19 +177,19 @@ mod tests {
 
     #[test]
     fn a_region_that_the_kernel_would_label_by_itself_is_left_alone() {
-        let wiped = Facts {
+        let wiped = RegionProperties {
             has_labels: true,
-            ..facts(LabelArea::Uninitialised)
+            ..region(LabelArea::Uninitialised)
         };
-        assert_eq!(judge(&wiped), judge(&facts(LabelArea::Uninitialised)));
+        assert_eq!(region_state(&wiped), region_state(&region(LabelArea::Uninitialised)));
     }
 
     #[test]
     fn labels_that_cannot_be_read_keep_new_volumes_out() {
         for has_labels in [true, false] {
-            let (state, message) = judge(&Facts {
+            let (state, message) = region_state(&RegionProperties {
                 has_labels,
-                ..with(Err("I/O error".into()))
+                ..region_with(Err("I/O error".into()))
             });
             assert_eq!(state, RegionState::Degraded);
             assert!(message.contains("nmem0") && message.contains("I/O error"), "{message}");
@@ -198,12 +198,12 @@ mod tests {
 
     #[test]
     fn says_that_no_labels_are_possible() {
-        let legacy = Facts {
+        let legacy = RegionProperties {
             modules: Vec::new(),
-            ..facts(LabelArea::None)
+            ..region(LabelArea::None)
         };
-        for region in [legacy, facts(LabelArea::None)] {
-            let (state, message) = judge(&region);
+        for region in [legacy, region(LabelArea::None)] {
+            let (state, message) = region_state(&region);
             assert_eq!(state, RegionState::Unprepared);
             assert!(
                 message.contains("no label area") && !message.contains("init-labels"),
@@ -214,41 +214,41 @@ mod tests {
 
     #[test]
     fn other_troubles_by_name() {
-        let ready = facts(LABELS);
+        let ready = region(LABELS);
         let cases = [
             (
                 RegionState::Disabled,
-                Facts {
+                RegionProperties {
                     is_enabled: false,
                     ..ready.clone()
                 },
             ),
             (
                 RegionState::ReadOnly,
-                Facts {
+                RegionProperties {
                     is_read_only: true,
                     ..ready.clone()
                 },
             ),
             (
                 RegionState::Misaligned,
-                Facts {
+                RegionProperties {
                     start: Bytes::mib(4097),
                     ..ready.clone()
                 },
             ),
             (
                 RegionState::Degraded,
-                Facts {
+                RegionProperties {
                     cookie: Some(0),
                     ..ready
                 },
             ),
-            (RegionState::Degraded, facts(LabelArea::Initialised { free_slots: 0 })),
+            (RegionState::Degraded, region(LabelArea::Initialised { free_slots: 0 })),
         ];
-        for (state, facts) in cases {
-            let (judged, message) = judge(&facts);
-            assert_eq!(judged, state);
+        for (state, region) in cases {
+            let (found, message) = region_state(&region);
+            assert_eq!(found, state);
             assert!(message.contains("region0"), "{message}");
         }
     }

@@ -49,7 +49,7 @@ impl Disk {
 
     fn number(&self) -> DeviceNumber {
         match Kernel.stat(&self.device).unwrap() {
-            Some(Found::Block(number)) => number,
+            Some(PathTarget::BlockDevice(number)) => number,
             other => panic!("{other:?}"),
         }
     }
@@ -96,7 +96,7 @@ fn a_blank_device_becomes_a_file_system_that_pods_share() {
         fs::write(pod.join("file"), "words").unwrap();
         assert_eq!(fs::read(staging.join("file")).unwrap(), b"words");
         let found = Kernel.stat(&pod).unwrap();
-        assert_eq!(found, Some(Found::On(disk.number())));
+        assert_eq!(found, Some(PathTarget::OnDevice(disk.number())));
         let usage = Kernel.usage(&pod).unwrap();
         assert!(usage.total > Bytes::mib(300) && usage.available <= usage.total);
         assert!(!Kernel.maps_directly(&staging).unwrap(), "loop devices have no DAX");
@@ -134,7 +134,7 @@ fn a_device_is_shown_at_a_file() {
         fs::write(&target, "").unwrap();
         Kernel.bind(&disk.device, &target, read_only).unwrap();
         let found = Kernel.stat(&target).unwrap();
-        assert_eq!(found, Some(Found::Block(disk.number())));
+        assert_eq!(found, Some(PathTarget::BlockDevice(disk.number())));
         let table = Kernel.mounts().unwrap();
         let mount = table.at(&target).unwrap();
         assert_eq!(mount.read_only(), read_only);

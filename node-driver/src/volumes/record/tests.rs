@@ -3,7 +3,7 @@ use kube::runtime::reflector;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::{ApiServer, Asked};
+use crate::fixtures::{ApiServer, ReceivedRequest};
 
 fn volume() -> PmemVolume {
     serde_json::from_value(json!({
@@ -14,59 +14,64 @@ fn volume() -> PmemVolume {
     .unwrap()
 }
 
-fn cluster() -> (Cluster, ApiServer) {
+fn record() -> (ClusterRecord, ApiServer) {
     let (client, server) = ApiServer::new();
     let (store, _) = reflector::store();
-    (Cluster::new(client, store), server)
+    (ClusterRecord::new(client, store), server)
 }
 
-fn same(_: &Asked) -> Value {
+fn same(_: &ReceivedRequest) -> Value {
     serde_json::to_value(volume()).unwrap()
 }
 
 #[tokio::test]
 async fn a_status_is_applied_to_the_same_object_only() {
-    let (cluster, mut server) = cluster();
+    let (record, mut server) = record();
     let status = PmemVolumeStatus {
         layout_revision: Some(3),
         ..Default::default()
     };
     let volume = volume();
-    let (written, asked) = tokio::join!(cluster.write(&volume, status), server.answer(200, same));
+    let (written, request) = tokio::join!(record.write_status(&volume, status), server.respond(200, same));
     written.unwrap();
-    assert_eq!(asked.method, Method::PATCH);
+    assert_eq!(request.method, Method::PATCH);
     assert!(
-        asked.uri.starts_with("/apis/daxfit.dev/v1alpha1/pmemvolumes/v/status?"),
+        request
+            .uri
+            .starts_with("/apis/daxfit.dev/v1alpha1/pmemvolumes/v/status?"),
         "{}",
-        asked.uri
+        request.uri
     );
-    assert!(asked.uri.contains("fieldManager=daxfit-node-driver") && asked.uri.contains("force=true"));
-    assert_eq!(asked.body["metadata"]["uid"], "u");
-    assert_eq!(asked.body["status"]["layoutRevision"], 3);
-    assert_eq!(asked.body["spec"], Value::Null);
+    assert!(request.uri.contains("fieldManager=daxfit-node-driver") && request.uri.contains("force=true"));
+    assert_eq!(request.body["metadata"]["uid"], "u");
+    assert_eq!(request.body["status"]["layoutRevision"], 3);
+    assert_eq!(request.body["spec"], Value::Null);
 }
 
 #[tokio::test]
 async fn finalizers_of_others_stay() {
-    let (cluster, mut server) = cluster();
+    let (record, mut server) = record();
     let mut volume = volume();
-    let (held, asked) = tokio::join!(cluster.hold(&volume), server.answer(200, same));
-    held.unwrap();
-    assert_eq!(asked.body["metadata"]["finalizers"], json!(["other/one", FINALIZER]));
-    assert_eq!(asked.body["metadata"]["resourceVersion"], "7");
+    let (added, request) = tokio::join!(record.add_finalizer(&volume), server.respond(200, same));
+    added.unwrap();
+    assert_eq!(request.body["metadata"]["finalizers"], json!(["other/one", FINALIZER]));
+    assert_eq!(request.body["metadata"]["resourceVersion"], "7");
 
     volume.metadata.finalizers = Some(vec![FINALIZER.into(), "other/one".into()]);
-    let (released, asked) = tokio::join!(cluster.release(&volume), server.answer(200, same));
-    released.unwrap();
-    assert_eq!(asked.body["metadata"]["finalizers"], json!(["other/one"]));
+    let (removed, request) = tokio::join!(record.remove_finalizer(&volume), server.respond(200, same));
+    removed.unwrap();
+    assert_eq!(request.body["metadata"]["finalizers"], json!(["other/one"]));
 }
 
 #[tokio::test]
-async fn letting_go_of_what_is_gone_is_fine_and_writing_to_it_is_not() {
-    let (cluster, mut server) = cluster();
+async fn already_gone_counts_as_success_for_the_finalizer_and_as_failure_for_a_status() {
+    let (record, mut server) = record();
     let volume = volume();
-    let (released, _) = tokio::join!(cluster.release(&volume), server.not_found());
-    released.unwrap();
-    let (written, _) = tokio::join!(cluster.write(&volume, PmemVolumeStatus::default()), server.not_found());
+    let (removed, _) = tokio::join!(record.remove_finalizer(&volume), server.not_found());
+    removed.unwrap();
+    let (written, _) = tokio::join!(
+        record.write_status(&volume, PmemVolumeStatus::default()),
+        server.not_found()
+    );
     assert_eq!(written.unwrap_err().to_string(), "cannot write the state of volume v");
 }

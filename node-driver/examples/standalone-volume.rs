@@ -1,0 +1,152 @@
+//! Makes and erases a volume without Kubernetes, by the driver's own code: for tests on hardware and for debugging. It is not
+//! part of the shipped driver, because it erases any namespace that it is given.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Args, Parser};
+use crds::{FINALIZER, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use node_driver::devices::BackendArgs;
+use node_driver::layout::{Layout, Revision};
+use node_driver::volumes::{InMemoryRecord, Worker};
+use placement::{Bytes, MapLocation};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Makes or erases a volume without Kubernetes, as the node driver would.
+#[derive(Debug, Parser)]
+enum Command {
+    /// Make a namespace with at least SIZE usable bytes, all zero.
+    Create(CreateArgs),
+    /// Write zeros over all bytes of a namespace that `create` made, and destroy it.
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// Name of the namespace.
+    name: String,
+    /// Usable bytes, such as 28Mi.
+    #[arg(value_parser = size)]
+    size: Bytes,
+    /// Make a BTT (sector mode) instead of fsdax.
+    #[arg(long)]
+    sector: bool,
+    /// Keep the page map in RAM instead of in the namespace.
+    #[arg(long, conflicts_with = "sector")]
+    map_mem: bool,
+    /// Only on this NUMA node; its number, or "any".
+    #[arg(long, default_value = "any", value_parser = numa)]
+    numa: NumaChoice,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+#[derive(Debug, Args)]
+struct DeleteArgs {
+    /// Name of the namespace.
+    name: String,
+    /// Its data is lost for ever.
+    #[arg(long, required = true)]
+    destroy_data: bool,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
+fn size(text: &str) -> Result<Bytes, crds::NotAQuantity> {
+    crds::bytes_of_quantity(&Quantity(text.into()))
+}
+
+fn numa(text: &str) -> Result<NumaChoice, String> {
+    text.to_owned().try_into()
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(levels)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    match Command::parse() {
+        Command::Create(args) => create(args).await,
+        Command::Delete(args) => delete(args).await,
+    }
+}
+
+/// Prints the volume's status as JSON.
+async fn create(args: CreateArgs) -> anyhow::Result<()> {
+    let spec = PmemVolumeSpec {
+        node: String::new(),
+        required: args.size,
+        limit: None,
+        mode: if args.sector {
+            crds::VolumeMode::Sector
+        } else {
+            crds::VolumeMode::Fsdax
+        },
+        map: if args.map_mem {
+            MapLocation::Mem
+        } else {
+            MapLocation::Dev
+        },
+        numa: args.numa,
+        erase: crds::ErasePolicy::Zero,
+        claim: None,
+    };
+    let volume = reconcile(PmemVolume::new(&args.name, spec), &args.backend).await?;
+    let volume = volume.context("the volume is gone")?;
+    let status = volume.status.unwrap_or_default();
+    println!("{}", serde_json::to_string_pretty(&status)?);
+    if status.phase != Some(Phase::Ready) {
+        bail!("{} was not made", args.name);
+    }
+    Ok(())
+}
+
+/// Without a cluster, nothing shows that the namespace is a volume: that is why `--destroy-data` is required.
+async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
+    let inventory = args.backend.open()?.inventory()?;
+    let mut named = inventory.named(&args.name);
+    let found = named
+        .next()
+        .with_context(|| format!("there is no namespace named {}", args.name))?;
+    let spec = serde_json::json!({ "node": "", "required": 1, "mode": "fsdax" });
+    let mut volume = PmemVolume::new(&args.name, serde_json::from_value(spec)?);
+    volume.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
+    volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
+    volume.status = Some(PmemVolumeStatus {
+        phase: Some(Phase::Ready),
+        region: Some(found.region.clone()),
+        ..PmemVolumeStatus::default()
+    });
+    match reconcile(volume, &args.backend).await? {
+        None => Ok(()),
+        Some(volume) => bail!("not deleted: {}", serde_json::to_string_pretty(&volume.status)?),
+    }
+}
+
+/// The volume after the driver's worker was done with it, or none if it is gone.
+async fn reconcile(volume: PmemVolume, backend: &BackendArgs) -> anyhow::Result<Option<PmemVolume>> {
+    let layout = Layout::new(backend.open()?, Revision::default());
+    let record = Arc::new(InMemoryRecord::default());
+    let name = volume.metadata.name.clone().unwrap_or_default();
+    record.put(volume.clone());
+    let worker = Worker::new(Arc::new(layout), Arc::clone(&record), CancellationToken::new());
+    worker.reconcile(volume).await?;
+    Ok(record.get(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_destroyed_by_accident() {
+        assert!(Command::try_parse_from(["standalone-volume", "delete", "v"]).is_err());
+    }
+}

@@ -1,0 +1,259 @@
+//! `NodeStageVolume`: formats a volume if it is blank, and mounts it once for the whole node.
+
+use std::path::{Path, PathBuf};
+
+use ::csi::v1::NodeStageVolumeRequest;
+use tonic::Code;
+
+use super::answer::Coded;
+use super::capability::{Access, Capability};
+use super::host::Host;
+use super::locks::Busy;
+use super::paths::{PathError, make_directory, resolve};
+use super::request::{BadRequest, absolute, required};
+use super::volume::{VolumeError, find};
+use crate::devices::VolumeDevice;
+use crate::filesystem::{
+    DeviceNumber, FilesystemError, FsType, Mount, MountOptions, OptionError, Preparation, PrepareError, prepare,
+};
+
+/// A checked request.
+#[derive(Clone, Debug)]
+pub(super) struct NodeStageVolume {
+    pub(super) volume: String,
+    target: PathBuf,
+    capability: Capability,
+}
+
+/// Why a volume is not staged.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NodeStageVolumeError {
+    #[error(transparent)]
+    Request(#[from] BadRequest),
+    #[error(transparent)]
+    Options(#[from] OptionError),
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// Something else is mounted there.
+    #[error("{} is the mount point of another device ({device})", target.display())]
+    Occupied { target: PathBuf, device: DeviceNumber },
+    /// The volume is mounted there in another way.
+    #[error("the volume is staged already as {staged}, but {wanted} was asked for: unstage it first")]
+    Differs { staged: String, wanted: String },
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// DAX was asked for, but the kernel does not use it.
+    #[error(
+        "{fs} is mounted but DAX is not in effect ({seen}), so the volume was unmounted again: see dmesg on the node"
+    )]
+    DaxNotInEffect { fs: FsType, seen: String },
+    /// The kernel does not mount it with DAX.
+    #[error(
+        "cannot mount {fs} of volume {volume} with {options}; dmesg on the node says why. A file system with blocks other \
+         than 4 KiB, or with inline data, has no DAX"
+    )]
+    DaxRefused {
+        fs: FsType,
+        volume: String,
+        options: String,
+        #[source]
+        source: FilesystemError,
+    },
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error("cannot {step} volume {volume}")]
+    Filesystem {
+        /// What was tried, as a verb.
+        step: &'static str,
+        volume: String,
+        #[source]
+        source: FilesystemError,
+    },
+    #[error("the work on the volume ended unexpectedly")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl Coded for NodeStageVolumeError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Request(error) => error.code(),
+            Self::Options(_) => Code::InvalidArgument,
+            Self::Busy(_) => Code::Aborted,
+            Self::Volume(error) => error.code(),
+            Self::Occupied { .. } | Self::Differs { .. } => Code::AlreadyExists,
+            Self::Prepare(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } => Code::FailedPrecondition,
+            Self::Path(_) | Self::Filesystem { .. } | Self::Thread(_) => Code::Internal,
+        }
+    }
+}
+
+impl NodeStageVolume {
+    /// Checks a request.
+    pub(super) fn parse(request: NodeStageVolumeRequest) -> Result<Self, BadRequest> {
+        Ok(Self {
+            volume: required("volume_id", request.volume_id)?,
+            target: absolute("staging_target_path", request.staging_target_path)?,
+            capability: request.volume_capability.try_into()?,
+        })
+    }
+
+    /// Does the work. A block volume needs none: publishing shows its device.
+    pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
+        let found = find(&*host.devices, &*host.filesystems, &self.volume)?;
+        match &self.capability.access {
+            Access::Block => Ok(()),
+            Access::Mount { fs, flags } => {
+                let options = MountOptions::plan(flags, found.0.dax)?;
+                let staging = Staging {
+                    host,
+                    volume: &self.volume,
+                    device: &found.0,
+                    number: found.1,
+                    target: &resolve(&self.target)?,
+                    wanted: *fs,
+                    options,
+                };
+                staging.run()
+            }
+        }
+    }
+}
+
+/// Staging a file system, with all that it needs at hand.
+struct Staging<'a> {
+    host: &'a Host,
+    volume: &'a str,
+    device: &'a VolumeDevice,
+    number: DeviceNumber,
+    target: &'a Path,
+    wanted: Option<FsType>,
+    options: MountOptions,
+}
+
+impl Staging<'_> {
+    fn run(&self) -> Result<(), NodeStageVolumeError> {
+        let table = self.host.filesystems.mounts();
+        let table = table.map_err(self.failed("look for mounts of"))?;
+        if let Some(mount) = table.at(self.target) {
+            let fs = self.same(mount)?;
+            return self.verify(fs);
+        }
+        let fs = self.prepare(table.of(self.number).next().is_some())?;
+        make_directory(self.target)?;
+        self.mount(fs)?;
+        self.verify(fs)?;
+        self.report(fs);
+        Ok(())
+    }
+
+    fn mount(&self, fs: FsType) -> Result<(), NodeStageVolumeError> {
+        let (path, options) = (&self.device.path, &self.options);
+        let mounted = self.host.filesystems.mount(path, self.target, fs, options);
+        if !self.device.dax {
+            return mounted.map_err(self.failed("mount"));
+        }
+        mounted.map_err(|source| NodeStageVolumeError::DaxRefused {
+            fs,
+            volume: self.volume.to_owned(),
+            options: options.to_argument(),
+            source,
+        })
+    }
+
+    /// The file system of a mount at the staging path, if it is the one that was asked for.
+    fn same(&self, mount: &Mount) -> Result<FsType, NodeStageVolumeError> {
+        if mount.device != self.number {
+            return Err(NodeStageVolumeError::Occupied {
+                target: self.target.to_owned(),
+                device: mount.device,
+            });
+        }
+        let (fs, read_only) = (mount.fs_type.parse().ok(), self.options.read_only());
+        match fs {
+            Some(fs) if fs == self.wanted.unwrap_or(fs) && mount.read_only() == read_only => Ok(fs),
+            _ => Err(NodeStageVolumeError::Differs {
+                staged: described(&mount.fs_type, mount.read_only()),
+                wanted: described(self.wanted.unwrap_or_default().name(), read_only),
+            }),
+        }
+    }
+
+    /// Makes sure that the device has a file system that can be mounted.
+    fn prepare(&self, mounted_elsewhere: bool) -> Result<FsType, NodeStageVolumeError> {
+        let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
+        let content = filesystems.content(path);
+        let content = content.map_err(self.failed("identify what is on"))?;
+        match prepare(&content, self.wanted, self.device.usable)? {
+            Preparation::Format(fs) => {
+                tracing::info!(volume = self.volume, device = %path.display(), %fs, ?content, "formatting");
+                let made = filesystems.format(path, fs, self.device.usable, &content);
+                made.map_err(self.failed("format"))?;
+                Ok(fs)
+            }
+            Preparation::Use(fs) if mounted_elsewhere => Ok(fs),
+            Preparation::Use(fs) => {
+                let checked = filesystems.check(path, fs);
+                checked.map_err(self.failed("check the file system of"))?;
+                Ok(fs)
+            }
+        }
+    }
+
+    /// Unmounts the volume again if DAX was promised and is not in effect.
+    fn verify(&self, fs: FsType) -> Result<(), NodeStageVolumeError> {
+        if !self.device.dax {
+            return Ok(());
+        }
+        let missing = match self.missing_dax() {
+            Ok(None) => return Ok(()),
+            Ok(Some(seen)) => NodeStageVolumeError::DaxNotInEffect { fs, seen },
+            Err(error) => error,
+        };
+        let unmounted = self.host.filesystems.unmount(self.target);
+        unmounted.map_err(self.failed("unmount, because DAX is not in effect on,"))?;
+        Err(missing)
+    }
+
+    /// What speaks against DAX, if anything: the options that the kernel shows, or a new file that is not mapped directly.
+    ///
+    /// xfs only warns and goes on when a device has no DAX, ext4 leaves it out file by file.
+    fn missing_dax(&self) -> Result<Option<String>, NodeStageVolumeError> {
+        let filesystems = &*self.host.filesystems;
+        let table = filesystems.mounts();
+        let table = table.map_err(self.failed("look for mounts of"))?;
+        let Some(mount) = table.at(self.target) else {
+            return Ok(Some("it is not among the mounts".into()));
+        };
+        if !mount.shows_dax() {
+            return Ok(Some(format!("mount options {}", mount.super_options)));
+        }
+        // Nothing can be made on a read-only mount, and the option alone has to do.
+        if mount.read_only() {
+            return Ok(None);
+        }
+        let direct = filesystems.maps_directly(self.target);
+        let direct = direct.map_err(self.failed("check DAX on"))?;
+        Ok((!direct).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
+    }
+
+    fn report(&self, fs: FsType) {
+        let (volume, device) = (self.volume, self.device.path.display());
+        let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
+        if self.device.dax {
+            tracing::info!(volume, %device, %fs, options, "staged, DAX is in effect");
+        } else {
+            tracing::info!(volume, %device, %fs, options, backend, mode = ?self.device.mode, "staged without DAX: this device has none");
+        }
+    }
+
+    fn failed(&self, step: &'static str) -> impl FnOnce(FilesystemError) -> NodeStageVolumeError {
+        let volume = self.volume.to_owned();
+        move |source| NodeStageVolumeError::Filesystem { step, volume, source }
+    }
+}
+
+fn described(fs: &str, read_only: bool) -> String {
+    format!("{fs} {}", if read_only { "ro" } else { "rw" })
+}

@@ -1,0 +1,208 @@
+//! Reports what the node has, as its PmemNode, whenever that changes.
+
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::reflector::Store;
+use serde_json::json;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::FIELD_MANAGER;
+use crate::layout::LastListing;
+use status::next_status;
+
+const AFTER_ERROR: Duration = Duration::from_secs(2);
+/// How often to check whether the object still exists.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// Writes the PmemNode of one node.
+pub struct Reporter {
+    nodes: Api<Node>,
+    pmem_nodes: Api<PmemNode>,
+    name: String,
+    backend: &'static str,
+    volumes: Store<PmemVolume>,
+    /// What was reported last. It outlives the object: while devices cannot be listed, it is the last listing.
+    reported: PmemNodeStatus,
+    /// Whether the object exists and has that status, unless somebody changed it since.
+    is_written: bool,
+}
+
+/// The PmemNode could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Its UID is needed for the owner reference.
+    #[error("cannot read Node {name}")]
+    Owner {
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+    #[error("cannot write PmemNode {name}")]
+    Write {
+        name: String,
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+impl Reporter {
+    /// Reports for node `name`. `volumes` has to hold those of this node, and `reported` is the status in the cluster.
+    #[must_use]
+    pub fn new(
+        client: &kube::Client,
+        name: &str,
+        backend: &'static str,
+        volumes: Store<PmemVolume>,
+        reported: Option<PmemNodeStatus>,
+    ) -> Self {
+        Self {
+            nodes: Api::all(client.clone()),
+            pmem_nodes: Api::all(client.clone()),
+            name: name.into(),
+            backend,
+            volumes,
+            is_written: reported.is_some(),
+            reported: reported.unwrap_or_default(),
+        }
+    }
+
+    /// Reports whenever `last` changes or `volumes_changed` is notified, until `stop`. What failed is repeated.
+    pub async fn run(
+        mut self,
+        mut last: watch::Receiver<LastListing>,
+        volumes_changed: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
+        // Without the volumes, our own namespaces would look foreign.
+        if stop.run_until_cancelled(are_listed(&self.volumes)).await != Some(true) {
+            return;
+        }
+        while !stop.is_cancelled() {
+            let now = last.borrow_and_update().clone();
+            let pause = match stop.run_until_cancelled(self.report(&now)).await {
+                None => return,
+                Some(Ok(())) => CHECK_EVERY,
+                Some(Err(error)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "cannot report what this node has; it will be repeated");
+                    AFTER_ERROR
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = volumes_changed.notified() => {}
+                changed = last.changed() => if changed.is_err() { return },
+                () = sleep(pause) => self.check().await,
+            }
+        }
+    }
+
+    /// Writes the status that follows from the last listing, unless it is written already.
+    async fn report(&mut self, last: &LastListing) -> Result<(), ReportError> {
+        let ours: Vec<Arc<PmemVolume>> = self.volumes.state();
+        let is_ours = |name: &str| ours.iter().any(|volume| volume.metadata.name.as_deref() == Some(name));
+        let Some(status) = next_status(&self.reported, last, self.backend, is_ours, Timestamp::now()) else {
+            return Ok(());
+        };
+        if self.is_written && self.reported == status {
+            return Ok(());
+        }
+        if !self.is_written {
+            self.create_object().await?;
+        }
+        // Somebody may have deleted it: unless this succeeds, it is made again.
+        self.is_written = false;
+        self.write_status(&status).await?;
+        self.is_written = true;
+        tracing::info!(layout_revision = status.layout_revision, "reported");
+        self.reported = status;
+        Ok(())
+    }
+
+    /// Makes the object, owned by its Node, unless it exists.
+    async fn create_object(&self) -> Result<(), ReportError> {
+        let node = self.nodes.get(&self.name).await;
+        let node = node.map_err(|source| ReportError::Owner {
+            name: self.name.clone(),
+            source: Box::new(source),
+        })?;
+        let patch = json!({
+            "apiVersion": "daxfit.dev/v1alpha1",
+            "kind": "PmemNode",
+            "metadata": {
+                "name": self.name,
+                "ownerReferences": [{
+                    "apiVersion": "v1",
+                    "kind": "Node",
+                    "name": self.name,
+                    "uid": node.metadata.uid,
+                }],
+            },
+        });
+        let made = self
+            .pmem_nodes
+            .patch(&self.name, &parameters(), &Patch::Apply(patch))
+            .await;
+        made.map(drop).map_err(|source| self.not_written(source))
+    }
+
+    async fn write_status(&self, status: &PmemNodeStatus) -> Result<(), ReportError> {
+        let patch = json!({
+            "apiVersion": "daxfit.dev/v1alpha1",
+            "kind": "PmemNode",
+            "metadata": { "name": self.name },
+            "status": status,
+        });
+        let written = self
+            .pmem_nodes
+            .patch_status(&self.name, &parameters(), &Patch::Apply(patch))
+            .await;
+        written.map(drop).map_err(|source| self.not_written(source))
+    }
+
+    /// Notices that somebody deleted the object; the next report makes it again.
+    async fn check(&mut self) {
+        match self.pmem_nodes.get_opt(&self.name).await {
+            Ok(found) => self.is_written &= found.is_some(),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::debug!(error, "cannot check whether the PmemNode still exists");
+            }
+        }
+    }
+
+    fn not_written(&self, source: kube::Error) -> ReportError {
+        ReportError::Write {
+            name: self.name.clone(),
+            source: Box::new(source),
+        }
+    }
+}
+
+/// Waits until the volumes have been listed. False if nobody lists them any more.
+///
+/// The controller waits for the same, and of two that wait only the later one is woken (`DelayedInit` in kube-runtime 5.0 keeps
+/// one waker), so this asks again and again.
+async fn are_listed(volumes: &Store<PmemVolume>) -> bool {
+    loop {
+        if let Ok(ready) = timeout(Duration::from_millis(50), volumes.wait_until_ready()).await {
+            return ready.is_ok();
+        }
+    }
+}
+
+fn parameters() -> PatchParams {
+    PatchParams::apply(FIELD_MANAGER).force()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! The status of a PmemNode.
+
+use crds::{NodeTotals, PmemNodeStatus, RegionState, RegionStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::conditions::{NewCondition, set};
+use crate::layout::LastListing;
+
+/// The status that follows `before`, or none before the first listing. A listing that failed changes conditions only.
+#[must_use]
+pub fn next_status(
+    before: &PmemNodeStatus,
+    last: &LastListing,
+    backend: &str,
+    is_ours: impl Fn(&str) -> bool,
+    now: Timestamp,
+) -> Option<PmemNodeStatus> {
+    let mut status = before.clone();
+    if let Some(listing) = &last.listing {
+        status.regions = listing.inventory.to_status(|namespace| is_ours(&namespace.name));
+        status.layout_revision = listing.revision;
+        status.totals = totals(&status.regions);
+        status.backend = backend.into();
+    } else {
+        last.error.as_ref()?;
+    }
+    status.conditions = conditions(&before.conditions, &status.regions, last.error.as_deref(), now);
+    Some(status)
+}
+
+fn totals(regions: &[RegionStatus]) -> NodeTotals {
+    let free = || regions.iter().flat_map(|region| &region.free).map(|extent| extent.size);
+    NodeTotals {
+        size: regions.iter().map(|region| region.size).sum(),
+        free: free().sum(),
+        largest: free().max().unwrap_or_default(),
+    }
+}
+
+fn conditions(before: &[Condition], regions: &[RegionStatus], error: Option<&str>, now: Timestamp) -> Vec<Condition> {
+    let ready = error.map_or_else(|| ready(regions), listing_failed);
+    set(&set(before, &ready, now), &prepared(regions), now)
+}
+
+fn listing_failed(error: &str) -> NewCondition {
+    NewCondition {
+        kind: "Ready",
+        is_true: false,
+        reason: "ListingFailed",
+        message: format!("regions and free extents are those of the last listing that succeeded: {error}"),
+    }
+}
+
+fn ready(regions: &[RegionStatus]) -> NewCondition {
+    let ready = regions
+        .iter()
+        .filter(|region| region.state == RegionState::Ready)
+        .count();
+    let unprepared = regions.iter().any(|region| region.state == RegionState::Unprepared);
+    let (reason, message) = match (ready, unprepared) {
+        _ if regions.is_empty() => ("NoRegions", "the kernel shows no region of persistent memory".into()),
+        (0, true) => ("RegionsUnprepared", messages(regions, |_| true)),
+        (0, false) => ("NoRegionReady", messages(regions, |_| true)),
+        (ready, _) => ("RegionsReady", format!("{ready} of {} regions ready", regions.len())),
+    };
+    NewCondition {
+        kind: "Ready",
+        is_true: ready > 0,
+        reason,
+        message,
+    }
+}
+
+fn prepared(regions: &[RegionStatus]) -> NewCondition {
+    let message = messages(regions, |region| region.state == RegionState::Unprepared);
+    let is_true = message.is_empty();
+    NewCondition {
+        kind: "Prepared",
+        is_true,
+        reason: if is_true {
+            "RegionsPrepared"
+        } else {
+            "RegionsUnprepared"
+        },
+        message,
+    }
+}
+
+fn messages(regions: &[RegionStatus], which: impl Fn(&RegionStatus) -> bool) -> String {
+    let chosen = regions.iter().filter(|region| which(region));
+    let texts: Vec<&str> = chosen.map(|region| region.message.as_str()).collect();
+    texts.join("; ")
+}
+
+#[cfg(test)]
+mod tests;

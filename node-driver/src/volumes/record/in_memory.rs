@@ -1,0 +1,71 @@
+//! Volumes without a cluster, for examples and tests.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crds::{FINALIZER, PmemVolume, PmemVolumeStatus};
+
+use super::{Record, RecordError};
+
+/// Volumes without a cluster. Each change is visible at once.
+#[derive(Debug, Default)]
+pub struct InMemoryRecord {
+    /// By name.
+    volumes: Mutex<BTreeMap<String, PmemVolume>>,
+}
+
+impl InMemoryRecord {
+    /// Adds a volume or replaces the one of its name.
+    pub fn put(&self, volume: PmemVolume) {
+        let name = volume.metadata.name.clone().unwrap_or_default();
+        self.volumes().insert(name, volume);
+    }
+
+    /// The volume of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<PmemVolume> {
+        self.volumes().get(name).cloned()
+    }
+
+    fn volumes(&self) -> MutexGuard<'_, BTreeMap<String, PmemVolume>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+        self.volumes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the volume, unless it is gone, and returns it.
+    fn change(&self, volume: &PmemVolume, change: impl FnOnce(&mut PmemVolume)) -> PmemVolume {
+        let name = volume.metadata.name.as_deref().unwrap_or_default();
+        let mut changed = self.get(name).unwrap_or_else(|| volume.clone());
+        change(&mut changed);
+        if let Some(stored) = self.volumes().get_mut(name) {
+            stored.clone_from(&changed);
+        }
+        changed
+    }
+}
+
+impl Record for Arc<InMemoryRecord> {
+    fn all(&self) -> Vec<Arc<PmemVolume>> {
+        self.volumes().values().cloned().map(Arc::new).collect()
+    }
+
+    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
+        Ok(self.change(volume, |volume| {
+            volume
+                .metadata
+                .finalizers
+                .get_or_insert_default()
+                .push(FINALIZER.into());
+        }))
+    }
+
+    async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
+        Ok(self.change(volume, |volume| volume.status = Some(status)))
+    }
+
+    async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {
+        let name = volume.metadata.name.as_deref().unwrap_or_default();
+        self.volumes().remove(name);
+        Ok(())
+    }
+}

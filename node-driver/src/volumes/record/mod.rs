@@ -1,0 +1,131 @@
+//! Where volumes are read from and their statuses written to.
+
+mod in_memory;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crds::{FINALIZER, PmemVolume, PmemVolumeStatus};
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::reflector::Store;
+use serde_json::json;
+
+use crate::FIELD_MANAGER;
+
+pub use in_memory::InMemoryRecord;
+
+/// Where volumes are read from and their statuses written to: the cluster, or memory without one.
+pub trait Record: Send + Sync + 'static {
+    /// All volumes of this node. It may lag behind what was written.
+    fn all(&self) -> Vec<Arc<PmemVolume>>;
+
+    /// Adds our finalizer, which holds the object until [`Record::remove_finalizer`]. Returns the object as written.
+    fn add_finalizer(&self, volume: &PmemVolume) -> impl Future<Output = Result<PmemVolume, RecordError>> + Send;
+
+    /// Replaces the volume's status, unless another object has its name by now. Returns the object as written.
+    fn write_status(
+        &self,
+        volume: &PmemVolume,
+        status: PmemVolumeStatus,
+    ) -> impl Future<Output = Result<PmemVolume, RecordError>> + Send;
+
+    /// Removes our finalizer. Already gone counts as success.
+    fn remove_finalizer(&self, volume: &PmemVolume) -> impl Future<Output = Result<(), RecordError>> + Send;
+}
+
+/// A volume could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the state of volume {name}")]
+pub struct RecordError {
+    /// Name of the volume.
+    pub name: String,
+    /// What the API server answered.
+    #[source]
+    pub source: Box<kube::Error>,
+}
+
+/// The volumes of this node in the cluster.
+#[derive(Clone)]
+pub struct ClusterRecord {
+    api: Api<PmemVolume>,
+    store: Store<PmemVolume>,
+}
+
+impl ClusterRecord {
+    /// Writes to `client`'s cluster and reads volumes from `store`, which has to hold those of this node.
+    #[must_use]
+    pub fn new(client: kube::Client, store: Store<PmemVolume>) -> Self {
+        Self {
+            api: Api::all(client),
+            store,
+        }
+    }
+
+    async fn set_finalizers(&self, volume: &PmemVolume, finalizers: Vec<String>) -> Result<PmemVolume, RecordError> {
+        // The resource version makes a change that somebody else made meanwhile a conflict.
+        let patch = json!({ "metadata": {
+            "resourceVersion": volume.metadata.resource_version,
+            "finalizers": finalizers,
+        }});
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let name = name(volume);
+        let patched = self.api.patch(name, &parameters, &Patch::Merge(patch)).await;
+        patched.map_err(failed(name))
+    }
+}
+
+impl Record for ClusterRecord {
+    fn all(&self) -> Vec<Arc<PmemVolume>> {
+        self.store.state()
+    }
+
+    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
+        let mut finalizers = volume.metadata.finalizers.clone().unwrap_or_default();
+        finalizers.push(FINALIZER.into());
+        self.set_finalizers(volume, finalizers).await
+    }
+
+    async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
+        let patch = json!({
+            "apiVersion": "daxfit.dev/v1alpha1",
+            "kind": "PmemVolume",
+            "metadata": { "name": volume.metadata.name, "uid": volume.metadata.uid },
+            "status": status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let name = name(volume);
+        let patched = self.api.patch_status(name, &parameters, &Patch::Apply(patch)).await;
+        patched.map_err(failed(name))
+    }
+
+    async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {
+        let mut finalizers = volume.metadata.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|finalizer| finalizer != FINALIZER);
+        match self.set_finalizers(volume, finalizers).await {
+            Err(RecordError { source, .. }) if is_gone(&source) => Ok(()),
+            done => done.map(drop),
+        }
+    }
+}
+
+fn name(volume: &PmemVolume) -> &str {
+    volume.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn failed(name: &str) -> impl FnOnce(kube::Error) -> RecordError {
+    let name = name.to_owned();
+    move |source| RecordError {
+        name,
+        source: Box::new(source),
+    }
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+#[cfg(test)]
+mod tests;

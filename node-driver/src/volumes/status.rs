@@ -1,0 +1,129 @@
+//! The statuses of a volume, as they are written.
+
+use crds::{EraseProgress, Phase, PmemVolume, PmemVolumeStatus};
+use jiff::Timestamp;
+use placement::{Bytes, Refusal, RegionId};
+
+use super::plan::{PROVISIONED, Provisioned, Step};
+use super::zero::byte_state::Location;
+use crate::conditions::{NewCondition, set};
+
+/// The condition that is false while a deleted volume has bytes that are not zero. It is never true: the object goes first.
+const ERASED: &str = "Erased";
+
+/// The status that `volume` has after `step`, or none if the step does not change it. `revision` is the layout revision of
+/// the listing that the step was planned on.
+#[must_use]
+pub fn after(step: &Step, volume: &PmemVolume, revision: i64, now: Timestamp) -> Option<PmemVolumeStatus> {
+    let before = volume.status.clone().unwrap_or_default();
+    let is_deleted = volume.metadata.deletion_timestamp.is_some();
+    match step {
+        Step::Refuse(refusal) => Some(refused(&before, refusal, now)),
+        Step::RecordRegion(region) => Some(provisioning(&before, region, now)),
+        Step::RecordReady(provisioned) => Some(ready(&before, provisioned, revision, now)),
+        Step::RecordErasing(location) => Some(erasing(&before, location, Bytes::ZERO, now)),
+        Step::Wait(blocked) => {
+            let message = blocked.to_string();
+            Some(failing(&before, is_deleted, blocked.reason(), message, now))
+        }
+        Step::Nothing
+        | Step::AddFinalizer
+        | Step::Create(_)
+        | Step::Scrub(_)
+        | Step::Configure(..)
+        | Step::Erase(_)
+        | Step::Destroy
+        | Step::RemoveFinalizer => None,
+    }
+}
+
+fn provisioning(before: &PmemVolumeStatus, region: &RegionId, now: Timestamp) -> PmemVolumeStatus {
+    let condition = provisioned(false, "Provisioning", format!("making a namespace in region {region}"));
+    PmemVolumeStatus {
+        phase: Some(Phase::Provisioning),
+        region: Some(region.clone()),
+        conditions: set(&before.conditions, &condition, now),
+        ..before.clone()
+    }
+}
+
+fn refused(before: &PmemVolumeStatus, refusal: &Refusal, now: Timestamp) -> PmemVolumeStatus {
+    let reason = match refusal {
+        Refusal::NoSpace { .. } | Refusal::NotTogether { .. } | Refusal::NoRegion { .. } => "NoSpace",
+        Refusal::LimitTooLow { .. } | Refusal::BeyondAddressing { .. } => "OutOfRange",
+    };
+    let condition = provisioned(false, reason, refusal.to_string());
+    PmemVolumeStatus {
+        phase: Some(Phase::Refused),
+        region: None,
+        conditions: set(&before.conditions, &condition, now),
+        ..before.clone()
+    }
+}
+
+/// A layout revision that was written before stays: it is the first that contained the volume.
+fn ready(before: &PmemVolumeStatus, namespace: &Provisioned, revision: i64, now: Timestamp) -> PmemVolumeStatus {
+    let location = &namespace.location;
+    let (usable, raw) = (namespace.usable, location.extent.size);
+    let message = format!("{usable} usable in {raw} of region {}", location.region);
+    PmemVolumeStatus {
+        phase: Some(Phase::Ready),
+        region: Some(location.region.clone()),
+        footprint: Some(location.extent),
+        usable: Some(usable),
+        layout_revision: before.layout_revision.or(Some(revision)),
+        erase: None,
+        conditions: set(&before.conditions, &provisioned(true, "NamespaceReady", message), now),
+    }
+}
+
+/// The status while zeros are written; `zeroed` bytes are zero already.
+#[must_use]
+pub fn erasing(before: &PmemVolumeStatus, location: &Location, zeroed: Bytes, now: Timestamp) -> PmemVolumeStatus {
+    let total = location.extent.size;
+    let condition = not_erased("Erasing", format!("writing zeros over {total}"));
+    PmemVolumeStatus {
+        phase: Some(Phase::Erasing),
+        erase: Some(EraseProgress { done: zeroed, total }),
+        conditions: set(&before.conditions, &condition, now),
+        ..before.clone()
+    }
+}
+
+/// The status of a volume that is blocked, or that a step failed for: the phase stays, the condition shows why.
+#[must_use]
+pub fn failing(
+    before: &PmemVolumeStatus,
+    is_deleted: bool,
+    reason: &'static str,
+    message: String,
+    now: Timestamp,
+) -> PmemVolumeStatus {
+    let condition = if is_deleted {
+        not_erased(reason, message)
+    } else {
+        provisioned(false, reason, message)
+    };
+    PmemVolumeStatus {
+        conditions: set(&before.conditions, &condition, now),
+        ..before.clone()
+    }
+}
+
+fn provisioned(is_true: bool, reason: &'static str, message: String) -> NewCondition {
+    NewCondition {
+        kind: PROVISIONED,
+        is_true,
+        reason,
+        message,
+    }
+}
+
+fn not_erased(reason: &'static str, message: String) -> NewCondition {
+    NewCondition {
+        kind: ERASED,
+        is_true: false,
+        reason,
+        message,
+    }
+}

@@ -1,0 +1,68 @@
+//! What this process knows about the bytes of each volume. It is gone after a crash, on purpose: when in doubt, bytes are
+//! zeroed again.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crds::PmemVolume;
+use placement::{Extent, RegionId};
+
+use crate::devices::Namespace;
+
+/// Where a namespace is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub region: RegionId,
+    /// Its raw bytes in the region.
+    pub extent: Extent,
+}
+
+/// What this process knows about the bytes of a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ByteState {
+    /// Nothing that it could vouch for.
+    #[default]
+    Unknown,
+    /// Every byte there is zero, and was offered to nobody since.
+    Zero(Location),
+    /// They were zero when the namespace was configured.
+    Configured(Location),
+}
+
+/// The byte states of all volumes. Volumes are told apart by UID: a name may come again.
+#[derive(Debug, Default)]
+pub(in crate::volumes) struct ByteStates(Mutex<HashMap<String, ByteState>>);
+
+impl Location {
+    #[must_use]
+    pub fn of(namespace: &Namespace) -> Self {
+        Self {
+            region: namespace.region.clone(),
+            extent: namespace.extent,
+        }
+    }
+}
+
+impl ByteStates {
+    pub(in crate::volumes) fn get(&self, volume: &PmemVolume) -> ByteState {
+        self.entries().get(key(volume)).cloned().unwrap_or_default()
+    }
+
+    pub(in crate::volumes) fn set(&self, volume: &PmemVolume, state: ByteState) {
+        self.entries().insert(key(volume).into(), state);
+    }
+
+    pub(in crate::volumes) fn forget(&self, volume: &PmemVolume) {
+        self.entries().remove(key(volume));
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, ByteState>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(volume: &PmemVolume) -> &str {
+    let meta = &volume.metadata;
+    meta.uid.as_deref().or(meta.name.as_deref()).unwrap_or_default()
+}

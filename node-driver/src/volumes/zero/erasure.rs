@@ -1,0 +1,48 @@
+//! Erasing on a thread of its own, with its progress.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use placement::Bytes;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::pass::{Progress, erase};
+use crate::devices::Devices;
+use crate::volumes::error::StepError;
+
+/// Progress is shown at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// A namespace that is being erased. The thread goes on if this is dropped.
+pub(in crate::volumes) struct Erasure {
+    thread: JoinHandle<Result<(), StepError>>,
+    progress: Arc<Progress>,
+    clock: Interval,
+}
+
+impl Erasure {
+    /// Starts to write zeros over every byte of the namespace `name`, until all are written or `stop`.
+    pub(in crate::volumes) fn start(devices: Arc<dyn Devices>, name: String, stop: CancellationToken) -> Self {
+        let progress = Arc::new(Progress::new(stop));
+        let counter = Arc::clone(&progress);
+        let mut clock = interval(PROGRESS_EVERY);
+        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first tick of an interval comes at once.
+        clock.reset();
+        Self {
+            thread: spawn_blocking(move || Ok(erase(&*devices.open_raw(&name)?, &counter)?)),
+            progress,
+            clock,
+        }
+    }
+
+    /// The bytes that are zero a second later, or none once all of them are. Not to be called again after that.
+    pub(in crate::volumes) async fn progress(&mut self) -> Result<Option<Bytes>, StepError> {
+        tokio::select! {
+            ended = &mut self.thread => ended?.map(|()| None),
+            _ = self.clock.tick() => Ok(Some(self.progress.zeroed())),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A driver with fake devices and a fake kernel, served on a real socket.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use csi::v1::identity_client::IdentityClient;
+use csi::v1::node_client::NodeClient;
+use csi::v1::volume_capability::access_mode::Mode;
+use csi::v1::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
+use csi::v1::{
+    NodeGetVolumeStatsRequest, NodePublishVolumeRequest, NodeStageVolumeRequest, NodeUnpublishVolumeRequest,
+    NodeUnstageVolumeRequest, VolumeCapability,
+};
+use placement::Bytes;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Channel, Endpoint};
+
+use super::fakes::{FakeDevices, FakeKernel, device};
+use node_driver::csi::{IdentityService, NodeService, PluginSocket, ServeError, serve};
+use node_driver::filesystem::Content;
+
+/// What a loaded machine may take at most.
+pub const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+pub struct Driver {
+    pub dir: TempDir,
+    pub devices: Arc<FakeDevices>,
+    pub kernel: Arc<FakeKernel>,
+    pub node: NodeClient<Channel>,
+    pub identity: IdentityClient<Channel>,
+    pub shutdown: CancellationToken,
+    pub server: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Driver {
+    /// One DAX volume "v" of 512 MiB on a blank device.
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let devices = Arc::<FakeDevices>::default();
+        let kernel = Arc::new(FakeKernel::new());
+        let socket = PluginSocket::bind(&dir.path().join("csi.sock")).unwrap();
+        let shutdown = CancellationToken::new();
+        let service = NodeService::new("n1".into(), devices.clone(), kernel.clone());
+        let identity = IdentityService::new(devices.clone());
+        let server = tokio::spawn(serve(socket, identity, service, shutdown.clone()));
+        let uri = format!("unix:{}", dir.path().join("csi.sock").display());
+        let channel = Endpoint::try_from(uri).unwrap().connect().await.unwrap();
+        let driver = Self {
+            dir,
+            devices,
+            kernel,
+            node: NodeClient::new(channel.clone()),
+            identity: IdentityClient::new(channel),
+            shutdown,
+            server,
+        };
+        driver.add("v", Bytes::mib(512), true);
+        driver
+    }
+
+    pub fn add(&self, volume: &str, usable: Bytes, dax: bool) {
+        let path = PathBuf::from(format!("/dev/{volume}"));
+        self.kernel.add_device(&path, Content::Blank);
+        let mut volumes = self.devices.volumes.lock().unwrap();
+        volumes.insert(volume.into(), device(&path, usable, dax));
+    }
+
+    pub fn set_content(&self, content: Content) {
+        let mut state = self.kernel.state();
+        state.content.insert("/dev/v".into(), content);
+    }
+
+    /// A path in the directory of this test, as the table of mounts has it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().canonicalize().unwrap().join(name)
+    }
+
+    pub fn stage(&self) -> NodeStageVolumeRequest {
+        NodeStageVolumeRequest {
+            volume_id: "v".into(),
+            staging_target_path: text(&self.path("staging")),
+            volume_capability: Some(mount_as("", &[])),
+            ..NodeStageVolumeRequest::default()
+        }
+    }
+
+    pub fn unstage(&self) -> NodeUnstageVolumeRequest {
+        NodeUnstageVolumeRequest {
+            volume_id: "v".into(),
+            staging_target_path: text(&self.path("staging")),
+        }
+    }
+
+    pub fn publish(&self) -> NodePublishVolumeRequest {
+        NodePublishVolumeRequest {
+            volume_id: "v".into(),
+            staging_target_path: text(&self.path("staging")),
+            target_path: text(&self.path("target")),
+            volume_capability: Some(mount_as("", &[])),
+            ..NodePublishVolumeRequest::default()
+        }
+    }
+
+    pub fn unpublish(&self) -> NodeUnpublishVolumeRequest {
+        NodeUnpublishVolumeRequest {
+            volume_id: "v".into(),
+            target_path: text(&self.path("target")),
+        }
+    }
+
+    pub fn stats(&self) -> NodeGetVolumeStatsRequest {
+        NodeGetVolumeStatsRequest {
+            volume_id: "v".into(),
+            volume_path: text(&self.path("target")),
+            staging_target_path: String::new(),
+        }
+    }
+}
+
+pub fn text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+pub fn mount_as(fs: &str, flags: &[&str]) -> VolumeCapability {
+    with_mode(
+        Mode::SingleNodeWriter,
+        AccessType::Mount(MountVolume {
+            fs_type: fs.into(),
+            mount_flags: flags.iter().map(ToString::to_string).collect(),
+            volume_mount_group: String::new(),
+        }),
+    )
+}
+
+pub fn block() -> VolumeCapability {
+    with_mode(Mode::SingleNodeWriter, AccessType::Block(BlockVolume {}))
+}
+
+pub fn with_mode(mode: Mode, access: AccessType) -> VolumeCapability {
+    VolumeCapability {
+        access_type: Some(access),
+        access_mode: Some(AccessMode { mode: mode.into() }),
+    }
+}
+
+/// The same capability for other users.
+pub fn shared(capability: VolumeCapability, mode: Mode) -> VolumeCapability {
+    with_mode(mode, capability.access_type.unwrap())
+}

@@ -1,0 +1,270 @@
+//! Devices and a kernel that only remember what was done to them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crds::VolumeMode;
+use placement::{Bytes, Mode};
+
+use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use node_driver::filesystem::{
+    Content, DeviceNumber, FilesystemError, Filesystems, FsType, Mount, MountOptions, MountTable, PathTarget, Usage,
+};
+
+#[derive(Default)]
+pub struct FakeDevices {
+    pub volumes: Mutex<HashMap<String, VolumeDevice>>,
+    pub broken: Mutex<bool>,
+}
+
+impl FakeDevices {
+    fn look(&self) -> Result<(), DeviceError> {
+        if *self.broken.lock().unwrap() {
+            return Err(DeviceError::Listing("no bus".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Devices for FakeDevices {
+    fn backend(&self) -> &'static str {
+        "fake"
+    }
+
+    fn inventory(&self) -> Result<Inventory, DeviceError> {
+        self.look().map(|()| Inventory::default())
+    }
+
+    fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+        self.look()?;
+        Ok(self.volumes.lock().unwrap().get(name).cloned())
+    }
+
+    fn create(&self, _: &NewNamespace) -> Result<(), DeviceError> {
+        panic!("CSI calls make no namespaces")
+    }
+
+    fn open_raw(&self, _: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        panic!("CSI calls do not touch raw bytes")
+    }
+
+    fn configure(&self, _: &str, _: Mode) -> Result<(), DeviceError> {
+        panic!("CSI calls configure nothing")
+    }
+
+    fn destroy(&self, _: &str) -> Result<(), DeviceError> {
+        panic!("CSI calls destroy nothing")
+    }
+}
+
+/// What the fake kernel does with `dax=always`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dax {
+    Works,
+    /// It refuses to mount.
+    Refused,
+    /// It mounts without.
+    NotShown,
+    /// It mounts with it, but does not map new files directly.
+    NotForFiles,
+}
+
+/// What the fake kernel remembers, and how it behaves.
+pub struct State {
+    pub devices: HashMap<PathBuf, DeviceNumber>,
+    pub content: HashMap<PathBuf, Content>,
+    pub mounts: Vec<Mount>,
+    pub calls: Vec<String>,
+    pub dax: Dax,
+    /// Whether formatting waits until this is false again.
+    pub format_waits: bool,
+    pub bad: Bytes,
+}
+
+pub struct FakeKernel {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+pub const NUMBER: DeviceNumber = DeviceNumber { major: 259, minor: 0 };
+
+impl FakeKernel {
+    pub fn new() -> Self {
+        let state = State {
+            devices: HashMap::new(),
+            content: HashMap::new(),
+            mounts: Vec::new(),
+            calls: Vec::new(),
+            dax: Dax::Works,
+            format_waits: false,
+            bad: Bytes::ZERO,
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Makes a device of the next number at `path`.
+    pub fn add_device(&self, path: &Path, content: Content) {
+        let mut state = self.state();
+        let minor = u32::try_from(state.devices.len()).unwrap();
+        let number = DeviceNumber { minor, ..NUMBER };
+        state.devices.insert(path.to_owned(), number);
+        state.content.insert(path.to_owned(), content);
+    }
+
+    pub fn calls(&self) -> Vec<String> {
+        self.state().calls.clone()
+    }
+
+    pub fn let_format_go_on(&self) {
+        self.state().format_waits = false;
+        self.changed.notify_all();
+    }
+}
+
+fn mount(device: DeviceNumber, root: &str, point: &Path, options: &str) -> Mount {
+    Mount {
+        device,
+        root: root.into(),
+        point: point.to_owned(),
+        options: options.into(),
+        fs_type: "devtmpfs".into(),
+        super_options: "rw".into(),
+    }
+}
+
+const DEVTMPFS: DeviceNumber = DeviceNumber { major: 0, minor: 5 };
+
+impl Filesystems for FakeKernel {
+    fn stat(&self, path: &Path) -> Result<Option<PathTarget>, FilesystemError> {
+        let state = self.state();
+        if let Some(number) = state.devices.get(path) {
+            return Ok(Some(PathTarget::BlockDevice(*number)));
+        }
+        let mounted = state.mounts.iter().rfind(|mount| mount.point == path);
+        let node = |mount: &Mount| {
+            let name = mount.root.file_name();
+            let mut devices = state.devices.iter();
+            devices.find(|(device, _)| device.file_name() == name)
+        };
+        let other = path.exists().then_some(PathTarget::OnDevice(DEVTMPFS));
+        Ok(match mounted {
+            Some(mount) if mount.device == DEVTMPFS => node(mount).map(|(_, number)| PathTarget::BlockDevice(*number)),
+            Some(mount) => Some(PathTarget::OnDevice(mount.device)),
+            None => other,
+        })
+    }
+
+    fn content(&self, device: &Path) -> Result<Content, FilesystemError> {
+        Ok(self.state().content[device].clone())
+    }
+
+    fn format(&self, device: &Path, fs: FsType, _: Bytes, content: &Content) -> Result<(), FilesystemError> {
+        assert!(matches!(content, Content::Blank | Content::Unfinished));
+        let mut state = self.state();
+        state.calls.push(format!("format {fs}"));
+        let waiting = self.changed.wait_while(state, |state| state.format_waits);
+        let content = Content::Filesystem(fs);
+        let mut state = waiting.unwrap();
+        state.content.insert(device.to_owned(), content);
+        Ok(())
+    }
+
+    fn check(&self, _: &Path, fs: FsType) -> Result<(), FilesystemError> {
+        self.state().calls.push(format!("check {fs}"));
+        Ok(())
+    }
+
+    fn mounts(&self) -> Result<MountTable, FilesystemError> {
+        Ok(self.state().mounts.iter().cloned().collect())
+    }
+
+    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError> {
+        let mut state = self.state();
+        assert_eq!(state.content[device], Content::Filesystem(fs));
+        let options_text = options.to_argument();
+        state.calls.push(format!("mount {fs} {options_text}"));
+        if state.dax == Dax::Refused && options_text.contains("dax=always") {
+            return Err(FilesystemError::Tool {
+                tool: "mount",
+                status: "exit status: 32".into(),
+                output: "wrong fs type".into(),
+            });
+        }
+        let write = if options.read_only() { "ro" } else { "rw" };
+        let dax = state.dax != Dax::NotShown && options_text.contains("dax=always");
+        let mut made = mount(state.devices[device], "/", target, write);
+        made.fs_type = fs.name().into();
+        made.super_options = format!("{write}{}", if dax { ",dax=always" } else { "" });
+        state.mounts.push(made);
+        Ok(())
+    }
+
+    fn bind(&self, source: &Path, target: &Path, read_only: bool) -> Result<(), FilesystemError> {
+        let mut state = self.state();
+        let write = if read_only { "ro" } else { "rw" };
+        state.calls.push(format!("bind {write}"));
+        let below = state.mounts.iter().rfind(|mount| mount.point == source);
+        let made = if state.devices.contains_key(source) {
+            assert!(target.is_file());
+            let root = format!("/{}", source.file_name().unwrap().display());
+            mount(DEVTMPFS, &root, target, write)
+        } else {
+            assert!(target.is_dir());
+            Mount {
+                point: target.to_owned(),
+                options: write.into(),
+                ..below.unwrap().clone()
+            }
+        };
+        state.mounts.push(made);
+        Ok(())
+    }
+
+    fn unmount(&self, target: &Path) -> Result<(), FilesystemError> {
+        let mut state = self.state();
+        state.calls.push("unmount".into());
+        let top = state.mounts.iter().rposition(|m| m.point == target);
+        state.mounts.remove(top.unwrap());
+        Ok(())
+    }
+
+    fn clear_interrupted_bind(&self, _: &Path) -> Result<(), FilesystemError> {
+        Ok(())
+    }
+
+    fn maps_directly(&self, _: &Path) -> Result<bool, FilesystemError> {
+        Ok(self.state().dax != Dax::NotForFiles)
+    }
+
+    fn usage(&self, _: &Path) -> Result<Usage, FilesystemError> {
+        Ok(Usage {
+            total: Bytes::mib(20),
+            available: Bytes::mib(15),
+            used: Bytes::mib(5),
+            inodes: 100,
+            inodes_free: 89,
+        })
+    }
+
+    fn bad_bytes(&self, _: DeviceNumber) -> Result<Bytes, FilesystemError> {
+        Ok(self.state().bad)
+    }
+}
+
+pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
+    VolumeDevice {
+        path: path.to_owned(),
+        mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
+        usable,
+        numa: None,
+        dax,
+    }
+}

@@ -1,0 +1,147 @@
+//! Staging: formatted once, mounted once, with DAX in effect or not at all.
+
+use placement::Bytes;
+use rstest::rstest;
+use tonic::Code;
+
+use super::driver::{Driver, block, mount_as};
+use super::fakes::Dax;
+use node_driver::filesystem::{Content, FsType};
+
+#[tokio::test]
+async fn formats_and_mounts_once() {
+    let mut driver = Driver::new().await;
+    for _ in 0..2 {
+        driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    }
+    assert_eq!(driver.kernel.calls(), ["format ext4", "mount ext4 dax=always"]);
+    for _ in 0..2 {
+        driver.node.node_unstage_volume(driver.unstage()).await.unwrap();
+    }
+    assert!(driver.kernel.state().mounts.is_empty());
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    let later = driver.kernel.calls().split_off(2);
+    assert_eq!(later, ["unmount", "check ext4", "mount ext4 dax=always"]);
+}
+
+#[tokio::test]
+async fn honours_the_users_options() {
+    let mut driver = Driver::new().await;
+    let mut call = driver.stage();
+    call.volume_capability = Some(mount_as("xfs", &["noatime", "dax"]));
+    driver.node.node_stage_volume(call).await.unwrap();
+    let expected = ["format xfs", "mount xfs noatime,dax=always"];
+    assert_eq!(driver.kernel.calls(), expected);
+}
+
+#[tokio::test]
+async fn a_device_without_dax_is_mounted_without() {
+    let mut driver = Driver::new().await;
+    driver.add("s", Bytes::mib(64), false);
+    let mut call = driver.stage();
+    call.volume_id = "s".into();
+    driver.node.node_stage_volume(call).await.unwrap();
+    assert_eq!(driver.kernel.calls(), ["format ext4", "mount ext4 defaults"]);
+}
+
+#[rstest]
+#[case::not_in_the_options(Dax::NotShown, "mount options rw")]
+#[case::not_for_files(Dax::NotForFiles, "STATX_ATTR_DAX")]
+#[tokio::test]
+async fn without_dax_in_effect_nothing_stays_mounted(#[case] dax: Dax, #[case] why: &str) {
+    let mut driver = Driver::new().await;
+    driver.kernel.state().dax = dax;
+    let refused = driver.node.node_stage_volume(driver.stage()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains(why), "{refused}");
+    assert!(driver.kernel.state().mounts.is_empty());
+}
+
+#[tokio::test]
+async fn a_kernel_that_refuses_dax_is_not_asked_for_less() {
+    let mut driver = Driver::new().await;
+    driver.kernel.state().dax = Dax::Refused;
+    let refused = driver.node.node_stage_volume(driver.stage()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let message = refused.message();
+    assert!(message.contains("blocks other than 4 KiB"), "{message}");
+    assert!(message.ends_with(": wrong fs type"), "{message}");
+    assert!(driver.kernel.state().mounts.is_empty());
+}
+
+#[tokio::test]
+async fn a_crash_before_the_check_of_dax_does_not_skip_it() {
+    let mut driver = Driver::new().await;
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    driver.kernel.state().dax = Dax::NotForFiles;
+    let refused = driver.node.node_stage_volume(driver.stage()).await;
+    assert_eq!(refused.unwrap_err().code(), Code::FailedPrecondition);
+    assert!(driver.kernel.state().mounts.is_empty());
+}
+
+#[tokio::test]
+async fn somebodys_data_is_never_formatted() {
+    let mut driver = Driver::new().await;
+    driver.set_content(Content::Foreign("crypto_LUKS".into()));
+    let refused = driver.node.node_stage_volume(driver.stage()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("crypto_LUKS"), "{refused}");
+    driver.set_content(Content::Filesystem(FsType::Xfs));
+    let mut call = driver.stage();
+    call.volume_capability = Some(mount_as("ext4", &[]));
+    let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(driver.kernel.calls().is_empty());
+}
+
+#[tokio::test]
+async fn what_mkfs_left_is_formatted_again() {
+    let mut driver = Driver::new().await;
+    driver.set_content(Content::Unfinished);
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    assert_eq!(driver.kernel.calls()[0], "format ext4");
+}
+
+#[tokio::test]
+async fn xfs_on_a_small_volume_says_how_much_it_needs() {
+    let mut driver = Driver::new().await;
+    driver.add("small", Bytes::mib(28), true);
+    let mut call = driver.stage();
+    call.volume_id = "small".into();
+    call.volume_capability = Some(mount_as("xfs", &[]));
+    let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let message = refused.message();
+    assert!(message.contains("at least 300 MiB, this one has 28 MiB"), "{message}");
+    assert!(driver.kernel.calls().is_empty());
+}
+
+#[tokio::test]
+async fn staged_in_another_way_already_exists() {
+    let mut driver = Driver::new().await;
+    driver.add("other", Bytes::mib(64), true);
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    let mut other_volume = driver.stage();
+    other_volume.volume_id = "other".into();
+    let mut other_fs = driver.stage();
+    other_fs.volume_capability = Some(mount_as("xfs", &[]));
+    let mut read_only = driver.stage();
+    read_only.volume_capability = Some(mount_as("", &["ro"]));
+    for call in [other_volume, other_fs, read_only] {
+        let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+        assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+    }
+    assert_eq!(driver.kernel.state().mounts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_block_volume_needs_no_staging() {
+    let mut driver = Driver::new().await;
+    let mut call = driver.stage();
+    call.volume_capability = Some(block());
+    driver.node.node_stage_volume(call).await.unwrap();
+    assert!(driver.kernel.calls().is_empty());
+}

@@ -1,0 +1,150 @@
+//! Namespaces that the driver must not touch, or must not take for its own.
+
+use crds::{Phase, RegionState, VolumeMode};
+use placement::{Bytes, Extent};
+
+use crate::model::{Node, OLD};
+use node_driver::devices::NamespaceMode;
+use node_driver::volumes::WorkResult;
+
+fn mib(start: u32, size: u32) -> Extent {
+    Extent::new(Bytes::mib(start), Bytes::mib(size))
+}
+
+#[tokio::test]
+async fn a_complete_namespace_of_the_name_is_adopted_with_its_data() {
+    let node = Node::new();
+    node.put_namespace("v", 8, 32, NamespaceMode::Fsdax);
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    assert_eq!(node.status("v").footprint, Some(mib(8, 32)));
+    assert!(node.is_all(mib(8, 32), OLD));
+    assert_eq!(node.namespaces("v").len(), 1);
+}
+
+#[tokio::test]
+async fn others_of_the_name_are_somebodys_data() {
+    let cases = [
+        (NamespaceMode::Raw, 32, "ForeignNamespace"),
+        (NamespaceMode::Sector, 32, "WrongMode"),
+        (NamespaceMode::Devdax, 32, "WrongMode"),
+        (NamespaceMode::Fsdax, 16, "WrongSize"),
+    ];
+    for (mode, size, reason) in cases {
+        let node = Node::new();
+        node.put_namespace("v", 0, size, mode);
+        let worker = node.driver();
+        let result = worker
+            .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+            .await
+            .unwrap();
+        assert_eq!(result, WorkResult::Blocked);
+        assert_eq!(node.reason("v"), reason);
+        assert_eq!(node.status("v").phase, None);
+
+        node.delete("v");
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+        assert_eq!(node.namespaces("v").len(), 1, "{reason}");
+        assert!(node.is_all(mib(0, 64), OLD), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn two_of_the_name_are_not_chosen_between() {
+    let node = Node::new();
+    node.put_namespace("v", 0, 32, NamespaceMode::Fsdax);
+    node.put_namespace("v", 32, 32, NamespaceMode::Fsdax);
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    assert_eq!(node.reason("v"), "AmbiguousNamespace");
+    assert!(node.is_all(mib(0, 64), OLD));
+}
+
+#[tokio::test]
+async fn a_volume_that_vanished_is_never_made_anew() {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.disk().inventory.namespaces.clear();
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "NamespaceGone");
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    assert!(node.namespaces("v").is_empty());
+
+    node.delete("v");
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+}
+
+#[tokio::test]
+async fn a_used_volume_that_is_disabled_keeps_its_data() {
+    let node = Node::new();
+    node.driver()
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let extent = node.namespaces("v")[0].extent;
+    node.fill(extent, 7);
+    {
+        let mut disk = node.disk();
+        disk.inventory.namespaces[0].mode = NamespaceMode::Raw;
+        disk.inventory.namespaces[0].usable = None;
+    }
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "NamespaceDisabled");
+    assert!(node.is_all(extent, 7));
+}
+
+#[tokio::test]
+async fn a_disabled_region_hides_namespaces_and_frees_nothing() {
+    let node = Node::new();
+    node.driver()
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let there = std::mem::take(&mut node.disk().inventory.namespaces);
+    node.disk().inventory.regions[0].state = RegionState::Disabled;
+    node.delete("v");
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "RegionAway");
+
+    node.disk().inventory.regions[0].state = RegionState::Ready;
+    node.disk().inventory.namespaces = there;
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+}
+
+#[tokio::test]
+async fn nothing_is_written_to_a_region_that_is_not_ready() {
+    for state in [RegionState::Unprepared, RegionState::ReadOnly, RegionState::Misaligned] {
+        let node = Node::new();
+        node.driver()
+            .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+            .await
+            .unwrap();
+        let extent = node.namespaces("v")[0].extent;
+        node.fill(extent, 7);
+        node.disk().inventory.regions[0].state = state;
+        node.delete("v");
+        let worker = node.driver();
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+        assert_eq!(node.reason("v"), "RegionNotReady");
+        assert!(node.is_all(extent, 7));
+        worker
+            .reconcile(node.add_volume("w", 4, VolumeMode::Fsdax))
+            .await
+            .unwrap();
+        assert_eq!(node.status("w").phase, Some(Phase::Refused));
+    }
+}

@@ -1,0 +1,131 @@
+//! A volume's life when nothing goes wrong.
+
+use crds::{Phase, VolumeMode};
+use placement::{Bytes, Extent, RegionId};
+use rstest::rstest;
+
+use crate::model::{NODE_NAME, Node, OLD};
+use node_driver::volumes::WorkResult;
+
+#[rstest]
+#[case(VolumeMode::Fsdax, 28, 30)]
+#[case(VolumeMode::Fsdax, 1, 16)]
+#[case(VolumeMode::Sector, 16, 18)]
+#[tokio::test]
+async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u32, #[case] footprint: u32) {
+    let node = Node::new();
+    let worker = node.driver();
+    let result = worker.reconcile(node.add_volume("v", required, mode)).await.unwrap();
+    assert_eq!(result, WorkResult::Settled);
+
+    let extent = Extent::new(Bytes::ZERO, Bytes::mib(footprint));
+    let status = node.status("v");
+    assert_eq!(status.phase, Some(Phase::Ready));
+    assert_eq!(status.region, Some(RegionId("r0".into())));
+    assert_eq!(status.footprint, Some(extent));
+    assert!(status.usable.unwrap() >= Bytes::mib(required));
+    assert!(status.layout_revision.is_some());
+    assert_eq!(status.conditions[0].status, "True");
+    assert!(node.is_all(extent, 0), "an earlier tenant's bytes can be read");
+
+    node.fill(extent, 7);
+    node.delete("v");
+    let result = worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(result, WorkResult::Released);
+    assert!(node.record.get("v").is_none());
+    assert!(node.namespaces("v").is_empty());
+    assert!(node.is_all(extent, 0));
+}
+
+#[tokio::test]
+async fn a_ready_volume_stays_as_it_is() {
+    let node = Node::new();
+    node.driver()
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let before = node.volume("v");
+    let worker = node.driver();
+    for _ in 0..2 {
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Settled);
+        assert_eq!(node.volume("v"), before);
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_with_the_numbers_and_for_good() {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("big", 100, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let status = node.status("big");
+    assert_eq!(status.phase, Some(Phase::Refused));
+    let condition = &status.conditions[0];
+    assert_eq!(
+        (condition.status.as_str(), condition.reason.as_str()),
+        ("False", "NoSpace")
+    );
+    assert!(
+        condition
+            .message
+            .contains("asked 100 MiB; largest extent 62 MiB on NUMA 0"),
+        "{}",
+        condition.message
+    );
+    assert!(node.namespaces("big").is_empty());
+
+    worker.reconcile(node.volume("big")).await.unwrap();
+    assert_eq!(node.status("big"), status);
+    node.delete("big");
+    assert_eq!(
+        worker.reconcile(node.volume("big")).await.unwrap(),
+        WorkResult::Released
+    );
+}
+
+#[tokio::test]
+async fn an_object_without_finalizer_gets_one_first() {
+    let node = Node::new();
+    let mut volume = node.add_volume("v", 20, VolumeMode::Fsdax);
+    volume.metadata.finalizers = None;
+    node.record.put(volume.clone());
+    node.driver().reconcile(volume).await.unwrap();
+    assert_eq!(node.volume("v").metadata.finalizers.unwrap(), [crds::FINALIZER]);
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+}
+
+#[tokio::test]
+async fn what_is_mounted_is_not_erased() {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let extent = node.namespaces("v")[0].extent;
+    node.fill(extent, OLD);
+    node.disk().mounted.push("v".into());
+    node.delete("v");
+    assert!(worker.reconcile(node.volume("v")).await.is_err());
+    assert_eq!(node.reason("v"), "InUse");
+    assert!(node.is_all(extent, OLD));
+
+    node.disk().mounted.clear();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+    assert!(node.is_all(extent, 0));
+}
+
+#[tokio::test]
+async fn earlier_volumes_come_first() {
+    let node = Node::new();
+    let worker = node.driver();
+    node.add_volume("a", 40, VolumeMode::Fsdax);
+    let later = node.add_volume("b", 40, VolumeMode::Fsdax);
+    assert_eq!(later.spec.node, NODE_NAME);
+    worker.reconcile(later).await.unwrap();
+    assert_eq!(node.status("b").phase, Some(Phase::Refused));
+    worker.reconcile(node.volume("a")).await.unwrap();
+    assert_eq!(node.status("a").phase, Some(Phase::Ready));
+}

@@ -1,0 +1,8 @@
+//! The worker on model devices, whose bytes stay what earlier tenants wrote, and which can be killed at any point.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod foreign;
+mod killed;
+mod life;
+mod model;
+mod side_by_side;

@@ -1,0 +1,351 @@
+//! A node in memory: devices with every byte, and a cluster. A driver of it can be killed after so many effects.
+
+use std::io;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crds::{BusProvider, FINALIZER, PersistenceDomain, PmemVolume, PmemVolumeStatus, RegionState, VolumeMode};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaNode, Region, RegionId};
+use tokio_util::sync::CancellationToken;
+
+use node_driver::devices::{
+    self, DeviceError, Devices, Inventory, Namespace, NamespaceMode, NewNamespace, RawBytes, VolumeDevice,
+};
+use node_driver::layout::{Layout, Revision};
+use node_driver::volumes::{InMemoryRecord, Record, RecordError, Worker};
+
+pub const NODE_NAME: &str = "node-1";
+pub const REGION_SIZE: Bytes = Bytes::mib(64);
+/// What earlier tenants left behind.
+pub const OLD: u8 = 0xAA;
+
+/// What survives a crash: the devices, and what the cluster holds.
+#[derive(Clone)]
+pub struct Node {
+    pub disk: Arc<Mutex<Disk>>,
+    pub record: Arc<InMemoryRecord>,
+}
+
+pub struct Disk {
+    pub inventory: Inventory,
+    pub bytes: Vec<u8>,
+    /// Names of namespaces to which no zeros are written while they are in here.
+    pub paused: Vec<String>,
+    pub mounted: Vec<String>,
+}
+
+/// One run of the driver: it is killed after so many effects.
+#[derive(Clone)]
+pub struct Run {
+    pub node: Node,
+    effects: Arc<AtomicI64>,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        let region = devices::Region {
+            id: RegionId("r0".into()),
+            device: "region0".into(),
+            bus: BusProvider::Nfit,
+            numa: Some(NumaNode(0)),
+            size: REGION_SIZE,
+            alignment: Alignment::try_from(Bytes::mib(2)).unwrap(),
+            ways: 1,
+            persistence_domain: PersistenceDomain::MemoryController,
+            state: RegionState::Ready,
+            message: String::new(),
+        };
+        let disk = Disk {
+            inventory: Inventory {
+                regions: vec![region],
+                namespaces: Vec::new(),
+            },
+            bytes: vec![OLD; usize::try_from(REGION_SIZE.get()).unwrap()],
+            paused: Vec::new(),
+            mounted: Vec::new(),
+        };
+        Self {
+            disk: Arc::new(Mutex::new(disk)),
+            record: Arc::default(),
+        }
+    }
+
+    pub fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap()
+    }
+
+    /// A driver that is killed after so many effects.
+    pub fn driver_killed_after(&self, effects: i64) -> Worker<Run> {
+        let run = Run {
+            node: self.clone(),
+            effects: Arc::new(AtomicI64::new(effects)),
+        };
+        let layout = Layout::new(Arc::new(run.clone()), Revision::default());
+        Worker::new(Arc::new(layout), run, CancellationToken::new())
+    }
+
+    pub fn driver(&self) -> Worker<Run> {
+        self.driver_killed_after(i64::MAX)
+    }
+
+    /// Makes a volume of so many usable MiB, as the operator does.
+    pub fn add_volume(&self, name: &str, mib: u32, mode: VolumeMode) -> PmemVolume {
+        let spec = serde_json::json!({ "node": NODE_NAME, "required": Bytes::mib(mib), "mode": mode });
+        let mut volume = PmemVolume::new(name, serde_json::from_value(spec).unwrap());
+        volume.metadata.uid = Some(format!("uid-{name}"));
+        volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
+        volume.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        self.record.put(volume.clone());
+        volume
+    }
+
+    pub fn volume(&self, name: &str) -> PmemVolume {
+        self.record.get(name).unwrap()
+    }
+
+    pub fn status(&self, name: &str) -> PmemVolumeStatus {
+        self.volume(name).status.unwrap_or_default()
+    }
+
+    pub fn delete(&self, name: &str) {
+        let mut volume = self.volume(name);
+        volume.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        self.record.put(volume);
+    }
+
+    /// A namespace that was there before, full of [`OLD`] bytes.
+    pub fn put_namespace(&self, name: &str, start: u32, size: u32, mode: NamespaceMode) {
+        let extent = Extent::new(Bytes::mib(start), Bytes::mib(size));
+        let dev = Mode::Fsdax(MapLocation::Dev);
+        let usable = (mode != NamespaceMode::Raw).then(|| dev.usable(extent.size));
+        self.disk().inventory.namespaces.push(Namespace {
+            name: name.into(),
+            device: format!("namespace0.{start}"),
+            region: RegionId("r0".into()),
+            extent,
+            mode,
+            block: None,
+            usable,
+        });
+    }
+
+    pub fn namespaces(&self, name: &str) -> Vec<Namespace> {
+        self.disk().inventory.named(name).cloned().collect()
+    }
+
+    /// Whether every byte of an extent has that value.
+    pub fn is_all(&self, extent: Extent, value: u8) -> bool {
+        // Whole slices compare fast, also in a debug build.
+        let pattern = vec![value; 1 << 20];
+        let mut disk = self.disk();
+        disk.slice(extent)
+            .chunks(pattern.len())
+            .all(|chunk| chunk == &pattern[..chunk.len()])
+    }
+
+    pub fn fill(&self, extent: Extent, value: u8) {
+        self.disk().slice(extent).fill(value);
+    }
+
+    pub fn reason(&self, name: &str) -> String {
+        let mut conditions = self.status(name).conditions.into_iter();
+        conditions
+            .find(|condition| condition.status == "False")
+            .map(|condition| condition.reason)
+            .unwrap_or_default()
+    }
+}
+
+impl Disk {
+    fn slice(&mut self, extent: Extent) -> &mut [u8] {
+        let at = |bytes: Bytes| usize::try_from(bytes.get()).unwrap();
+        &mut self.bytes[at(extent.start)..at(extent.end())]
+    }
+
+    fn only(&mut self, name: &str) -> Result<&mut Namespace, DeviceError> {
+        if self.mounted.iter().any(|mounted| mounted == name) {
+            return Err(DeviceError::InUse {
+                name: name.into(),
+                device: "/dev/pmem0".into(),
+            });
+        }
+        let found = self.inventory.namespaces.iter_mut().find(|found| found.name == name);
+        found.ok_or_else(|| DeviceError::NotFound { name: name.into() })
+    }
+}
+
+impl Run {
+    /// Whether it still runs; each effect costs one.
+    fn is_alive(&self) -> bool {
+        self.effects.fetch_sub(1, Ordering::SeqCst) > 0
+    }
+
+    /// An effect happens while it is alive; it may be killed before it learns of its success.
+    fn effect<T>(&self, change: impl FnOnce(&mut Disk) -> Result<T, DeviceError>) -> Result<T, DeviceError> {
+        let killed = || DeviceError::Listing("killed".into());
+        if !self.is_alive() {
+            return Err(killed());
+        }
+        let done = change(&mut self.node.disk())?;
+        if self.is_alive() { Ok(done) } else { Err(killed()) }
+    }
+
+    fn recorded<T>(&self, name: &str) -> impl Fn(Result<T, RecordError>) -> Result<T, RecordError> {
+        let run = self.clone();
+        let name = name.to_owned();
+        move |done| if run.is_alive() { done } else { Err(killed(&name)) }
+    }
+}
+
+fn killed(name: &str) -> RecordError {
+    RecordError {
+        name: name.into(),
+        source: Box::new(kube::Error::LinesCodecMaxLineLengthExceeded),
+    }
+}
+
+impl Record for Run {
+    fn all(&self) -> Vec<Arc<PmemVolume>> {
+        self.node.record.all()
+    }
+
+    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
+        let name = volume.metadata.name.clone().unwrap();
+        if !self.is_alive() {
+            return Err(killed(&name));
+        }
+        self.recorded(&name)(self.node.record.add_finalizer(volume).await)
+    }
+
+    async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
+        let name = volume.metadata.name.clone().unwrap();
+        if !self.is_alive() {
+            return Err(killed(&name));
+        }
+        self.recorded(&name)(self.node.record.write_status(volume, status).await)
+    }
+
+    async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {
+        let name = volume.metadata.name.clone().unwrap();
+        if !self.is_alive() {
+            return Err(killed(&name));
+        }
+        self.recorded(&name)(self.node.record.remove_finalizer(volume).await)
+    }
+}
+
+impl Devices for Run {
+    fn backend(&self) -> &'static str {
+        "model"
+    }
+
+    fn inventory(&self) -> Result<Inventory, DeviceError> {
+        Ok(self.node.disk().inventory.clone())
+    }
+
+    fn find_volume(&self, _: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+        Ok(None)
+    }
+
+    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+        self.effect(|disk| {
+            let found = disk.inventory.region(&new.region).unwrap().clone();
+            let region = Region {
+                id: found.id.clone(),
+                numa: found.numa,
+                alignment: found.alignment,
+                free: disk.inventory.free(&found),
+            };
+            let hole = region.hole_for(new.footprint).ok_or_else(|| DeviceError::NoSpace {
+                region: new.region.clone(),
+                footprint: new.footprint,
+            })?;
+            disk.inventory.namespaces.push(Namespace {
+                name: new.name.clone(),
+                device: format!("namespace0.{}", disk.inventory.namespaces.len()),
+                region: found.id,
+                extent: Extent::new(region.free[hole].start, new.footprint),
+                mode: NamespaceMode::Raw,
+                block: None,
+                usable: None,
+            });
+            Ok(())
+        })
+    }
+
+    fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        let extent = self.effect(|disk| {
+            let found = disk.only(name)?;
+            found.mode = NamespaceMode::Raw;
+            found.usable = None;
+            Ok(found.extent)
+        })?;
+        Ok(Box::new(ModelBytes {
+            run: self.clone(),
+            name: name.into(),
+            extent,
+        }))
+    }
+
+    fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
+        self.effect(|disk| {
+            let found = disk.only(name)?;
+            found.mode = match mode {
+                Mode::Fsdax(_) => NamespaceMode::Fsdax,
+                Mode::Sector => NamespaceMode::Sector,
+            };
+            found.usable = Some(mode.usable(found.extent.size));
+            Ok(())
+        })
+    }
+
+    fn destroy(&self, name: &str) -> Result<(), DeviceError> {
+        self.effect(|disk| {
+            disk.only(name)?;
+            disk.inventory.namespaces.retain(|found| found.name != name);
+            Ok(())
+        })
+    }
+}
+
+struct ModelBytes {
+    run: Run,
+    name: String,
+    extent: Extent,
+}
+
+impl ModelBytes {
+    fn part(&self, offset: Bytes, length: usize) -> Extent {
+        Extent::new(self.extent.start.plus(offset), Bytes::try_from(length as u64).unwrap())
+    }
+}
+
+impl RawBytes for ModelBytes {
+    fn size(&self) -> Bytes {
+        self.extent.size
+    }
+
+    fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
+        let part = self.part(offset, buffer.len());
+        buffer.copy_from_slice(self.run.node.disk().slice(part));
+        Ok(())
+    }
+
+    fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()> {
+        while self.run.node.disk().paused.contains(&self.name) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let part = self.part(offset, zeros.len());
+        let write = |disk: &mut Disk| {
+            disk.slice(part).copy_from_slice(zeros);
+            Ok(())
+        };
+        self.run.effect(write).map_err(io::Error::other)
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Several volumes at once.
+
+use std::sync::Arc;
+
+use crds::{Phase, VolumeMode};
+
+use crate::model::Node;
+use node_driver::volumes::WorkResult;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_gets_its_own_bytes() {
+    let node = Node::new();
+    let worker = Arc::new(node.driver());
+    let volumes: Vec<_> = ["a", "b", "c"]
+        .map(|name| node.add_volume(name, 14, VolumeMode::Fsdax))
+        .into();
+    let tasks: Vec<_> = volumes
+        .into_iter()
+        .map(|volume| {
+            let worker = Arc::clone(&worker);
+            tokio::spawn(async move { worker.reconcile(volume).await.unwrap() })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), WorkResult::Settled);
+    }
+    let extents = ["a", "b", "c"].map(|name| node.status(name).footprint.unwrap());
+    for (i, one) in extents.iter().enumerate() {
+        assert!(extents[..i].iter().all(|other| !one.overlaps(*other)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_erasure_keeps_nobody_waiting() {
+    let node = Node::new();
+    let worker = Arc::new(node.driver());
+    worker
+        .reconcile(node.add_volume("old", 14, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.disk().paused.push("old".into());
+    node.delete("old");
+    let erasing = tokio::spawn({
+        let (worker, volume) = (Arc::clone(&worker), node.volume("old"));
+        async move { worker.reconcile(volume).await.unwrap() }
+    });
+
+    worker
+        .reconcile(node.add_volume("new", 14, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    assert_eq!(node.status("new").phase, Some(Phase::Ready));
+    assert!(!erasing.is_finished());
+
+    node.disk().paused.clear();
+    assert_eq!(erasing.await.unwrap(), WorkResult::Released);
+}
