@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 use super::group::{Group, case};
 use super::test_vm::TestVm;
-use crate::harness::programs::NODE_DRIVER;
+use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
     Group {
         name: "driver",
         machine: || Machine::light("driver"),
-        programs: &[NODE_DRIVER],
+        programs: &[NODE_DRIVER, STANDALONE_VOLUME],
         cases: vec![
             case!(regions_are_ready_and_free),
             case!(a_volume_has_the_bytes_it_asked_for),
@@ -31,6 +31,8 @@ pub(super) fn group() -> Group {
 }
 
 const DRIVER: &str = "/mnt/files/daxfit-node-driver";
+/// Runs the driver's work on one volume.
+const VOLUME: &str = "/mnt/files/standalone-volume";
 
 /// What `daxfit-node-driver inventory` prints.
 #[derive(Debug, Deserialize)]
@@ -69,12 +71,12 @@ impl Inventory {
 }
 
 async fn create(vm: &TestVm, arguments: &str) -> Result<PmemVolumeStatus> {
-    let printed = vm.shell(&format!("{DRIVER} volume create {arguments}")).await?;
+    let printed = vm.shell(&format!("{VOLUME} create {arguments}")).await?;
     serde_json::from_str(&printed).with_context(|| format!("not a status: {printed}"))
 }
 
 async fn delete(vm: &TestVm, name: &str) -> Result<()> {
-    vm.shell(&format!("{DRIVER} volume delete --destroy-data {name}"))
+    vm.shell(&format!("{VOLUME} delete --destroy-data {name}"))
         .await
         .map(drop)
 }
@@ -160,7 +162,7 @@ async fn a_claim_goes_to_its_numa_node(vm: &mut TestVm) -> Result<()> {
     let status = create(vm, "--numa 1 vol 100M").await?;
     let seen = inventory(vm).await?;
     ensure!(status.region.as_ref() == Some(&seen.on(1)?.id), "{status:?}");
-    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 large 500Mi")).await?;
+    let refused = fails(vm, &format!("{VOLUME} create --numa 1 large 500Mi")).await?;
     ensure!(
         refused.contains("\"Refused\"") && refused.contains("asked 500 MiB"),
         "{refused}"
@@ -233,7 +235,7 @@ async fn a_namespace_of_somebody_else_is_left_alone(vm: &mut TestVm) -> Result<(
     let before = vm.shell(show).await?;
 
     create(vm, "--numa 0 vol 20Mi").await?;
-    let refused = fails(vm, &format!("{DRIVER} volume create precious 20Mi")).await?;
+    let refused = fails(vm, &format!("{VOLUME} create precious 20Mi")).await?;
     ensure!(refused.contains("ForeignNamespace"), "{refused}");
     let seen = inventory(vm).await?;
     let (vol, precious) = (seen.named("vol")?.extent, seen.named("precious")?.extent);
@@ -259,7 +261,7 @@ async fn what_is_mounted_is_not_erased(vm: &mut TestVm) -> Result<()> {
         echo kept >/tmp/vol/file"
     );
     vm.shell(&mount).await?;
-    let refused = fails(vm, &format!("{DRIVER} volume delete --destroy-data vol")).await?;
+    let refused = fails(vm, &format!("{VOLUME} delete --destroy-data vol")).await?;
     ensure!(refused.contains("in use"), "{refused}");
     let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
     ensure!(kept == "kept\n", "{kept}");
@@ -299,7 +301,7 @@ async fn a_region_without_labels_is_named_and_left_alone(vm: &mut TestVm) -> Res
     let advice = "`ndctl disable-region region1 && ndctl init-labels -f nmem1 && ndctl enable-region region1`";
     ensure!(region.message.contains(advice), "{region:?}");
     ensure!(seen.on(0)?.state == RegionState::Ready, "{seen:?}");
-    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
+    let refused = fails(vm, &format!("{VOLUME} create --numa 1 vol 28Mi")).await?;
     ensure!(refused.contains("no ready region on NUMA 1"), "{refused}");
     ensure!(vm.shell(show).await? == before, "something was written to the region");
 
@@ -322,7 +324,7 @@ async fn a_read_only_region_gets_no_volume(vm: &mut TestVm) -> Result<()> {
     vm.shell(&set(1)).await?;
     let seen = inventory(vm).await?;
     ensure!(seen.on(1)?.state == RegionState::ReadOnly, "{seen:?}");
-    let refused = fails(vm, &format!("{DRIVER} volume create --numa 1 vol 28Mi")).await?;
+    let refused = fails(vm, &format!("{VOLUME} create --numa 1 vol 28Mi")).await?;
     ensure!(refused.contains("no ready region on NUMA 1"), "{refused}");
     vm.shell(&set(0)).await?;
     let seen = inventory(vm).await?;

@@ -42,6 +42,12 @@ pub(crate) const HOLLOW_NODES: Program = Program {
     kind: "--example",
     name: "hollow-nodes",
 };
+/// Makes and erases volumes by the node driver's code, without Kubernetes.
+pub(crate) const STANDALONE_VOLUME: Program = Program {
+    package: "daxfit-node-driver",
+    kind: "--example",
+    name: "standalone-volume",
+};
 /// Prints what `libs/ndctl` sees and does.
 pub(crate) const NDCTL_PROBE: Program = Program {
     package: "ndctl",
@@ -50,7 +56,7 @@ pub(crate) const NDCTL_PROBE: Program = Program {
 };
 
 /// All that may be wanted, always built together.
-const ALL: [Program; 5] = [OPERATOR, EXTENDER, NODE_DRIVER, HOLLOW_NODES, NDCTL_PROBE];
+const ALL: [Program; 6] = [OPERATOR, EXTENDER, NODE_DRIVER, HOLLOW_NODES, STANDALONE_VOLUME, NDCTL_PROBE];
 
 /// Builds programs with the release profile and copies each into `folder` under its name.
 pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {
