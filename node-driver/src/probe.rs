@@ -1,4 +1,4 @@
-//! Asks a running driver whether it is well.
+//! Asks a running driver whether it is ready.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tonic::transport::{Endpoint, Uri};
 use tower::service_fn;
 
-/// The driver does not answer, or says that it is not ready.
+/// The driver does not respond, or is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Nobody serves the socket.
@@ -32,7 +32,7 @@ pub enum ProbeError {
 /// Calls Identity.Probe on the CSI socket at `path`.
 ///
 /// # Errors
-/// If the driver does not answer, or is not ready.
+/// The driver does not respond, or is not ready.
 pub async fn probe(path: &Path) -> Result<(), ProbeError> {
     let socket = path.to_owned();
     let connect = service_fn(move |_: Uri| {

@@ -25,11 +25,11 @@ const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// Where and for whom the driver runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The node, as Kubernetes knows it.
+    /// Name of the Node.
     pub node: String,
     /// The CSI socket.
     pub csi_socket: PathBuf,
-    /// The kubelet's `plugins_registry` directory; without it, the kubelet is not told about the driver.
+    /// The kubelet's `plugins_registry` directory; without it, the driver is not registered.
     pub registration_dir: Option<PathBuf>,
 }
 

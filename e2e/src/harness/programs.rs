@@ -56,7 +56,14 @@ pub(crate) const NDCTL_PROBE: Program = Program {
 };
 
 /// All that may be wanted, always built together.
-const ALL: [Program; 6] = [OPERATOR, EXTENDER, NODE_DRIVER, HOLLOW_NODES, STANDALONE_VOLUME, NDCTL_PROBE];
+const ALL: [Program; 6] = [
+    OPERATOR,
+    EXTENDER,
+    NODE_DRIVER,
+    HOLLOW_NODES,
+    STANDALONE_VOLUME,
+    NDCTL_PROBE,
+];
 
 /// Builds programs with the release profile and copies each into `folder` under its name.
 pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Orders to change the devices behind the driver's back, as a person with ndctl would.
 //!
-//! One JSON object for each order on a line of the socket, and one for each answer: the time at which it was done, or
-//! what went wrong. The driver hears of it as it does on real hardware: by an announcement in the group where the kernel
-//! announces what happens to devices. All nodes of the process hear it, where on hardware it would be the one.
+//! One JSON object for each order on a line of the socket, and one for each response: the time at which it was carried out,
+//! or the error. The driver hears of the change as on real hardware: by an event in the group where the kernel announces
+//! changes of devices. All nodes of the process receive it, where on hardware only the one would.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,13 +18,15 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::Nodes;
 use super::recorded::unix_nanoseconds;
 
-/// Group of the netlink socket in which the kernel itself speaks (`lib/kobject_uevent.c`).
+/// Group of the netlink socket for the kernel's own events (`lib/kobject_uevent.c`).
 const KERNEL: u32 = 1;
-/// What the kernel says when a namespace comes or goes, as far as the driver looks at it.
+/// The kernel's event when a namespace comes or goes, as far as the driver reads it.
 const CHANGE: &[u8] = b"change@/devices/hollow/ndbus0/region0\0ACTION=change\0SUBSYSTEM=nd\0";
+
+/// The devices of each node, by its name.
+pub type Nodes = BTreeMap<String, Arc<dyn Devices>>;
 
 /// An order.
 #[derive(Debug, Deserialize)]
@@ -40,7 +43,7 @@ enum Order {
     Destroy { node: String, name: String },
 }
 
-/// Takes orders on the socket, if there is one, for ever.
+/// Carries out the orders that come on the socket, if there is one, until the process ends.
 pub async fn serve(socket: Option<&Path>, nodes: &Nodes) -> anyhow::Result<()> {
     let Some(socket) = socket else {
         return std::future::pending().await;
@@ -48,24 +51,24 @@ pub async fn serve(socket: Option<&Path>, nodes: &Nodes) -> anyhow::Result<()> {
     let listener = UnixListener::bind(socket)?;
     loop {
         let (connection, _) = listener.accept().await?;
-        converse(connection, nodes).await?;
+        serve_connection(connection, nodes).await?;
     }
 }
 
-async fn converse(mut connection: UnixStream, nodes: &Nodes) -> anyhow::Result<()> {
-    let (orders, mut answers) = connection.split();
+async fn serve_connection(mut connection: UnixStream, nodes: &Nodes) -> anyhow::Result<()> {
+    let (orders, mut responses) = connection.split();
     let mut orders = BufReader::new(orders).lines();
     while let Some(line) = orders.next_line().await? {
-        let answer = match obey(&line, nodes).await {
+        let response = match carry_out(&line, nodes).await {
             Ok(at) => json!({ "at": at }),
             Err(error) => json!({ "error": format!("{error:#}") }),
         };
-        answers.write_all(format!("{answer}\n").as_bytes()).await?;
+        responses.write_all(format!("{response}\n").as_bytes()).await?;
     }
     Ok(())
 }
 
-async fn obey(line: &str, nodes: &Nodes) -> anyhow::Result<Value> {
+async fn carry_out(line: &str, nodes: &Nodes) -> anyhow::Result<Value> {
     let order: Order = serde_json::from_str(line)?;
     let node = match &order {
         Order::Create { node, .. } | Order::Destroy { node, .. } => node,
@@ -98,7 +101,7 @@ fn change(devices: &dyn Devices, order: Order) -> anyhow::Result<u64> {
     Ok(at)
 }
 
-/// Says that something changed. Takes root, and should not be done outside a network namespace of one's own.
+/// Sends the kernel's event for a change. Needs root, and should not be done outside a network namespace of one's own.
 fn announce() -> io::Result<()> {
     let socket = socket_with(
         AddressFamily::NETLINK,

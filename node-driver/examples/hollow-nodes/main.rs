@@ -5,7 +5,6 @@ mod control;
 mod objects;
 mod recorded;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,7 +20,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use recorded::{Record, Recorded};
+use control::Nodes;
+use recorded::{EventFile, Recorded};
 
 /// Requests for objects at the same time.
 const PARALLEL: usize = 32;
@@ -48,8 +48,6 @@ struct Args {
     #[arg(long)]
     control: Option<PathBuf>,
 }
-
-type Nodes = BTreeMap<String, Arc<dyn Devices>>;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -86,12 +84,12 @@ async fn client(args: &Args) -> anyhow::Result<Client> {
 }
 
 fn open(args: &Args) -> anyhow::Result<Nodes> {
-    let record = args.record.as_deref().map(Record::create).transpose()?;
+    let events = args.record.as_deref().map(EventFile::create).transpose()?;
     let open = |number: u32| -> anyhow::Result<_> {
         let node = format!("hollow-{number}");
         let devices = Emulated::open(&args.folder.join(&node), &args.regions, Attach::Nothing)?;
-        let devices: Arc<dyn Devices> = match &record {
-            Some(record) => Arc::new(Recorded::new(&node, devices, record.clone())),
+        let devices: Arc<dyn Devices> = match &events {
+            Some(events) => Arc::new(Recorded::new(&node, devices, events.clone())),
             None => Arc::new(devices),
         };
         Ok((node, devices))

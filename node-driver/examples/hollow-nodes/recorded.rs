@@ -1,4 +1,4 @@
-//! Devices that note when a namespace was made or destroyed.
+//! Devices that write down when a namespace was made or destroyed.
 
 use std::fs::File;
 use std::io::Write;
@@ -13,20 +13,20 @@ use serde_json::json;
 
 /// The file with one JSON line for each event.
 #[derive(Clone, Debug)]
-pub struct Record(Arc<Mutex<File>>);
+pub struct EventFile(Arc<Mutex<File>>);
 
-impl Record {
+impl EventFile {
     /// Begins an empty file.
     pub fn create(path: &Path) -> anyhow::Result<Self> {
         let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self(Arc::new(Mutex::new(file))))
     }
 
-    fn note(&self, node: &str, namespace: &str, event: &str) {
+    fn append(&self, node: &str, namespace: &str, event: &str) {
         let line = json!({ "node": node, "namespace": namespace, "event": event, "at": unix_nanoseconds() });
         let mut file = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = writeln!(file, "{line}") {
-            tracing::error!(%error, "the record is incomplete");
+            tracing::error!(%error, "the file of events is incomplete");
         }
     }
 }
@@ -43,16 +43,16 @@ pub fn unix_nanoseconds() -> u128 {
 pub struct Recorded<D> {
     node: String,
     devices: D,
-    record: Record,
+    events: EventFile,
 }
 
 impl<D: Devices> Recorded<D> {
-    /// Notes in `record` what happens to `devices`.
-    pub fn new(node: &str, devices: D, record: Record) -> Self {
+    /// Writes into `events` what happens to `devices`.
+    pub fn new(node: &str, devices: D, events: EventFile) -> Self {
         Self {
             node: node.into(),
             devices,
-            record,
+            events,
         }
     }
 }
@@ -72,7 +72,7 @@ impl<D: Devices> Devices for Recorded<D> {
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         self.devices.create(new)?;
-        self.record.note(&self.node, &new.name, "created");
+        self.events.append(&self.node, &new.name, "created");
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl<D: Devices> Devices for Recorded<D> {
 
     fn destroy(&self, name: &str) -> Result<(), DeviceError> {
         self.devices.destroy(name)?;
-        self.record.note(&self.node, name, "destroyed");
+        self.events.append(&self.node, name, "destroyed");
         Ok(())
     }
 }

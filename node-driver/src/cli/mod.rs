@@ -70,7 +70,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what the command line says.
+    /// Runs the subcommand, or without one the driver.
     pub fn main(self) -> anyhow::Result<()> {
         start_log(self.run.log.log_format);
         let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -46,7 +46,7 @@ const CAPABILITIES: [Rpc; 4] = [
 ];
 
 impl NodeService {
-    /// The service of the node named `node`, as Kubernetes knows it.
+    /// The service of the Node `node`.
     #[must_use]
     pub fn new(node: String, devices: Arc<dyn Devices>, filesystems: Arc<dyn Filesystems>) -> Self {
         Self {

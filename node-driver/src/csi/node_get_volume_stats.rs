@@ -1,4 +1,4 @@
-//! `NodeGetVolumeStats`: how full a volume is, and whether it is well.
+//! `NodeGetVolumeStats`: how full a volume is, and whether its device or file system has failed.
 
 use std::path::PathBuf;
 
@@ -55,7 +55,7 @@ impl Coded for NodeGetVolumeStatsError {
 }
 
 impl NodeGetVolumeStats {
-    /// Checks a request. Any path is allowed: where the volume is not, the answer is `NOT_FOUND`.
+    /// Checks a request. Any path is allowed: a path without the volume is `NOT_FOUND` later.
     pub(super) fn parse(request: NodeGetVolumeStatsRequest) -> Result<Self, BadRequest> {
         Ok(Self {
             volume: required("volume_id", request.volume_id)?,

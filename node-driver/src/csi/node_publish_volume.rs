@@ -1,4 +1,4 @@
-//! `NodePublishVolume`: shows a staged volume to one pod.
+//! `NodePublishVolume`: bind-mounts a staged volume, or its device, for one pod.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(super) struct NodePublishVolume {
 pub(super) enum NodePublishVolumeError {
     #[error(transparent)]
     Request(#[from] BadRequest),
-    /// A driver with `STAGE_UNSTAGE_VOLUME` needs the staging path.
+    /// With `STAGE_UNSTAGE_VOLUME`, the staging path is required.
     #[error("staging_target_path is missing: this driver publishes what it staged")]
     NoStagingPath,
     #[error(transparent)]
@@ -81,7 +81,7 @@ impl Coded for NodePublishVolumeError {
 }
 
 impl NodePublishVolume {
-    /// Checks a request. A reader cannot write, whatever `readonly` says.
+    /// Checks a request. A reader cannot write, whatever `readonly` is.
     pub(super) fn parse(request: NodePublishVolumeRequest) -> Result<Self, NodePublishVolumeError> {
         let volume = required("volume_id", request.volume_id).map_err(NodePublishVolumeError::Request)?;
         let target = absolute("target_path", request.target_path)?;
@@ -118,7 +118,7 @@ impl NodePublishVolume {
     }
 }
 
-/// Publishing with all that it needs at hand.
+/// One call at work.
 struct Publishing<'a> {
     host: &'a Host,
     call: &'a NodePublishVolume,

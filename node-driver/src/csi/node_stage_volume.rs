@@ -121,7 +121,7 @@ impl NodeStageVolume {
     }
 }
 
-/// Staging a file system, with all that it needs at hand.
+/// One call at work, for a file system.
 struct Staging<'a> {
     host: &'a Host,
     volume: &'a str,
@@ -162,7 +162,7 @@ impl Staging<'_> {
         })
     }
 
-    /// The file system of a mount at the staging path, if it is the one that was asked for.
+    /// The file system of a mount at the staging path. Fails unless it is mounted as the request asks.
     fn same(&self, mount: &Mount) -> Result<FsType, NodeStageVolumeError> {
         if mount.device != self.number {
             return Err(NodeStageVolumeError::Occupied {
@@ -201,7 +201,7 @@ impl Staging<'_> {
         }
     }
 
-    /// Unmounts the volume again if DAX was promised and is not in effect.
+    /// Unmounts the volume again if the device has DAX and it is not in effect.
     fn verify(&self, fs: FsType) -> Result<(), NodeStageVolumeError> {
         if !self.device.dax {
             return Ok(());
@@ -216,7 +216,7 @@ impl Staging<'_> {
         Err(missing)
     }
 
-    /// What speaks against DAX, if anything: the options that the kernel shows, or a new file that is not mapped directly.
+    /// Why DAX is not in effect, or none if it is: the options that the kernel shows, or a new file that is not mapped directly.
     ///
     /// xfs only warns and goes on when a device has no DAX, ext4 leaves it out file by file.
     fn missing_dax(&self) -> Result<Option<String>, NodeStageVolumeError> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
-use super::{Attach, Devices, Emulated, EmulatedError, LibNdctl, RegionFlag};
+use super::backend::Devices;
+use super::emulated::{Attach, Emulated, EmulatedError, RegionFlag};
+use super::libndctl::LibNdctl;
 
 /// Flags that choose the devices.
 #[derive(Debug, Args)]

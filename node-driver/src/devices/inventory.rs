@@ -25,7 +25,7 @@ pub struct Region {
     pub device: String,
     /// How the kernel reaches its modules.
     pub bus: BusProvider,
-    /// None if the platform does not tell.
+    /// None if the platform does not report it.
     pub numa: Option<NumaNode>,
     /// Its raw bytes, free or not.
     pub size: Bytes,

@@ -14,19 +14,19 @@ pub trait RawBytes: Send {
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors
-    /// EIO for bad blocks, or what else the kernel says.
+    /// EIO for bad blocks; other errors of the device.
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()>;
 
     /// Writes zeros. `zeros` is a buffer of nothing else.
     ///
     /// # Errors
-    /// EIO for bad blocks that the device cannot clear, or what else the kernel says.
+    /// EIO for bad blocks that the device cannot clear; other errors of the device.
     fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()>;
 
     /// Returns when everything that was written survives a power loss.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// What was written may be lost at a power loss: treat it as not written.
     fn flush(&self) -> io::Result<()>;
 }
 

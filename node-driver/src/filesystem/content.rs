@@ -1,6 +1,6 @@
 //! What is on a block device, and whether it may be overwritten.
 //!
-//! Only a blank device, or one that `mkfs` was interrupted on, is ever formatted. How to tell was measured by killing the
+//! Only a blank device, or one that `mkfs` was interrupted on, is ever formatted. The signs were measured by killing the
 //! tools at each of their writes:
 //!
 //! - `mkfs.ext4` (1.47) first zeroes the place of the superblock, writes everything else, waits until it is on the device
@@ -9,7 +9,7 @@
 //!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
 //!   whole one.
 
-use super::FsType;
+use super::fs_type::FsType;
 
 /// What is on a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ const XFS_IN_PROGRESS: usize = 126;
 impl Content {
     /// What is on a device whose first bytes are `head`.
     ///
-    /// A damaged superblock that `blkid` does not know counts as foreign: it may be all that is left of somebody's data.
+    /// A damaged superblock that `blkid` does not know counts as foreign: it may be all that is left of a file system.
     #[must_use]
     pub fn identify(probe: &Probe, head: &[u8]) -> Self {
         let blank = head.iter().all(|byte| *byte == 0);

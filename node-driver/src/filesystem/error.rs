@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::NotMountInfo;
+use super::mountinfo::NotMountInfo;
 
 /// Why a tool or a call of the kernel failed.
 #[derive(Debug, thiserror::Error)]

@@ -2,7 +2,8 @@
 
 use placement::Bytes;
 
-use super::{Content, FsType};
+use super::content::Content;
+use super::fs_type::FsType;
 
 /// What to do to a device before it can be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

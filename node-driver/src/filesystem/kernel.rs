@@ -10,12 +10,14 @@ use placement::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
 
-use super::content::HEAD;
-use super::mountinfo::has_option;
-use super::{
-    Content, DeviceNumber, FilesystemError, Filesystems, FsType, MountOptions, MountTable, PathTarget, Usage,
-    badblocks, mkfs_arguments, read_probe, tool,
-};
+use super::content::{Content, HEAD, read_probe};
+use super::error::FilesystemError;
+use super::format::mkfs_arguments;
+use super::fs_type::FsType;
+use super::mountinfo::{DeviceNumber, MountTable, has_option};
+use super::operations::{Filesystems, PathTarget, Usage};
+use super::options::MountOptions;
+use super::{badblocks, tool};
 use crate::error_chain::chain;
 
 /// The real kernel and tools. Most calls need root.
@@ -37,7 +39,7 @@ impl Filesystems for Kernel {
     }
 
     fn content(&self, device: &Path) -> Result<Content, FilesystemError> {
-        // Read first: blkid does not tell a device that it cannot read from a blank one.
+        // Read first: to blkid, a device that it cannot read is blank.
         let mut head = [0; HEAD];
         File::open(device)
             .and_then(|mut file| file.read_exact(&mut head))
@@ -111,11 +113,11 @@ impl Filesystems for Kernel {
         }
         // The kernel has no read-only bind in one step, but a bind of a read-only mount is one from the start.
         self.clear_interrupted_bind(target)?;
-        let aside = aside(target);
-        make_like(source, &aside)?;
-        let bound = bind(source, &aside)
-            .and_then(|()| self.make_read_only(&aside))
-            .and_then(|()| bind(&aside, target));
+        let hidden = beside(target);
+        make_like(source, &hidden)?;
+        let bound = bind(source, &hidden)
+            .and_then(|()| self.make_read_only(&hidden))
+            .and_then(|()| bind(&hidden, target));
         let cleared = self.clear_interrupted_bind(target);
         if let (Err(_), Err(left)) = (&bound, &cleared) {
             tracing::warn!(error = %chain(left), "left a mount beside the target; the next call clears it");
@@ -128,21 +130,21 @@ impl Filesystems for Kernel {
     }
 
     fn clear_interrupted_bind(&self, target: &Path) -> Result<(), FilesystemError> {
-        let aside = aside(target);
-        let metadata = match fs::symlink_metadata(&aside) {
+        let hidden = beside(target);
+        let metadata = match fs::symlink_metadata(&hidden) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(FilesystemError::io("look at", &aside)(error)),
+            Err(error) => return Err(FilesystemError::io("look at", &hidden)(error)),
         };
-        while self.mounts()?.at(&aside).is_some() {
-            self.unmount(&aside)?;
+        while self.mounts()?.at(&hidden).is_some() {
+            self.unmount(&hidden)?;
         }
         let removed = if metadata.is_dir() {
-            fs::remove_dir(&aside)
+            fs::remove_dir(&hidden)
         } else {
-            fs::remove_file(&aside)
+            fs::remove_file(&hidden)
         };
-        removed.map_err(FilesystemError::io("remove", &aside))
+        removed.map_err(FilesystemError::io("remove", &hidden))
     }
 
     fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError> {
@@ -202,8 +204,8 @@ fn bind(source: &Path, target: &Path) -> Result<(), FilesystemError> {
     rustix::mount::mount_bind(source, target).map_err(FilesystemError::io("bind to", target))
 }
 
-/// Where a read-only bind is prepared: beside the target, where nobody else looks.
-fn aside(target: &Path) -> PathBuf {
+/// Where a read-only bind is prepared: in a hidden file or directory beside the target.
+fn beside(target: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
     name.push(".read-only");

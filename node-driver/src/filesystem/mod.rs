@@ -12,12 +12,9 @@ mod format;
 mod fs_type;
 mod kernel;
 mod mountinfo;
+mod operations;
 mod options;
 mod tool;
-
-use std::path::Path;
-
-use placement::Bytes;
 
 pub use content::{Content, Probe, read_probe};
 pub use error::FilesystemError;
@@ -25,106 +22,5 @@ pub use format::{Preparation, PrepareError, mkfs_arguments, prepare};
 pub use fs_type::{FsType, UnknownFsType};
 pub use kernel::Kernel;
 pub use mountinfo::{DeviceNumber, Mount, MountTable, NotMountInfo};
+pub use operations::{Filesystems, PathTarget, Usage};
 pub use options::{MountOptions, OptionError};
-
-/// What the CSI calls use of the kernel and of tools. Every call blocks: async code wraps it in
-/// `tokio::task::spawn_blocking`.
-pub trait Filesystems: Send + Sync + 'static {
-    /// What is at `path`, following symbolic links; none if there is nothing.
-    ///
-    /// # Errors
-    /// The kernel refuses for any other reason than that nothing is there.
-    fn stat(&self, path: &Path) -> Result<Option<PathTarget>, FilesystemError>;
-
-    /// What is on a block device.
-    ///
-    /// # Errors
-    /// It cannot be read, or `blkid` failed: never to be taken for a blank device.
-    fn content(&self, device: &Path) -> Result<Content, FilesystemError>;
-
-    /// Makes a file system on a device of `usable` bytes.
-    ///
-    /// Killed at any point, the next [`Filesystems::content`] is blank, unfinished, or the finished file system.
-    ///
-    /// # Errors
-    /// The tool failed. It does if the device is mounted, or open exclusively.
-    fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError>;
-
-    /// Repairs what can be repaired without a person, on a device that is not mounted. xfs does so when it is mounted.
-    ///
-    /// # Errors
-    /// Damage is left that a person has to repair.
-    fn check(&self, device: &Path, fs: FsType) -> Result<(), FilesystemError>;
-
-    /// All mounts that this process sees.
-    ///
-    /// # Errors
-    /// `/proc/self/mountinfo` cannot be read.
-    fn mounts(&self) -> Result<MountTable, FilesystemError>;
-
-    /// Mounts a device on a directory.
-    ///
-    /// # Errors
-    /// The kernel refuses, with what `mount` printed about it; dmesg has more.
-    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError>;
-
-    /// Shows `source` at `target` too. A read-only target is never writable, not even for a moment.
-    ///
-    /// # Errors
-    /// The kernel refuses. [`Filesystems::clear_interrupted_bind`] removes what may be left.
-    fn bind(&self, source: &Path, target: &Path, read_only: bool) -> Result<(), FilesystemError>;
-
-    /// Takes the topmost mount away from `target`.
-    ///
-    /// # Errors
-    /// Nothing is mounted there, or it is in use.
-    fn unmount(&self, target: &Path) -> Result<(), FilesystemError>;
-
-    /// Removes what an interrupted [`Filesystems::bind`] left beside `target`.
-    ///
-    /// # Errors
-    /// It cannot be unmounted or removed.
-    fn clear_interrupted_bind(&self, target: &Path) -> Result<(), FilesystemError>;
-
-    /// Whether a new file below the directory `on` is mapped directly (`STATX_ATTR_DAX`, statx(2)). Leaves no file behind.
-    ///
-    /// # Errors
-    /// No file can be made there.
-    fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError>;
-
-    /// How full the file system is that `path` is on.
-    ///
-    /// # Errors
-    /// The path does not exist, or the kernel does not answer.
-    fn usage(&self, path: &Path) -> Result<Usage, FilesystemError>;
-
-    /// Bytes of a device that cannot be read because the medium is bad.
-    ///
-    /// # Errors
-    /// The kernel's list cannot be read.
-    fn bad_bytes(&self, device: DeviceNumber) -> Result<Bytes, FilesystemError>;
-}
-
-/// What a path leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PathTarget {
-    /// The block device with this number.
-    BlockDevice(DeviceNumber),
-    /// A file or directory of a file system on the device with this number.
-    OnDevice(DeviceNumber),
-}
-
-/// How full a file system is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Bytes for files.
-    pub total: Bytes,
-    /// Bytes that users may still fill.
-    pub available: Bytes,
-    /// Bytes that files take.
-    pub used: Bytes,
-    /// Inodes, free or not.
-    pub inodes: u64,
-    /// Inodes that files may still take.
-    pub inodes_free: u64,
-}

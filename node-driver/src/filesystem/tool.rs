@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::process::{Command, Output, Stdio};
 
-use super::FilesystemError;
+use super::error::FilesystemError;
 
 /// What a tool did.
 pub(super) struct Finished {

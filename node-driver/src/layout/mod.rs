@@ -71,7 +71,7 @@ impl Layout {
         Arc::clone(&self.devices)
     }
 
-    /// Lists the devices now, and tells all subscribers.
+    /// Lists the devices now. Subscribers are notified if anything changed.
     ///
     /// # Errors
     /// They cannot be listed. The last listing stays, and subscribers see the error beside it.

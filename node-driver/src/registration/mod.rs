@@ -1,4 +1,4 @@
-//! Registers the driver with the kubelet, so that a node needs no other container for it.
+//! Registers the driver with the kubelet, so that no other container is needed for it.
 //!
 //! The kubelet watches its `plugins_registry` directory, connects to each socket there, asks for `GetInfo`, calls
 //! NodeGetInfo at the endpoint named there, and reports the outcome with `NotifyRegistrationStatus`. It tries again by
@@ -17,19 +17,19 @@ use tonic::transport::Server;
 use crate::csi::PluginSocket;
 use service::RegistrationService;
 
-/// What the kubelet has said so far.
+/// Whether the kubelet has registered the driver.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RegistrationState {
-    /// Nothing yet.
+    /// It has not answered yet.
     #[default]
     Waiting,
-    /// It knows the driver.
+    /// It has.
     Registered,
-    /// It does not, and says why.
+    /// It refuses, for this reason.
     Failed(String),
 }
 
-/// The registration server ended with a failure.
+/// The registration server can serve no more connections.
 #[derive(Debug, thiserror::Error)]
 #[error("the registration server failed")]
 pub struct RegistrationError(#[from] tonic::transport::Error);
@@ -47,10 +47,10 @@ pub fn socket_path(plugins_registry: &Path) -> PathBuf {
 /// Serves until `shutdown`, then removes the socket, upon which the kubelet forgets the driver.
 ///
 /// `endpoint` is the path of the CSI socket as the kubelet sees it; that socket must be served already. `state` follows
-/// what the kubelet says.
+/// what the kubelet reports.
 ///
 /// # Errors
-/// If connections can no longer be served.
+/// Connections can no longer be served.
 pub async fn serve(
     socket: PluginSocket,
     endpoint: &Path,

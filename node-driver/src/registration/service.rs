@@ -1,4 +1,4 @@
-//! The kubelet's questions.
+//! The calls of the kubelet.
 
 use ::csi::registration::registration_server::Registration;
 use ::csi::registration::{InfoRequest, PluginInfo, RegistrationStatus, RegistrationStatusResponse};
@@ -11,7 +11,7 @@ use super::RegistrationState;
 /// Versions of CSI that the driver speaks. The kubelet parses them as versions and takes the highest whose major number
 /// it knows, 1 (`highestSupportedVersion` in `pkg/volume/csi/csi_plugin.go`).
 const VERSIONS: [&str; 1] = ["1.0.0"];
-/// What the kubelet calls a CSI driver (`CSIPlugin` in `k8s.io/kubelet/pkg/apis/pluginregistration/v1`).
+/// The kubelet's name for CSI drivers (`CSIPlugin` in `k8s.io/kubelet/pkg/apis/pluginregistration/v1`).
 const PLUGIN_TYPE: &str = "CSIPlugin";
 
 pub(super) struct RegistrationService {
@@ -42,7 +42,7 @@ impl Registration for RegistrationService {
     ) -> Result<Response<RegistrationStatusResponse>, Status> {
         let status = request.into_inner();
         let state = if status.plugin_registered {
-            tracing::info!("the kubelet knows the driver");
+            tracing::info!("the kubelet has registered the driver");
             RegistrationState::Registered
         } else {
             tracing::error!(error = status.error, "the kubelet refuses the driver");

@@ -74,8 +74,7 @@ impl<R: Record> Worker<R> {
     /// Takes the steps of `volume` until it is settled, gone or blocked.
     ///
     /// # Errors
-    /// A step failed: call it again later. The condition of the volume shows the failure, unless it says nothing about the
-    /// volume itself.
+    /// A step failed: call it again later. The condition of the volume shows why, if the failure is about the volume.
     pub async fn reconcile(&self, volume: PmemVolume) -> Result<WorkResult, StepError> {
         let mut current = volume;
         match self.take_steps(&mut current).await {

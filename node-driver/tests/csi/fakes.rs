@@ -1,4 +1,4 @@
-//! Devices and a kernel that only remember what was done to them.
+//! Devices and a kernel that only record what was done to them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct FakeDevices {
 }
 
 impl FakeDevices {
-    fn look(&self) -> Result<(), DeviceError> {
+    fn check(&self) -> Result<(), DeviceError> {
         if *self.broken.lock().unwrap() {
             return Err(DeviceError::Listing("no bus".into()));
         }
@@ -33,11 +33,11 @@ impl Devices for FakeDevices {
     }
 
     fn inventory(&self) -> Result<Inventory, DeviceError> {
-        self.look().map(|()| Inventory::default())
+        self.check().map(|()| Inventory::default())
     }
 
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
-        self.look()?;
+        self.check()?;
         Ok(self.volumes.lock().unwrap().get(name).cloned())
     }
 
@@ -70,7 +70,7 @@ pub enum Dax {
     NotForFiles,
 }
 
-/// What the fake kernel remembers, and how it behaves.
+/// What was done to the fake kernel, and how it behaves.
 pub struct State {
     pub devices: HashMap<PathBuf, DeviceNumber>,
     pub content: HashMap<PathBuf, Content>,

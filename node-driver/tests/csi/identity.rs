@@ -1,4 +1,4 @@
-//! Who the driver is and what it can do.
+//! The services' names and capabilities.
 
 use csi::v1::node_service_capability::Type;
 use csi::v1::node_service_capability::rpc::Type as Rpc;

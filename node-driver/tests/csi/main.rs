@@ -11,5 +11,5 @@ mod driver;
 mod fakes;
 mod identity;
 mod interrupted;
-mod publishing;
-mod staging;
+mod node_publish_volume;
+mod node_stage_volume;

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use placement::Bytes;
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::devices::RawBytes;
+use crate::devices::raw_bytes::RawBytes;
 
 /// A sparse file: zeros take no space in it.
 pub(super) struct SparseBytes {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use rustix::fs::OFlags;
 
-use crate::devices::DeviceError;
+use crate::devices::error::DeviceError;
 
 /// `losetup` did not do it.
 #[derive(Debug, thiserror::Error)]

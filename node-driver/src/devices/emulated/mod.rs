@@ -15,7 +15,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crds::VolumeMode;
 use placement::Mode;
 
-use crate::devices::{DeviceError, Devices, Inventory, NamespaceMode, NewNamespace, RawBytes, VolumeDevice};
+use crate::devices::backend::{Devices, NewNamespace, VolumeDevice};
+use crate::devices::error::DeviceError;
+use crate::devices::inventory::{Inventory, NamespaceMode};
+use crate::devices::raw_bytes::RawBytes;
 use bytes::SparseBytes;
 use stored::{StoredLayout, StoredNamespace};
 

@@ -9,7 +9,9 @@ use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, free_betwe
 use serde::{Deserialize, Serialize};
 
 use super::flag::RegionFlag;
-use crate::devices::{self, DeviceError, Inventory, Namespace, NamespaceMode, NewNamespace};
+use crate::devices::backend::NewNamespace;
+use crate::devices::error::DeviceError;
+use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
 
 /// What the driver sets regions of real hardware to.
 const ALIGNMENT: Bytes = Bytes::mib(2);
@@ -185,8 +187,8 @@ impl StoredLayout {
 }
 
 impl StoredRegion {
-    fn listed(&self) -> devices::Region {
-        devices::Region {
+    fn listed(&self) -> inventory::Region {
+        inventory::Region {
             id: self.id.clone(),
             device: self.id.0.clone(),
             bus: BusProvider::Emulated,

@@ -1,4 +1,4 @@
-//! What the kernel says about a block device.
+//! Properties of a block device, from sysfs.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ pub(super) fn size(device: &Path) -> io::Result<Bytes> {
     Bytes::try_from(sectors.saturating_mul(SECTOR)).map_err(io::Error::other)
 }
 
-/// Whether files on it can be mapped directly; no if the kernel does not say.
+/// Whether files on it can be mapped directly; false if the kernel does not show it.
 pub(super) fn has_dax(device: &Path) -> bool {
     fs::read_to_string(attribute(device, "queue/dax")).is_ok_and(|text| text.trim() == "1")
 }

@@ -1,4 +1,4 @@
-//! What libndctl shows, as an inventory.
+//! The inventory, from libndctl.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -12,7 +12,8 @@ use super::alignment::best_alignment;
 use super::block;
 use super::region_id::{self, Module, Origin};
 use super::region_state::{ModuleProperties, RegionProperties, region_state};
-use crate::devices::{self, DeviceError, Inventory, Namespace, NamespaceMode, Source};
+use crate::devices::error::{DeviceError, Source};
+use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
 
 /// How often to list while somebody else changes devices, and how long to wait in between.
 const ATTEMPTS: u32 = 5;
@@ -79,10 +80,10 @@ fn bus(region: Region<'_>) -> BusProvider {
     }
 }
 
-fn listed_region(region: Region<'_>, id: RegionId) -> Result<devices::Region, Source> {
+fn listed_region(region: Region<'_>, id: RegionId) -> Result<inventory::Region, Source> {
     let properties = properties(region)?;
     let (state, message) = region_state(&properties);
-    Ok(devices::Region {
+    Ok(inventory::Region {
         id,
         device: properties.device,
         bus: bus(region),
@@ -123,7 +124,7 @@ fn properties(region: Region<'_>) -> Result<RegionProperties, Source> {
 
 /// The alignment of a region, after setting that of a ready one to the value that wastes least.
 ///
-/// The kernel forgets it at boot and no label depends on it. A region that refuses keeps what it has.
+/// The kernel forgets it at boot and no label depends on it. A region that refuses keeps the alignment it has.
 fn alignment(region: Region<'_>, state: RegionState) -> Result<Alignment, Source> {
     let best = best_alignment(region.interleave_ways());
     if state == RegionState::Ready

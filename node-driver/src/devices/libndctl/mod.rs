@@ -19,10 +19,10 @@ use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::{
-    DeviceError, Devices, Inventory, Namespace, NamespaceMode, NewNamespace, RawBytes, RawFile, Region, Source,
-    VolumeDevice,
-};
+use crate::devices::backend::{Devices, NewNamespace, VolumeDevice};
+use crate::devices::error::{DeviceError, Source};
+use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region};
+use crate::devices::raw_bytes::{RawBytes, RawFile};
 
 /// What the usable bytes of a fsdax namespace are aligned to, so that DAX can map huge pages.
 const DAX_ALIGN: Bytes = Bytes::mib(2);

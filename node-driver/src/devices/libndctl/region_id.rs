@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 /// written, and are zero on CXL.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
-    /// Kind of bus, as the name shows it.
+    /// Kind of bus: the first part of the name.
     pub(super) bus: &'static str,
-    /// What the bus calls itself.
+    /// The provider of the bus, such as `ACPI.NFIT`.
     pub(super) provider: String,
     /// The modules it is made of.
     pub(super) modules: Vec<Module>,
@@ -23,7 +23,7 @@ pub(super) struct Origin {
 /// A module and its part in a region.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Module {
-    /// What it says it is, if it does.
+    /// What it reports as its identity; none if it reports nothing.
     pub(super) unique_id: Option<String>,
     /// Its place in the interleave set.
     pub(super) position: Option<u32>,
@@ -34,7 +34,7 @@ pub(super) struct Module {
 /// The names of all regions, in the same order.
 ///
 /// The physical address becomes part of a name only where the modules cannot tell regions apart: when there are none, when
-/// they do not say what they are, or when others say the same.
+/// they report no identity, or when others report the same.
 pub(super) fn ids(origins: &[Origin]) -> Vec<RegionId> {
     let keys: Vec<Option<String>> = origins.iter().map(key_by_modules).collect();
     let mut seen: HashMap<&String, usize> = HashMap::new();

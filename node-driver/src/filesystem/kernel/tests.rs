@@ -114,7 +114,7 @@ fn a_read_only_bind_leaves_nothing_beside_the_target() {
     let mounted = Kernel.mount(&disk.device, &staging, FsType::Ext4, &flags);
     mounted.unwrap();
     // What a crash in the middle leaves.
-    let left = aside(&pod);
+    let left = beside(&pod);
     fs::create_dir(&left).unwrap();
     bind(&staging, &left).unwrap();
     Kernel.bind(&staging, &pod, true).unwrap();

@@ -29,7 +29,7 @@ pub enum Blocked {
     /// A volume that was in use has lost its namespace.
     #[error("namespace {name} is gone, and its data with it: delete the volume, or bring the namespace back")]
     Vanished { name: String },
-    /// A volume's namespace offers nothing.
+    /// The namespace of a volume that is in use has no block device.
     #[error("namespace {device} is not enabled: `ndctl enable-namespace {device}`")]
     NotConfigured { device: String },
     /// A namespace of the volume's name was there before, and it is not a volume.

@@ -20,10 +20,10 @@ pub struct Location {
 /// What this process knows about the bytes of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ByteState {
-    /// Nothing that it could vouch for.
+    /// They may be anything.
     #[default]
     Unknown,
-    /// Every byte there is zero, and was offered to nobody since.
+    /// Every byte there is zero, and had no block device since.
     Zero(Location),
     /// They were zero when the namespace was configured.
     Configured(Location),

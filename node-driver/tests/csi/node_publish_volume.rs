@@ -1,4 +1,4 @@
-//! Publishing: to one pod, read-only or not, as a directory or a device; and the figures of what is published.
+//! `NodePublishVolume` for one pod, read-only or not, as a directory or a device; and `NodeGetVolumeStats` after it.
 
 use csi::v1::volume_capability::access_mode::Mode;
 use csi::v1::volume_usage::Unit;

@@ -1,4 +1,4 @@
-//! Staging: formatted once, mounted once, with DAX in effect or not at all.
+//! `NodeStageVolume`: formatted once, mounted once, with DAX in effect or not at all.
 
 use placement::Bytes;
 use rstest::rstest;
