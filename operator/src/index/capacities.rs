@@ -32,7 +32,7 @@ impl Capacities {
 
     /// Takes in an object, unless a newer version of it is there. Returns the nodes whose objects changed.
     pub fn apply(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
-        if self.store.get(&name).is_some_and(|known| is_stale(&object, known)) {
+        if self.store.get(&name).is_some_and(|stored| is_stale(&object, stored)) {
             return BTreeSet::new();
         }
         let mut touched: BTreeSet<String> = self.delete(&name).into_iter().collect();
@@ -69,7 +69,7 @@ impl Capacities {
 }
 
 /// Whether an event shows a version that is not newer than the one that our own write returned.
-fn is_stale(event: &PublishedCapacity, known: &PublishedCapacity) -> bool {
-    let numbers = (number(&event.resource_version), number(&known.resource_version));
-    event.uid == known.uid && matches!(numbers, (Some(event), Some(known)) if event <= known)
+fn is_stale(event: &PublishedCapacity, stored: &PublishedCapacity) -> bool {
+    let numbers = (number(&event.resource_version), number(&stored.resource_version));
+    event.uid == stored.uid && matches!(numbers, (Some(event), Some(stored)) if event <= stored)
 }

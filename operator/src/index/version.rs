@@ -10,7 +10,7 @@ pub fn is_older(one: &ObjectMeta, other: &ObjectMeta) -> bool {
     matches!((number(one), number(other)), (Some(one), Some(other)) if one < other)
 }
 
-/// The number that a resource version is.
+/// A resource version as a number; none if it is not one.
 pub fn number(resource_version: &str) -> Option<u64> {
     resource_version.parse().ok()
 }

@@ -64,8 +64,8 @@ impl Volumes {
     /// Takes in a volume that the API server returned, unless the watch has shown a newer version. Returns the nodes whose
     /// free space may have changed.
     pub fn refresh(&mut self, name: &str, volume: PmemVolume) -> BTreeSet<String> {
-        let newer = self.store.get(name).is_some_and(|known| {
-            known.metadata.uid == volume.metadata.uid && is_older(&known.metadata, &volume.metadata)
+        let newer = self.store.get(name).is_some_and(|shown| {
+            shown.metadata.uid == volume.metadata.uid && is_older(&shown.metadata, &volume.metadata)
         });
         if newer {
             self.apply(name.into(), volume)

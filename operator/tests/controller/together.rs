@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use crds::{NumaChoice, PmemNode, PmemVolume, PmemVolumeStatus};
 use csi::v1::volume_capability::access_mode::Mode;
-use csi::v1::volume_capability::{AccessMode, AccessType, MountVolume};
-use csi::v1::{CapacityRange, CreateVolumeRequest, Topology, TopologyRequirement, VolumeCapability};
+use csi::v1::{CapacityRange, CreateVolumeRequest, TopologyRequirement};
 use daxfit_operator::controller::{CreateError, Service};
 use daxfit_operator::index::SharedIndex;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -15,11 +14,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
+use super::setup::{TIME_LIMIT, capability, silent, topology};
 use crate::support::api_server::{ApiServer, NodeDriver};
 use crate::support::{self, Watched, index, node, volume, with_status};
 
-/// Nothing takes that long here.
-const TIME_LIMIT: Duration = Duration::from_secs(300);
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 const CLAIMS: &str = "/api/v1/namespaces/shop/persistentvolumeclaims";
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
@@ -74,9 +72,9 @@ impl Setup {
         self.server.volume(&name_of(claim)).unwrap().spec.numa
     }
 
-    async fn refused(&self, claim: &str, mib: i64, code: Code, says: &str) {
+    async fn refused(&self, claim: &str, mib: i64, code: Code, text: &str) {
         let error = self.create(claim, mib).await.unwrap_err();
-        assert_eq!((error.code(), error.to_string()), (code, says.into()));
+        assert_eq!((error.code(), error.to_string()), (code, text.into()));
     }
 }
 
@@ -88,11 +86,6 @@ fn makes(volume: &PmemVolume) -> PmemVolumeStatus {
     };
     serde_json::from_value(json!({"phase": "Ready", "usable": volume.spec.required, "region": format!("r{region}")}))
         .unwrap()
-}
-
-/// The node's driver does not run.
-fn silent(_: &PmemVolume) -> PmemVolumeStatus {
-    PmemVolumeStatus::default()
 }
 
 fn name_of(claim: &str) -> String {
@@ -127,29 +120,17 @@ fn request(claim: &str, mib: i64) -> CreateVolumeRequest {
         ("csi.storage.k8s.io/pvc/name", claim),
         ("csi.storage.k8s.io/pvc/namespace", "shop"),
     ];
-    let n = vec![Topology {
-        segments: [(crds::TOPOLOGY_KEY.into(), "n".into())].into(),
-    }];
-    let mount = MountVolume {
-        fs_type: "ext4".into(),
-        ..MountVolume::default()
-    };
     CreateVolumeRequest {
         name: name_of(claim),
         capacity_range: Some(CapacityRange {
             required_bytes: mib << 20,
             limit_bytes: 0,
         }),
-        volume_capabilities: vec![VolumeCapability {
-            access_type: Some(AccessType::Mount(mount)),
-            access_mode: Some(AccessMode {
-                mode: Mode::SingleNodeWriter.into(),
-            }),
-        }],
+        volume_capabilities: vec![capability("ext4", Mode::SingleNodeWriter)],
         parameters: parameters.map(|(name, value)| (name.into(), value.into())).into(),
         accessibility_requirements: Some(TopologyRequirement {
-            requisite: n.clone(),
-            preferred: n,
+            requisite: topology(&["n"]),
+            preferred: topology(&["n"]),
         }),
         ..CreateVolumeRequest::default()
     }
@@ -208,9 +189,9 @@ async fn two_calls_at_once_choose_alike() {
 async fn no_room_on_one_numa_node() {
     let n = node("n", &[(Some(0), &[(0, 100)]), (Some(1), &[(0, 100)])]);
     let setup = setup(n, makes);
-    let says =
+    let text =
         "node n: asked 90 MiB + 90 MiB on one NUMA node; largest extent 98 MiB on NUMA 1, 200 MiB free in 2 extents";
-    setup.refused("data", 90, Code::ResourceExhausted, says).await;
+    setup.refused("data", 90, Code::ResourceExhausted, text).await;
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }
 
@@ -221,8 +202,8 @@ async fn no_room_where_the_other_volume_is() {
     setup
         .index
         .apply(node("n", &[(Some(0), &[(0, 100)]), (Some(1), &[(0, 400)])]));
-    let says = "node n: asked 90 MiB; largest extent 0 B on NUMA 0, 8 MiB free in 1 extent";
-    setup.refused("log", 90, Code::ResourceExhausted, says).await;
+    let text = "node n: asked 90 MiB; largest extent 0 B on NUMA 0, 8 MiB free in 1 extent";
+    setup.refused("log", 90, Code::ResourceExhausted, text).await;
 }
 
 #[tokio::test]
@@ -252,9 +233,9 @@ async fn all_claims_of_the_pod_count() {
 async fn a_claim_without_a_pod() {
     let setup = setup(uneven(), makes);
     setup.server.forget(&format!("{PODS}/db"));
-    let says = "no pod waits for claim shop/data any more, and its class wishes its volume on one NUMA node with the \
+    let text = "no pod waits for claim shop/data any more, and its class wishes its volume on one NUMA node with the \
                 other volumes of its pod: it is made once another pod uses the claim";
-    setup.refused("data", 90, Code::ResourceExhausted, says).await;
+    setup.refused("data", 90, Code::ResourceExhausted, text).await;
     // A pod that runs or goes does not wait.
     for (path, value) in [
         ("/spec", json!({"nodeName": "n"})),
@@ -266,7 +247,7 @@ async fn a_claim_without_a_pod() {
             gone.pointer_mut(path).unwrap()[key] = value.clone();
         }
         setup.server.store(format!("{PODS}/db"), gone);
-        setup.refused("data", 90, Code::ResourceExhausted, says).await;
+        setup.refused("data", 90, Code::ResourceExhausted, text).await;
     }
     // With immediate binding there is none yet: it goes where it fits best.
     setup.server.forget(&format!("{PODS}/db"));
@@ -311,8 +292,8 @@ async fn an_ephemeral_volume_belongs_to_its_owner() {
         setup.server.store(format!("{PODS}/db"), db);
         log["metadata"]["ownerReferences"] = owners;
         setup.server.store(format!("{CLAIMS}/db-log"), log.clone());
-        let says = "pod shop/db: claim shop/db-log was not made for this pod";
-        setup.refused("db-log", 90, Code::ResourceExhausted, says).await;
+        let text = "pod shop/db: claim shop/db-log was not made for this pod";
+        setup.refused("db-log", 90, Code::ResourceExhausted, text).await;
     }
 }
 
@@ -340,9 +321,9 @@ async fn bound_volumes_apart_leave_no_place() {
         .store(format!("{CLAIMS}/old"), claim("old", "together", 20));
     setup.server.add_volume(&in_region("log", "r1"));
     setup.server.add_volume(&in_region("old", "r0"));
-    let says = "node n: its class wishes it on one NUMA node with the other volumes of its pod, but these are on NUMA 0 \
+    let text = "node n: its class wishes it on one NUMA node with the other volumes of its pod, but these are on NUMA 0 \
                 and NUMA 1: give the claim another class";
-    setup.refused("data", 90, Code::ResourceExhausted, says).await;
+    setup.refused("data", 90, Code::ResourceExhausted, text).await;
 }
 
 #[tokio::test]
@@ -372,8 +353,8 @@ async fn volumes_that_go_do_not_count() {
 async fn a_volume_without_a_region_yet_is_waited_for() {
     let setup = setup(uneven(), silent);
     setup.server.add_volume(&volume(&name_of("log"), "n", 90));
-    let says = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region yet: try again";
-    setup.refused("data", 90, Code::Aborted, says).await;
+    let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region yet: try again";
+    setup.refused("data", 90, Code::Aborted, text).await;
 }
 
 #[tokio::test]

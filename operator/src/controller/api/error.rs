@@ -15,7 +15,7 @@ pub enum ApiError {
         action: &'static str,
         /// The volume that it was asked for.
         id: VolumeId,
-        /// Its answer.
+        /// Its answer, with code, reason and message.
         status: Box<Status>,
     },
     /// It was not reached, or is overloaded or broken. What was asked may have been done all the same.
@@ -25,7 +25,7 @@ pub enum ApiError {
         action: &'static str,
         /// The volume that it was asked for.
         id: VolumeId,
-        /// Why.
+        /// What happened instead of an answer.
         #[source]
         source: kube::Error,
     },

@@ -30,8 +30,8 @@ impl VolumesApi {
     /// # Errors
     /// If the API server does not answer; nothing is known of the volume then.
     pub async fn get(&self, id: &VolumeId) -> Result<Option<PmemVolume>, ApiError> {
-        let found = self.volumes.get_opt(id.as_str()).await;
-        found.map_err(|error| ApiError::new("look up volume", id, error))
+        let volume = self.volumes.get_opt(id.as_str()).await;
+        volume.map_err(|error| ApiError::new("look up volume", id, error))
     }
 
     /// Writes a new volume and returns it as it was stored, with its uid.
@@ -69,9 +69,12 @@ impl VolumesApi {
     /// # Errors
     /// If the API server does not answer.
     pub async fn has_persistent_volume(&self, id: &VolumeId, name: &str) -> Result<bool, ApiError> {
-        let found = self.persistent_volumes.get_opt(name).await;
-        let found = found.map_err(|error| ApiError::new("look up the PersistentVolume of volume", id, error))?;
-        let csi = found.and_then(|volume| volume.spec).and_then(|spec| spec.csi);
+        let read = self.persistent_volumes.get_opt(name).await;
+        let persistent_volume =
+            read.map_err(|error| ApiError::new("look up the PersistentVolume of volume", id, error))?;
+        let csi = persistent_volume
+            .and_then(|volume| volume.spec)
+            .and_then(|spec| spec.csi);
         Ok(csi.is_some_and(|csi| csi.driver == DRIVER_NAME && csi.volume_handle == id.as_str()))
     }
 

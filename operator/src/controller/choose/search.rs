@@ -24,9 +24,9 @@ pub enum CompanionError {
     /// A node was selected for the claim, but the only pods that name it are not the ones that it was made for.
     #[error("pod {pod}: {reason}")]
     NotForPod {
-        /// The first of these pods.
+        /// The first of these pods, by namespace and name.
         pod: ObjectKey,
-        /// What the event on the pod says as well.
+        /// Why it may not use the claim, in the words of the event on it.
         reason: Impossible,
     },
     /// A pod, a claim, a class or a volume could not be read.
@@ -48,7 +48,7 @@ impl CompanionError {
 /// The companions of the claim that `request` is for; none if its class does not wish them together.
 ///
 /// # Errors
-/// If nobody can tell which they are.
+/// If no pod waits for the claim, or the API server does not answer: the volume could come to be apart from the others.
 pub async fn companions(service: &Service, request: &CreateRequest) -> Result<CompanionClaims, CompanionError> {
     let wishes = request.volume_request().numa == NumaWish::Together;
     let Some(claim) = request.claim.as_ref().filter(|_| wishes) else {

@@ -107,7 +107,7 @@ mod tests {
             access_type: None,
             ..mount("", writer)
         };
-        for (capabilities, says) in [
+        for (capabilities, text) in [
             (vec![], "no volume capability"),
             (vec![nothing], "neither block nor mount"),
             (
@@ -122,7 +122,7 @@ mod tests {
             ),
         ] {
             let error = filesystem_of(&capabilities).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
+            assert!(error.contains(text), "{error}");
         }
     }
 }
