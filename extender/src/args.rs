@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use placement::Policy;
+use program::LogFormat;
 
 /// Tells kube-scheduler which nodes have room for a pod's persistent memory, byte by byte.
 ///
@@ -61,17 +62,8 @@ pub struct Options {
     #[arg(long, env = "DAXFIT_EXTENDER_RESERVATION_SECONDS", default_value = "120")]
     pub reservation_seconds: NonZeroU16,
     /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,extender=debug".
-    #[arg(long, env = "DAXFIT_EXTENDER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, env = "DAXFIT_EXTENDER_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
-}
-
-/// How to write the log.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object per line.
-    Json,
 }
 
 /// What else it can do.

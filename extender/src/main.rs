@@ -1,11 +1,10 @@
 //! The scheduler extender of Daxfit; see the library for what it does.
 
-use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use extender::args::{Cli, Command, Endpoint, LogFormat, Options};
+use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
 use extender::ledger::Ledger;
 use extender::probe::probe;
@@ -13,9 +12,7 @@ use extender::serve::Server;
 use extender::state::{SharedState, State, expire_reservations, watch_all};
 use extender::tls::TlsDirectory;
 use extender::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -27,8 +24,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
-    log_to_stderr(options.log_format);
-    let stop = stop_on_signal()?;
+    start_log(options.log_format);
+    let stop = stop_on_signal(DRAIN_LIMIT).context("signals cannot be received")?;
     let server = Server::bind(endpoint.listen, TlsDirectory::new(endpoint.tls_dir)).await?;
     let client = kube::Client::try_default()
         .await
@@ -51,30 +48,4 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
     stop.cancel();
     pumps.join_all().await;
     Ok(())
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-}
-
-/// Ends the server when the kubelet (SIGTERM) or a person (SIGINT) asks for it.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).context("signals cannot be received")?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

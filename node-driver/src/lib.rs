@@ -10,10 +10,8 @@
 mod conditions;
 pub mod csi;
 pub mod devices;
-pub mod error_chain;
 pub mod filesystem;
 pub mod layout;
-pub mod probe;
 pub mod registration;
 mod report;
 pub mod run;

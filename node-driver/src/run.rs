@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::csi::{Socket, SocketError};
 use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use kube::api::{Api, ListParams};
 use tokio::sync::{Notify, watch};
@@ -11,7 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::csi::{IdentityService, NodeService, PluginSocket, ServeError, SocketError, serve};
+use crate::csi::{NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::layout::{EventsError, Layout, Revision, watch_devices};
@@ -83,20 +84,20 @@ fn serve_kubelet(
     devices: &Arc<dyn Devices>,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
-    let socket = PluginSocket::bind(&settings.csi_socket)?;
-    let identity = IdentityService::new(Arc::clone(devices));
+    let socket = Socket::bind(&settings.csi_socket)?;
+    let identity = identity(devices);
     let node = NodeService::new(settings.node.clone(), Arc::clone(devices), Arc::new(Kernel));
     let shutdown = stop.clone();
     parts.spawn(async move { Ok(serve(socket, identity, node, shutdown).await?) });
     let Some(directory) = &settings.registration_dir else {
         return Ok(());
     };
-    let socket = PluginSocket::bind(&registration::socket_path(directory))?;
+    let socket = Socket::bind(&registration::socket_path(directory))?;
     parts.spawn(register(socket, settings.csi_socket.clone(), stop.clone()));
     Ok(())
 }
 
-async fn register(socket: PluginSocket, endpoint: PathBuf, stop: CancellationToken) -> Result<(), RunError> {
+async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) -> Result<(), RunError> {
     let state = watch::Sender::new(RegistrationState::Waiting);
     Ok(registration::serve(socket, Path::new(&endpoint), state, stop).await?)
 }

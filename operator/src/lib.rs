@@ -7,13 +7,12 @@
 
 pub mod capacity;
 pub mod capacity_object;
-mod chain;
 mod claims_api;
 pub mod controller;
 pub mod events;
 mod hash;
+pub mod health;
 pub mod identity;
 pub mod index;
-pub mod probe;
 pub mod run;
 pub mod serve;

@@ -1,13 +1,12 @@
 //! The operator of Daxfit.
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use daxfit_operator::run::{Settings, run};
+use program::{DRAIN_LIMIT, LogFormat, start_log, stop_on_signal};
 
 /// Publishes how much persistent memory can be had where, and serves the CSI Controller for the external-provisioner.
 #[derive(Parser)]
@@ -19,6 +18,12 @@ struct Args {
     /// Namespace of the operator, where its CSIStorageCapacity objects are.
     #[arg(long, env = "POD_NAMESPACE")]
     namespace: Option<String>,
+    /// Address for /healthz and /readyz over plain HTTP, such as 0.0.0.0:8080. Without it, only the CSI socket is served.
+    #[arg(long)]
+    http_listen: Option<SocketAddr>,
+    /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,kube=debug".
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -37,13 +42,13 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     match args.command {
-        Some(Command::Probe { ready }) => probe(args.csi_socket, ready).await,
+        Some(Command::Probe { ready }) => probe(&args.csi_socket, ready).await,
         None => operate(args).await,
     }
 }
 
-async fn probe(socket: PathBuf, must_be_ready: bool) -> anyhow::Result<()> {
-    let ready = daxfit_operator::probe::probe(socket).await?;
+async fn probe(socket: &Path, must_be_ready: bool) -> anyhow::Result<()> {
+    let ready = csi::probe(socket).await?;
     ensure!(
         ready || !must_be_ready,
         "not ready: the cluster has not been listed completely"
@@ -53,31 +58,17 @@ async fn probe(socket: PathBuf, must_be_ready: bool) -> anyhow::Result<()> {
 }
 
 async fn operate(args: Args) -> anyhow::Result<()> {
-    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(levels)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
-    let namespace = args
-        .namespace
-        .context("set --namespace or POD_NAMESPACE to the operator's own namespace")?;
+    start_log(args.log_format);
+    let stop = stop_on_signal(DRAIN_LIMIT).context("signals cannot be received")?;
+    let settings = Settings {
+        namespace: args
+            .namespace
+            .context("set --namespace or POD_NAMESPACE to the operator's own namespace")?,
+        csi_socket: args.csi_socket,
+        http_listen: args.http_listen,
+    };
     let client = kube::Client::try_default()
         .await
         .context("no way to reach the API server")?;
-    let stop = stop_on_signal()?;
-    daxfit_operator::run::run(client, namespace, args.csi_socket, stop).await?;
-    Ok(())
-}
-
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let told = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        tracing::info!("stopping");
-        told.cancel();
-    });
-    Ok(stop)
+    Ok(run(client, settings, stop).await?)
 }

@@ -1,10 +1,12 @@
 //! Puts the parts together.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use cluster::names::MANAGED_BY_LABEL;
 use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
+use csi::{Socket, SocketError};
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Config;
@@ -15,9 +17,21 @@ use tokio_util::sync::CancellationToken;
 use crate::capacity;
 use crate::controller::Service;
 use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
-use crate::identity::Plugin;
+use crate::health::{self, HealthError};
+use crate::identity::identity;
 use crate::index::SharedIndex;
-use crate::serve::{SocketError, listen, serve};
+use crate::serve::serve;
+
+/// Where the operator runs, and where it is called.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its own namespace, where its CSIStorageCapacity objects are.
+    pub namespace: String,
+    /// The CSI socket.
+    pub csi_socket: PathBuf,
+    /// Where health is served over plain HTTP; none: nowhere.
+    pub http_listen: Option<SocketAddr>,
+}
 
 /// Why the operator ends before it is told to.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +42,9 @@ pub enum RunError {
     /// The socket cannot be served any more.
     #[error("cannot serve CSI")]
     Serve(#[source] tonic::transport::Error),
+    /// Health cannot be served.
+    #[error(transparent)]
+    Health(#[from] HealthError),
     /// One of the tasks that never end has ended.
     #[error("a background task ended")]
     Background(#[source] Option<tokio::task::JoinError>),
@@ -36,15 +53,18 @@ pub enum RunError {
 /// Runs the operator until `stop`.
 ///
 /// # Errors
-/// If the socket cannot be served, or a background task ends.
-pub async fn run(client: Client, namespace: String, socket: PathBuf, stop: CancellationToken) -> Result<(), RunError> {
+/// If the socket or health cannot be served, or a background task ends.
+pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let index = SharedIndex::default();
-    let connections = listen(&socket)?;
-    let mut background = start(&client, &namespace, &index);
+    let (connections, _file) = Socket::bind(&settings.csi_socket)?.into_incoming();
+    let mut background = start(&client, &settings.namespace, &index);
     let service = Service::new(client, index.clone(), stop.clone());
-    let serving = serve(connections, Plugin::new(index), service, stop);
+    let health = health::serve(settings.http_listen, index.clone(), stop.clone());
+    let csi = serve(connections, identity(index), service, stop);
+    let csi = async { csi.await.map_err(RunError::Serve) };
+    let health = async { health.await.map_err(RunError::Health) };
     tokio::select! {
-        served = serving => served.map_err(RunError::Serve),
+        served = async { tokio::try_join!(csi, health) } => served.map(drop),
         ended = background.join_next() => Err(RunError::Background(ended.and_then(Result::err))),
     }
 }

@@ -1,6 +1,5 @@
 //! What goes wrong with a call, as kube-scheduler sees it.
 
-use std::error::Error;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -46,23 +45,12 @@ impl WebhookError {
             Self::NotSynced(_) | Self::Lookup(_) | Self::SlowApiServer(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
-
-    /// The error with all that led to it.
-    fn with_causes(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
-    }
 }
 
 /// kube-scheduler shows the status only, so the text is logged here as well.
 impl IntoResponse for WebhookError {
     fn into_response(self) -> Response {
-        let text = self.with_causes();
+        let text = program::chain(&self);
         tracing::warn!(status = self.status().as_u16(), "{text}");
         (self.status(), text).into_response()
     }

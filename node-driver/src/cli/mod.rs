@@ -3,14 +3,12 @@
 mod inventory;
 mod run;
 
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use anyhow::{Context, ensure};
+use clap::{Args, Parser, Subcommand};
 use node_driver::devices::BackendArgs;
-use node_driver::probe::probe;
-use tracing_subscriber::EnvFilter;
+use program::{LogFormat, start_log};
 
 /// Provisions, mounts and erases persistent memory on one node of a Kubernetes cluster.
 #[derive(Debug, Parser)]
@@ -51,14 +49,8 @@ struct SocketArgs {
 #[derive(Debug, Args)]
 struct LogArgs {
     /// How log lines look. What is logged is set in the environment, such as `RUST_LOG=node_driver=debug`.
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -83,7 +75,7 @@ impl Cli {
 
     async fn dispatch(self) -> anyhow::Result<()> {
         match self.command {
-            Some(Command::Probe(socket)) => Ok(probe(&socket.csi_socket).await?),
+            Some(Command::Probe(socket)) => probe(&socket.csi_socket).await,
             Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
             None => run::run(self.run).await,
         }
@@ -105,16 +97,10 @@ fn node_name(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-fn start_log(format: LogFormat) {
-    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(levels)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
+async fn probe(socket: &Path) -> anyhow::Result<()> {
+    let ready = csi::probe(socket).await?;
+    ensure!(ready, "the driver is not ready: it could not list its devices yet");
+    Ok(())
 }
 
 #[cfg(test)]

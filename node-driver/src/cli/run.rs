@@ -2,8 +2,7 @@
 
 use anyhow::Context;
 use node_driver::run::{self, Settings};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use program::{DRAIN_LIMIT, stop_on_signal};
 
 use super::RunArgs;
 
@@ -12,7 +11,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let node = args
         .node_name
         .context("set --node-name or NODE_NAME to the name of this node in Kubernetes")?;
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal(DRAIN_LIMIT).context("signals cannot be received")?;
     let devices = args.backend.open()?;
     let client = kube::Client::try_default()
         .await
@@ -32,17 +31,4 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     run::run(settings, devices, client, stop).await?;
     tracing::info!("stopped");
     Ok(())
-}
-
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-        let mut signals = signal(kind).context("cannot listen to signals")?;
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            signals.recv().await;
-            stop.cancel();
-        });
-    }
-    Ok(stop)
 }

@@ -1,11 +1,10 @@
 //! The volume capability of a request: how the volume is to be used.
 
+use ::csi::RpcError;
 use ::csi::v1::VolumeCapability;
 use ::csi::v1::volume_capability::access_mode::Mode;
-use ::csi::v1::volume_capability::{AccessType, MountVolume};
 use tonic::Code;
 
-use super::answer::Coded;
 use crate::filesystem::{FsType, UnknownFsType};
 
 /// How a volume is to be used.
@@ -43,13 +42,8 @@ pub(super) enum Sharing {
 /// A capability that no volume has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CapabilityError {
-    #[error("volume_capability is missing")]
-    Missing,
-    #[error("volume_capability.access_type is missing")]
-    NoAccessType,
-    /// No access mode, or one of a later specification.
-    #[error("volume_capability.access_mode is missing or unknown")]
-    NoAccessMode,
+    #[error(transparent)]
+    Malformed(#[from] ::csi::CapabilityError),
     #[error(
         "access mode {0} is not possible: persistent memory can be reached from its own node only; use ReadWriteOnce or \
          ReadWriteOncePod"
@@ -59,12 +53,11 @@ pub(super) enum CapabilityError {
     FsType(#[from] UnknownFsType),
 }
 
-impl Coded for CapabilityError {
-    /// "Exceeds capabilities" is `FAILED_PRECONDITION` (CSI, "`NodeStageVolume` Errors").
+impl RpcError for CapabilityError {
     fn code(&self) -> Code {
         match self {
-            Self::Missing | Self::NoAccessType | Self::NoAccessMode | Self::FsType(_) => Code::InvalidArgument,
-            Self::ManyNodes(_) => Code::FailedPrecondition,
+            Self::Malformed(_) | Self::FsType(_) => Code::InvalidArgument,
+            Self::ManyNodes(_) => ::csi::UNSUPPORTED_BY_VOLUME,
         }
     }
 }
@@ -73,25 +66,18 @@ impl TryFrom<Option<VolumeCapability>> for Capability {
     type Error = CapabilityError;
 
     fn try_from(capability: Option<VolumeCapability>) -> Result<Self, CapabilityError> {
-        let capability = capability.ok_or(CapabilityError::Missing)?;
-        let mode = capability.access_mode.map(|mode| mode.mode());
-        let access = capability.access_type.ok_or(CapabilityError::NoAccessType)?;
+        let capability = ::csi::Capability::required(capability)?;
         Ok(Self {
-            sharing: sharing(mode.unwrap_or(Mode::Unknown))?,
-            access: match access {
-                AccessType::Block(_) => Access::Block,
-                AccessType::Mount(mount) => mounted(mount)?,
+            sharing: sharing(capability.mode)?,
+            access: match capability.access {
+                ::csi::Access::Block => Access::Block,
+                ::csi::Access::Mount { fs_type, flags } => Access::Mount {
+                    fs: fs_type.map(|name| name.parse()).transpose()?,
+                    flags,
+                },
             },
         })
     }
-}
-
-fn mounted(mount: MountVolume) -> Result<Access, UnknownFsType> {
-    let fs = Some(mount.fs_type).filter(|name| !name.is_empty());
-    Ok(Access::Mount {
-        fs: fs.map(|name| name.parse()).transpose()?,
-        flags: mount.mount_flags,
-    })
 }
 
 fn sharing(mode: Mode) -> Result<Sharing, CapabilityError> {
@@ -102,6 +88,6 @@ fn sharing(mode: Mode) -> Result<Sharing, CapabilityError> {
         Mode::MultiNodeReaderOnly | Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => {
             Err(CapabilityError::ManyNodes(mode.as_str_name()))
         }
-        Mode::Unknown => Err(CapabilityError::NoAccessMode),
+        Mode::Unknown => Err(::csi::CapabilityError::UnknownMode(mode.into()).into()),
     }
 }

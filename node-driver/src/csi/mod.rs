@@ -4,13 +4,12 @@
 //! something checks its request, locks its volume (ABORTED while another call has it), and does its blocking work in a task
 //! that goes on when the kubelet gives up waiting: the kubelet's next try is ABORTED until that ends, and then finds it done.
 //!
-//! Each call has an error enum of its own; [`Coded`] maps it to a gRPC code, and [`answer`] logs it once.
+//! Each call has an error enum of its own; [`RpcError`](::csi::RpcError) maps it to a gRPC code, and
+//! [`respond`](::csi::respond) logs it once.
 
-mod answer;
 mod capability;
 mod host;
 mod identity;
-mod locks;
 mod node;
 mod node_get_volume_stats;
 mod node_publish_volume;
@@ -20,11 +19,8 @@ mod node_unstage_volume;
 mod paths;
 mod request;
 mod server;
-mod socket;
 mod volume;
 
-pub use answer::{Coded, answer};
-pub use identity::IdentityService;
+pub use identity::{DeviceReadiness, identity};
 pub use node::NodeService;
 pub use server::{ServeError, serve};
-pub use socket::{PluginSocket, SocketError};

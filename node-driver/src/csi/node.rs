@@ -11,14 +11,13 @@ use ::csi::v1::{
     NodeServiceCapability, NodeStageVolumeRequest, NodeStageVolumeResponse, NodeUnpublishVolumeRequest,
     NodeUnpublishVolumeResponse, NodeUnstageVolumeRequest, NodeUnstageVolumeResponse, Topology,
 };
+use ::csi::{Busy, VolumeLocks, respond};
 use crds::TOPOLOGY_KEY;
 use tokio::task::JoinError;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 
-use super::answer::answer;
 use super::host::Host;
-use super::locks::{Busy, VolumeLocks};
 use super::node_get_volume_stats::{NodeGetVolumeStats, NodeGetVolumeStatsError};
 use super::node_publish_volume::{NodePublishVolume, NodePublishVolumeError};
 use super::node_stage_volume::{NodeStageVolume, NodeStageVolumeError};
@@ -145,7 +144,7 @@ impl Node for NodeService {
     ) -> Result<Response<NodeStageVolumeResponse>, Status> {
         let request = request.into_inner();
         let volume = request.volume_id.clone();
-        answer("NodeStageVolume", &volume, self.stage(request).await)
+        respond("NodeStageVolume", &volume, self.stage(request).await)
     }
 
     async fn node_unstage_volume(
@@ -154,7 +153,7 @@ impl Node for NodeService {
     ) -> Result<Response<NodeUnstageVolumeResponse>, Status> {
         let request = request.into_inner();
         let volume = request.volume_id.clone();
-        answer("NodeUnstageVolume", &volume, self.unstage(request).await)
+        respond("NodeUnstageVolume", &volume, self.unstage(request).await)
     }
 
     async fn node_publish_volume(
@@ -163,7 +162,7 @@ impl Node for NodeService {
     ) -> Result<Response<NodePublishVolumeResponse>, Status> {
         let request = request.into_inner();
         let volume = request.volume_id.clone();
-        answer("NodePublishVolume", &volume, self.publish(request).await)
+        respond("NodePublishVolume", &volume, self.publish(request).await)
     }
 
     async fn node_unpublish_volume(
@@ -172,7 +171,7 @@ impl Node for NodeService {
     ) -> Result<Response<NodeUnpublishVolumeResponse>, Status> {
         let request = request.into_inner();
         let volume = request.volume_id.clone();
-        answer("NodeUnpublishVolume", &volume, self.unpublish(request).await)
+        respond("NodeUnpublishVolume", &volume, self.unpublish(request).await)
     }
 
     async fn node_get_volume_stats(
@@ -181,7 +180,7 @@ impl Node for NodeService {
     ) -> Result<Response<NodeGetVolumeStatsResponse>, Status> {
         let request = request.into_inner();
         let volume = request.volume_id.clone();
-        answer("NodeGetVolumeStats", &volume, self.stats(request).await)
+        respond("NodeGetVolumeStats", &volume, self.stats(request).await)
     }
 
     async fn node_get_capabilities(

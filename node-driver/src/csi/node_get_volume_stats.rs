@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
+use ::csi::RpcError;
 use ::csi::v1::volume_usage::Unit;
 use ::csi::v1::{NodeGetVolumeStatsRequest, NodeGetVolumeStatsResponse, VolumeCondition, VolumeUsage};
 use placement::Bytes;
 use tonic::Code;
 
-use super::answer::Coded;
 use super::host::Host;
 use super::paths::{PathError, resolve};
 use super::request::{BadRequest, required};
@@ -43,7 +43,7 @@ pub(super) enum NodeGetVolumeStatsError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl Coded for NodeGetVolumeStatsError {
+impl RpcError for NodeGetVolumeStatsError {
     fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),

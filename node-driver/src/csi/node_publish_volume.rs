@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ::csi::v1::NodePublishVolumeRequest;
+use ::csi::{Busy, RpcError};
 use tonic::Code;
 
-use super::answer::Coded;
 use super::capability::{Access, Capability, Sharing};
 use super::host::Host;
-use super::locks::Busy;
 use super::paths::{PathError, make_directory, make_file, resolve};
 use super::request::{BadRequest, absolute, required};
 use super::volume::{VolumeError, find};
@@ -66,7 +65,7 @@ pub(super) enum NodePublishVolumeError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl Coded for NodePublishVolumeError {
+impl RpcError for NodePublishVolumeError {
     /// A missing staging path and a second writer are `FAILED_PRECONDITION` (CSI, "`NodePublishVolume` Errors").
     fn code(&self) -> Code {
         match self {

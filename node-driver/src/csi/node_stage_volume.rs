@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use ::csi::v1::NodeStageVolumeRequest;
+use ::csi::{Busy, RpcError};
 use tonic::Code;
 
-use super::answer::Coded;
 use super::capability::{Access, Capability};
 use super::host::Host;
-use super::locks::Busy;
 use super::paths::{PathError, make_directory, resolve};
 use super::request::{BadRequest, absolute, required};
 use super::volume::{VolumeError, find};
@@ -75,7 +74,7 @@ pub(super) enum NodeStageVolumeError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl Coded for NodeStageVolumeError {
+impl RpcError for NodeStageVolumeError {
     fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),

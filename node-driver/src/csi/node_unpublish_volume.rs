@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use ::csi::v1::NodeUnpublishVolumeRequest;
+use ::csi::{Busy, RpcError};
 use tonic::Code;
 
-use super::answer::Coded;
 use super::host::Host;
-use super::locks::Busy;
 use super::paths::{PathError, remove, resolve};
 use super::request::{BadRequest, absolute, required};
 use crate::filesystem::FilesystemError;
@@ -38,7 +37,7 @@ pub(super) enum NodeUnpublishVolumeError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl Coded for NodeUnpublishVolumeError {
+impl RpcError for NodeUnpublishVolumeError {
     fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),

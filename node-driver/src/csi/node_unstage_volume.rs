@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use ::csi::v1::NodeUnstageVolumeRequest;
+use ::csi::{Busy, RpcError};
 use tonic::Code;
 
-use super::answer::Coded;
 use super::host::Host;
-use super::locks::Busy;
 use super::paths::{PathError, resolve};
 use super::request::{BadRequest, absolute, required};
 use crate::filesystem::FilesystemError;
@@ -38,7 +37,7 @@ pub(super) enum NodeUnstageVolumeError {
     Thread(#[from] tokio::task::JoinError),
 }
 
-impl Coded for NodeUnstageVolumeError {
+impl RpcError for NodeUnstageVolumeError {
     fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use ::csi::RpcError;
 use tonic::Code;
 
-use super::answer::Coded;
 use super::capability::CapabilityError;
 
 /// A request that the CSI specification does not allow, or that asks for what no volume can do.
@@ -18,7 +18,7 @@ pub(super) enum BadRequest {
     Capability(#[from] CapabilityError),
 }
 
-impl Coded for BadRequest {
+impl RpcError for BadRequest {
     fn code(&self) -> Code {
         match self {
             Self::Missing(_) | Self::NotAbsolute { .. } => Code::InvalidArgument,

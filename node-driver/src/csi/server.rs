@@ -2,10 +2,11 @@
 
 use ::csi::v1::identity_server::IdentityServer;
 use ::csi::v1::node_server::NodeServer;
+use ::csi::{IdentityService, Socket};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use super::{IdentityService, NodeService, PluginSocket};
+use super::{DeviceReadiness, NodeService};
 
 /// The server ended with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +18,8 @@ pub struct ServeError(#[from] tonic::transport::Error);
 /// # Errors
 /// If connections can no longer be served.
 pub async fn serve(
-    socket: PluginSocket,
-    identity: IdentityService,
+    socket: Socket,
+    identity: IdentityService<DeviceReadiness>,
     node: NodeService,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use ::csi::RpcError;
 use tonic::Code;
 
-use super::answer::Coded;
 use crate::devices::{DeviceError, Devices, VolumeDevice};
 use crate::filesystem::{DeviceNumber, FilesystemError, Filesystems, PathTarget};
 
@@ -29,7 +29,7 @@ pub(super) enum VolumeError {
     NotABlockDevice { volume: String, path: PathBuf },
 }
 
-impl Coded for VolumeError {
+impl RpcError for VolumeError {
     /// UNAVAILABLE means that the same call may succeed later, and that nothing was done.
     fn code(&self) -> Code {
         match self {

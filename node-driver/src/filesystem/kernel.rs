@@ -18,7 +18,6 @@ use super::mountinfo::{DeviceNumber, MountTable, has_option};
 use super::operations::{Filesystems, PathTarget, Usage};
 use super::options::MountOptions;
 use super::{badblocks, tool};
-use crate::error_chain::chain;
 
 /// The real kernel and tools. Most calls need root.
 #[derive(Clone, Copy, Debug, Default)]
@@ -120,7 +119,7 @@ impl Filesystems for Kernel {
             .and_then(|()| bind(&hidden, target));
         let cleared = self.clear_interrupted_bind(target);
         if let (Err(_), Err(left)) = (&bound, &cleared) {
-            tracing::warn!(error = %chain(left), "left a mount beside the target; the next call clears it");
+            tracing::warn!(error = %program::chain(left), "left a mount beside the target; the next call clears it");
         }
         bound.and(cleared)
     }

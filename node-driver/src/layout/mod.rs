@@ -12,7 +12,6 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinError;
 
 use crate::devices::{DeviceError, Devices, Inventory};
-use crate::error_chain::chain;
 
 pub use events::{EventsError, watch_devices};
 pub use revision::Revision;
@@ -93,7 +92,7 @@ impl Layout {
             }
             Err(error) => {
                 let listing = self.last.borrow().listing.clone();
-                let text = Some(chain(&error));
+                let text = Some(program::chain(&error));
                 self.replace_if_new(LastListing { listing, error: text });
                 Err(error)
             }

@@ -8,13 +8,13 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
+use ::csi::Socket;
 use ::csi::registration::registration_server::RegistrationServer;
 use crds::DRIVER_NAME;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use crate::csi::PluginSocket;
 use service::RegistrationService;
 
 /// Whether the kubelet has registered the driver.
@@ -52,7 +52,7 @@ pub fn socket_path(plugins_registry: &Path) -> PathBuf {
 /// # Errors
 /// Connections can no longer be served.
 pub async fn serve(
-    socket: PluginSocket,
+    socket: Socket,
     endpoint: &Path,
     state: watch::Sender<RegistrationState>,
     shutdown: CancellationToken,

@@ -22,7 +22,7 @@ async fn the_kubelet_gets_to_know_the_driver() {
     let path = socket_path(dir.path());
     let shutdown = CancellationToken::new();
     let (sender, mut state) = watch::channel(RegistrationState::default());
-    let socket = PluginSocket::bind(&path).unwrap();
+    let socket = Socket::bind(&path).unwrap();
     let endpoint = Path::new("/var/lib/kubelet/plugins/csi.daxfit.dev/csi.sock");
     let server = tokio::spawn(serve(socket, endpoint, sender, shutdown.clone()));
 

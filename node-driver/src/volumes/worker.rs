@@ -19,7 +19,6 @@ use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
 use super::zero::pass::{Progress, ZeroError, scrub};
 use crate::devices::{DeviceError, Devices};
-use crate::error_chain::chain;
 use crate::layout::{Layout, Listing};
 
 /// Progress of an erasure is written only if it grew by this part of the whole.
@@ -229,7 +228,7 @@ impl<R: Record> Worker<R> {
         let written = self.record.write_status(volume, status).await;
         written
             .inspect_err(|error| {
-                let error = chain(error);
+                let error = program::chain(error);
                 tracing::warn!(error, "cannot write the progress of an erasure, which goes on");
             })
             .ok()
@@ -239,7 +238,7 @@ impl<R: Record> Worker<R> {
     async fn record_failure(&self, volume: &PmemVolume, error: &StepError) -> Result<(), StepError> {
         let before = volume.status.clone().unwrap_or_default();
         let is_deleted = volume.metadata.deletion_timestamp.is_some();
-        let message = chain(error);
+        let message = program::chain(error);
         let status = status::failing(&before, is_deleted, error.reason(), message.clone(), Timestamp::now());
         if status != before {
             let name = volume.metadata.name.as_deref().unwrap_or_default();

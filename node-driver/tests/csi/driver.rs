@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use super::fakes::{FakeDevices, FakeKernel, device};
-use node_driver::csi::{IdentityService, NodeService, PluginSocket, ServeError, serve};
+use node_driver::csi::{NodeService, ServeError, identity, serve};
+use node_driver::devices::Devices;
 use node_driver::filesystem::Content;
 
 /// What a loaded machine may take at most.
@@ -41,10 +42,10 @@ impl Driver {
         let dir = tempfile::tempdir().unwrap();
         let devices = Arc::<FakeDevices>::default();
         let kernel = Arc::new(FakeKernel::new());
-        let socket = PluginSocket::bind(&dir.path().join("csi.sock")).unwrap();
+        let socket = csi::Socket::bind(&dir.path().join("csi.sock")).unwrap();
         let shutdown = CancellationToken::new();
         let service = NodeService::new("n1".into(), devices.clone(), kernel.clone());
-        let identity = IdentityService::new(devices.clone());
+        let identity = identity(&(devices.clone() as Arc<dyn Devices>));
         let server = tokio::spawn(serve(socket, identity, service, shutdown.clone()));
         let uri = format!("unix:{}", dir.path().join("csi.sock").display());
         let channel = Endpoint::try_from(uri).unwrap().connect().await.unwrap();

@@ -11,7 +11,6 @@ use tracing::{debug, info, warn};
 
 use super::{Change, desired, diff};
 use crate::capacity_object::{Capacity, PublishedCapacity};
-use crate::chain::chain;
 use crate::index::{Index, SharedIndex};
 
 /// Pause before each round of writes: a burst of events becomes one write for each object, far within the 250 ms in which
@@ -46,7 +45,11 @@ pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &
                 None
             }
             Err(error) => {
-                warn!(?change, error = chain(&error), "capacity not written, trying again");
+                warn!(
+                    ?change,
+                    error = program::chain(&error),
+                    "capacity not written, trying again"
+                );
                 Some(node)
             }
         }

@@ -1,6 +1,7 @@
 //! DeleteVolume: records that a volume is to be erased.
 
 use csi::v1::DeleteVolumeRequest;
+use csi::{Busy, RpcError};
 use tonic::Code;
 use tracing::info;
 
@@ -15,17 +16,16 @@ pub enum DeleteError {
     #[error("no volume id is given")]
     NoId,
     /// Another call works on the volume.
-    #[error("another call is at work on volume {0}: try again")]
-    Busy(VolumeId),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// The API server did not do what it was asked to.
     #[error(transparent)]
     Api(#[from] ApiError),
 }
 
-impl DeleteError {
+impl RpcError for DeleteError {
     /// CSI "DeleteVolume Errors".
-    #[must_use]
-    pub fn code(&self) -> Code {
+    fn code(&self) -> Code {
         match self {
             Self::NoId => Code::InvalidArgument,
             Self::Busy(_) => Code::Aborted,
@@ -47,7 +47,7 @@ impl Service {
         let Some(id) = VolumeId::parse(&request.volume_id) else {
             return Ok(());
         };
-        let _turn = self.turns.take(&id).ok_or_else(|| DeleteError::Busy(id.clone()))?;
+        let _lock = self.locks.take(id.as_str())?;
         if let Some(volume) = self.volumes.delete(&id).await? {
             info!(volume = %id, node = volume.spec.node, "volume deleted, its node erases it");
             self.index.update(|index| index.refresh_volume(id.as_str(), volume));

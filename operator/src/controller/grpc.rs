@@ -1,7 +1,6 @@
-//! The Controller service of CSI: one method for each call, and the status of each error.
+//! The Controller service of CSI: one method for each call.
 
-use std::error::Error;
-
+use csi::respond;
 use csi::v1::controller_server::Controller;
 use csi::v1::controller_service_capability::rpc::Type as Rpc;
 use csi::v1::controller_service_capability::{Rpc as RpcCapability, Type};
@@ -11,12 +10,10 @@ use csi::v1::{
     DeleteVolumeRequest, DeleteVolumeResponse, GetCapacityRequest, GetCapacityResponse, ListVolumesRequest,
     ListVolumesResponse, ValidateVolumeCapabilitiesRequest, ValidateVolumeCapabilitiesResponse,
 };
-use tonic::{Code, Request, Response, Status};
-use tracing::warn;
+use tonic::{Request, Response, Status};
 
 use super::service::Service;
 use super::wait::time_limit;
-use crate::chain::chain;
 
 /// The optional calls and fields that the service supports.
 const CAPABILITIES: [Rpc; 6] = [
@@ -37,8 +34,8 @@ impl Controller for Service {
         let time_limit = time_limit(request.metadata());
         let request = request.into_inner();
         let volume = self.create(&request, time_limit).await;
-        let volume = volume.map_err(|error| status("CreateVolume", &request.name, error.code(), &error))?;
-        Ok(Response::new(CreateVolumeResponse { volume: Some(volume) }))
+        let response = volume.map(|volume| CreateVolumeResponse { volume: Some(volume) });
+        respond("CreateVolume", &request.name, response)
     }
 
     async fn delete_volume(
@@ -47,8 +44,8 @@ impl Controller for Service {
     ) -> Result<Response<DeleteVolumeResponse>, Status> {
         let request = request.into_inner();
         let deleted = self.delete(&request).await;
-        deleted.map_err(|error| status("DeleteVolume", &request.volume_id, error.code(), &error))?;
-        Ok(Response::new(DeleteVolumeResponse {}))
+        let response = deleted.map(|()| DeleteVolumeResponse {});
+        respond("DeleteVolume", &request.volume_id, response)
     }
 
     async fn validate_volume_capabilities(
@@ -57,20 +54,14 @@ impl Controller for Service {
     ) -> Result<Response<ValidateVolumeCapabilitiesResponse>, Status> {
         let request = request.into_inner();
         let id = request.volume_id.clone();
-        let result = self.validate(request).await;
-        result
-            .map(Response::new)
-            .map_err(|error| status("ValidateVolumeCapabilities", &id, error.code(), &error))
+        respond("ValidateVolumeCapabilities", &id, self.validate(request).await)
     }
 
     async fn list_volumes(
         &self,
         request: Request<ListVolumesRequest>,
     ) -> Result<Response<ListVolumesResponse>, Status> {
-        let result = self.list(request.get_ref());
-        result
-            .map(Response::new)
-            .map_err(|error| status("ListVolumes", "", error.code(), &error))
+        respond("ListVolumes", "", self.list(request.get_ref()))
     }
 
     async fn controller_get_volume(
@@ -78,20 +69,14 @@ impl Controller for Service {
         request: Request<ControllerGetVolumeRequest>,
     ) -> Result<Response<ControllerGetVolumeResponse>, Status> {
         let request = request.into_inner();
-        let result = self.get(&request).await;
-        result
-            .map(Response::new)
-            .map_err(|error| status("ControllerGetVolume", &request.volume_id, error.code(), &error))
+        respond("ControllerGetVolume", &request.volume_id, self.get(&request).await)
     }
 
     async fn get_capacity(
         &self,
         request: Request<GetCapacityRequest>,
     ) -> Result<Response<GetCapacityResponse>, Status> {
-        let result = self.capacity(request.get_ref());
-        result
-            .map(Response::new)
-            .map_err(|error| status("GetCapacity", "", error.code(), &error))
+        respond("GetCapacity", "", self.capacity(request.get_ref()))
     }
 
     async fn controller_get_capabilities(
@@ -105,11 +90,4 @@ impl Controller for Service {
             capabilities: CAPABILITIES.map(capability).into(),
         }))
     }
-}
-
-/// The one place where a failed call is logged.
-fn status(call: &'static str, volume: &str, code: Code, error: &dyn Error) -> Status {
-    let message = chain(error);
-    warn!(call, volume, ?code, "{message}");
-    Status::new(code, message)
 }

@@ -12,7 +12,6 @@ mod read;
 mod request;
 mod response;
 mod service;
-mod turns;
 mod volume_id;
 mod volume_status;
 mod wait;

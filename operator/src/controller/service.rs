@@ -1,10 +1,10 @@
 //! The state that all calls of the Controller service share.
 
+use csi::VolumeLocks;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::api::VolumesApi;
-use super::turns::Turns;
 use crate::claims_api::ClaimsApi;
 use crate::index::SharedIndex;
 
@@ -14,7 +14,7 @@ pub struct Service {
     pub(super) volumes: VolumesApi,
     pub(super) claims: ClaimsApi,
     pub(super) index: SharedIndex,
-    pub(super) turns: Turns,
+    pub(super) locks: VolumeLocks,
     pub(super) stop: CancellationToken,
 }
 
@@ -26,7 +26,7 @@ impl Service {
             volumes: VolumesApi::new(client.clone()),
             claims: ClaimsApi::new(client),
             index,
-            turns: Turns::default(),
+            locks: VolumeLocks::default(),
             stop,
         }
     }

@@ -9,7 +9,6 @@ use kube::Resource;
 use kube::runtime::events::{Event, EventType, Recorder};
 use tracing::warn;
 
-use crate::chain::chain;
 use crate::index::{Index, SharedIndex};
 
 /// A StorageClass that cannot be understood.
@@ -65,6 +64,6 @@ async fn record(recorder: &Recorder, invalid: &InvalidClass) {
         ..ObjectReference::default()
     };
     if let Err(error) = recorder.publish(&event, &class).await {
-        warn!(error = chain(&error), "event not recorded");
+        warn!(error = program::chain(&error), "event not recorded");
     }
 }

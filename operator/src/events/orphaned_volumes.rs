@@ -13,7 +13,6 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use kube::{Api, Client, Resource, ResourceExt};
 use tracing::warn;
 
-use crate::chain::chain;
 use crate::index::{Index, SharedIndex};
 
 /// How often the nodes without PmemNode are looked up at the API server.
@@ -101,7 +100,11 @@ async fn missing_nodes(nodes: &Api<Node>, orphaned: &BTreeSet<OrphanedVolume>) -
             Ok(None) => {
                 missing.insert(name.clone());
             }
-            Err(error) => warn!(node = name, error = chain(&error), "node not looked up, trying again"),
+            Err(error) => warn!(
+                node = name,
+                error = program::chain(&error),
+                "node not looked up, trying again"
+            ),
         }
     }
     missing
@@ -125,6 +128,6 @@ async fn record(recorder: &Recorder, index: &SharedIndex, orphaned: &OrphanedVol
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &volume.object_ref(&())).await {
-        warn!(error = chain(&error), "event not recorded");
+        warn!(error = program::chain(&error), "event not recorded");
     }
 }

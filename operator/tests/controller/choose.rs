@@ -1,5 +1,6 @@
 //! CreateVolume: on which node, and whether there is room.
 
+use csi::RpcError;
 use csi::v1::CreateVolumeRequest;
 use serde_json::json;
 use tonic::Code;

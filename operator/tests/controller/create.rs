@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crds::PmemVolume;
+use csi::RpcError;
 use csi::v1::{DeleteVolumeRequest, ProbeRequest};
 use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;

@@ -11,7 +11,7 @@ use csi::v1::{
     CapacityRange, CreateVolumeRequest, GetCapacityRequest, Topology, TopologyRequirement, Volume, VolumeCapability,
 };
 use daxfit_operator::controller::Service;
-use daxfit_operator::identity::Plugin;
+use daxfit_operator::identity::identity;
 use daxfit_operator::index::SharedIndex;
 use daxfit_operator::serve::serve;
 use futures::future::ready;
@@ -51,12 +51,7 @@ pub async fn setup_with(index: SharedIndex, driver: NodeDriver) -> Setup {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     // A listener never ends.
     let incoming = stream::once(ready(Ok::<_, std::io::Error>(theirs))).chain(stream::pending());
-    tokio::spawn(serve(
-        incoming,
-        Plugin::new(index.clone()),
-        service.clone(),
-        stop.clone(),
-    ));
+    tokio::spawn(serve(incoming, identity(index.clone()), service.clone(), stop.clone()));
     let mut ours = Some(TokioIo::new(ours));
     let connector = tower::service_fn(move |_| {
         let pipe = ours.take().ok_or(std::io::ErrorKind::NotConnected);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crds::{NumaChoice, PmemNode, PmemVolume, PmemVolumeStatus};
+use csi::RpcError;
 use csi::v1::volume_capability::access_mode::Mode;
 use csi::v1::{CapacityRange, CreateVolumeRequest, TopologyRequirement};
 use daxfit_operator::controller::{CreateError, Service};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crds::PmemVolume;
+use csi::Busy;
 use csi::v1::{CreateVolumeRequest, Volume};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -30,10 +31,7 @@ impl Service {
     pub async fn create(&self, request: &CreateVolumeRequest, time_limit: Duration) -> Result<Volume, CreateError> {
         let until = Instant::now() + time_limit;
         let request = CreateRequest::parse(request)?;
-        let _turn = self
-            .turns
-            .take(&request.id)
-            .ok_or_else(|| CreateError::Busy(request.id.clone()))?;
+        let _lock = self.locks.take(request.id.as_str())?;
         if !self.index.read(Index::synced) {
             return Err(CreateError::Starting);
         }
@@ -78,7 +76,7 @@ impl Service {
 
     async fn write(&self, id: &VolumeId, volume: &PmemVolume) -> Result<PmemVolume, CreateError> {
         match self.volumes.create(id, volume).await {
-            Err(error) if error.is_conflict() => Err(CreateError::Busy(id.clone())),
+            Err(error) if error.is_conflict() => Err(written_by_another(id)),
             result => Ok(result?),
         }
     }
@@ -131,7 +129,7 @@ impl Service {
 
     async fn delete_exactly(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), CreateError> {
         match self.volumes.delete_exactly(id, volume).await {
-            Err(error) if error.is_conflict() => Err(CreateError::Busy(id.clone())),
+            Err(error) if error.is_conflict() => Err(written_by_another(id)),
             Err(error) => Err(error.into()),
             Ok(_) => Ok(()),
         }
@@ -159,4 +157,10 @@ fn state(volume: &PmemVolume) -> String {
         (Some(phase), None) => format!("{phase:?}"),
         (Some(phase), Some(message)) => format!("{phase:?}: {message}"),
     }
+}
+
+/// The API server reports a conflict: a call of another process works on the volume.
+fn written_by_another(id: &VolumeId) -> CreateError {
+    let volume = id.to_string();
+    CreateError::Busy(Busy { volume })
 }

@@ -1,5 +1,6 @@
 //! Why CreateVolume did not return a volume, and the status code of each reason.
 
+use csi::{Busy, RpcError};
 use tonic::Code;
 
 use crate::controller::api::ApiError;
@@ -20,8 +21,8 @@ pub enum CreateError {
     #[error("the operator is stopping: try again")]
     Stopping,
     /// Another call works on the volume, in this process or in another.
-    #[error("another call is at work on volume {0}: try again")]
-    Busy(VolumeId),
+    #[error(transparent)]
+    Busy(#[from] Busy),
     /// A volume of that name is being deleted.
     #[error("volume {id} is being deleted on node {node}; it can be made anew once its bytes are erased: try again")]
     Deleting {
@@ -90,11 +91,10 @@ pub enum CreateError {
     Api(#[from] ApiError),
 }
 
-impl CreateError {
+impl RpcError for CreateError {
     /// CSI "CreateVolume Errors", and what external-provisioner makes of each code: after `RESOURCE_EXHAUSTED` the pod is
     /// scheduled anew, after ABORTED, UNAVAILABLE and `DEADLINE_EXCEEDED` the call is repeated for the same node.
-    #[must_use]
-    pub fn code(&self) -> Code {
+    fn code(&self) -> Code {
         match self {
             Self::Request(error) => error.code(),
             Self::Choose(error) => error.code(),

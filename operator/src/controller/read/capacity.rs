@@ -2,6 +2,7 @@
 
 use cluster::{ClassError, ClassSettings, Size};
 use crds::ClassParameters;
+use csi::RpcError;
 use csi::v1::{GetCapacityRequest, GetCapacityResponse};
 use placement::Bytes;
 use tonic::Code;
@@ -28,12 +29,12 @@ pub enum CapacityError {
     Starting,
 }
 
-impl CapacityError {
+impl RpcError for CapacityError {
     /// CSI names no codes for GetCapacity, so these are the general ones of gRPC.
-    #[must_use]
-    pub fn code(&self) -> Code {
+    fn code(&self) -> Code {
         match self {
-            Self::Class(_) | Self::Usage(_) | Self::Topology(_) => Code::InvalidArgument,
+            Self::Usage(_) => csi::UNSUPPORTED_FOR_NEW_VOLUME,
+            Self::Class(_) | Self::Topology(_) => Code::InvalidArgument,
             Self::Starting => Code::Unavailable,
         }
     }

@@ -1,6 +1,7 @@
 //! `ListVolumes`: the volumes that can be used, in pages.
 
 use crds::PmemVolume;
+use csi::RpcError;
 use csi::v1::list_volumes_response::{Entry, VolumeStatus};
 use csi::v1::{ListVolumesRequest, ListVolumesResponse};
 use kube::ResourceExt;
@@ -25,10 +26,9 @@ pub enum ListError {
     Starting,
 }
 
-impl ListError {
+impl RpcError for ListError {
     /// CSI "`ListVolumes` Errors".
-    #[must_use]
-    pub fn code(&self) -> Code {
+    fn code(&self) -> Code {
         match self {
             Self::Negative(_) => Code::InvalidArgument,
             Self::Token(_) => Code::Aborted,

@@ -1,6 +1,7 @@
 //! `ControllerGetVolume`: one volume.
 
 use crds::PmemVolume;
+use csi::RpcError;
 use csi::v1::controller_get_volume_response::VolumeStatus;
 use csi::v1::{ControllerGetVolumeRequest, ControllerGetVolumeResponse};
 use tonic::Code;
@@ -28,10 +29,9 @@ pub enum ReadError {
     Api(#[from] ApiError),
 }
 
-impl ReadError {
+impl RpcError for ReadError {
     /// CSI "`ValidateVolumeCapabilities` Errors" and "`ControllerGetVolume` Errors".
-    #[must_use]
-    pub fn code(&self) -> Code {
+    fn code(&self) -> Code {
         match self {
             Self::NoId | Self::NoCapability => Code::InvalidArgument,
             Self::NotFound(_) => Code::NotFound,

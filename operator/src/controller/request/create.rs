@@ -61,12 +61,10 @@ impl RequestError {
     pub fn code(&self) -> Code {
         match self {
             Self::Size(error) => error.code(),
-            Self::NoName
-            | Self::Usage(_)
-            | Self::Parameter(_)
-            | Self::Topology(_)
-            | Self::ContentSource
-            | Self::MutableParameters => Code::InvalidArgument,
+            Self::Usage(_) => csi::UNSUPPORTED_FOR_NEW_VOLUME,
+            Self::NoName | Self::Parameter(_) | Self::Topology(_) | Self::ContentSource | Self::MutableParameters => {
+                Code::InvalidArgument
+            }
         }
     }
 }

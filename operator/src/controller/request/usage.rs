@@ -2,8 +2,8 @@
 
 use cluster::{AccessMode, AccessModeError, Filesystem, UnknownFilesystem};
 use csi::v1::VolumeCapability;
-use csi::v1::volume_capability::AccessType;
 use csi::v1::volume_capability::access_mode::Mode;
+use csi::{Access, Capability, CapabilityError};
 
 /// Why a volume cannot be used as its capabilities say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,10 +11,10 @@ pub enum UsageError {
     /// No capability is given.
     #[error("no volume capability is given: say how the volume is to be used")]
     None,
-    /// A capability is neither block nor mount.
-    #[error("a volume capability says neither block nor mount")]
-    NoAccessType,
-    /// An access mode is not known, or takes several nodes.
+    /// A capability is not complete.
+    #[error(transparent)]
+    Capability(#[from] CapabilityError),
+    /// An access mode takes several nodes.
     #[error(transparent)]
     AccessMode(#[from] AccessModeError),
     /// The file system is not one that the node's driver makes.
@@ -35,8 +35,9 @@ pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesys
     }
     let mut found = None;
     for capability in capabilities {
-        check_mode(capability)?;
-        match (found, filesystem(capability)?) {
+        let capability = Capability::read(capability.clone())?;
+        access_mode(capability.mode)?.check()?;
+        match (found, filesystem(&capability.access)?) {
             (Some(one), Some(other)) if one != other => return Err(UsageError::TwoFilesystems),
             (_, Some(one)) => found = Some(one),
             (_, None) => {}
@@ -45,37 +46,30 @@ pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesys
     Ok(found)
 }
 
-fn filesystem(capability: &VolumeCapability) -> Result<Option<Filesystem>, UsageError> {
-    match capability.access_type.as_ref().ok_or(UsageError::NoAccessType)? {
-        AccessType::Block(_) => Ok(None),
-        AccessType::Mount(mount) => Ok(Some(Filesystem::parse(&mount.fs_type)?)),
+fn filesystem(access: &Access) -> Result<Option<Filesystem>, UnknownFilesystem> {
+    match access {
+        Access::Block => Ok(None),
+        Access::Mount { fs_type, .. } => Filesystem::parse(fs_type.as_deref().unwrap_or_default()).map(Some),
     }
 }
 
-fn check_mode(capability: &VolumeCapability) -> Result<(), AccessModeError> {
-    let number = capability.access_mode.as_ref().map_or(0, |mode| mode.mode);
-    let unknown = || AccessModeError::Unknown(number.to_string());
-    let mode = Mode::try_from(number).map_err(|_| unknown())?;
-    access_mode(mode).ok_or_else(unknown)?.check()
-}
-
 /// The access mode of a claim that becomes this mode of CSI (`accessModeToCSI` in external-provisioner).
-fn access_mode(mode: Mode) -> Option<AccessMode> {
+fn access_mode(mode: Mode) -> Result<AccessMode, CapabilityError> {
     match mode {
         Mode::SingleNodeWriter | Mode::SingleNodeReaderOnly | Mode::SingleNodeMultiWriter => {
-            Some(AccessMode::ReadWriteOnce)
+            Ok(AccessMode::ReadWriteOnce)
         }
-        Mode::SingleNodeSingleWriter => Some(AccessMode::ReadWriteOncePod),
-        Mode::MultiNodeReaderOnly => Some(AccessMode::ReadOnlyMany),
-        Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => Some(AccessMode::ReadWriteMany),
-        Mode::Unknown => None,
+        Mode::SingleNodeSingleWriter => Ok(AccessMode::ReadWriteOncePod),
+        Mode::MultiNodeReaderOnly => Ok(AccessMode::ReadOnlyMany),
+        Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => Ok(AccessMode::ReadWriteMany),
+        Mode::Unknown => Err(CapabilityError::UnknownMode(mode.into())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use csi::v1::volume_capability::{AccessMode, BlockVolume, MountVolume};
+    use csi::v1::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 
     fn mount(fs_type: &str, mode: Mode) -> VolumeCapability {
         let mount = MountVolume {

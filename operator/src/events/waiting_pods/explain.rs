@@ -11,7 +11,6 @@ use super::event::{RecordedEvent, record};
 use super::pod::WaitingPod;
 use super::queue::WaitingPods;
 use super::refusal::refusal;
-use crate::chain::chain;
 use crate::claims_api::ClaimsApi;
 use crate::index::SharedIndex;
 
@@ -64,7 +63,7 @@ impl Explainer {
                 Ok((event, ours)) => pods.explained(&pod, event, ours),
                 Err(error) => {
                     let (pod_name, namespace) = (&pod.pod.name, &pod.pod.namespace);
-                    warn!(pod = %pod_name, %namespace, error = chain(&error), "trying again");
+                    warn!(pod = %pod_name, %namespace, error = program::chain(&error), "trying again");
                     pods.explained(&pod, event.filter(|_| error.keeps_event()), true);
                 }
             }

@@ -1,26 +1,26 @@
 //! One call at a time for each volume.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The volumes that a call works on now. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct VolumeLocks {
-    busy: Arc<Mutex<HashSet<String>>>,
-}
+pub struct VolumeLocks(Arc<Mutex<HashSet<String>>>);
 
-/// Holds one volume until it is dropped.
+/// Keeps other calls from one volume until it is dropped.
 #[derive(Debug)]
+#[must_use]
 pub struct VolumeLock {
-    busy: Arc<Mutex<HashSet<String>>>,
+    locks: VolumeLocks,
     volume: String,
 }
 
-/// Another call works on the volume.
+/// Another call works on the volume: ABORTED ("Operation pending for volume" in the CSI specification), upon which the
+/// caller tries again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("another call works on volume {volume}: try again when it is through")]
+#[error("another call is at work on volume {volume}: try again")]
 pub struct Busy {
-    /// The volume.
+    /// The id of the volume.
     pub volume: String,
 }
 
@@ -28,25 +28,27 @@ impl VolumeLocks {
     /// Takes a volume, without waiting.
     ///
     /// # Errors
-    /// If somebody has it.
+    /// If another call has it.
     pub fn take(&self, volume: &str) -> Result<VolumeLock, Busy> {
-        // The set is whole at any time, so a panic elsewhere leaves nothing to repair.
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let volume = volume.to_owned();
-        if !busy.insert(volume.clone()) {
+        if !self.busy().insert(volume.clone()) {
             return Err(Busy { volume });
         }
         Ok(VolumeLock {
-            busy: Arc::clone(&self.busy),
+            locks: self.clone(),
             volume,
         })
+    }
+
+    /// The set is whole at any time, so a panic elsewhere leaves nothing to repair.
+    fn busy(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for VolumeLock {
     fn drop(&mut self) {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.remove(&self.volume);
+        self.locks.busy().remove(&self.volume);
     }
 }
 
@@ -55,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_for_each_volume() {
+    fn one_call_at_a_time_for_each_volume() {
         let locks = VolumeLocks::default();
         let first = locks.take("a").unwrap();
         assert_eq!(locks.clone().take("a").unwrap_err().volume, "a");

@@ -1,0 +1,15 @@
+//! What every program of Daxfit does at its edges, in one way.
+//!
+//! - [`start_log`]: a log on stderr, for people or as JSON.
+//! - [`stop_on_signal`]: one token that SIGTERM and SIGINT cancel, and an end even if something hangs.
+//! - [`chain`]: an error with all its causes, for logs, conditions and gRPC messages.
+//! - [`health`]: `/healthz` and `/readyz` over plain HTTP, and the place where metrics will be.
+
+mod error;
+pub mod health;
+mod log;
+mod shutdown;
+
+pub use error::chain;
+pub use log::{LogFormat, start_log};
+pub use shutdown::{DRAIN_LIMIT, stop_on_signal};
