@@ -1,8 +1,14 @@
 //! All regions of a node: which one a claim goes to, and whether all claims of a pod fit.
 
-use crate::joint::{STEPS_PER_NODE, in_every_order};
-use crate::rooms::Rooms;
-use crate::{Bytes, Extent, Joint, NumaNode, NumaWish, Refusal, Region, RegionId, Space, VolumeRequest};
+use smallvec::SmallVec;
+
+use crate::fits::Misfit;
+use crate::holes::{Choice, Footprints, Holes};
+use crate::order::{STEPS_PER_NODE, in_every_order};
+use crate::request::on_one_numa_node;
+use crate::{
+    Bytes, Extent, Joint, Mode, NumaNode, NumaWish, PodRequest, Refusal, Region, RegionId, Space, VolumeRequest,
+};
 
 /// The ready regions of a node with their free space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -11,26 +17,26 @@ pub struct Node {
     pub regions: Vec<Region>,
 }
 
-/// Where a claim goes.
+/// Where a volume goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placed {
     /// The chosen region.
     pub region: RegionId,
     /// The bytes of it that the kernel will take.
     pub extent: Extent,
-    /// What they offer in the mode of the claim.
+    /// What they offer in the mode that was asked for.
     pub usable: Bytes,
 }
 
 impl Node {
-    /// Takes the space for `want` and says where it is: best fit by the hole that the kernel will take in each region,
-    /// then the first region.
+    /// Takes the space for `request` and says where it is: in the region where the least is left over of the hole that the
+    /// kernel will take, then in the first.
     ///
     /// # Errors
     /// Says why it fits nowhere; the node is unchanged then.
     pub fn place(&mut self, request: &VolumeRequest) -> Result<Placed, Refusal> {
-        let (best, _) = self.best_region(request)?;
-        let region = &mut self.regions[best];
+        let region = self.choose(request)?.region;
+        let region = &mut self.regions[region];
         let extent = region.place(request)?;
         Ok(Placed {
             region: region.id.clone(),
@@ -39,139 +45,107 @@ impl Node {
         })
     }
 
-    /// What the kernel could still use of the hole that it takes for `want`: the smaller, the better the fit.
+    /// What the kernel could still use of the hole that it takes for `request`: the smaller, the better the fit.
     ///
     /// # Errors
     /// Says why it fits nowhere.
     pub fn left_over(&self, request: &VolumeRequest) -> Result<Bytes, Refusal> {
-        self.best_region(request).map(|(_, left_over)| left_over)
+        self.choose(request).map(|choice| choice.left_over)
     }
 
-    /// Whether all `wants` of a pod fit, in whatever order they come to be created, with those that want to be
+    /// Whether all `requests` of a pod fit, in whatever order their volumes come to be created, with those that wish to be
     /// [`Together`](NumaWish::Together) on one NUMA node.
     ///
     /// # Errors
-    /// The first refusal met: of one claim alone, or of all of them together.
+    /// The first refusal met: of one request alone, or of all of them together.
     pub fn fits(&self, requests: &[VolumeRequest]) -> Result<(), Refusal> {
-        self.settle(requests).map(|_| ())
+        let holes = Holes::of(&self.regions);
+        let pod_request = &mut PodRequest::new(requests.to_vec());
+        let alone = holes.fit_each(&holes.footprints(pod_request, NumaWish::Any));
+        let fits = alone.and_then(|()| holes.fit_in_every_order(pod_request));
+        fits.map_err(|misfit| self.refusal(requests, misfit))
     }
 
-    /// The same `wants` with `together` replaced by the NUMA node that it comes to here. Created with these wishes, they
+    /// The same requests with `together` replaced by the NUMA node that it comes to here. Created with these wishes, they
     /// fit in every order. Of several NUMA nodes where that is so, it is the one where the least is left over.
     ///
     /// # Errors
-    /// The first refusal met: of one claim alone, or of all of them together.
+    /// As [`Node::fits`].
     pub fn settle(&self, requests: &[VolumeRequest]) -> Result<Vec<VolumeRequest>, Refusal> {
-        for request in requests {
-            self.best_region(request)?;
-        }
-        let settled = |choice| requests.iter().map(|request| request.settled(choice)).collect();
-        let choices: Vec<Vec<VolumeRequest>> = self.choices(requests).into_iter().map(settled).collect();
-        let answers: Vec<Joint> = choices.iter().map(|requests| self.joint(requests)).collect();
-        let fitting = choices.into_iter().zip(&answers);
-        let fitting = fitting.filter(|(_, answer)| **answer == Joint::Fits);
-        let best = fitting.min_by_key(|(requests, _)| self.left_over_of_all(requests));
-        best.map(|(requests, _)| requests).ok_or_else(|| Refusal::NotTogether {
-            required: requests.iter().map(|request| request.required).collect(),
-            on_one_numa_node: on_one_numa_node(requests),
-            space: self.spaces(|_| true, requests),
-            tried_all: !answers.contains(&Joint::Unknown),
-        })
+        let holes = Holes::of(&self.regions);
+        let pod_request = &mut PodRequest::new(requests.to_vec());
+        let alone = holes.fit_each(&holes.footprints(pod_request, NumaWish::Any));
+        let choice = alone.and_then(|()| holes.settle(pod_request));
+        let choice = choice.map_err(|misfit| self.refusal(requests, misfit))?;
+        Ok(requests.iter().map(|request| request.settled(choice)).collect())
     }
 
-    /// Whether all `wants` fit in every order of creation, and if not, an order in which they fail.
+    /// Whether all `requests` fit in every order of creation, and if not, an order in which they fail.
     ///
-    /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: settle it first.
+    /// [`Together`](NumaWish::Together) is no more than [`Any`](NumaWish::Any) here: [`settle`](Self::settle) it first.
     #[must_use]
     pub fn joint(&self, requests: &[VolumeRequest]) -> Joint {
-        let rooms = Rooms::of(self);
-        let takes = requests.iter().map(|request| Rooms::takes(self, request)).collect();
+        let holes = Holes::of(&self.regions);
+        let footprints: SmallVec<[Footprints; 4]> = requests.iter().map(|request| request.footprints(&holes)).collect();
         let mut steps = STEPS_PER_NODE;
-        in_every_order(&rooms, takes, &mut steps)
+        in_every_order(&holes, &footprints, &mut steps)
     }
 
     /// The usable bytes of the largest namespace that one claim can get on `numa`.
     #[must_use]
-    pub fn largest_usable(&self, mode: crate::Mode, numa: Option<NumaNode>) -> Bytes {
+    pub fn largest_usable(&self, mode: Mode, numa: Option<NumaNode>) -> Bytes {
         let here = self.regions.iter().filter(|region| region.numa == numa);
         here.map(|region| region.largest_usable(mode)).max().unwrap_or_default()
     }
 
-    /// What is left over of all holes that are taken for `wants` in this order; the most there is if they do not fit.
-    fn left_over_of_all(&self, requests: &[VolumeRequest]) -> Bytes {
-        let mut node = self.clone();
-        let left_over = |request: &VolumeRequest| {
-            let left_over = node.left_over(request).ok()?;
-            node.place(request).ok().map(|_| left_over)
-        };
-        requests
-            .iter()
-            .map(left_over)
-            .sum::<Option<Bytes>>()
-            .unwrap_or(Bytes::MAX)
+    fn choose(&self, request: &VolumeRequest) -> Result<Choice, Refusal> {
+        let holes = Holes::of(&self.regions);
+        let choice = holes.choose(holes.sizes(), &request.footprints(&holes));
+        choice.ok_or_else(|| self.refusal_of(request))
     }
 
-    /// The region that `want` goes to, and what is left over of the hole there.
-    fn best_region(&self, request: &VolumeRequest) -> Result<(usize, Bytes), Refusal> {
-        let rooms = Rooms::of(self);
-        let Some((hole, left)) = rooms.choose(&rooms.free, &Rooms::takes(self, request)) else {
-            return Err(self.refusal(request));
-        };
-        Ok((rooms.region_of(hole), left))
-    }
-
-    /// Why `want` fits nowhere, if it does not.
-    pub(crate) fn refusal(&self, request: &VolumeRequest) -> Refusal {
-        let wished = |region: &Region| request.numa.allows(region.numa);
-        let footprint = |region: &Region| {
-            request
-                .mode
-                .footprint(region.alignment, request.required, request.limit)
-        };
-        let footprints: Vec<_> = self
-            .regions
-            .iter()
-            .filter(|region| wished(region))
-            .map(footprint)
-            .collect();
-        if footprints.iter().any(Result::is_ok) {
-            return Refusal::NoSpace {
-                required: request.required,
-                space: self.spaces(wished, std::slice::from_ref(request)),
-            };
+    /// The numbers behind a misfit of `requests`.
+    pub(crate) fn refusal(&self, requests: &[VolumeRequest], misfit: Misfit) -> Refusal {
+        match misfit {
+            Misfit::NoSpace(index) | Misfit::Never(index) => self.refusal_of(&requests[index]),
+            Misfit::NotTogether { tried_all } => Refusal::NotTogether {
+                required: requests.iter().map(|request| request.required).collect(),
+                on_one_numa_node: on_one_numa_node(requests),
+                space: requests
+                    .first()
+                    .map_or(Vec::new(), |first| self.spaces(NumaWish::Any, first.mode)),
+                tried_all,
+            },
         }
-        footprints
-            .into_iter()
-            .find_map(Result::err)
-            .unwrap_or(Refusal::NoRegion {
-                required: request.required,
-                numa: numa_of(request.numa),
-            })
     }
 
-    /// The space of the regions that `wished` says, in the mode of the first of `wants`.
-    pub(crate) fn spaces(&self, wished: impl Fn(&Region) -> bool, requests: &[VolumeRequest]) -> Vec<Space> {
-        let Some(first) = requests.first() else {
-            return Vec::new();
-        };
-        let wished = self.regions.iter().filter(|region| wished(region));
-        wished.map(|region| region.space(first.mode)).collect()
+    /// Why `request` fits nowhere, which is so.
+    fn refusal_of(&self, request: &VolumeRequest) -> Refusal {
+        let mut refused = None;
+        for region in self.regions.iter().filter(|region| request.numa.allows(region.numa)) {
+            match request.footprint(region.alignment) {
+                Ok(_) => {
+                    return Refusal::NoSpace {
+                        required: request.required,
+                        space: self.spaces(request.numa, request.mode),
+                    };
+                }
+                Err(refusal) => refused = refused.or(Some(refusal)),
+            }
+        }
+        refused.unwrap_or(Refusal::NoRegion {
+            required: request.required,
+            numa: match request.numa {
+                NumaWish::Any | NumaWish::Together => None,
+                NumaWish::Node(numa) => Some(numa),
+            },
+        })
     }
-}
 
-/// How many of `wants` have to be on one NUMA node, none if that is no restriction.
-pub(crate) fn on_one_numa_node(requests: &[VolumeRequest]) -> usize {
-    let together = requests
-        .iter()
-        .filter(|request| request.numa == NumaWish::Together)
-        .count();
-    if together > 1 { together } else { 0 }
-}
-
-fn numa_of(wish: NumaWish) -> Option<NumaNode> {
-    match wish {
-        NumaWish::Any | NumaWish::Together => None,
-        NumaWish::Node(numa) => Some(numa),
+    /// The space of the regions where a volume with this wish may be.
+    fn spaces(&self, wish: NumaWish, mode: Mode) -> Vec<Space> {
+        let allowed = self.regions.iter().filter(|region| wish.allows(region.numa));
+        allowed.map(|region| region.space(mode)).collect()
     }
 }
 

@@ -1,87 +1,44 @@
-//! Which NUMA nodes are there to choose from for the volumes that want to be together, and where those are that exist.
+//! NUMA nodes, and which of them a claim wishes.
 
-use std::collections::BTreeSet;
+use std::fmt;
 
-use crate::node::on_one_numa_node;
-use crate::{Node, NumaNode, NumaWish, VolumeRequest};
+use serde::{Deserialize, Serialize};
 
-/// Volumes that should be together are on several NUMA nodes already, so that no other can be together with them.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "its class wishes it on one NUMA node with the other volumes of its pod, but these are on {}: give the claim another \
-     class",
-    listed(.0)
-)]
-pub struct Apart(BTreeSet<NumaNode>);
+/// A NUMA node, as the kernel numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(inline))]
+#[serde(transparent)]
+pub struct NumaNode(pub u32);
 
-/// The one NUMA node where a further volume has to be, to be together with volumes on `numas`; none if there are none.
-///
-/// # Errors
-/// If they are on several.
-pub fn together_with(numas: BTreeSet<NumaNode>) -> Result<Option<NumaNode>, Apart> {
-    if numas.len() > 1 {
-        return Err(Apart(numas));
+impl fmt::Display for NumaNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
     }
-    Ok(numas.first().copied())
 }
 
-fn listed(numas: &BTreeSet<NumaNode>) -> String {
-    let each: Vec<String> = numas.iter().map(|numa| format!("NUMA {numa}")).collect();
-    each.join(" and ")
-}
-
-impl Node {
-    /// What `together` can come to for `wants` on this node: each NUMA node that has a region, ascending.
+/// The NUMA node that a claim wishes its bytes to be on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NumaWish {
+    /// None in particular: the bytes go where they fit best.
+    #[default]
+    Any,
+    /// This one and no other.
+    Node(NumaNode),
+    /// The same one for all volumes of the pod that wish this, whichever it is.
     ///
-    /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which
-    /// NUMA node it is, all regions count as being on the same one. Where it says so of some, the others are out: nobody
-    /// could tell that volumes there are together.
-    pub(crate) fn choices(&self, requests: &[VolumeRequest]) -> Vec<NumaWish> {
-        if on_one_numa_node(requests) == 0 {
-            return vec![NumaWish::Any];
-        }
-        self.numa_nodes()
-    }
-
-    /// `want` once for everything that `together` can come to, whatever the other claims are; else `want` itself.
-    ///
-    /// Where all of these fit at once, in every order, the one that it comes to does so too.
-    pub(crate) fn wherever(&self, request: VolumeRequest) -> Vec<VolumeRequest> {
-        match request.numa {
-            NumaWish::Any | NumaWish::Node(_) => vec![request],
-            NumaWish::Together => self
-                .wherever_choices()
-                .into_iter()
-                .map(|numa| request.settled(numa))
-                .collect(),
-        }
-    }
-
-    /// What `together` can come to, whether it is one claim that wishes it or several. One alone may also be in a region
-    /// of which the platform does not tell.
-    pub(crate) fn wherever_choices(&self) -> Vec<NumaWish> {
-        let mut choices = self.numa_nodes();
-        if self.regions.iter().any(|region| region.numa.is_none()) && !choices.contains(&NumaWish::Any) {
-            choices.push(NumaWish::Any);
-        }
-        choices
-    }
-
-    fn numa_nodes(&self) -> Vec<NumaWish> {
-        let known: BTreeSet<_> = self.regions.iter().filter_map(|region| region.numa).collect();
-        if known.is_empty() {
-            return vec![NumaWish::Any];
-        }
-        known.into_iter().map(NumaWish::Node).collect()
-    }
+    /// Which one it is depends on all claims of the pod: [`Node::settle`](crate::Node::settle) replaces this by one of the
+    /// others. To a claim alone it means no more than [`Any`](Self::Any), because a volume is never on two.
+    Together,
 }
 
-impl VolumeRequest {
-    /// The same, with `together` replaced by `choice`.
-    pub(crate) fn settled(self, choice: NumaWish) -> Self {
-        match self.numa {
-            NumaWish::Together => Self { numa: choice, ..self },
-            NumaWish::Any | NumaWish::Node(_) => self,
+impl NumaWish {
+    /// Whether a volume with this wish may be in a region on `numa`, as far as other volumes have no part in it.
+    #[must_use]
+    pub fn allows(self, numa: Option<NumaNode>) -> bool {
+        match self {
+            Self::Any | Self::Together => true,
+            Self::Node(wished) => numa == Some(wished),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bytes, Extent, Mode, NumaNode, Refusal, Space, VolumeRequest};
+use crate::{Alignment, Bytes, Extent, Mode, NumaNode, Refusal, Space, VolumeRequest};
 
 /// A stable name of a region on its node: kernel names such as `region0` change from boot to boot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,58 +16,6 @@ pub struct RegionId(pub String);
 impl fmt::Display for RegionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The unit in which a region hands out space (`align` of the region in sysfs): never zero.
-///
-/// 4 KiB, 2 MiB or 16 MiB, times the interleave ways where these do not divide it evenly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Bytes", into = "Bytes")]
-pub struct Alignment(Bytes);
-
-/// The alignment is not a positive multiple of 4 KiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not the alignment of a region: it has to be a positive multiple of 4 KiB")]
-pub struct NotAnAlignment(Bytes);
-
-impl Alignment {
-    /// The number of bytes.
-    #[must_use]
-    pub const fn get(self) -> Bytes {
-        self.0
-    }
-}
-
-impl TryFrom<Bytes> for Alignment {
-    type Error = NotAnAlignment;
-
-    fn try_from(bytes: Bytes) -> Result<Self, NotAnAlignment> {
-        if bytes.is_zero() || !bytes.is_multiple_of(Bytes::kib(4)) {
-            return Err(NotAnAlignment(bytes));
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl From<Alignment> for Bytes {
-    fn from(alignment: Alignment) -> Self {
-        alignment.0
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Alignment {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Alignment".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "integer", "format": "int64", "minimum": 4096, "multipleOf": 4096 })
     }
 }
 
@@ -85,7 +33,7 @@ pub struct Region {
 }
 
 impl Region {
-    /// What it says about its space to somebody whose `want` is refused.
+    /// Its free space as a refusal shows it, with the largest namespace of `mode`.
     #[must_use]
     pub fn space(&self, mode: Mode) -> Space {
         let free = || self.free.iter().map(|extent| extent.size);
@@ -101,30 +49,22 @@ impl Region {
     #[must_use]
     pub fn largest_usable(&self, mode: Mode) -> Bytes {
         let step = mode.granularity(self.alignment);
-        let raw = self
-            .free
-            .iter()
-            .map(|extent| extent.aligned(self.alignment.get()).size.round_down(step));
-        raw.map(|raw| mode.usable(raw)).max().unwrap_or_default()
+        let usable = self.holes().map(|hole| mode.usable(hole.round_down(step)));
+        usable.max().unwrap_or_default()
     }
 
-    /// The free extent that the kernel would take `footprint` bytes from: the lowest that is large enough.
-    ///
-    /// `scan_allocate` in `drivers/nvdimm/namespace_devs.c` walks the holes upwards; the caller never chooses the offset.
+    /// The position of the free extent that the kernel takes `footprint` bytes from: the lowest that is large enough.
     #[must_use]
     pub fn hole_for(&self, footprint: Bytes) -> Option<usize> {
-        let align = self.alignment.get();
-        self.free.iter().position(|hole| hole.aligned(align).size >= footprint)
+        lowest(self.holes(), footprint)
     }
 
-    /// Takes the space for `want` as the kernel would, and says where it is.
+    /// Takes the space for `request` as the kernel does, and says where it is. NUMA wishes are not looked at.
     ///
     /// # Errors
     /// Says why there is no such space; the region is unchanged then.
     pub fn place(&mut self, request: &VolumeRequest) -> Result<Extent, Refusal> {
-        let footprint = request
-            .mode
-            .footprint(self.alignment, request.required, request.limit)?;
+        let footprint = request.footprint(self.alignment)?;
         let hole = self.hole_for(footprint).ok_or_else(|| Refusal::NoSpace {
             required: request.required,
             space: vec![self.space(request.mode)],
@@ -132,6 +72,12 @@ impl Region {
         let taken = Extent::new(self.free[hole].aligned(self.alignment.get()).start, footprint);
         self.take(taken);
         Ok(taken)
+    }
+
+    /// What the kernel can use of each free extent.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = Bytes> {
+        let unit = self.alignment.get();
+        self.free.iter().map(move |extent| extent.aligned(unit).size)
     }
 
     /// Takes an extent out of the free space, whatever part of it is free.
@@ -148,6 +94,13 @@ impl Region {
             .filter(|part| !part.size.is_zero())
             .collect();
     }
+}
+
+/// The hole that the kernel takes: the lowest that is large enough.
+///
+/// `scan_allocate` in `drivers/nvdimm/namespace_devs.c` walks the holes upwards; the caller never chooses the offset.
+pub(crate) fn lowest(mut sizes: impl Iterator<Item = Bytes>, taken: Bytes) -> Option<usize> {
+    sizes.position(|size| size >= taken)
 }
 
 #[cfg(test)]

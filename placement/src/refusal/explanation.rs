@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::refusal::{Asked, Spaces, untried};
-use crate::reserved::ReservedFor;
-use crate::{Bytes, NumaNode, Refusal, ReservedSpace, Space};
+use super::Refusal;
+use super::space::{ReservedSpace, Space, best, extents, free};
+use super::text::RefusalText;
+use crate::{Bytes, NumaNode};
 
 /// Why claims do not fit on a node, for tools (as JSON, sizes in bytes) and for people (as text, short enough for the
 /// summary of kube-scheduler).
@@ -58,17 +59,16 @@ impl Explanation {
     #[must_use]
     pub fn new(refusal: &Refusal, reserved: &[ReservedSpace]) -> Self {
         let regions = refusal.space();
-        let spaces = Spaces(regions);
         let reserved = if regions.is_empty() { &[] } else { reserved };
         Self {
-            message: message(refusal, reserved),
+            message: RefusalText(refusal, reserved).to_string(),
             kind: kind(refusal),
             asked: refusal.required(),
             on_one_numa_node: refusal.on_one_numa_node(),
-            largest: spaces.best().map_or(Bytes::ZERO, |best| best.largest),
-            largest_numa: spaces.best().and_then(|best| best.numa),
-            free: spaces.free(),
-            extents: spaces.extents(),
+            largest: best(regions).map_or(Bytes::ZERO, |best| best.largest),
+            largest_numa: best(regions).and_then(|best| best.numa),
+            free: free(regions),
+            extents: extents(regions),
             regions: regions.to_vec(),
             reserved: reserved.to_vec(),
         }
@@ -79,20 +79,6 @@ impl Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
-    }
-}
-
-fn message(refusal: &Refusal, reserved: &[ReservedSpace]) -> String {
-    match refusal {
-        Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } | Refusal::NoRegion { .. } => {
-            refusal.to_string()
-        }
-        Refusal::NoSpace { space, .. } | Refusal::NotTogether { space, .. } => {
-            let asked = refusal.required();
-            let asked = Asked(&asked, refusal.on_one_numa_node());
-            let more = untried(kind(refusal) != RefusalKind::Unknown);
-            format!("{asked}; {}{}{more}", Spaces(space), ReservedFor(reserved))
-        }
     }
 }
 
@@ -155,15 +141,6 @@ mod tests {
         );
         let unknown = Explanation::new(&refusal(false), &[]);
         assert_eq!(unknown.message, format!("{start}; too many orders of creation to try"));
-    }
-
-    #[test]
-    fn many_claims_and_numa_nodes_are_short_too() {
-        let asked = |n: u32, on_one| Asked(&(1..=n).map(Bytes::mib).collect::<Vec<_>>(), on_one).to_string();
-        assert_eq!(asked(4, 0), "asked 1 MiB + 2 MiB + 3 MiB + 4 MiB");
-        assert_eq!(asked(20, 0), "asked 1 MiB + 2 MiB + 3 MiB + 17 more, 210 MiB in all");
-        assert_eq!(asked(2, 2), "asked 1 MiB + 2 MiB on one NUMA node");
-        assert_eq!(asked(3, 2), "asked 1 MiB + 2 MiB + 3 MiB, 2 of them on one NUMA node");
     }
 
     #[test]

@@ -25,15 +25,10 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What stays in the holes that are used, if that is what decides.
-    #[cfg(test)]
-    pub(crate) fn left_over(self) -> Bytes {
-        self.first
-    }
-
-    /// The cost of a node where `wasted` bytes stay in the holes that are used, surcharges included, and `free` bytes
-    /// altogether.
-    pub(crate) fn of(policy: Policy, wasted: Bytes, free: Bytes) -> Self {
+    /// The cost of a node where `wasted` bytes stay in the holes that are used, surcharges included, and `free` raw bytes
+    /// on the whole node.
+    #[must_use]
+    pub fn of(policy: Policy, wasted: Bytes, free: Bytes) -> Self {
         match policy {
             Policy::Pack => Self {
                 first: wasted,

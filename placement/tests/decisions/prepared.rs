@@ -1,63 +1,16 @@
-use super::*;
-use crate::{Alignment, Extent, NumaNode, RegionId};
+//! Prepared nodes say what nodes say.
+
+use placement::{
+    Bytes, Cost, Joint, MapLocation, Mode, Node, NumaWish, Occupancy, PodRequest, Policy, PreparedNode, RegionId,
+    Reservation, VolumeRequest,
+};
 use proptest::prelude::*;
 
-fn regions() -> impl Strategy<Value = Node> {
-    let alignment = prop::sample::select(vec![4_u32, 12, 2048, 16384, 6 * 16384]);
-    let hole = (0_u32..40, 1_u32..120);
-    let region = (
-        prop::option::of(0_u32..3),
-        alignment,
-        prop::collection::vec(hole, 0..5),
-        0_u32..3,
-    );
-    prop::collection::vec(region, 0..4).prop_map(|regions| Node {
-        regions: regions.into_iter().enumerate().map(region_of).collect(),
-    })
-}
-
-type Raw = (Option<u32>, u32, Vec<(u32, u32)>, u32);
-
-fn region_of((index, (numa, alignment, holes, odd)): (usize, Raw)) -> Region {
-    let mut cursor = Bytes::kib(4 * odd);
-    let mut free = Vec::new();
-    for (gap, size) in holes {
-        let start = cursor.plus(Bytes::mib(gap)).plus(Bytes::kib(4));
-        free.push(Extent::new(start, Bytes::mib(size)));
-        cursor = start.plus(Bytes::mib(size));
-    }
-    Region {
-        id: RegionId(format!("r{index}")),
-        numa: numa.map(NumaNode),
-        alignment: Alignment::try_from(Bytes::kib(alignment)).unwrap(),
-        free,
-    }
-}
-
-fn requests() -> impl Strategy<Value = Vec<VolumeRequest>> {
-    let mode = prop::sample::select(vec![
-        Mode::Fsdax(MapLocation::Dev),
-        Mode::Fsdax(MapLocation::Mem),
-        Mode::Sector,
-    ]);
-    let numa = prop_oneof![
-        4 => Just(NumaWish::Any),
-        2 => (0_u32..3).prop_map(|numa| NumaWish::Node(NumaNode(numa))),
-        1 => Just(NumaWish::Together),
-    ];
-    let limit = prop::option::weighted(0.2, 0_u32..8);
-    let request = (1_u32..100, limit, mode, numa).prop_map(|(mib, more, mode, numa)| VolumeRequest {
-        required: Bytes::mib(mib),
-        limit: more.map(|more| Bytes::mib(mib + more)),
-        mode,
-        numa,
-    });
-    prop::collection::vec(request, 1..4)
-}
+use crate::nodes::{nodes, region_of, requests, settled};
 
 proptest! {
     #[test]
-    fn answers_as_the_node_does(node in regions(), requests in requests()) {
+    fn answers_as_the_node_does(node in nodes(), requests in requests()) {
         let prepared = PreparedNode::from(node.clone());
         let mut pod_request = PodRequest::new(requests.clone());
         let expected = node.fits(&requests).map_err(|refusal| refusal.to_string());
@@ -68,9 +21,9 @@ proptest! {
 
     /// A reservation is as good as a volume, whichever comes first, and no byte is lost or counted twice.
     #[test]
-    fn reserved_claims_are_safe_in_every_order(node in regions(), reserved in requests(), requests in requests()) {
-        let settled = |request: &VolumeRequest| request.settled(NumaWish::Any);
-        let (reserved, requests): (Vec<_>, Vec<_>) = (reserved.iter().map(settled).collect(), requests.iter().map(settled).collect());
+    fn reserved_claims_are_safe_in_every_order(node in nodes(), reserved in requests(), requests in requests()) {
+        let any = |request: &VolumeRequest| settled(request, NumaWish::Any);
+        let (reserved, requests): (Vec<_>, Vec<_>) = (reserved.iter().map(any).collect(), requests.iter().map(any).collect());
         let name = |(index, request): (usize, &VolumeRequest)| Reservation { claim: format!("ns/{index}"), request: *request };
         let reservations: Vec<Reservation> = reserved.iter().enumerate().map(name).collect();
         let prepared = PreparedNode::with_promised(&node, &[], &reservations);
@@ -91,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn the_explanation_says_the_same(node in regions(), reserved in requests(), requests in requests()) {
+    fn the_explanation_says_the_same(node in nodes(), reserved in requests(), requests in requests()) {
         let of = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request };
         let reserved: Vec<Reservation> = reserved.iter().map(of).collect();
         let prepared = PreparedNode::with_promised(&node, &[], &reserved);
@@ -101,14 +54,24 @@ proptest! {
     }
 
     #[test]
-    fn left_over_as_the_node_says(node in regions(), requests in requests()) {
+    fn left_over_as_the_node_says(node in nodes(), requests in requests()) {
         let prepared = PreparedNode::from(node.clone());
         let cost = prepared.cost(Policy::Pack, &mut PodRequest::new(requests[..1].to_vec()));
-        prop_assert_eq!(cost.map(Cost::left_over), node.left_over(&requests[0]).ok());
+        let mut after = node.clone();
+        let expected = node.left_over(&requests[0]).ok().map(|left_over| {
+            after.place(&requests[0]).unwrap();
+            let unit = |region: &placement::Region| region.alignment.get();
+            let changed = node.regions.iter().zip(&after.regions).find(|(before, after)| before != after);
+            let (before, after) = changed.unwrap();
+            let sum = |region: &placement::Region| region.free.iter().map(|hole| hole.size).sum::<Bytes>();
+            let taken = sum(before).minus(sum(after)).round_up(unit(before));
+            Cost::of(Policy::Pack, left_over, prepared.free().minus(taken))
+        });
+        prop_assert_eq!(cost, expected);
     }
 
     #[test]
-    fn what_fits_has_a_cost(node in regions(), requests in requests()) {
+    fn what_fits_has_a_cost(node in nodes(), requests in requests()) {
         let prepared = PreparedNode::from(node);
         let mut pod_request = PodRequest::new(requests);
         if prepared.fits(&mut pod_request).is_ok() {

@@ -1,6 +1,13 @@
-use super::*;
-use crate::{Alignment, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, Region, RegionId, VolumeRequest};
+//! Whether several claims fit in every order of creation.
+
+use std::collections::HashSet;
+
+use placement::{
+    Alignment, Bytes, Extent, Joint, MapLocation, Mode, Node, NumaNode, NumaWish, Region, RegionId, VolumeRequest,
+};
 use proptest::prelude::*;
+
+use crate::nodes::settled;
 
 /// Every order of creation, with real extents: what the search has to agree with.
 fn reference(node: &Node, requests: &[VolumeRequest]) -> bool {
@@ -55,7 +62,7 @@ fn request(mib: u32) -> VolumeRequest {
     }
 }
 
-/// The claims take 40 and 30 MiB, and the head of `joint.rs` tells of it.
+/// The claims take 40 and 30 MiB, and the head of `order/mod.rs` tells of it.
 #[test]
 fn more_space_can_hurt() {
     let node = |holes: [Vec<u32>; 2]| node_of(&holes.map(|holes| (None, 4, holes)));
@@ -115,18 +122,18 @@ proptest! {
 
     /// `together` is some NUMA node where all fit in every order.
     #[test]
-    fn settled_wants_fit_in_every_order(node in nodes(), requests in requests(4)) {
+    fn settled_requests_fit_in_every_order(node in nodes(), requests in requests(4)) {
         let choices = [0, 1, 2].map(|numa| NumaWish::Node(NumaNode(numa)));
         let together = requests.iter().filter(|request| request.numa == NumaWish::Together).count();
         let known = together > 1 && node.regions.iter().any(|region| region.numa.is_some());
         let choices = if known { &choices[..] } else { &[NumaWish::Any] };
-        let settled = |choice: &NumaWish| -> Vec<VolumeRequest> { requests.iter().map(|request| request.settled(*choice)).collect() };
-        let possible = choices.iter().any(|choice| reference(&node, &settled(choice)));
+        let with = |choice: &NumaWish| -> Vec<VolumeRequest> { requests.iter().map(|request| settled(request, *choice)).collect() };
+        let possible = choices.iter().any(|choice| reference(&node, &with(choice)));
         let answer = node.settle(&requests);
         prop_assert_eq!(answer.is_ok(), possible);
         if let Ok(answer) = answer {
             prop_assert!(answer.iter().all(|request| request.numa != NumaWish::Together || !known));
-            prop_assert!(choices.iter().any(|choice| settled(choice) == answer));
+            prop_assert!(choices.iter().any(|choice| with(choice) == answer));
             prop_assert!(reference(&node, &answer));
         }
     }

@@ -1,0 +1,133 @@
+//! Space that is held for volumes to come: those that exist and that the node did not report yet (*pending*), and claims
+//! that a node was chosen for and that have no volume yet (*reserved*).
+
+use smallvec::SmallVec;
+
+use crate::holes::{Footprints, Holes};
+use crate::order::{in_every_order, spare_beside};
+use crate::{Bytes, Joint, Node, NumaWish, PodRequest, RegionId, ReservedSpace, VolumeRequest};
+
+/// With up to so many claims orders are tried. That takes long with many, and is asked of thousands of nodes.
+const TRIED: usize = 5;
+
+/// A volume that exists as an object, but that the extents which its node reported do not leave out yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingVolume {
+    /// What it asks for.
+    pub request: VolumeRequest,
+    /// The region that the node chose for it, once it did.
+    pub region: Option<RegionId>,
+}
+
+/// A claim that a node was chosen for, but that has no volume yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// `namespace/name`, for people.
+    pub claim: String,
+    /// What it asks for.
+    pub request: VolumeRequest,
+}
+
+impl Node {
+    /// This node once `pending` is there, created in this order. A volume that does not fit takes nothing: the node will
+    /// refuse it.
+    #[must_use]
+    pub fn with_pending(&self, pending: &[PendingVolume]) -> Self {
+        let mut after = self.clone();
+        for volume in pending {
+            let chosen = volume.region.as_ref();
+            let chosen = chosen.and_then(|id| after.regions.iter_mut().find(|region| region.id == *id));
+            let _refused = match chosen {
+                Some(region) => region.place(&volume.request).err(),
+                None => after.place(&volume.request).err(),
+            };
+        }
+        after
+    }
+
+    /// This node once the claims of `reservations` are there, created in this order, and what they take. One that does
+    /// not fit takes nothing: the node will refuse it.
+    pub(crate) fn with_reserved(mut self, reservations: &[Reservation]) -> (Self, Vec<ReservedSpace>) {
+        let take = |reservation: &Reservation| {
+            let placed = self.place(&reservation.request).ok()?;
+            Some(ReservedSpace {
+                claim: reservation.claim.clone(),
+                bytes: placed.extent.size,
+            })
+        };
+        let taken = reservations.iter().filter_map(take).collect();
+        (self, taken)
+    }
+}
+
+/// All that space is held for on a node. Nobody knows in what order it comes to be created.
+///
+/// Few claims are tried in every order. More of them are only counted: they fit if their node is *safe*, as the head of
+/// `order/mod.rs` has it. That holds of those that remain when some of them are created or go.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    /// The holes before any of it is there.
+    holes: Holes,
+    footprints: Vec<Footprints>,
+}
+
+impl Held {
+    /// What does not fit even alone is left out: the node will refuse it. A claim that wishes to be
+    /// [`Together`](NumaWish::Together) with others is counted on each NUMA node where it may come to be.
+    pub fn on(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
+        let holes = Holes::of(&node.regions);
+        let pending = pending.iter().flat_map(|volume| of_pending(node, &holes, volume));
+        let reserved = reservations
+            .iter()
+            .flat_map(|reserved| wherever(&holes, reserved.request));
+        let fits_alone = |footprints: &Footprints| holes.choose(holes.sizes(), footprints).is_some();
+        let footprints = pending.chain(reserved).filter(fits_alone).collect();
+        Self { holes, footprints }
+    }
+
+    /// The holes before any of it is there.
+    pub fn holes(&self) -> &Holes {
+        &self.holes
+    }
+
+    /// What all of it takes at most; nothing if nothing is held.
+    pub fn most(&self) -> Bytes {
+        let most = |footprints: &Footprints| footprints.iter().flatten().copied().max().unwrap_or_default();
+        self.footprints.iter().map(most).sum()
+    }
+
+    /// As long as others take less than this, each claim finds a hole.
+    pub fn spare(&self) -> Bytes {
+        spare_beside(&self.holes, &self.footprints)
+    }
+
+    /// Whether all that space is held for fits together with claims that take `asked`, in whatever order the volumes are
+    /// created. It never says so where there is an order in which one of them fails.
+    pub fn fit_with(&self, asked: impl IntoIterator<Item = Footprints>, pod_request: &mut PodRequest) -> Joint {
+        let all: SmallVec<[Footprints; 4]> = self.footprints.iter().cloned().chain(asked).collect();
+        if all.len() > TRIED {
+            return in_every_order(&self.holes, &all, &mut 0);
+        }
+        pod_request.search(|steps| in_every_order(&self.holes, &all, steps))
+    }
+}
+
+/// What a pending volume takes: where its node chose a region, there only.
+fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[Footprints; 2]> {
+    let Some(chosen) = &volume.region else {
+        return wherever(holes, volume.request);
+    };
+    let anywhere = VolumeRequest {
+        numa: NumaWish::Any,
+        ..volume.request
+    };
+    let footprints = node.regions.iter().zip(anywhere.footprints(holes));
+    let there = footprints.map(|(region, footprint)| footprint.filter(|_| region.id == *chosen));
+    std::iter::once(there.collect()).collect()
+}
+
+/// What a claim takes, once for each NUMA node where it may come to be if it wishes to be together with others.
+fn wherever(holes: &Holes, request: VolumeRequest) -> SmallVec<[Footprints; 2]> {
+    let requests = request.in_each(&holes.choices_of_some()).into_iter();
+    requests.map(|request| request.footprints(holes)).collect()
+}
