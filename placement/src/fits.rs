@@ -1,8 +1,6 @@
 //! Whether the requests of a pod fit into the holes of a node, and what they leave of these.
 
-use smallvec::SmallVec;
-
-use crate::holes::{Footprints, Holes, Sizes};
+use crate::holes::{Holes, Sizes};
 use crate::order::in_every_order;
 use crate::{Bytes, Joint, NumaWish, PodRequest};
 
@@ -41,28 +39,24 @@ impl Joint {
 }
 
 impl Holes {
-    /// What each request of a pod takes in each region if `together` comes to `choice`.
-    pub fn footprints(&self, pod_request: &mut PodRequest, choice: NumaWish) -> SmallVec<[Footprints; 4]> {
-        let n = pod_request.requests().len();
-        (0..n)
-            .map(|index| pod_request.footprints(index, self, choice))
-            .collect()
-    }
-
-    /// Whether each of the requests that take `footprints` fits if it is the only one.
+    /// Whether each of the requests fits if it is the only one.
     ///
     /// # Errors
     /// The first that does not.
-    pub fn fit_each(&self, footprints: &[Footprints]) -> Result<(), Misfit> {
-        footprints.iter().enumerate().try_for_each(|(index, footprints)| {
-            if self.choose(self.sizes(), footprints).is_some() {
-                Ok(())
-            } else if footprints.iter().any(Option::is_some) {
-                Err(Misfit::NoSpace(index))
-            } else {
-                Err(Misfit::Never(index))
+    pub fn fit_each(&self, pod_request: &mut PodRequest) -> Result<(), Misfit> {
+        (0..pod_request.requests().len()).try_for_each(|index| self.fit_alone(pod_request, index))
+    }
+
+    fn fit_alone(&self, pod_request: &mut PodRequest, index: usize) -> Result<(), Misfit> {
+        let mut misfit = Misfit::Never(index);
+        for region in self.regions() {
+            match pod_request.footprint(index, region, NumaWish::Any) {
+                Some(footprint) if footprint <= region.largest => return Ok(()),
+                Some(_) => misfit = Misfit::NoSpace(index),
+                None => {}
             }
-        })
+        }
+        Err(misfit)
     }
 
     /// Whether requests that fit alone do so together in every order, with one of the choices for `together`.
@@ -98,8 +92,22 @@ impl Holes {
 
     /// Whether all requests fit in every order if `together` comes to `choice`.
     fn joint(&self, pod_request: &mut PodRequest, choice: NumaWish) -> Joint {
-        let footprints = self.footprints(pod_request, choice);
+        let footprints = pod_request.footprints(self, choice);
         pod_request.search(|steps| in_every_order(self, &footprints, steps))
+    }
+
+    /// The most that one of the requests takes in any region.
+    pub fn most(&self, pod_request: &mut PodRequest, index: usize) -> Bytes {
+        let footprint = |region| pod_request.footprint(index, region, NumaWish::Any);
+        self.regions().iter().filter_map(footprint).max().unwrap_or_default()
+    }
+
+    /// Whether one of the requests may be in a hole that has so many bytes.
+    pub fn have_one_of(&self, bytes: Bytes, pod_request: &mut PodRequest, index: usize) -> bool {
+        let mut may_be_in = |region| pod_request.footprint(index, region, NumaWish::Any).is_some();
+        self.regions()
+            .iter()
+            .any(|region| bytes <= region.largest && may_be_in(region))
     }
 
     /// What all requests take in the order given if `together` comes to `choice`; none if one of them finds no hole.
@@ -107,8 +115,7 @@ impl Holes {
         let mut sizes = Sizes::from_slice(self.sizes());
         let mut all = Taken::default();
         for index in 0..pod_request.requests().len() {
-            let footprints = pod_request.footprints(index, self, choice);
-            let chosen = self.choose(&sizes, &footprints)?;
+            let chosen = self.choose(&sizes, |_, region| pod_request.footprint(index, region, choice))?;
             sizes[chosen.hole] = chosen.left_over;
             all.bytes = all.bytes.plus(chosen.taken);
             all.left_over = all.left_over.plus(chosen.left_over);

@@ -34,6 +34,8 @@ pub(crate) struct RegionHoles {
     pub numa: Option<NumaNode>,
     /// What a volume here costs on top of what it leaves over: [`Occupancy::surcharge`](crate::Occupancy::surcharge).
     pub surcharge: Bytes,
+    /// The largest of its holes: whether anything fits at all is answered without looking at each.
+    pub largest: Bytes,
     /// Which of the [`Sizes`] are those of its holes.
     pub holes: Range<usize>,
 }
@@ -62,6 +64,7 @@ impl Holes {
                 alignment: region.alignment,
                 numa: region.numa,
                 surcharge: Bytes::ZERO,
+                largest: region.holes().max().unwrap_or_default(),
                 holes: first..holes.sizes.len(),
             });
         }
@@ -80,33 +83,40 @@ impl Holes {
         &self.sizes
     }
 
-    /// The hole that a request goes into while the holes have `sizes`: in each region the kernel takes the lowest one that
-    /// is large enough, and the node driver chooses the region where the least is left over of it, then the first.
-    pub fn choose(&self, sizes: &[Bytes], footprints: &[Option<Bytes>]) -> Option<Choice> {
-        let in_region = |(region, (holes, taken)): (usize, (&RegionHoles, &Option<Bytes>))| {
-            let taken = (*taken)?;
-            let hole = holes.holes.start + lowest(sizes[holes.holes.clone()].iter().copied(), taken)?;
+    /// The hole that a request goes into while the holes have `sizes`, if it takes `footprint` in each region: there the
+    /// kernel takes the lowest hole that is large enough, and the node driver chooses the region where the least is left
+    /// over of it, then the first.
+    pub fn choose(
+        &self,
+        sizes: &[Bytes],
+        mut footprint: impl FnMut(usize, &RegionHoles) -> Option<Bytes>,
+    ) -> Option<Choice> {
+        let mut best: Option<Choice> = None;
+        for (region, holes) in self.regions.iter().enumerate() {
+            let Some(taken) = footprint(region, holes) else {
+                continue;
+            };
+            let Some(above) = lowest(sizes[holes.holes.clone()].iter().copied(), taken) else {
+                continue;
+            };
+            let hole = holes.holes.start + above;
             let left_over = sizes[hole].minus(taken);
-            Some(Choice {
-                region,
-                hole,
-                taken,
-                left_over,
-            })
-        };
-        let choices = self.regions.iter().zip(footprints).enumerate().filter_map(in_region);
-        choices.min_by_key(|choice| choice.left_over)
+            if best.is_none_or(|best| left_over < best.left_over) {
+                best = Some(Choice {
+                    region,
+                    hole,
+                    taken,
+                    left_over,
+                });
+            }
+        }
+        best
     }
 
-    /// Whether a request that takes `footprints` may be in a hole of so many bytes.
-    pub fn has_hole_of(&self, bytes: Bytes, footprints: &[Option<Bytes>]) -> bool {
-        let allowed = self
-            .regions
-            .iter()
-            .zip(footprints)
-            .filter(|(_, footprint)| footprint.is_some());
-        let mut sizes = allowed.flat_map(|(region, _)| &self.sizes[region.holes.clone()]);
-        sizes.any(|size| *size >= bytes)
+    /// Whether a request that takes `footprints` fits if it is the only one.
+    pub fn have_one_for(&self, footprints: &Footprints) -> bool {
+        let mut regions = self.regions.iter().zip(footprints);
+        regions.any(|(region, footprint)| footprint.is_some_and(|footprint| footprint <= region.largest))
     }
 
     /// Whether requests may all be here: each has a hole, and there are as many bytes as they take at least. Where this is
@@ -120,8 +130,6 @@ impl Holes {
             .sum();
         let least = |footprints: &Footprints| footprints.iter().flatten().min().copied();
         requests.iter().filter_map(least).sum::<Bytes>() <= free
-            && requests
-                .iter()
-                .all(|footprints| self.choose(&self.sizes, footprints).is_some())
+            && requests.iter().all(|footprints| self.have_one_for(footprints))
     }
 }

@@ -61,7 +61,7 @@ impl Node {
     pub fn fits(&self, requests: &[VolumeRequest]) -> Result<(), Refusal> {
         let holes = Holes::of(&self.regions);
         let pod_request = &mut PodRequest::new(requests.to_vec());
-        let alone = holes.fit_each(&holes.footprints(pod_request, NumaWish::Any));
+        let alone = holes.fit_each(pod_request);
         let fits = alone.and_then(|()| holes.fit_in_every_order(pod_request));
         fits.map_err(|misfit| self.refusal(requests, misfit))
     }
@@ -74,8 +74,7 @@ impl Node {
     pub fn settle(&self, requests: &[VolumeRequest]) -> Result<Vec<VolumeRequest>, Refusal> {
         let holes = Holes::of(&self.regions);
         let pod_request = &mut PodRequest::new(requests.to_vec());
-        let alone = holes.fit_each(&holes.footprints(pod_request, NumaWish::Any));
-        let choice = alone.and_then(|()| holes.settle(pod_request));
+        let choice = holes.fit_each(pod_request).and_then(|()| holes.settle(pod_request));
         let choice = choice.map_err(|misfit| self.refusal(requests, misfit))?;
         Ok(requests.iter().map(|request| request.settled(choice)).collect())
     }
@@ -100,7 +99,8 @@ impl Node {
 
     fn choose(&self, request: &VolumeRequest) -> Result<Choice, Refusal> {
         let holes = Holes::of(&self.regions);
-        let choice = holes.choose(holes.sizes(), &request.footprints(&holes));
+        let footprints = request.footprints(&holes);
+        let choice = holes.choose(holes.sizes(), |region, _| footprints[region]);
         choice.ok_or_else(|| self.refusal_of(request))
     }
 

@@ -80,7 +80,7 @@ impl Held {
         let reserved = reservations
             .iter()
             .flat_map(|reserved| wherever(&holes, reserved.request));
-        let fits_alone = |footprints: &Footprints| holes.choose(holes.sizes(), footprints).is_some();
+        let fits_alone = |footprints: &Footprints| holes.have_one_for(footprints);
         let footprints = pending.chain(reserved).filter(fits_alone).collect();
         Self { holes, footprints }
     }
@@ -112,9 +112,11 @@ impl Held {
     }
 }
 
-/// What a pending volume takes: where its node chose a region, there only.
+/// What a pending volume takes: where its node chose a region, there only. A region that is not ready any more counts as
+/// not chosen, as in [`Node::with_pending`]: the node may choose another.
 fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[Footprints; 2]> {
-    let Some(chosen) = &volume.region else {
+    let is_ready = |id: &&RegionId| node.regions.iter().any(|region| region.id == **id);
+    let Some(chosen) = volume.region.as_ref().filter(is_ready) else {
         return wherever(holes, volume.request);
     };
     let anywhere = VolumeRequest {

@@ -91,7 +91,8 @@ impl<'a> Search<'a> {
     fn failing_part(&self, start: &State, order: &[usize]) -> Option<Order> {
         let mut sizes = start.sizes.clone();
         for (created, group) in order.iter().enumerate() {
-            match self.holes.choose(&sizes, self.groups[*group].footprints) {
+            let footprints = self.groups[*group].footprints;
+            match self.holes.choose(&sizes, |region, _| footprints[region]) {
                 Some(choice) => sizes[choice.hole] = choice.left_over,
                 None => return Some(order[..=created].into()),
             }

@@ -25,7 +25,8 @@ impl State {
 
     /// Once a claim of `group` is created; none if it does not fit.
     pub fn after(&self, holes: &Holes, groups: &[Group], group: usize) -> Option<Self> {
-        let choice = holes.choose(&self.sizes, groups[group].footprints)?;
+        let footprints = groups[group].footprints;
+        let choice = holes.choose(&self.sizes, |region, _| footprints[region])?;
         let mut after = self.clone();
         after.sizes[choice.hole] = choice.left_over;
         after.to_come[group] -= 1;

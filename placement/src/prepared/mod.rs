@@ -115,9 +115,7 @@ impl PreparedNode {
 
     /// Whether each of the requests fits if it is the only one.
     pub fn fits_each(&self, pod_request: &mut PodRequest) -> bool {
-        self.holes
-            .fit_each(&self.holes.footprints(pod_request, NumaWish::Any))
-            .is_ok()
+        self.holes.fit_each(pod_request).is_ok()
     }
 
     /// How bad this node is for these requests; none if they do not fit in the order given.
@@ -164,9 +162,8 @@ impl PreparedNode {
     }
 
     fn fit(&self, pod_request: &mut PodRequest) -> Result<(), Misfit> {
-        let footprints = self.holes.footprints(pod_request, NumaWish::Any);
-        self.holes.fit_each(&footprints)?;
-        if footprints.is_empty() || !pod_request.wishes_together() && self.is_ample_for(&footprints) {
+        self.holes.fit_each(pod_request)?;
+        if pod_request.requests().is_empty() || self.is_ample_for(pod_request) {
             Ok(())
         } else if self.held.most.is_zero() {
             self.holes.fit_in_every_order(pod_request)
@@ -175,13 +172,17 @@ impl PreparedNode {
         }
     }
 
-    /// Enough, but not necessary, for requests that take `footprints` to fit in every order beside what space is held for:
-    /// each of them finds a hole that would hold everything.
-    fn is_ample_for(&self, footprints: &[Footprints]) -> bool {
-        let most = |of: &Footprints| of.iter().flatten().copied().max().unwrap_or_default();
-        let asked: Bytes = footprints.iter().map(most).sum();
+    /// Enough, but not necessary, for all requests to fit in every order beside what space is held for: each of them may be
+    /// in a hole that would hold everything. It is never so for claims that wish to be together.
+    fn is_ample_for(&self, pod_request: &mut PodRequest) -> bool {
+        if pod_request.wishes_together() {
+            return false;
+        }
+        let n = pod_request.requests().len();
+        let asked: Bytes = (0..n).map(|index| self.holes.most(pod_request, index)).sum();
         let everything = asked.plus(self.held.most);
-        asked < self.held.spare && footprints.iter().all(|of| self.holes.has_hole_of(everything, of))
+        let is_ample = |index| self.holes.have_one_of(everything, pod_request, index);
+        asked < self.held.spare && (0..n).all(is_ample)
     }
 
     /// Whether all requests fit beside what space is held for, wherever `together` comes to: it is not known of the reserved
@@ -189,7 +190,7 @@ impl PreparedNode {
     fn fit_beside_held(&self, pod_request: &mut PodRequest) -> Joint {
         let held = &self.details.held;
         if !pod_request.wishes_together() {
-            let asked = held.holes().footprints(pod_request, NumaWish::Any);
+            let asked = pod_request.footprints(held.holes(), NumaWish::Any);
             return held.fit_with(asked, pod_request);
         }
         let choices = held.holes().choices_that_may_hold(pod_request.requests());

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::holes::{Footprints, Holes};
+use smallvec::SmallVec;
+
+use crate::holes::{Footprints, Holes, RegionHoles};
 use crate::order::{STEPS_PER_NODE, STEPS_PER_POD};
 use crate::refusal::AskedText;
 use crate::{Alignment, Bytes, NumaWish};
@@ -71,10 +73,20 @@ impl PodRequest {
         self.requests().iter().any(|request| request.numa == NumaWish::Together)
     }
 
-    /// What one of the requests takes in each region of a node if `together` comes to `choice`.
-    pub(crate) fn footprints(&mut self, index: usize, holes: &Holes, choice: NumaWish) -> Footprints {
+    /// What one of the requests takes from a hole of `region` if `together` comes to `choice`; none if it cannot be there.
+    pub(crate) fn footprint(&mut self, index: usize, region: &RegionHoles, choice: NumaWish) -> Option<Bytes> {
         let request = self.requests()[index].settled(choice);
-        request.footprints_by(holes, |alignment| self.taken_from_holes(alignment)[index])
+        request.footprint_in(region, |alignment| self.taken_from_holes(alignment)[index])
+    }
+
+    /// What each of the requests takes in each region of a node if `together` comes to `choice`.
+    pub(crate) fn footprints(&mut self, holes: &Holes, choice: NumaWish) -> SmallVec<[Footprints; 4]> {
+        let n = self.requests().len();
+        let mut of = |index| -> Footprints {
+            let regions = holes.regions().iter();
+            regions.map(|region| self.footprint(index, region, choice)).collect()
+        };
+        (0..n).map(|index| of(index)).collect()
     }
 
     /// Runs a search on one node, with what it may take of the steps that are left.

@@ -1,6 +1,6 @@
 //! What one claim asks of a node, and what that takes from a hole.
 
-use crate::holes::{Footprints, Holes};
+use crate::holes::{Footprints, Holes, RegionHoles};
 use crate::{Alignment, Bytes, Mode, NumaWish, Refusal};
 
 /// What one claim asks of a node.
@@ -32,27 +32,25 @@ impl VolumeRequest {
         Some(footprint.round_up(alignment.get()))
     }
 
-    /// What it takes from a hole of each region where its NUMA wish allows it to be.
+    /// What it takes from a hole of each region of a node.
     pub(crate) fn footprints(&self, holes: &Holes) -> Footprints {
-        self.footprints_by(holes, |alignment| self.taken_from_hole(alignment))
+        let footprint = |region| self.footprint_in(region, |alignment| self.taken_from_hole(alignment));
+        holes.regions().iter().map(footprint).collect()
     }
 
-    /// The same with a `taken_from_hole` that remembers.
-    pub(super) fn footprints_by(
+    /// What it takes from a hole of `region`, none if it cannot be there. `taken_from_hole` is
+    /// [`VolumeRequest::taken_from_hole`], or remembers it.
+    pub(super) fn footprint_in(
         &self,
-        holes: &Holes,
-        mut taken_from_hole: impl FnMut(Alignment) -> Option<Bytes>,
-    ) -> Footprints {
-        let regions = holes.regions().iter();
-        let footprint = regions.map(|region| {
-            let allowed = self.numa.allows(region.numa);
-            if allowed {
-                taken_from_hole(region.alignment)
-            } else {
-                None
-            }
-        });
-        footprint.collect()
+        region: &RegionHoles,
+        taken_from_hole: impl FnOnce(Alignment) -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        let allowed = self.numa.allows(region.numa);
+        if allowed {
+            taken_from_hole(region.alignment)
+        } else {
+            None
+        }
     }
 
     /// The same request with `together` replaced by `choice`.

@@ -97,6 +97,25 @@ fn a_volume_goes_to_the_region_that_its_node_chose() {
     assert!(fits("r1").is_err());
 }
 
+/// Its node may choose another region, so it takes space wherever it would go, in all answers.
+#[test]
+fn a_volume_whose_region_is_not_ready_takes_space_of_others() {
+    let node = node(&[vec![(0, 64)]]);
+    let pending = [PendingVolume {
+        request: request(30),
+        region: Some(RegionId("gone".into())),
+    }];
+    let prepared = PreparedNode::with_promised(&node, &pending, &[]);
+    assert_eq!(prepared.free(), Bytes::mib(32));
+    let mut fits = |mib: &[u32]| {
+        let requests = mib.iter().map(|mib| request(*mib)).collect();
+        prepared.fits(&mut PodRequest::new(requests)).is_ok()
+    };
+    assert!(fits(&[30]));
+    // 14 MiB may come first, and then the lowest hole is too small for the volume if 14 MiB come again.
+    assert!(!fits(&[14, 18]));
+}
+
 #[test]
 fn claims_that_want_to_be_together_are_counted_on_each_numa_node() {
     let node = node(&[vec![(0, 128)], vec![(0, 128)]]);
