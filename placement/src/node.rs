@@ -33,7 +33,8 @@ impl Node {
     /// kernel will take, then in the first.
     ///
     /// # Errors
-    /// Says why it fits nowhere; the node is unchanged then.
+    /// [`Refusal::NoRegion`] if there is no region with this NUMA wish, [`Refusal::NoSpace`] if no hole is large enough, else
+    /// as [`Mode::footprint`]. The node is unchanged then.
     pub fn place(&mut self, request: &VolumeRequest) -> Result<Placed, Refusal> {
         let region = self.choose(request)?.region;
         let region = &mut self.regions[region];
@@ -48,7 +49,7 @@ impl Node {
     /// What the kernel could still use of the hole that it takes for `request`: the smaller, the better the fit.
     ///
     /// # Errors
-    /// Says why it fits nowhere.
+    /// As [`place`](Self::place).
     pub fn left_over(&self, request: &VolumeRequest) -> Result<Bytes, Refusal> {
         self.choose(request).map(|choice| choice.left_over)
     }
@@ -57,7 +58,8 @@ impl Node {
     /// [`Together`](NumaWish::Together) on one NUMA node.
     ///
     /// # Errors
-    /// The first refusal met: of one request alone, or of all of them together.
+    /// Of the first request that does not fit alone, as [`place`](Self::place); if there is none,
+    /// [`Refusal::NotTogether`].
     pub fn fits(&self, requests: &[VolumeRequest]) -> Result<(), Refusal> {
         let holes = Holes::of(&self.regions);
         let pod_request = &mut PodRequest::new(requests.to_vec());

@@ -62,7 +62,7 @@ impl Region {
     /// Takes the space for `request` as the kernel does, and says where it is. NUMA wishes are not looked at.
     ///
     /// # Errors
-    /// Says why there is no such space; the region is unchanged then.
+    /// [`Refusal::NoSpace`] if no hole is large enough, else as [`Mode::footprint`]. The region is unchanged then.
     pub fn place(&mut self, request: &VolumeRequest) -> Result<Extent, Refusal> {
         let footprint = request.footprint(self.alignment)?;
         let hole = self.hole_for(footprint).ok_or_else(|| Refusal::NoSpace {

@@ -38,9 +38,9 @@ pub(crate) type Choices = SmallVec<[NumaWish; 4]>;
 impl Holes {
     /// What `together` can come to for all requests of a pod: each NUMA node that has a region, ascending.
     ///
-    /// A volume that is the only one to wish it may be anywhere. Where the platform does not say of any region on which
-    /// NUMA node it is, all regions count as being on the same one. Where it says so of some, the others are out: nobody
-    /// could tell that volumes there are together.
+    /// A volume that is the only one to wish it may be anywhere. If the platform gives no region a NUMA node, all regions
+    /// count as being on the same one. If it gives some of them one, the others are out: whether volumes there are together
+    /// is unknown.
     pub fn choices(&self, pod_request: &PodRequest) -> Choices {
         if pod_request.is_bound_together() {
             self.numa_nodes()
@@ -49,8 +49,8 @@ impl Holes {
         }
     }
 
-    /// What `together` can come to for claims that may not be all that wish it: one alone may also be in a region whose
-    /// NUMA node the platform does not tell.
+    /// What `together` can come to for claims that may not be all that wish it: one alone may also be in a region that
+    /// has no NUMA node.
     pub fn choices_of_some(&self) -> Choices {
         let mut choices = self.numa_nodes();
         if self.regions().iter().any(|region| region.numa.is_none()) && !choices.contains(&NumaWish::Any) {
@@ -73,11 +73,11 @@ impl Holes {
     }
 
     fn numa_nodes(&self) -> Choices {
-        let told: BTreeSet<_> = self.regions().iter().filter_map(|region| region.numa).collect();
-        if told.is_empty() {
+        let numas: BTreeSet<_> = self.regions().iter().filter_map(|region| region.numa).collect();
+        if numas.is_empty() {
             return smallvec![NumaWish::Any];
         }
-        told.into_iter().map(NumaWish::Node).collect()
+        numas.into_iter().map(NumaWish::Node).collect()
     }
 }
 

@@ -42,10 +42,10 @@ impl NodeRefusal {
 
     /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
     #[must_use]
-    pub fn parts(&self) -> [&str; 4] {
+    pub fn parts(&self) -> [&str; 2] {
         match self {
             Self::Space(reason) => reason.parts(),
-            Self::Other(text) => [text, "", "", ""],
+            Self::Other(text) => [text, ""],
         }
     }
 }

@@ -65,7 +65,7 @@ fn reservations(requirements: &mut PreparedRequirements, chosen: &[Candidate]) -
         return Vec::new();
     };
     let only = match chosen {
-        [node] => node.space.and_then(|(free, _)| free.only_choice(pod_request)),
+        [node] => node.space.and_then(|(free, _)| free.only_numa_node(pod_request)),
         _ => None,
     };
     let reservation = |claim: &UnprovisionedClaim| {

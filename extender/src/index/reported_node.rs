@@ -24,7 +24,7 @@ impl ReportedNode {
     pub fn free_space(&self, reservations: &[Reservation]) -> Option<PreparedNode> {
         let status = self.status.as_ref()?;
         let pending = pending_of(status, self.volumes.values());
-        let free = PreparedNode::with_promised(&status.to_placement(), &pending, reservations);
+        let free = PreparedNode::with_reservations(&status.to_placement(), &pending, reservations);
         Some(free.with_occupancy(&self.occupancy(status)))
     }
 

@@ -42,7 +42,7 @@ struct HeldBytes {
 
 impl From<Node> for PreparedNode {
     fn from(node: Node) -> Self {
-        Self::with_promised(&node, &[], &[])
+        Self::with_reservations(&node, &[], &[])
     }
 }
 
@@ -53,7 +53,7 @@ impl PreparedNode {
     /// What it says to fit does so in every order of creation of all claims, the reserved ones included. With more than a
     /// few of these, and hardly any space besides, it may say of claims that fit that they do not.
     #[must_use]
-    pub fn with_promised(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
+    pub fn with_reservations(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
         let held = Held::on(node, pending, reservations);
         let (node, reserved) = node.with_pending(pending).with_reserved(reservations);
         let extents = node.regions.iter().flat_map(|region| &region.free);
@@ -133,7 +133,7 @@ impl PreparedNode {
     /// The only NUMA node that [`Together`](NumaWish::Together) can come to here for several claims that wish it: the
     /// others are too small, whatever else comes or not, as long as no volume goes. None if there are several, or none.
     #[must_use]
-    pub fn only_choice(&self, pod_request: &PodRequest) -> Option<NumaNode> {
+    pub fn only_numa_node(&self, pod_request: &PodRequest) -> Option<NumaNode> {
         if !pod_request.is_bound_together() {
             return None;
         }

@@ -40,17 +40,16 @@ impl Reason {
 
     /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
     #[must_use]
-    pub fn parts(&self) -> [&str; 4] {
+    pub fn parts(&self) -> [&str; 2] {
         match self.instead {
-            Some(instead) => [self.asked(), instead, "", ""],
-            None => [
-                self.text
-                    .get_or_init(|| self.node.explain(&self.asked.requests, self.misfit).message),
-                "",
-                "",
-                "",
-            ],
+            Some(instead) => [self.asked(), instead],
+            None => [self.with_numbers(), ""],
         }
+    }
+
+    fn with_numbers(&self) -> &str {
+        let make = || self.node.explain(&self.asked.requests, self.misfit).message;
+        self.text.get_or_init(make)
     }
 
     /// "asked 28 MiB"

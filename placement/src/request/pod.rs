@@ -82,11 +82,11 @@ impl PodRequest {
     /// What each of the requests takes in each region of a node if `together` comes to `choice`.
     pub(crate) fn footprints(&mut self, holes: &Holes, choice: NumaWish) -> SmallVec<[Footprints; 4]> {
         let n = self.requests().len();
-        let mut of = |index| -> Footprints {
+        let of = |index| -> Footprints {
             let regions = holes.regions().iter();
             regions.map(|region| self.footprint(index, region, choice)).collect()
         };
-        (0..n).map(|index| of(index)).collect()
+        (0..n).map(of).collect()
     }
 
     /// Runs a search on one node, with what it may take of the steps that are left.

@@ -81,11 +81,11 @@ impl Model {
     /// What `together` can come to.
     fn choices(&self, requests: &[VolumeRequest]) -> Vec<NumaWish> {
         let together = requests.iter().filter(|request| request.numa == NumaWish::Together);
-        let told: BTreeSet<NumaNode> = self.0.iter().filter_map(|region| region.numa).collect();
-        if together.count() < 2 || told.is_empty() {
+        let numas: BTreeSet<NumaNode> = self.0.iter().filter_map(|region| region.numa).collect();
+        if together.count() < 2 || numas.is_empty() {
             return vec![NumaWish::Any];
         }
-        told.into_iter().map(NumaWish::Node).collect()
+        numas.into_iter().map(NumaWish::Node).collect()
     }
 }
 
@@ -203,7 +203,7 @@ proptest! {
         let reservations: Vec<Reservation> = reserved.iter().map(reservation).collect();
         let possible = reserved.iter().filter(|request| model.clone().place(request).is_some());
         let all: Vec<VolumeRequest> = possible.chain(&asked).copied().collect();
-        let prepared = PreparedNode::with_promised(&node, &[], &reservations);
+        let prepared = PreparedNode::with_reservations(&node, &[], &reservations);
         prop_assert_eq!(prepared.fits(&mut PodRequest::new(asked)).is_ok(), model.fits_in_every_order(&all));
     }
 

@@ -62,7 +62,7 @@ fn request(mib: u32) -> VolumeRequest {
     }
 }
 
-/// The claims take 40 and 30 MiB, and the head of `order/mod.rs` tells of it.
+/// The claims take 40 and 30 MiB, as in the example at the head of `src/order/mod.rs`.
 #[test]
 fn more_space_can_hurt() {
     let node = |holes: [Vec<u32>; 2]| node_of(&holes.map(|holes| (None, 4, holes)));
@@ -150,7 +150,7 @@ proptest! {
         }
     }
 
-    /// More room never hurts a claim that comes alone.
+    /// More free space never hurts a claim that comes alone.
     #[test]
     fn one_claim_is_monotone(regions in prop::collection::vec(prop::collection::vec(16_u32..140, 1..4), 1..3), grown in 0_usize..4, more in 1_u32..64, mib in 1_u32..140) {
         let of = |regions: &[Vec<u32>]| {
@@ -166,7 +166,7 @@ proptest! {
         }
     }
 
-    /// Nothing is promised that cannot be kept, however many claims there are, and the work is bounded.
+    /// No claim that was accepted fails, however many there are, and the work is bounded.
     #[test]
     fn many_claims_are_answered_on_the_safe_side(node in nodes(), requests in requests(40), order in any::<prop::sample::Index>()) {
         match node.joint(&requests) {

@@ -26,7 +26,7 @@ proptest! {
         let (reserved, requests): (Vec<_>, Vec<_>) = (reserved.iter().map(any).collect(), requests.iter().map(any).collect());
         let name = |(index, request): (usize, &VolumeRequest)| Reservation { claim: format!("ns/{index}"), request: *request };
         let reservations: Vec<Reservation> = reserved.iter().enumerate().map(name).collect();
-        let prepared = PreparedNode::with_promised(&node, &[], &reservations);
+        let prepared = PreparedNode::with_reservations(&node, &[], &reservations);
 
         let free = |node: &Node| node.regions.iter().flat_map(|region| &region.free).map(|hole| hole.size).sum::<Bytes>();
         let taken: Bytes = prepared.reserved().iter().map(|reserved| reserved.bytes).sum();
@@ -47,7 +47,7 @@ proptest! {
     fn the_explanation_says_the_same(node in nodes(), reserved in requests(), requests in requests()) {
         let of = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request };
         let reserved: Vec<Reservation> = reserved.iter().map(of).collect();
-        let prepared = PreparedNode::with_promised(&node, &[], &reserved);
+        let prepared = PreparedNode::with_reservations(&node, &[], &reserved);
         let mut pod_request = PodRequest::new(requests);
         let reason = prepared.fits(&mut pod_request).err().map(|reason| reason.to_string());
         prop_assert_eq!(prepared.explain(&mut pod_request).map(|explanation| explanation.to_string()), reason);
@@ -115,7 +115,7 @@ fn a_reason_names_what_is_reserved() {
         claim: "ns/other".into(),
         request: request(30),
     };
-    let prepared = PreparedNode::with_promised(&node, &[], &[reservation]);
+    let prepared = PreparedNode::with_reservations(&node, &[], &[reservation]);
     let text = |requests: &[VolumeRequest]| {
         prepared
             .fits(&mut PodRequest::new(requests.to_vec()))

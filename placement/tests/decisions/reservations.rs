@@ -41,7 +41,7 @@ fn reservation(request: &VolumeRequest) -> Reservation {
 /// Whether `asked` fits on `node` beside `reserved`.
 fn fits(node: &Node, reserved: &[VolumeRequest], asked: &[VolumeRequest]) -> bool {
     let reservations: Vec<Reservation> = reserved.iter().map(reservation).collect();
-    let prepared = PreparedNode::with_promised(node, &[], &reservations);
+    let prepared = PreparedNode::with_reservations(node, &[], &reservations);
     prepared.fits(&mut PodRequest::new(asked.to_vec())).is_ok()
 }
 
@@ -64,7 +64,7 @@ fn orders_count_between_pods_as_within_one() {
 #[test]
 fn nothing_is_reserved_for_what_cannot_be_placed() {
     let node = node(&[vec![(0, 64)]]);
-    let prepared = PreparedNode::with_promised(&node, &[], &[reservation(&request(500))]);
+    let prepared = PreparedNode::with_reservations(&node, &[], &[reservation(&request(500))]);
     assert!(prepared.reserved().is_empty());
     assert!(fits(&node, &[request(500)], &[request(62)]));
 }
@@ -91,29 +91,24 @@ fn a_volume_goes_to_the_region_that_its_node_chose() {
         numa: NumaWish::Node(NumaNode(1)),
         ..request(60)
     };
-    let fits =
-        |region| PreparedNode::with_promised(&node, &[pending(region)], &[]).fits(&mut PodRequest::new(vec![asked]));
+    let fits = |region| {
+        PreparedNode::with_reservations(&node, &[pending(region)], &[]).fits(&mut PodRequest::new(vec![asked]))
+    };
     assert!(fits("r0").is_ok());
     assert!(fits("r1").is_err());
 }
 
-/// Its node may choose another region, so it takes space wherever it would go, in all answers.
+/// Its node may choose another region, so it counts like one for which none was chosen, in the free space and in the orders.
 #[test]
 fn a_volume_whose_region_is_not_ready_takes_space_of_others() {
-    let node = node(&[vec![(0, 64)]]);
-    let pending = [PendingVolume {
-        request: request(30),
-        region: Some(RegionId("gone".into())),
-    }];
-    let prepared = PreparedNode::with_promised(&node, &pending, &[]);
-    assert_eq!(prepared.free(), Bytes::mib(32));
-    let mut fits = |mib: &[u32]| {
-        let requests = mib.iter().map(|mib| request(*mib)).collect();
-        prepared.fits(&mut PodRequest::new(requests)).is_ok()
-    };
-    assert!(fits(&[30]));
-    // 14 MiB may come first, and then the lowest hole is too small for the volume if 14 MiB come again.
-    assert!(!fits(&[14, 18]));
+    let node = node(&[vec![(0, 64), (128, 32)]]);
+    for region in [None, Some(RegionId("gone".into()))] {
+        let request = request(62);
+        let prepared = PreparedNode::with_reservations(&node, &[PendingVolume { request, region }], &[]);
+        assert_eq!(prepared.free(), Bytes::mib(32));
+        // Created first, the claim takes the hole that the volume needs.
+        assert!(prepared.fits(&mut PodRequest::new(vec![self::request(30)])).is_err());
+    }
 }
 
 #[test]
@@ -150,7 +145,7 @@ fn claims_that_want_to_be_together_are_not_counted_where_they_cannot_be() {
     assert!(!fits(&nowhere, &[request(2)], &[together(50), together(50)]));
 
     let only = |second, asked: &[VolumeRequest]| {
-        PreparedNode::from(node(second)).only_choice(&PodRequest::new(asked.to_vec()))
+        PreparedNode::from(node(second)).only_numa_node(&PodRequest::new(asked.to_vec()))
     };
     let both = [together(60), together(60)];
     assert_eq!(only(vec![(0, 64)], &both), Some(NumaNode(0)));
