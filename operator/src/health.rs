@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::index::{Index, SharedIndex};
 
-/// Health cannot be served: the address is taken or is not one of this host, or no connection can be accepted any more.
+/// Health cannot be served: the address is taken or not one of this host, or no connection can be accepted any more.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot serve health on {0}")]
 pub struct HealthError(SocketAddr, #[source] io::Error);
 
-/// Serves `/healthz` and `/readyz` on `address` until `stop`: ready once `index` has been listed completely.
+/// Serves `/healthz` and `/readyz` on `address` until `stop`, or nothing without one. Ready once `index` is synced.
 ///
 /// # Errors
 /// If `address` cannot be listened on.

@@ -1,8 +1,9 @@
 //! Publishes the capacity of each node, and makes and deletes volumes for the external-provisioner.
 //!
-//! - [`index`]: what is known of the cluster.
+//! - [`run`]: puts the parts together.
+//! - [`index`]: what the watches show of the cluster.
 //! - [`capacity`]: CSIStorageCapacity objects for kube-scheduler.
-//! - [`controller`]: the CSI Controller service; [`identity`] and [`serve`] go with it.
+//! - [`controller`]: the CSI Controller service. [`identity`] and [`serve`] go with it, [`health`] is beside it.
 //! - [`events`]: Warning events on pods that wait, on volumes without a node, and on classes with a mistake.
 
 pub mod capacity;

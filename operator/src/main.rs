@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use daxfit_operator::run::{Settings, run};
 use program::{DRAIN_LIMIT, LogFormat, start_log, stop_on_signal};
 
-/// Publishes how much persistent memory can be had where, and serves the CSI Controller for the external-provisioner.
+/// Publishes the capacity of each node, and serves the CSI Controller for the external-provisioner.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
@@ -32,7 +32,7 @@ struct Args {
 enum Command {
     /// Ask a running operator on its socket whether it answers, and end with 0 if it does.
     Probe {
-        /// It must also know the cluster completely.
+        /// Its watches must have completed their lists as well.
         #[arg(long)]
         ready: bool,
     },

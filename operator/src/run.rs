@@ -22,42 +22,44 @@ use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::serve::serve;
 
-/// Where the operator runs, and where it is called.
+/// What is set on the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its own namespace, where its CSIStorageCapacity objects are.
     pub namespace: String,
-    /// The CSI socket.
+    /// The unix socket of the CSI Controller.
     pub csi_socket: PathBuf,
-    /// Where health is served over plain HTTP; none: nowhere.
+    /// The address of `/healthz` and `/readyz` over plain HTTP; none: not served.
     pub http_listen: Option<SocketAddr>,
 }
 
-/// Why the operator ends before it is told to.
+/// Why the operator ended although nobody stopped it. Kubernetes starts it again.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The socket cannot be made.
+    /// The socket cannot be bound.
     #[error(transparent)]
     Socket(#[from] SocketError),
-    /// The socket cannot be served any more.
+    /// No connection can be accepted on the socket any more.
     #[error("cannot serve CSI")]
     Serve(#[source] tonic::transport::Error),
-    /// Health cannot be served.
+    /// The address for health cannot be listened on.
     #[error(transparent)]
     Health(#[from] HealthError),
-    /// One of the tasks that never end has ended.
+    /// A task that should never end has ended, most likely by a panic.
     #[error("a background task ended")]
     Background(#[source] Option<tokio::task::JoinError>),
 }
 
-/// Runs the operator until `stop`.
+/// Runs the operator until `stop`; calls at work are finished then.
 ///
 /// # Errors
 /// If the socket or health cannot be served, or a background task ends.
 pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
     let index = SharedIndex::default();
     let (connections, _file) = Socket::bind(&settings.csi_socket)?.into_incoming();
-    let mut background = start(&client, &settings.namespace, &index);
+    let mut background = JoinSet::new();
+    start_watches(&mut background, &client, &settings.namespace, &index);
+    start_writers(&mut background, &client, settings.namespace, &index);
     let service = Service::new(client, index.clone(), stop.clone());
     let health = health::serve(settings.http_listen, index.clone(), stop.clone());
     let csi = serve(connections, identity(index), service, stop);
@@ -69,23 +71,25 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     }
 }
 
-fn start(client: &Client, namespace: &str, index: &SharedIndex) -> JoinSet<()> {
-    let mut tasks = JoinSet::new();
+/// Everything that the index is fed by.
+fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, index: &SharedIndex) {
     let all = Config::default;
-    let ours = Config::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
-    let capacities: Api<CSIStorageCapacity> = Api::namespaced(client.clone(), namespace);
-    tasks.spawn(watch::run(Api::<PmemNode>::all(client.clone()), all(), index.clone()));
-    tasks.spawn(watch::run(Api::<PmemVolume>::all(client.clone()), all(), index.clone()));
-    tasks.spawn(watch::run(
-        Api::<StorageClass>::all(client.clone()),
-        all(),
-        index.clone(),
-    ));
+    let ours = all().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
+    let nodes = Api::<PmemNode>::all(client.clone());
+    let volumes = Api::<PmemVolume>::all(client.clone());
+    let classes = Api::<StorageClass>::all(client.clone());
+    let capacities = Api::<CSIStorageCapacity>::namespaced(client.clone(), namespace);
+    tasks.spawn(watch::run(nodes, all(), index.clone()));
+    tasks.spawn(watch::run(volumes, all(), index.clone()));
+    tasks.spawn(watch::run(classes, all(), index.clone()));
     tasks.spawn(watch::run(capacities, ours, index.clone()));
-    tasks.spawn(capacity::writer::run(client.clone(), namespace.into(), index.clone()));
+}
+
+/// Everything that writes to the cluster by itself: capacity and events.
+fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+    tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
     tasks.spawn(invalid_class::run(recorder.clone(), index.clone()));
     tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));
     tasks.spawn(waiting_pods::run(client.clone(), index.clone()));
-    tasks
 }

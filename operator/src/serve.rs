@@ -1,4 +1,4 @@
-//! Serves CSI.
+//! Serves the CSI services of the operator.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use tonic::transport::server::Connected;
 use crate::controller::Service;
 use crate::index::SharedIndex;
 
-/// Serves Identity and Controller to `connections` until `stop`; calls that are at work are finished then.
+/// Serves Identity and Controller to `connections` until `stop`; calls at work are finished then.
 ///
 /// # Errors
 /// If no connection can be accepted any more.
