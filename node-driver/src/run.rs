@@ -1,18 +1,20 @@
 //! Everything that runs on a node, together.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::csi::{Socket, SocketError};
+use ::csi::{Readiness, Socket, SocketError};
 use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use kube::api::{Api, ListParams};
+use program::health::{self, HealthError};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::csi::{NodeService, ServeError, identity, serve};
+use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::layout::{EventsError, Layout, Revision, watch_devices};
@@ -32,6 +34,8 @@ pub struct Settings {
     pub csi_socket: PathBuf,
     /// The kubelet's `plugins_registry` directory; without it, the driver is not registered.
     pub registration_dir: Option<PathBuf>,
+    /// Where health is served over plain HTTP; none: nowhere.
+    pub http_listen: Option<SocketAddr>,
 }
 
 /// Why the driver ended.
@@ -43,6 +47,9 @@ pub enum RunError {
     /// The CSI server failed.
     #[error(transparent)]
     Csi(#[from] ServeError),
+    /// Health cannot be served.
+    #[error(transparent)]
+    Health(#[from] HealthError),
     /// The registration server failed.
     #[error(transparent)]
     Registration(#[from] RegistrationError),
@@ -85,16 +92,38 @@ fn serve_kubelet(
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let socket = Socket::bind(&settings.csi_socket)?;
-    let identity = identity(devices);
+    let readiness = Arc::new(DeviceReadiness::new(devices));
+    let identity = identity(&**devices, Arc::clone(&readiness));
     let node = NodeService::new(settings.node.clone(), Arc::clone(devices), Arc::new(Kernel));
     let shutdown = stop.clone();
     parts.spawn(async move { Ok(serve(socket, identity, node, shutdown).await?) });
+    if let Some(address) = settings.http_listen {
+        parts.spawn(serve_health(address, readiness, stop.clone()));
+    }
     let Some(directory) = &settings.registration_dir else {
         return Ok(());
     };
     let socket = Socket::bind(&registration::socket_path(directory))?;
     parts.spawn(register(socket, settings.csi_socket.clone(), stop.clone()));
     Ok(())
+}
+
+/// Metrics belong here as well.
+async fn serve_health(
+    address: SocketAddr,
+    readiness: Arc<DeviceReadiness>,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    let routes = health::routes(move || {
+        let readiness = Arc::clone(&readiness);
+        async move {
+            let ready = readiness.is_ready().await;
+            ready
+                .then_some(())
+                .ok_or_else(|| "the devices could not be listed yet".into())
+        }
+    });
+    Ok(health::serve(address, routes, stop).await?)
 }
 
 async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) -> Result<(), RunError> {

@@ -11,13 +11,14 @@ use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
+use program::health::HealthError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::capacity;
 use crate::controller::Service;
 use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
-use crate::health::{self, HealthError};
+use crate::health;
 use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::serve::serve;

@@ -37,14 +37,19 @@ pub struct Webhook<R> {
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
 /// `GET /healthz` and `GET /readyz` for probes.
 pub fn router<R: ObjectReader>(webhook: Webhook<R>) -> Router {
+    let webhook = Arc::new(webhook);
+    let readiness = Arc::clone(&webhook);
+    let ready = move || {
+        let synced = readiness.synced().map(drop);
+        std::future::ready(synced.map_err(|error| program::chain(&error)))
+    };
     Router::new()
         .route("/filter", post(filter))
         .route("/prioritize", post(prioritize))
         .route("/v1/explain", get(explain_pod))
-        .route("/healthz", get(async || "ok"))
-        .route("/readyz", get(readyz))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
-        .with_state(Arc::new(webhook))
+        .with_state(webhook)
+        .merge(program::health::routes(ready))
 }
 
 async fn filter<R: ObjectReader>(
@@ -59,10 +64,6 @@ async fn prioritize<R: ObjectReader>(
     WholeBody(body): WholeBody,
 ) -> Result<Response, WebhookError> {
     webhook.prioritize(&body).await.map(json)
-}
-
-async fn readyz<R: ObjectReader>(State(webhook): State<Arc<Webhook<R>>>) -> Result<&'static str, WebhookError> {
-    webhook.synced().map(|_| "ok")
 }
 
 fn json(text: String) -> Response {

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use crate::ffi;
-use crate::region::Region;
-use crate::values::{collect, text};
+use crate::values::text;
 
 /// A provider of persistent memory.
 #[derive(Clone, Copy)]
@@ -13,6 +12,10 @@ pub struct Bus<'ctx>(&'ctx ffi::ndctl_bus);
 impl<'ctx> Bus<'ctx> {
     pub(crate) fn new(raw: &'ctx ffi::ndctl_bus) -> Self {
         Self(raw)
+    }
+
+    pub(crate) fn get(self) -> &'ctx ffi::ndctl_bus {
+        self.0
     }
 
     /// Device name, for example "ndbus0". It can change from boot to boot.
@@ -41,14 +44,6 @@ impl<'ctx> Bus<'ctx> {
     #[must_use]
     pub fn has_cxl(self) -> bool {
         self.provider() == "CXL"
-    }
-
-    pub(crate) fn regions(self) -> Vec<Region<'ctx>> {
-        let first = ffi::ndctl_region_get_first(self.0);
-        collect(first, ffi::ndctl_region_get_next)
-            .into_iter()
-            .map(Region::new)
-            .collect()
     }
 }
 

@@ -42,7 +42,6 @@ impl Namespace<'_> {
     /// Starts it as what is written in it, or raw if nothing is or raw mode is set.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if it is not enabled afterwards.
     pub fn enable(self) -> Result<Activation, Error> {
         let code = ffi::ndctl_namespace_enable(self.get());
@@ -57,7 +56,6 @@ impl Namespace<'_> {
     /// If it fails, nothing claims the namespace.
     ///
     /// # Errors
-    ///
     /// [`Error::NoSeed`] if the kernel offers no pfn device, [`Error::Refused`] with ENXIO if the namespace is too
     /// small.
     pub fn enable_fsdax(self, settings: Fsdax) -> Result<(), Error> {
@@ -89,7 +87,6 @@ impl Namespace<'_> {
     /// If it fails, nothing claims the namespace.
     ///
     /// # Errors
-    ///
     /// [`Error::NoSeed`] if the kernel offers no btt device, [`Error::Refused`] with ENXIO if the namespace is too
     /// small.
     pub fn enable_sector(self, settings: Sector) -> Result<(), Error> {
@@ -120,7 +117,6 @@ impl Namespace<'_> {
     /// open otherwise does not stop it, and gets errors from then on.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] with `ResourceBusy` if it is mounted or claimed, [`Error::InUse`] if the kernel left it enabled.
     pub fn disable(self) -> Result<(), Error> {
         // SAFETY: this crate holds no pfn, btt or dax object longer than one call.

@@ -30,7 +30,6 @@ impl Context {
     /// The library's own messages go to standard error only if `NDCTL_LOG` is set in the environment.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the library cannot start (no memory, no udev).
     pub fn new() -> Result<Self, Error> {
         let mut raw = ptr::null_mut();
@@ -56,7 +55,6 @@ impl Context {
     /// The buses, for example "ACPI.NFIT".
     ///
     /// # Errors
-    ///
     /// [`Error::Incomplete`] if the kernel has one that libndctl did not list, [`Error::Refused`] if `/sys` cannot be read.
     pub fn buses(&self) -> Result<Vec<Bus<'_>>, Error> {
         let expected = sysfs::devices("ndbus")?;
@@ -73,7 +71,6 @@ impl Context {
     /// The regions of all buses.
     ///
     /// # Errors
-    ///
     /// As [`Context::buses`].
     pub fn regions(&self) -> Result<Vec<Region<'_>>, Error> {
         let expected = sysfs::devices("region")?;
@@ -87,7 +84,6 @@ impl Context {
     /// The region with this device name ("region0").
     ///
     /// # Errors
-    ///
     /// As [`Context::buses`], and [`Error::NotFound`].
     pub fn region(&self, device: &str) -> Result<Region<'_>, Error> {
         let found = self.regions()?.into_iter().find(|r| r.device() == device);
@@ -99,7 +95,6 @@ impl Context {
     /// The namespace with this device name ("namespace0.1").
     ///
     /// # Errors
-    ///
     /// As [`Context::buses`], and [`Error::NotFound`].
     pub fn namespace(&self, device: &str) -> Result<Namespace<'_>, Error> {
         for region in self.regions()? {
@@ -119,7 +114,6 @@ impl Context {
     /// kernel shows one of both.
     ///
     /// # Errors
-    ///
     /// [`Error::LabelLess`] for a namespace without label, [`Error::InUse`] for one that is not disabled,
     /// [`Error::NotFound`], or what the kernel says.
     pub fn delete_namespace(&mut self, device: &str) -> Result<(), Error> {

@@ -56,7 +56,6 @@ impl Dimm<'_> {
     /// Reads the index of the label area from the device. Writes nothing.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if there is a label area and it cannot be read.
     pub fn label_area(self) -> Result<LabelArea, Error> {
         if !self.can(ffi::ND_CMD_GET_CONFIG_SIZE) || !self.can(ffi::ND_CMD_GET_CONFIG_DATA) {

@@ -26,6 +26,7 @@ mod name;
 mod namespace;
 mod region;
 mod sysfs;
+mod tree;
 mod values;
 
 pub use badblocks::BadRange;

@@ -11,7 +11,6 @@ use crate::error::{Error, Operation, check};
 use crate::ffi;
 use crate::mode::Mode;
 use crate::name::NamespaceName;
-use crate::region::Region;
 use crate::sysfs;
 use crate::values::{bytes, known_bytes, text, uuid};
 
@@ -50,12 +49,6 @@ impl<'ctx> Namespace<'ctx> {
     pub fn device(self) -> String {
         // SAFETY: a name that the namespace owns.
         unsafe { text(ffi::ndctl_namespace_get_devname(self.0)) }.unwrap_or_default()
-    }
-
-    /// The region that it is a piece of.
-    #[must_use]
-    pub fn region(self) -> Region<'ctx> {
-        Region::new(ffi::ndctl_namespace_get_region(self.0))
     }
 
     /// Labelled or not.
@@ -142,7 +135,6 @@ impl<'ctx> Namespace<'ctx> {
     /// Nothing without a block device, or if the kernel does not tell (sector mode).
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the list cannot be read.
     pub fn bad_ranges(self) -> Result<Option<Vec<BadRange>>, Error> {
         let Some(block) = self.block_device() else {
@@ -155,7 +147,6 @@ impl<'ctx> Namespace<'ctx> {
     /// Sets the UUID that its label will have. Written to the label together with the size.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`], with `ResourceBusy` if the namespace is enabled, or has its size.
     pub fn set_uuid(self, uuid: Uuid) -> Result<(), Error> {
         if self.size().is_zero() && self.uuid().is_some() {
@@ -170,7 +161,6 @@ impl<'ctx> Namespace<'ctx> {
     /// Sets its name. Before the size is set it goes into the label together with the size; later it is written at once.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`], with `ResourceBusy` if the namespace is enabled.
     pub fn set_name(self, name: &NamespaceName) -> Result<(), Error> {
         // SAFETY: a string that ends in NUL; the library copies it.
@@ -185,7 +175,6 @@ impl<'ctx> Namespace<'ctx> {
     /// area can be written.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`]: `StorageFull` if no hole fits, `InvalidInput` for a size that is 0 or not a multiple of the
     /// alignment.
     pub fn set_size(self, size: Bytes) -> Result<(), Error> {
@@ -196,7 +185,6 @@ impl<'ctx> Namespace<'ctx> {
     /// Writes into its label what the namespace is for, so that the kernel starts it as nothing else (`holder_class`).
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`], among others by kernels before 4.13, which do not have it.
     pub fn set_holder_class(self, mode: Mode) -> Result<(), Error> {
         let code = ffi::ndctl_namespace_set_enforce_mode(self.0, mode.raw());
@@ -208,7 +196,6 @@ impl<'ctx> Namespace<'ctx> {
     /// The kernel forgets it at reboot.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`], with `ResourceBusy` if the namespace is enabled.
     pub fn set_raw_mode(self, raw: bool) -> Result<(), Error> {
         let code = ffi::ndctl_namespace_set_raw_mode(self.0, raw.into());

@@ -6,12 +6,10 @@ use std::{fmt, io};
 use placement::Bytes;
 
 use crate::badblocks::{self, BadRange};
-use crate::bus::Bus;
 use crate::dimm::Mapping;
 use crate::error::{Error, Operation, check};
 use crate::ffi;
 use crate::mode::PersistenceDomain;
-use crate::namespace::Namespace;
 use crate::sysfs;
 use crate::values::{bytes, collect, known_bytes, node, text};
 
@@ -46,16 +44,9 @@ impl<'ctx> Region<'ctx> {
         unsafe { text(ffi::ndctl_region_get_devname(self.0)) }.unwrap_or_default()
     }
 
-    /// The bus it belongs to.
-    #[must_use]
-    pub fn bus(self) -> Bus<'ctx> {
-        Bus::new(ffi::ndctl_region_get_bus(self.0))
-    }
-
     /// Persistent or volatile. libndctl does not tell them apart, so this reads `devtype`.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the attribute cannot be read.
     pub fn kind(self) -> Result<RegionKind, Error> {
         Ok(match sysfs::read(&self.device(), "devtype")?.as_str() {
@@ -83,7 +74,6 @@ impl<'ctx> Region<'ctx> {
     /// Physical address of its first byte.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the kernel does not show it (not root).
     pub fn start(self) -> Result<Bytes, Error> {
         let start = ffi::ndctl_region_get_resource(self.0);
@@ -96,7 +86,6 @@ impl<'ctx> Region<'ctx> {
     /// derive free space from the namespaces.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the attribute cannot be read.
     pub fn available_size(self) -> Result<Bytes, Error> {
         let size = ffi::ndctl_region_get_available_size(self.0);
@@ -106,7 +95,6 @@ impl<'ctx> Region<'ctx> {
     /// The largest stretch of free bytes, as the kernel counts now. 0 without labels; nothing if the kernel does not tell (before 4.19).
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the attribute cannot be read.
     pub fn max_available_extent(self) -> Result<Option<Bytes>, Error> {
         let size = ffi::ndctl_region_get_max_available_extent(self.0);
@@ -135,7 +123,6 @@ impl<'ctx> Region<'ctx> {
     /// (`align_store` in `drivers/nvdimm/region_devs.c`).
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`], with `InvalidInput` for a value that the kernel does not take.
     pub fn set_align(self, align: Bytes) -> Result<(), Error> {
         let align: c_ulong = align.get_u64();
@@ -191,7 +178,6 @@ impl<'ctx> Region<'ctx> {
     /// The memory devices that it is made of, in the order of their position. Empty for "e820".
     ///
     /// # Errors
-    ///
     /// [`Error::Incomplete`] if libndctl could not read all of them.
     pub fn mappings(self) -> Result<Vec<Mapping<'ctx>>, Error> {
         let first = ffi::ndctl_mapping_get_first(self.0);
@@ -208,47 +194,9 @@ impl<'ctx> Region<'ctx> {
         Ok(mappings)
     }
 
-    /// Its namespaces, idle ones of size 0 among them, in the order of their numbers.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Incomplete`] if the kernel has one that libndctl did not list, [`Error::Refused`] if `/sys` cannot be read.
-    pub fn namespaces(self) -> Result<Vec<Namespace<'ctx>>, Error> {
-        let id = ffi::ndctl_region_get_id(self.0);
-        let expected = sysfs::devices(&format!("namespace{id}."))?;
-        let first = ffi::ndctl_namespace_get_first(self.0);
-        let mut namespaces: Vec<Namespace> = collect(first, ffi::ndctl_namespace_get_next)
-            .into_iter()
-            .map(Namespace::new)
-            .collect();
-        let listed: Vec<String> = namespaces.iter().map(|n| n.device()).collect();
-        sysfs::require_all(expected, &listed)?;
-        namespaces.sort_by_key(|namespace| namespace.number());
-        Ok(namespaces)
-    }
-
-    /// A namespace that is free to be configured: size 0, not enabled, not claimed.
-    ///
-    /// That is number 0, or else the kernel's seed. Any other namespace of size 0 is about to go: the kernel removes it
-    /// in the background (`__size_store` in `drivers/nvdimm/namespace_devs.c`).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoSeed`] if there is none (no labels, or the region is disabled), else as [`Region::namespaces`].
-    pub fn idle_namespace(self) -> Result<Namespace<'ctx>, Error> {
-        let first = self.namespaces()?.into_iter().find(|n| n.number() == 0);
-        let seed = ffi::ndctl_region_get_namespace_seed(self.0).map(Namespace::new);
-        let idle = first.into_iter().chain(seed).find(|n| n.is_idle());
-        idle.ok_or_else(|| Error::NoSeed {
-            region: self.device(),
-            kind: "namespace",
-        })
-    }
-
     /// Lets the kernel's driver use the region.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if it is disabled still.
     pub fn enable(self) -> Result<(), Error> {
         let code = ffi::ndctl_region_enable(self.0);
@@ -260,7 +208,6 @@ impl<'ctx> Region<'ctx> {
     /// Namespaces of this context that belong to it are of no more use.
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if it is enabled still.
     pub fn disable(self) -> Result<(), Error> {
         let code = ffi::ndctl_region_disable_preserve(self.0);
@@ -270,7 +217,6 @@ impl<'ctx> Region<'ctx> {
     /// Stretches of the region that cannot be read, by offset from its start. Nothing if the kernel does not tell (disabled).
     ///
     /// # Errors
-    ///
     /// [`Error::Refused`] if the list cannot be read.
     pub fn bad_ranges(self) -> Result<Option<Vec<BadRange>>, Error> {
         let device = self.device();

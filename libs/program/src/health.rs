@@ -1,16 +1,16 @@
 //! Health over plain HTTP: for the kubelet's probes, and for whoever watches the cluster.
 //!
 //! ```no_run
-//! # async fn example(stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! # async fn example(stop: tokio_util::sync::CancellationToken) -> Result<(), program::health::HealthError> {
 //! let routes = program::health::routes(async || Err("still listing nodes".to_owned()));
-//! program::health::serve(listener, routes, stop).await
+//! program::health::serve(([127, 0, 0, 1], 8080).into(), routes, stop).await
 //! # }
 //! ```
 //!
 //! Metrics belong on the same listener: a route `/metrics` that is added to those from [`routes`].
 
 use std::io;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -34,14 +34,27 @@ where
         .route("/readyz", get(readyz))
 }
 
-/// Serves `routes` until `stop`, then finishes the requests that are under way.
+/// Nothing is served over HTTP: the address is taken or is none of this host, or no connection can be accepted any more.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot serve HTTP on {address}")]
+pub struct HealthError {
+    /// The address.
+    pub address: SocketAddr,
+    #[source]
+    source: io::Error,
+}
+
+/// Serves `routes` on `address` until `stop`, then finishes the requests that are under way.
 ///
 /// # Errors
-/// The listener cannot accept connections any more: end the program, so that it is started anew.
-pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+/// The address cannot be served: end the program, so that it is started anew.
+pub async fn serve(address: SocketAddr, routes: Router, stop: CancellationToken) -> Result<(), HealthError> {
+    let served = async {
+        let listener = TcpListener::bind(address).await?;
+        let server = axum::serve(listener, routes);
+        server.with_graceful_shutdown(stop.cancelled_owned()).await
+    };
+    served.await.map_err(|source| HealthError { address, source })
 }
 
 #[cfg(test)]
@@ -83,10 +96,17 @@ mod tests {
 
     #[tokio::test]
     async fn ends_when_told() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stop = CancellationToken::new();
-        let server = tokio::spawn(serve(listener, routes(async || Ok(())), stop.clone()));
+        let (stop, any) = (CancellationToken::new(), ([127, 0, 0, 1], 0).into());
+        let server = tokio::spawn(serve(any, routes(async || Ok(())), stop.clone()));
         stop.cancel();
         server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named() {
+        let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let taken = first.local_addr().unwrap();
+        let refused = serve(taken, routes(async || Ok(())), CancellationToken::new()).await;
+        assert!(refused.unwrap_err().to_string().contains(&taken.to_string()));
     }
 }

@@ -3,6 +3,7 @@
 mod inventory;
 mod run;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -33,6 +34,9 @@ struct RunArgs {
     /// Do not register with the kubelet: nothing can be mounted then.
     #[arg(long, conflicts_with = "registration_dir")]
     no_registration: bool,
+    /// Address for /healthz and /readyz over plain HTTP, such as 0.0.0.0:8080. Without it, only the sockets are served.
+    #[arg(long)]
+    http_listen: Option<SocketAddr>,
     #[command(flatten)]
     backend: BackendArgs,
     #[command(flatten)]

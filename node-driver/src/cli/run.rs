@@ -21,6 +21,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         node,
         csi_socket: args.socket.csi_socket,
         registration_dir,
+        http_listen: args.http_listen,
     };
     tracing::info!(
         ?settings,

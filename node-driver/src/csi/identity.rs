@@ -15,15 +15,15 @@ pub struct DeviceReadiness {
     listed: AtomicBool,
 }
 
-/// The Identity service of a driver for these devices.
+/// The Identity service of a driver for these devices, as ready as `readiness`.
 #[must_use]
-pub fn identity(devices: &Arc<dyn Devices>) -> IdentityService<DeviceReadiness> {
+pub fn identity(devices: &dyn Devices, readiness: Arc<DeviceReadiness>) -> IdentityService<DeviceReadiness> {
     let info = GetPluginInfoResponse {
         name: DRIVER_NAME.into(),
         vendor_version: env!("CARGO_PKG_VERSION").into(),
         manifest: [("backend".into(), devices.backend().into())].into(),
     };
-    IdentityService::new(info, Arc::new(DeviceReadiness::new(devices)))
+    IdentityService::new(info, readiness)
 }
 
 impl DeviceReadiness {

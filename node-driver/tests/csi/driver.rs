@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
 use super::fakes::{FakeDevices, FakeKernel, device};
-use node_driver::csi::{NodeService, ServeError, identity, serve};
+use node_driver::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use node_driver::devices::Devices;
 use node_driver::filesystem::Content;
 
@@ -45,7 +45,8 @@ impl Driver {
         let socket = csi::Socket::bind(&dir.path().join("csi.sock")).unwrap();
         let shutdown = CancellationToken::new();
         let service = NodeService::new("n1".into(), devices.clone(), kernel.clone());
-        let identity = identity(&(devices.clone() as Arc<dyn Devices>));
+        let readiness = DeviceReadiness::new(&(devices.clone() as Arc<dyn Devices>));
+        let identity = identity(&*devices, Arc::new(readiness));
         let server = tokio::spawn(serve(socket, identity, service, shutdown.clone()));
         let uri = format!("unix:{}", dir.path().join("csi.sock").display());
         let channel = Endpoint::try_from(uri).unwrap().connect().await.unwrap();
