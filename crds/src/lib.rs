@@ -3,21 +3,17 @@
 //! - [`PmemNode`]: what one node has, written by its own driver only.
 //! - [`PmemVolume`]: one volume on one node, written by the operator, carried out by the node's driver.
 //! - [`ClassParameters`]: the parameters of a `StorageClass`.
-//! - [`free_space`]: the free space of a node as operator, extender and driver all see it.
+//! - [`bytes_of_quantity`]: Kubernetes quantities as exact bytes.
 //!
-//! No I/O happens here.
+//! Types and conversions only: what follows from several objects together is in the crate `cluster`.
 
-mod claim;
-mod free_space;
 mod names;
 mod node;
 mod parameters;
 mod quantity;
 mod volume;
 
-pub use claim::{ClaimError, want_of_claim};
-pub use free_space::{VolumeSpace, free_space, pending_of};
-pub use names::{API_GROUP, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
+pub use names::{DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
 pub use node::{
     BusProvider, ForeignNamespaces, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields, PmemNodeStatus,
     RegionState, RegionStatus,

@@ -1,7 +1,5 @@
-//! Names that users, Kubernetes and the kernel see.
+//! What our own driver, its parameters and its marks on objects are called.
 
-/// API group of the custom resources.
-pub const API_GROUP: &str = "daxfit.dev";
 /// Name of the CSI driver, as in `CSIDriver` objects and `provisioner:` of a `StorageClass`.
 pub const DRIVER_NAME: &str = "csi.daxfit.dev";
 /// Key of the topology segment whose value is the name of the node.

@@ -1,4 +1,5 @@
 use placement::{Bytes, Extent, Region};
+use proptest::prelude::*;
 use serde_json::{from_value, json};
 
 use super::*;
@@ -97,4 +98,25 @@ fn a_claim_that_pods_share_counts_once() {
 fn a_pod_that_can_never_run_keeps_no_other_waiting() {
     assert_eq!(choose(&two(), &[], &[&[("huge", 900)], &[("b", 60)]]), Ok(ZERO));
     assert!(choose(&two(), &[], &[&[("huge", 900)]]).is_err());
+}
+
+proptest! {
+    /// What is chosen holds all of the pod's claims in every order; if nothing is, then because there is no such NUMA node.
+    #[test]
+    fn all_companions_fit_where_the_first_goes(free in prop::collection::vec(10_u32..200, 1..4), own in 1_u32..90, others in prop::collection::vec(1_u32..90, 1..4)) {
+        let free = node(&free.iter().zip(0..).map(|(mib, numa)| (Some(numa), *mib)).collect::<Vec<_>>());
+        let names: Vec<String> = (0..others.len()).map(|number| number.to_string()).collect();
+        let claims: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(others.iter().copied()).collect();
+        let companions = Companions { volumes: vec![], pods: vec![pod(&claims)] };
+        let all_fit_on = |numa| {
+            let sizes = [own].into_iter().chain(others.iter().copied());
+            let requests: Vec<VolumeRequest> = sizes.map(|mib| request(mib, NumaWish::Node(numa))).collect();
+            free.fits(&requests).is_ok()
+        };
+        match choose_numa(together(own), &free, &companions) {
+            Ok(NumaChoice::Node(numa)) => prop_assert!(all_fit_on(numa)),
+            Ok(NumaChoice::Any) => prop_assert!(false, "the platform tells"),
+            Err(_) => prop_assert!(free.regions.iter().filter_map(|region| region.numa).all(|numa| !all_fit_on(numa))),
+        }
+    }
 }

@@ -1,5 +1,6 @@
 use crds::PmemVolumeStatus;
 use placement::Bytes;
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -106,4 +107,84 @@ fn free_space_is_without_pending_volumes() {
     assert!(all > Bytes::mib(60));
     assert!(free(&[volume(None, None)]) < all.minus(Bytes::mib(15)));
     assert_eq!(free(&[deleted(None)]), all);
+}
+
+/// A node with 256 MiB in each of two regions on which volumes were made, one after the other.
+struct MadeInOrder {
+    /// After each of them, from none to all.
+    reports: Vec<PmemNodeStatus>,
+    volumes: Vec<PmemVolume>,
+}
+
+impl MadeInOrder {
+    fn of(sizes: &[u32]) -> Self {
+        let region = |id: &str| {
+            json!({
+                "id": id, "device": id, "bus": "emulated", "size": 256 << 20, "alignment": 2 << 20, "ways": 1,
+                "persistenceDomain": "unknown", "state": "Ready", "free": [{ "start": 0, "size": 256 << 20 }],
+            })
+        };
+        let empty = json!({ "layoutRevision": 0, "regions": [region("r"), region("s")] });
+        let mut made = Self {
+            reports: vec![serde_json::from_value(empty).unwrap()],
+            volumes: Vec::new(),
+        };
+        for (mib, second) in sizes.iter().zip(0..) {
+            made.add(*mib, second);
+        }
+        made
+    }
+
+    /// One more; what does not fit is refused.
+    fn add(&mut self, mib: u32, second: i64) {
+        let spec = json!({ "node": "n", "required": Bytes::mib(mib), "mode": "fsdax" });
+        let mut volume = PmemVolume::new(&format!("v{second}"), serde_json::from_value(spec).unwrap());
+        let created = format!("2026-01-01T00:00:{second:02}Z");
+        volume.metadata.creation_timestamp = serde_json::from_value(json!(created)).unwrap();
+        let mut report = self.reports[self.reports.len() - 1].clone();
+        let mut free = report.to_placement();
+        let placed = free.place(&volume.spec.request()).ok();
+        report.layout_revision += 1;
+        volume.status = Some(PmemVolumeStatus {
+            phase: Some(if placed.is_some() { Phase::Ready } else { Phase::Refused }),
+            region: placed.as_ref().map(|placed| placed.region.clone()),
+            layout_revision: placed.as_ref().map(|_| report.layout_revision),
+            ..PmemVolumeStatus::default()
+        });
+        for (shown, region) in report.regions.iter_mut().zip(free.regions) {
+            shown.free = region.free;
+            if placed.as_ref().is_some_and(|placed| placed.region == shown.id) {
+                shown.volumes.push(format!("v{second}"));
+            }
+        }
+        self.reports.push(report);
+        self.volumes.push(volume);
+    }
+
+    /// The volumes when so many of them are ready, one more is being made, and the node has not seen the others.
+    fn volumes_when(&self, ready: usize) -> Vec<PmemVolume> {
+        let mut volumes = self.volumes.clone();
+        for (position, volume) in volumes.iter_mut().enumerate().skip(ready) {
+            let region = volume.status.as_ref().and_then(|status| status.region.clone());
+            volume.status = (position == ready && region.is_some()).then(|| PmemVolumeStatus {
+                phase: Some(Phase::Provisioning),
+                region,
+                ..PmemVolumeStatus::default()
+            });
+        }
+        volumes
+    }
+}
+
+proptest! {
+    /// Whoever sees a report of any age and the volumes at any moment sees what will be free in the end: no byte is
+    /// counted twice, none is forgotten.
+    #[test]
+    fn reports_and_volumes_may_be_of_different_age(sizes in prop::collection::vec(1_u32..120, 1..8), report in 0_usize..9, ready in 0_usize..8) {
+        let made = MadeInOrder::of(&sizes);
+        let report = &made.reports[report % made.reports.len()];
+        let in_the_end = made.reports[made.reports.len() - 1].to_placement();
+        let seen = free_space(report, &made.volumes_when(ready % (sizes.len() + 1)));
+        prop_assert_eq!(seen, in_the_end);
+    }
 }
