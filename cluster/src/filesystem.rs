@@ -1,6 +1,7 @@
 //! The file systems that volumes can have.
 
 use std::fmt;
+use std::str::FromStr;
 
 use placement::Bytes;
 
@@ -25,11 +26,10 @@ impl Filesystem {
     /// # Errors
     /// The name is not one of ours: name one of those in the message.
     pub fn parse(name: &str) -> Result<Self, UnknownFilesystem> {
-        match name {
-            "" => Ok(Self::default()),
-            "ext4" => Ok(Self::Ext4),
-            "xfs" => Ok(Self::Xfs),
-            other => Err(UnknownFilesystem(other.into())),
+        if name.is_empty() {
+            Ok(Self::default())
+        } else {
+            name.parse()
         }
     }
 
@@ -60,6 +60,19 @@ impl Filesystem {
         match self {
             Self::Ext4 => Bytes::new(1),
             Self::Xfs => self.smallest_device(),
+        }
+    }
+}
+
+/// As [`Filesystem::name`] writes it: unlike in [`Filesystem::parse`], an empty text names none.
+impl FromStr for Filesystem {
+    type Err = UnknownFilesystem;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFilesystem> {
+        match name {
+            "ext4" => Ok(Self::Ext4),
+            "xfs" => Ok(Self::Xfs),
+            other => Err(UnknownFilesystem(other.into())),
         }
     }
 }

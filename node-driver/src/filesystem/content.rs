@@ -9,7 +9,7 @@
 //!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
 //!   whole one.
 
-use super::fs_type::FsType;
+use cluster::Filesystem as FsType;
 
 /// What is on a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]

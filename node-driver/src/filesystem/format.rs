@@ -1,9 +1,9 @@
 //! Whether and how to make a file system.
 
+use cluster::Filesystem as FsType;
 use placement::Bytes;
 
 use super::content::Content;
-use super::fs_type::FsType;
 
 /// What to do to a device before it can be mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub fn prepare(content: &Content, wanted: Option<FsType>, usable: Bytes) -> Resu
 }
 
 fn large_enough(wanted: FsType, usable: Bytes) -> Result<FsType, PrepareError> {
-    let smallest = wanted.smallest();
+    let smallest = wanted.smallest_device();
     if usable < smallest {
         return Err(PrepareError::TooSmall {
             wanted,

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use cluster::Filesystem as FsType;
 use placement::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -13,7 +14,6 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use super::content::{Content, HEAD, read_probe};
 use super::error::FilesystemError;
 use super::format::mkfs_arguments;
-use super::fs_type::FsType;
 use super::mountinfo::{DeviceNumber, MountTable, has_option};
 use super::operations::{Filesystems, PathTarget, Usage};
 use super::options::MountOptions;

@@ -9,17 +9,16 @@ mod badblocks;
 mod content;
 mod error;
 mod format;
-mod fs_type;
 mod kernel;
 mod mountinfo;
 mod operations;
 mod options;
 mod tool;
 
+pub use cluster::{Filesystem as FsType, UnknownFilesystem as UnknownFsType};
 pub use content::{Content, Probe, read_probe};
 pub use error::FilesystemError;
 pub use format::{Preparation, PrepareError, mkfs_arguments, prepare};
-pub use fs_type::{FsType, UnknownFsType};
 pub use kernel::Kernel;
 pub use mountinfo::{DeviceNumber, Mount, MountTable, NotMountInfo};
 pub use operations::{Filesystems, PathTarget, Usage};

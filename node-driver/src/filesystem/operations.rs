@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
+use cluster::Filesystem as FsType;
 use placement::Bytes;
 
 use super::content::Content;
 use super::error::FilesystemError;
-use super::fs_type::FsType;
 use super::mountinfo::{DeviceNumber, MountTable};
 use super::options::MountOptions;
 
