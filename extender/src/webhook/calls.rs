@@ -1,17 +1,14 @@
 //! From the bytes of a request to the bytes of its response.
 
-use std::sync::RwLockReadGuard;
 use std::time::Instant;
 
-use cluster::{Pod, ReadObjects};
-use tokio::time::timeout;
+use cluster::ReadObjects;
 
-use super::api_server::{ObjectReader, read_missing};
+use super::api_server::ObjectReader;
 use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
 use super::{Webhook, WebhookError, response};
 use crate::decide::{PreparedRequirements, filter_and_reserve, prioritize};
-use crate::state::State;
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
@@ -59,43 +56,5 @@ impl<R: ObjectReader> Webhook<R> {
         state.narrow(&args.pod.uid, &requirements.uids(), &names);
         drop(state);
         Ok(response::scores(&scores))
-    }
-
-    /// The state, or [`WebhookError::NotSynced`] until every kind was listed once.
-    pub(super) fn synced(&self) -> Result<RwLockReadGuard<'_, State>, WebhookError> {
-        let state = self.state.read();
-        if state.is_synced() {
-            Ok(state)
-        } else {
-            Err(WebhookError::NotSynced(state.unlisted()))
-        }
-    }
-
-    /// Waits for the API server, for [`Webhook::time_limit`] at most.
-    pub(super) async fn with_time_limit<T>(
-        &self,
-        call: impl Future<Output = kube::Result<T>>,
-    ) -> Result<T, WebhookError> {
-        let answered = timeout(self.time_limit, call).await;
-        Ok(answered.map_err(|_| WebhookError::SlowApiServer(self.time_limit))??)
-    }
-
-    /// What the pod requires, and the state that this follows from. What is missing is read from the API server: claims first,
-    /// then perhaps their classes.
-    pub(super) async fn requirements(
-        &self,
-        pod: &Pod,
-        read: &mut ReadObjects,
-    ) -> Result<(RwLockReadGuard<'_, State>, PreparedRequirements), WebhookError> {
-        loop {
-            let missing = {
-                let state = self.synced()?;
-                match PreparedRequirements::of(pod, state.index(), read) {
-                    Ok(requirements) => return Ok((state, requirements)),
-                    Err(missing) => missing,
-                }
-            };
-            self.with_time_limit(read_missing(&self.reader, missing, read)).await?;
-        }
     }
 }

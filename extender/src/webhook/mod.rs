@@ -3,6 +3,7 @@
 mod api_server;
 mod body;
 mod calls;
+mod context;
 mod error;
 mod explain;
 mod extender_args;
@@ -12,6 +13,7 @@ mod router;
 mod slim_pod;
 
 pub use api_server::{ApiServer, ObjectReader};
+pub use context::{TIME_LIMIT, Webhook};
 pub use error::WebhookError;
 pub use extender_args::DecodeError;
-pub use router::{TIME_LIMIT, Webhook, router};
+pub use router::router;

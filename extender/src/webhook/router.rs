@@ -1,7 +1,6 @@
 //! Which call goes where.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -11,28 +10,10 @@ use http::header::CONTENT_TYPE;
 
 use super::body::WholeBody;
 use super::explain::explain_pod;
-use super::{ObjectReader, WebhookError};
-use crate::decide::NodeChoice;
-use crate::state::SharedState;
+use super::{ObjectReader, Webhook, WebhookError};
 
 /// A pod is at most 1.5 MiB (the limit of etcd), a node name at most 253 bytes: room for more than 50,000 candidates.
 const LARGEST_REQUEST: usize = 16 << 20;
-
-/// kube-scheduler gives up after 5 s, unless told otherwise: nobody waits for an answer after that.
-pub const TIME_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the calls are answered from.
-#[derive(Debug)]
-pub struct Webhook<R> {
-    /// What the cluster shows, and what is reserved.
-    pub state: SharedState,
-    /// Where claims and classes are read from that the watches do not show yet.
-    pub reader: R,
-    /// Which nodes pass the filter, and how many.
-    pub choice: NodeChoice,
-    /// How long a request may take to arrive, and the API server to answer: see [`TIME_LIMIT`].
-    pub time_limit: Duration,
-}
 
 /// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
 /// `GET /healthz` and `GET /readyz` for probes.
