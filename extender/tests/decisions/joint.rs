@@ -29,7 +29,7 @@ fn cluster() -> State {
     state
 }
 
-fn passed_by(state: &mut State, pod: &Pod, names: &[&'static str]) -> Vec<&'static str> {
+fn passed(state: &mut State, pod: &Pod, names: &[&'static str]) -> Vec<&'static str> {
     let choice = NodeChoice {
         policy: Policy::Pack,
         candidates: 1,
@@ -40,7 +40,7 @@ fn passed_by(state: &mut State, pod: &Pod, names: &[&'static str]) -> Vec<&'stat
 }
 
 fn schedule(state: &mut State, pod: &str, claims: &[&str]) -> Vec<&'static str> {
-    passed_by(state, &pod_named(pod, claims), &NODES)
+    passed(state, &pod_named(pod, claims), &NODES)
 }
 
 fn why_not(state: &mut State, pod: &Pod, name: &'static str) -> String {
@@ -49,8 +49,8 @@ fn why_not(state: &mut State, pod: &Pod, name: &'static str) -> String {
         candidates: 1,
     };
     let refused = filter_and_reserve(state, &ReadObjects::default(), pod, &[name], choice, Instant::now()).unwrap();
-    let mut whys = refused.failed.iter().chain(&refused.unresolvable);
-    whys.next().unwrap().1.to_string()
+    let mut refusals = refused.failed.iter().chain(&refused.unresolvable);
+    refusals.next().unwrap().1.to_string()
 }
 
 fn bound(mut claim: PersistentVolumeClaim, volume: &str) -> PersistentVolumeClaim {
@@ -75,7 +75,7 @@ fn two_pods_within_a_millisecond_do_not_count_the_same_bytes() {
     );
     // A pod that is not carried out gives its bytes back.
     state.expire(Instant::now() + Duration::from_secs(600));
-    assert_eq!(passed_by(&mut state, &third, &NODES).len(), 1);
+    assert_eq!(passed(&mut state, &third, &NODES).len(), 1);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn space_is_reserved_for_generic_ephemeral_volumes_as_well() {
     made.metadata.owner_references = Some(serde_json::from_value(owner).unwrap());
     state.apply(&made);
     state.apply(&claim("ns", "data", "fsdax", "100Mi"));
-    let node = passed_by(&mut state, &pod, &NODES)[0];
+    let node = passed(&mut state, &pod, &NODES)[0];
     assert_eq!(state.ledger().reservations_on(node).count(), 2);
     // The pod goes, and its claim with it; the other claim stays until its time is up.
     Indexes::<PersistentVolumeClaim>::delete(&mut state, &ObjectKey::new("ns", "p-scratch"));
@@ -148,7 +148,7 @@ fn a_claim_that_comes_after_its_pod_has_a_reservation_before_the_watch_shows_it(
         .unwrap()
         .passed[0];
     assert_eq!(state.ledger().nodes_of("uid-of-late"), [node].into());
-    // A list that began earlier ends without it; then it comes, is given to the node, and gets its volume.
+    // A list that began earlier ends without it; then it comes, gets its selected node, and its volume.
     Indexes::<PersistentVolumeClaim>::reset(&mut state, &HashSet::new());
     state.apply(&late);
     assert_eq!(state.ledger().nodes_of("uid-of-late"), [node].into());
@@ -212,9 +212,9 @@ fn a_deleted_claim_frees_its_bytes_at_once() {
     state.apply(&claim("ns", "b", "fsdax", "100Mi"));
     let node = schedule(&mut state, "p", &["a"])[0];
     let other = pod_named("q", &["b"]);
-    assert_eq!(passed_by(&mut state, &other, &[node]), [""; 0]);
+    assert_eq!(passed(&mut state, &other, &[node]), [""; 0]);
     Indexes::<PersistentVolumeClaim>::delete(&mut state, &ObjectKey::new("ns", "a"));
-    assert_eq!(passed_by(&mut state, &other, &[node]), [node]);
+    assert_eq!(passed(&mut state, &other, &[node]), [node]);
 
     // A claim of the same name is another claim.
     let mut anew = claim("ns", "b", "fsdax", "100Mi");
@@ -228,15 +228,15 @@ fn a_restart_counts_what_the_cluster_shows() {
     let mut state = cluster();
     // The class comes last: only then it is known what the claim asks for.
     Indexes::<StorageClass>::delete(&mut state, &ObjectKey::new("", "fsdax"));
-    state.apply(&selected(claim("ns", "given", "fsdax", "100Mi"), "one"));
+    state.apply(&selected(claim("ns", "assigned", "fsdax", "100Mi"), "one"));
     assert_eq!(state.ledger().reservations_on("one").count(), 0);
     state.apply(&class("fsdax", &[]));
     state.apply(&claim("ns", "next", "fsdax", "100Mi"));
     assert_eq!(schedule(&mut state, "p", &["next"]), ["two"]);
     // Its own pod is not in its own way.
-    assert_eq!(schedule(&mut state, "q", &["given"]), ["one"]);
+    assert_eq!(schedule(&mut state, "q", &["assigned"]), ["one"]);
     // The provisioner was refused and took the node back.
-    state.apply(&claim("ns", "given", "fsdax", "100Mi"));
+    state.apply(&claim("ns", "assigned", "fsdax", "100Mi"));
     assert_eq!(state.ledger().reservations_on("one").count(), 0);
 }
 

@@ -116,7 +116,7 @@ fn an_assigned_claim_stays_assigned() {
 }
 
 #[test]
-fn what_another_extender_took_out_is_given_back() {
+fn what_another_extender_took_out_is_not_reserved_any_more() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     ledger.reserve("p", &reservations(&["a"]), &["k", "m", "n"], now);
     assert_eq!(ledger.narrow("p", &["a"], &["n", "m"]), changed(&["k"]));
@@ -146,7 +146,7 @@ fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
 #[test]
 fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    for (claim, pod) in [("given", ""), ("open", "p")] {
+    for (claim, pod) in [("assigned", ""), ("tentative", "p")] {
         match pod {
             "" => ledger.claim_changed(claim, ClaimState::Assigned("n".into(), reservation(claim))),
             pod => ledger.reserve(pod, &reservations(&[claim]), &["m", "n"], now),
@@ -155,8 +155,8 @@ fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
     }
     assert_eq!((on(&ledger, "n").len(), on(&ledger, "m").len()), (2, 0));
     ledger.expire(now);
-    ledger.claim_changed("open", ClaimState::HasVolume(Some("n".into())));
-    assert_eq!(on(&ledger, "n"), ["given"]);
+    ledger.claim_changed("tentative", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), ["assigned"]);
     ledger.expire(now + TIME_LIMIT);
     ledger.expire(now + TIME_LIMIT * 2);
     assert_eq!(on(&ledger, "n"), [""; 0]);

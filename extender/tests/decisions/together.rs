@@ -31,10 +31,10 @@ fn schedule(state: &mut State, claims: &[&str]) -> Result<Vec<&'static str>, Vec
     };
     let (pod, read) = (pod_named("p", claims), ReadObjects::default());
     let filtered = filter_and_reserve(state, &read, &pod, &["one", "two"], choice, Instant::now()).unwrap();
-    let whys = filtered.failed.iter().chain(&filtered.unresolvable);
-    let whys = whys.map(|(name, why)| format!("{name}: {why}")).collect();
+    let refusals = filtered.failed.iter().chain(&filtered.unresolvable);
+    let refusals = refusals.map(|(name, why)| format!("{name}: {why}")).collect();
     if filtered.passed.is_empty() {
-        Err(whys)
+        Err(refusals)
     } else {
         Ok(filtered.passed)
     }

@@ -1,6 +1,6 @@
 //! A small cluster in which everything happens in any order: kube-scheduler, provisioner, drivers and people.
 //!
-//! The index sees of it only what watches would have shown. Whatever passed and was taken is created in the end, by the
+//! The extender sees of it only what watches would have shown. Whatever passed and was taken is created in the end, by the
 //! rules of the node itself, and has to fit there.
 
 mod actual;
@@ -129,8 +129,9 @@ impl Model {
     }
 
     fn create_volume(&mut self, which: usize) -> TestCaseResult {
-        let given = self.claims_that(|claim| claim.selected_node.is_some() && claim.volume.is_none() && !claim.deleted);
-        let Some(claim) = pick(&given, which) else {
+        let assigned =
+            self.claims_that(|claim| claim.selected_node.is_some() && claim.volume.is_none() && !claim.deleted);
+        let Some(claim) = pick(&assigned, which) else {
             return Ok(());
         };
         self.operate(claim)
