@@ -76,6 +76,19 @@ impl Capability {
             Ok(mode) => Ok(Self { access, mode }),
         }
     }
+
+    /// The access mode of a claim, as Kubernetes calls it, that becomes this mode (`accessModeToCSI` in
+    /// external-provisioner); none for [`Mode::Unknown`].
+    #[must_use]
+    pub const fn claim_access_mode(&self) -> Option<&'static str> {
+        match self.mode {
+            Mode::SingleNodeWriter | Mode::SingleNodeReaderOnly | Mode::SingleNodeMultiWriter => Some("ReadWriteOnce"),
+            Mode::SingleNodeSingleWriter => Some("ReadWriteOncePod"),
+            Mode::MultiNodeReaderOnly => Some("ReadOnlyMany"),
+            Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => Some("ReadWriteMany"),
+            Mode::Unknown => None,
+        }
+    }
 }
 
 impl Access {

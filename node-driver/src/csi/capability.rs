@@ -3,6 +3,7 @@
 use ::csi::RpcError;
 use ::csi::v1::VolumeCapability;
 use ::csi::v1::volume_capability::access_mode::Mode;
+use cluster::{AccessMode, AccessModeError};
 use tonic::Code;
 
 use crate::filesystem::{FsType, UnknownFsType};
@@ -44,11 +45,8 @@ pub(super) enum Sharing {
 pub(super) enum CapabilityError {
     #[error(transparent)]
     Malformed(#[from] ::csi::CapabilityError),
-    #[error(
-        "access mode {0} is not possible: persistent memory can be reached from its own node only; use ReadWriteOnce or \
-         ReadWriteOncePod"
-    )]
-    ManyNodes(&'static str),
+    #[error(transparent)]
+    AccessMode(#[from] AccessModeError),
     #[error(transparent)]
     FsType(#[from] UnknownFsType),
 }
@@ -57,7 +55,7 @@ impl RpcError for CapabilityError {
     fn code(&self) -> Code {
         match self {
             Self::Malformed(_) | Self::FsType(_) => Code::InvalidArgument,
-            Self::ManyNodes(_) => ::csi::UNSUPPORTED_BY_VOLUME,
+            Self::AccessMode(_) => ::csi::UNSUPPORTED_BY_VOLUME,
         }
     }
 }
@@ -67,8 +65,9 @@ impl TryFrom<Option<VolumeCapability>> for Capability {
 
     fn try_from(capability: Option<VolumeCapability>) -> Result<Self, CapabilityError> {
         let capability = ::csi::Capability::required(capability)?;
+        AccessMode::parse(capability.claim_access_mode().unwrap_or_default())?.check()?;
         Ok(Self {
-            sharing: sharing(capability.mode)?,
+            sharing: sharing(capability.mode),
             access: match capability.access {
                 ::csi::Access::Block => Access::Block,
                 ::csi::Access::Mount { fs_type, flags } => Access::Mount {
@@ -80,14 +79,15 @@ impl TryFrom<Option<VolumeCapability>> for Capability {
     }
 }
 
-fn sharing(mode: Mode) -> Result<Sharing, CapabilityError> {
+/// Modes for several nodes were refused before.
+fn sharing(mode: Mode) -> Sharing {
     match mode {
-        Mode::SingleNodeWriter | Mode::SingleNodeMultiWriter => Ok(Sharing::Writers),
-        Mode::SingleNodeSingleWriter => Ok(Sharing::SingleWriter),
-        Mode::SingleNodeReaderOnly => Ok(Sharing::Readers),
-        Mode::MultiNodeReaderOnly | Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => {
-            Err(CapabilityError::ManyNodes(mode.as_str_name()))
-        }
-        Mode::Unknown => Err(::csi::CapabilityError::UnknownMode(mode.into()).into()),
+        Mode::SingleNodeSingleWriter => Sharing::SingleWriter,
+        Mode::SingleNodeReaderOnly | Mode::MultiNodeReaderOnly => Sharing::Readers,
+        Mode::SingleNodeWriter
+        | Mode::SingleNodeMultiWriter
+        | Mode::MultiNodeSingleWriter
+        | Mode::MultiNodeMultiWriter
+        | Mode::Unknown => Sharing::Writers,
     }
 }

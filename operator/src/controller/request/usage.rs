@@ -2,7 +2,6 @@
 
 use cluster::{AccessMode, AccessModeError, Filesystem, UnknownFilesystem};
 use csi::v1::VolumeCapability;
-use csi::v1::volume_capability::access_mode::Mode;
 use csi::{Access, Capability, CapabilityError};
 
 /// Why a volume cannot be used as its capabilities say.
@@ -36,7 +35,7 @@ pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesys
     let mut found = None;
     for capability in capabilities {
         let capability = Capability::read(capability.clone())?;
-        access_mode(capability.mode)?.check()?;
+        AccessMode::parse(capability.claim_access_mode().unwrap_or_default())?.check()?;
         match (found, filesystem(&capability.access)?) {
             (Some(one), Some(other)) if one != other => return Err(UsageError::TwoFilesystems),
             (_, Some(one)) => found = Some(one),
@@ -53,22 +52,10 @@ fn filesystem(access: &Access) -> Result<Option<Filesystem>, UnknownFilesystem> 
     }
 }
 
-/// The access mode of a claim that becomes this mode of CSI (`accessModeToCSI` in external-provisioner).
-fn access_mode(mode: Mode) -> Result<AccessMode, CapabilityError> {
-    match mode {
-        Mode::SingleNodeWriter | Mode::SingleNodeReaderOnly | Mode::SingleNodeMultiWriter => {
-            Ok(AccessMode::ReadWriteOnce)
-        }
-        Mode::SingleNodeSingleWriter => Ok(AccessMode::ReadWriteOncePod),
-        Mode::MultiNodeReaderOnly => Ok(AccessMode::ReadOnlyMany),
-        Mode::MultiNodeSingleWriter | Mode::MultiNodeMultiWriter => Ok(AccessMode::ReadWriteMany),
-        Mode::Unknown => Err(CapabilityError::UnknownMode(mode.into())),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use csi::v1::volume_capability::access_mode::Mode;
     use csi::v1::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume};
 
     fn mount(fs_type: &str, mode: Mode) -> VolumeCapability {
