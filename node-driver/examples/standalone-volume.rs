@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Args, Parser};
 use crds::{FINALIZER, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::devices::BackendArgs;
@@ -38,6 +38,9 @@ struct CreateArgs {
     /// Keep the page map in RAM instead of in the namespace.
     #[arg(long, conflicts_with = "sector")]
     map_mem: bool,
+    /// Leave space for an older volume of this size, which has no namespace yet.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    older: Option<Bytes>,
     /// Only on this NUMA node; its number, or "any".
     #[arg(long, default_value = "any", value_parser = numa)]
     numa: NumaChoice,
@@ -80,7 +83,22 @@ async fn main() -> anyhow::Result<()> {
 
 /// Prints the volume's status as JSON.
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let spec = PmemVolumeSpec {
+    let now = Timestamp::now();
+    let mut volume = PmemVolume::new(&args.name, spec(&args));
+    volume.metadata.creation_timestamp = Some(Time(now));
+    let older = args.older.map(|required| older_volume(required, now)).transpose()?;
+    let volume = reconcile(volume, older, &args.backend).await?;
+    let volume = volume.context("the volume is gone")?;
+    let status = volume.status.unwrap_or_default();
+    println!("{}", serde_json::to_string_pretty(&status)?);
+    if status.phase != Some(Phase::Ready) {
+        bail!("{} was not made", args.name);
+    }
+    Ok(())
+}
+
+fn spec(args: &CreateArgs) -> PmemVolumeSpec {
+    PmemVolumeSpec {
         node: String::new(),
         required: args.size,
         limit: None,
@@ -97,15 +115,15 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         numa: args.numa,
         erase: crds::ErasePolicy::Zero,
         claim: None,
-    };
-    let volume = reconcile(PmemVolume::new(&args.name, spec), &args.backend).await?;
-    let volume = volume.context("the volume is gone")?;
-    let status = volume.status.unwrap_or_default();
-    println!("{}", serde_json::to_string_pretty(&status)?);
-    if status.phase != Some(Phase::Ready) {
-        bail!("{} was not made", args.name);
     }
-    Ok(())
+}
+
+fn older_volume(required: Bytes, than: Timestamp) -> anyhow::Result<PmemVolume> {
+    let spec = serde_json::json!({ "node": "", "required": required, "mode": "fsdax" });
+    let mut volume = PmemVolume::new("older", serde_json::from_value(spec)?);
+    let before = than.checked_sub(SignedDuration::from_secs(1))?;
+    volume.metadata.creation_timestamp = Some(Time(before));
+    Ok(volume)
 }
 
 /// Without a cluster, nothing shows that the namespace is a volume: that is why `--destroy-data` is required.
@@ -124,17 +142,22 @@ async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
         region: Some(found.region.clone()),
         ..PmemVolumeStatus::default()
     });
-    match reconcile(volume, &args.backend).await? {
+    match reconcile(volume, None, &args.backend).await? {
         None => Ok(()),
         Some(volume) => bail!("not deleted: {}", serde_json::to_string_pretty(&volume.status)?),
     }
 }
 
-/// The volume after the driver's worker was done with it, or none if it is gone.
-async fn reconcile(volume: PmemVolume, backend: &BackendArgs) -> anyhow::Result<Option<PmemVolume>> {
+/// The volume after the driver's worker was done with it, beside another that it leaves alone; none if it is gone.
+async fn reconcile(
+    volume: PmemVolume,
+    other: Option<PmemVolume>,
+    backend: &BackendArgs,
+) -> anyhow::Result<Option<PmemVolume>> {
     let layout = Layout::new(backend.open()?, Revision::default());
     let record = Arc::new(InMemoryRecord::default());
     let name = volume.metadata.name.clone().unwrap_or_default();
+    other.into_iter().for_each(|other| record.put(other));
     record.put(volume.clone());
     let worker = Worker::new(Arc::new(layout), Arc::clone(&record), CancellationToken::new());
     worker.reconcile(volume).await?;

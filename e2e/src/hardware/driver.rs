@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use crds::{PmemVolumeStatus, RegionState, RegionStatus};
-use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, RegionId};
+use placement::{Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, PendingVolume, RegionId, VolumeRequest};
 use serde::Deserialize;
 
 use super::group::{Group, case};
@@ -20,6 +20,7 @@ pub(super) fn group() -> Group {
             case!(a_volume_has_the_bytes_it_asked_for),
             case!(sector_and_map_mem_offer_what_placement_says),
             case!(a_claim_goes_to_its_numa_node),
+            case!(an_older_volume_keeps_its_space),
             case!(an_earlier_tenants_bytes_are_gone_before_and_after),
             case!(a_namespace_of_somebody_else_is_left_alone),
             case!(what_is_mounted_is_not_erased),
@@ -195,6 +196,42 @@ async fn bytes_left(vm: &TestVm, first: Bytes) -> Result<(u64, u64)> {
     let mut next = || counts.next().transpose();
     let (first, others) = (next()?, next()?);
     first.zip(others).with_context(|| format!("not two numbers: {printed}"))
+}
+
+/// Without the older volume, which has no namespace yet, the younger one would go where that one fits only just.
+async fn an_older_volume_keeps_its_space(vm: &mut TestVm) -> Result<()> {
+    let (older, younger) = (request(Bytes::mib(500)), request(Bytes::mib(300)));
+    let regions = inventory(vm).await?.regions;
+    let free = Node {
+        regions: regions.iter().filter_map(RegionStatus::to_placement).collect(),
+    };
+    let pending = PendingVolume {
+        request: older,
+        region: None,
+    };
+    let expected = free.with_pending(&[pending]).place(&younger)?.region;
+    ensure!(
+        free.clone().place(&younger)?.region != expected,
+        "this layout shows nothing: {free:?}"
+    );
+
+    let status = create(vm, "--older 500Mi younger 300Mi").await?;
+    ensure!(
+        status.region.as_ref() == Some(&expected),
+        "{status:?}, but not in {expected:?}"
+    );
+    create(vm, "older 500Mi").await?;
+    delete(vm, "older").await?;
+    delete(vm, "younger").await
+}
+
+fn request(required: Bytes) -> VolumeRequest {
+    VolumeRequest {
+        required,
+        limit: None,
+        mode: Mode::Fsdax(MapLocation::Dev),
+        numa: NumaWish::Any,
+    }
 }
 
 async fn an_earlier_tenants_bytes_are_gone_before_and_after(vm: &mut TestVm) -> Result<()> {

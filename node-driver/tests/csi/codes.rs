@@ -106,9 +106,21 @@ async fn devices_that_cannot_be_listed_change_nothing() {
 }
 
 #[rstest]
-#[case(Mode::MultiNodeReaderOnly, Code::FailedPrecondition, "ReadOnlyMany needs several nodes")]
-#[case(Mode::MultiNodeSingleWriter, Code::FailedPrecondition, "ReadWriteMany needs several nodes")]
-#[case(Mode::MultiNodeMultiWriter, Code::FailedPrecondition, "ReadWriteMany needs several nodes")]
+#[case(
+    Mode::MultiNodeReaderOnly,
+    Code::FailedPrecondition,
+    "ReadOnlyMany needs several nodes"
+)]
+#[case(
+    Mode::MultiNodeSingleWriter,
+    Code::FailedPrecondition,
+    "ReadWriteMany needs several nodes"
+)]
+#[case(
+    Mode::MultiNodeMultiWriter,
+    Code::FailedPrecondition,
+    "ReadWriteMany needs several nodes"
+)]
 #[case(Mode::Unknown, Code::InvalidArgument, "access_mode")]
 #[tokio::test]
 async fn modes_that_memory_in_one_node_cannot_have(#[case] mode: Mode, #[case] code: Code, #[case] why: &str) {
