@@ -157,8 +157,9 @@ async fn reconcile(
     let layout = Layout::new(backend.open()?, Revision::default());
     let record = Arc::new(InMemoryRecord::default());
     let name = volume.metadata.name.clone().unwrap_or_default();
-    other.into_iter().for_each(|other| record.put(other));
-    record.put(volume.clone());
+    for each in other.into_iter().chain([volume.clone()]) {
+        record.put(each);
+    }
     let worker = Worker::new(Arc::new(layout), Arc::clone(&record), CancellationToken::new());
     worker.reconcile(volume).await?;
     Ok(record.get(&name))
