@@ -6,7 +6,7 @@ use ::csi::v1::volume_capability::access_mode::Mode;
 use cluster::{AccessMode, AccessModeError};
 use tonic::Code;
 
-use crate::filesystem::{FsType, UnknownFsType};
+use crate::filesystem::{Filesystem, UnknownFilesystem};
 
 /// How a volume is to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(super) enum Access {
     /// As a file system.
     Mount {
         /// Which one; none: the one that is there, or the default.
-        fs: Option<FsType>,
+        fs: Option<Filesystem>,
         /// Mount options as the user wrote them.
         flags: Vec<String>,
     },
@@ -48,13 +48,13 @@ pub(super) enum CapabilityError {
     #[error(transparent)]
     AccessMode(#[from] AccessModeError),
     #[error(transparent)]
-    FsType(#[from] UnknownFsType),
+    Filesystem(#[from] UnknownFilesystem),
 }
 
 impl RpcError for CapabilityError {
     fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) | Self::FsType(_) => Code::InvalidArgument,
+            Self::Malformed(_) | Self::Filesystem(_) => Code::InvalidArgument,
             Self::AccessMode(_) => ::csi::UNSUPPORTED_BY_VOLUME,
         }
     }

@@ -13,7 +13,7 @@ use super::request::{BadRequest, absolute, required};
 use super::volume::{VolumeError, find};
 use crate::devices::VolumeDevice;
 use crate::filesystem::{
-    DeviceNumber, FilesystemError, FsType, Mount, MountOptions, OptionError, Preparation, PrepareError, prepare,
+    DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, Preparation, PrepareError, prepare,
 };
 
 /// A checked request.
@@ -47,14 +47,14 @@ pub(super) enum NodeStageVolumeError {
     #[error(
         "{fs} is mounted but DAX is not in effect ({seen}), so the volume was unmounted again: see dmesg on the node"
     )]
-    DaxNotInEffect { fs: FsType, seen: String },
+    DaxNotInEffect { fs: Filesystem, seen: String },
     /// The kernel does not mount it with DAX.
     #[error(
         "cannot mount {fs} of volume {volume} with {options}; dmesg on the node says why. A file system with blocks other \
          than 4 KiB, or with inline data, has no DAX"
     )]
     DaxRefused {
-        fs: FsType,
+        fs: Filesystem,
         volume: String,
         options: String,
         #[source]
@@ -127,7 +127,7 @@ struct Staging<'a> {
     device: &'a VolumeDevice,
     number: DeviceNumber,
     target: &'a Path,
-    wanted: Option<FsType>,
+    wanted: Option<Filesystem>,
     options: MountOptions,
 }
 
@@ -147,7 +147,7 @@ impl Staging<'_> {
         Ok(())
     }
 
-    fn mount(&self, fs: FsType) -> Result<(), NodeStageVolumeError> {
+    fn mount(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
         let (path, options) = (&self.device.path, &self.options);
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
         if !self.device.dax {
@@ -162,7 +162,7 @@ impl Staging<'_> {
     }
 
     /// The file system of a mount at the staging path. Fails unless it is mounted as the request asks.
-    fn same(&self, mount: &Mount) -> Result<FsType, NodeStageVolumeError> {
+    fn same(&self, mount: &Mount) -> Result<Filesystem, NodeStageVolumeError> {
         if mount.device != self.number {
             return Err(NodeStageVolumeError::Occupied {
                 target: self.target.to_owned(),
@@ -180,7 +180,7 @@ impl Staging<'_> {
     }
 
     /// Makes sure that the device has a file system that can be mounted.
-    fn prepare(&self, mounted_elsewhere: bool) -> Result<FsType, NodeStageVolumeError> {
+    fn prepare(&self, mounted_elsewhere: bool) -> Result<Filesystem, NodeStageVolumeError> {
         let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
         let content = filesystems.content(path);
         let content = content.map_err(self.failed("identify what is on"))?;
@@ -201,7 +201,7 @@ impl Staging<'_> {
     }
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.
-    fn verify(&self, fs: FsType) -> Result<(), NodeStageVolumeError> {
+    fn verify(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
         if !self.device.dax {
             return Ok(());
         }
@@ -237,7 +237,7 @@ impl Staging<'_> {
         Ok((!direct).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
     }
 
-    fn report(&self, fs: FsType) {
+    fn report(&self, fs: Filesystem) {
         let (volume, device) = (self.volume, self.device.path.display());
         let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
         if self.device.dax {

@@ -9,7 +9,7 @@
 //!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
 //!   whole one.
 
-use cluster::Filesystem as FsType;
+use cluster::Filesystem;
 
 /// What is on a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Content {
     /// What an interrupted `mkfs` left: it may be formatted.
     Unfinished,
     /// A file system that volumes can have.
-    Filesystem(FsType),
+    Filesystem(Filesystem),
     /// Anything else, which is never overwritten. The text names it for people.
     Foreign(String),
 }
@@ -52,7 +52,7 @@ impl Content {
             Probe::Nothing => Self::Foreign("data that nothing identifies".into()),
             Probe::Ambiguous => Self::Foreign("signatures of several kinds".into()),
             Probe::Type(name) => match name.parse() {
-                Ok(FsType::Xfs) if is_unfinished_xfs(head) => Self::Unfinished,
+                Ok(Filesystem::Xfs) if is_unfinished_xfs(head) => Self::Unfinished,
                 Ok(fs) => Self::Filesystem(fs),
                 Err(_) => Self::Foreign(name.clone()),
             },
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(Content::identify(&found("xfs"), &xfs(1)), Content::Unfinished);
         assert_eq!(
             Content::identify(&found("xfs"), &xfs(0)),
-            Content::Filesystem(FsType::Xfs)
+            Content::Filesystem(Filesystem::Xfs)
         );
     }
 

@@ -1,6 +1,6 @@
 //! Whether and how to make a file system.
 
-use cluster::Filesystem as FsType;
+use cluster::Filesystem;
 use placement::Bytes;
 
 use super::content::Content;
@@ -9,9 +9,9 @@ use super::content::Content;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preparation {
     /// Make this file system.
-    Format(FsType),
+    Format(Filesystem),
     /// Use the one that is there.
-    Use(FsType),
+    Use(Filesystem),
 }
 
 /// Why a device cannot be mounted as wanted.
@@ -30,9 +30,9 @@ pub enum PrepareError {
     #[error("the volume holds {found} but {wanted} was asked for: it is never overwritten; use fsType {found}")]
     Other {
         /// The file system that is there.
-        found: FsType,
+        found: Filesystem,
         /// The file system that was asked for.
-        wanted: FsType,
+        wanted: Filesystem,
     },
     /// It is too small for that file system.
     #[error(
@@ -41,7 +41,7 @@ pub enum PrepareError {
     )]
     TooSmall {
         /// The file system that was asked for.
-        wanted: FsType,
+        wanted: Filesystem,
         /// The smallest device that it can be made on.
         smallest: Bytes,
         /// The bytes that the volume has.
@@ -53,7 +53,7 @@ pub enum PrepareError {
 ///
 /// # Errors
 /// The content must not be overwritten, or the device is too small.
-pub fn prepare(content: &Content, wanted: Option<FsType>, usable: Bytes) -> Result<Preparation, PrepareError> {
+pub fn prepare(content: &Content, wanted: Option<Filesystem>, usable: Bytes) -> Result<Preparation, PrepareError> {
     match (content, wanted) {
         (Content::Foreign(found), _) => Err(PrepareError::Foreign { found: found.clone() }),
         (Content::Filesystem(found), Some(wanted)) if *found != wanted => {
@@ -66,7 +66,7 @@ pub fn prepare(content: &Content, wanted: Option<FsType>, usable: Bytes) -> Resu
     }
 }
 
-fn large_enough(wanted: FsType, usable: Bytes) -> Result<FsType, PrepareError> {
+fn large_enough(wanted: Filesystem, usable: Bytes) -> Result<Filesystem, PrepareError> {
     let smallest = wanted.smallest_device();
     if usable < smallest {
         return Err(PrepareError::TooSmall {
@@ -93,9 +93,9 @@ const XFS_STRIPED: Bytes = Bytes::gib(1);
 /// reserved for root; inode tables and journal written now, not by a kernel thread that competes with the first pod.
 /// xfs: no reflink, because older kernels refuse DAX with it.
 #[must_use]
-pub fn mkfs_arguments(fs: FsType, usable: Bytes, force: bool) -> Vec<&'static str> {
+pub fn mkfs_arguments(fs: Filesystem, usable: Bytes, force: bool) -> Vec<&'static str> {
     let mut arguments = match fs {
-        FsType::Ext4 => vec![
+        Filesystem::Ext4 => vec![
             "-q",
             "-b",
             "4096",
@@ -104,10 +104,10 @@ pub fn mkfs_arguments(fs: FsType, usable: Bytes, force: bool) -> Vec<&'static st
             "-E",
             "nodiscard,lazy_itable_init=0,lazy_journal_init=0,stride=512,stripe_width=512",
         ],
-        FsType::Xfs if usable < XFS_STRIPED => {
+        Filesystem::Xfs if usable < XFS_STRIPED => {
             vec!["-q", "-K", "-b", "size=4096", "-m", "reflink=0", "-d", "noalign"]
         }
-        FsType::Xfs => vec![
+        Filesystem::Xfs => vec![
             "-q",
             "-K",
             "-b",
@@ -122,8 +122,8 @@ pub fn mkfs_arguments(fs: FsType, usable: Bytes, force: bool) -> Vec<&'static st
     };
     if force {
         arguments.push(match fs {
-            FsType::Ext4 => "-F",
-            FsType::Xfs => "-f",
+            Filesystem::Ext4 => "-F",
+            Filesystem::Xfs => "-f",
         });
     }
     arguments
@@ -132,7 +132,7 @@ pub fn mkfs_arguments(fs: FsType, usable: Bytes, force: bool) -> Vec<&'static st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use FsType::{Ext4, Xfs};
+    use Filesystem::{Ext4, Xfs};
 
     #[test]
     fn formats_only_what_is_blank_or_half_made() {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use cluster::Filesystem as FsType;
+use cluster::Filesystem;
 use placement::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -55,10 +55,10 @@ impl Filesystems for Kernel {
         Ok(Content::identify(&probe, &head))
     }
 
-    fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError> {
+    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes, content: &Content) -> Result<(), FilesystemError> {
         let mkfs = match fs {
-            FsType::Ext4 => "mkfs.ext4",
-            FsType::Xfs => "mkfs.xfs",
+            Filesystem::Ext4 => "mkfs.ext4",
+            Filesystem::Xfs => "mkfs.xfs",
         };
         let force = *content == Content::Unfinished;
         let arguments = mkfs_arguments(fs, usable, force);
@@ -67,11 +67,11 @@ impl Filesystems for Kernel {
         tool::run(mkfs, &arguments)?.success()
     }
 
-    fn check(&self, device: &Path, fs: FsType) -> Result<(), FilesystemError> {
+    fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
         match fs {
             // xfs replays its log when it is mounted; xfs_repair is for people, on damage that a mount reports.
-            FsType::Xfs => Ok(()),
-            FsType::Ext4 => {
+            Filesystem::Xfs => Ok(()),
+            Filesystem::Ext4 => {
                 let finished = tool::run("e2fsck", &[OsStr::new("-p"), device.as_os_str()])?;
                 // e2fsck(8): 0 no errors, 1 errors that it corrected, anything else is left to a person.
                 match finished.code() {
@@ -92,7 +92,13 @@ impl Filesystems for Kernel {
         Ok(MountTable::parse(&text)?)
     }
 
-    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError> {
+    fn mount(
+        &self,
+        device: &Path,
+        target: &Path,
+        fs: Filesystem,
+        options: &MountOptions,
+    ) -> Result<(), FilesystemError> {
         let options = options.to_argument();
         let arguments = [
             OsStr::new("-t"),

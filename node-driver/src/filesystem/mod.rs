@@ -15,7 +15,7 @@ mod operations;
 mod options;
 mod tool;
 
-pub use cluster::{Filesystem as FsType, UnknownFilesystem as UnknownFsType};
+pub use cluster::{Filesystem, UnknownFilesystem};
 pub use content::{Content, Probe, read_probe};
 pub use error::FilesystemError;
 pub use format::{Preparation, PrepareError, mkfs_arguments, prepare};

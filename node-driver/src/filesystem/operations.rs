@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cluster::Filesystem as FsType;
+use cluster::Filesystem;
 use placement::Bytes;
 
 use super::content::Content;
@@ -31,13 +31,13 @@ pub trait Filesystems: Send + Sync + 'static {
     ///
     /// # Errors
     /// The tool failed. It does if the device is mounted, or open exclusively.
-    fn format(&self, device: &Path, fs: FsType, usable: Bytes, content: &Content) -> Result<(), FilesystemError>;
+    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes, content: &Content) -> Result<(), FilesystemError>;
 
     /// Repairs what can be repaired without a person, on a device that is not mounted. xfs does so when it is mounted.
     ///
     /// # Errors
     /// Damage is left that a person has to repair.
-    fn check(&self, device: &Path, fs: FsType) -> Result<(), FilesystemError>;
+    fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError>;
 
     /// All mounts that this process sees.
     ///
@@ -49,7 +49,13 @@ pub trait Filesystems: Send + Sync + 'static {
     ///
     /// # Errors
     /// The kernel refuses, with what `mount` printed about it; dmesg has more.
-    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError>;
+    fn mount(
+        &self,
+        device: &Path,
+        target: &Path,
+        fs: Filesystem,
+        options: &MountOptions,
+    ) -> Result<(), FilesystemError>;
 
     /// Shows `source` at `target` too. A read-only target is never writable, not even for a moment.
     ///

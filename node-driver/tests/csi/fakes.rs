@@ -9,7 +9,7 @@ use placement::{Bytes, Mode};
 
 use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
 use node_driver::filesystem::{
-    Content, DeviceNumber, FilesystemError, Filesystems, FsType, Mount, MountOptions, MountTable, PathTarget, Usage,
+    Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Mount, MountOptions, MountTable, PathTarget, Usage,
 };
 
 #[derive(Default)]
@@ -166,7 +166,7 @@ impl Filesystems for FakeKernel {
         Ok(self.state().content[device].clone())
     }
 
-    fn format(&self, device: &Path, fs: FsType, _: Bytes, content: &Content) -> Result<(), FilesystemError> {
+    fn format(&self, device: &Path, fs: Filesystem, _: Bytes, content: &Content) -> Result<(), FilesystemError> {
         assert!(matches!(content, Content::Blank | Content::Unfinished));
         let mut state = self.state();
         state.calls.push(format!("format {fs}"));
@@ -177,7 +177,7 @@ impl Filesystems for FakeKernel {
         Ok(())
     }
 
-    fn check(&self, _: &Path, fs: FsType) -> Result<(), FilesystemError> {
+    fn check(&self, _: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
         self.state().calls.push(format!("check {fs}"));
         Ok(())
     }
@@ -186,7 +186,13 @@ impl Filesystems for FakeKernel {
         Ok(self.state().mounts.iter().cloned().collect())
     }
 
-    fn mount(&self, device: &Path, target: &Path, fs: FsType, options: &MountOptions) -> Result<(), FilesystemError> {
+    fn mount(
+        &self,
+        device: &Path,
+        target: &Path,
+        fs: Filesystem,
+        options: &MountOptions,
+    ) -> Result<(), FilesystemError> {
         let mut state = self.state();
         assert_eq!(state.content[device], Content::Filesystem(fs));
         let options_text = options.to_argument();

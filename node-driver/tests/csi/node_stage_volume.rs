@@ -6,7 +6,7 @@ use tonic::Code;
 
 use super::driver::{Driver, block, mount_as};
 use super::fakes::Dax;
-use node_driver::filesystem::{Content, FsType};
+use node_driver::filesystem::{Content, Filesystem};
 
 #[tokio::test]
 async fn formats_and_mounts_once() {
@@ -89,7 +89,7 @@ async fn somebodys_data_is_never_formatted() {
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
     assert!(refused.message().contains("crypto_LUKS"), "{refused}");
-    driver.set_content(Content::Filesystem(FsType::Xfs));
+    driver.set_content(Content::Filesystem(Filesystem::Xfs));
     let mut call = driver.stage();
     call.volume_capability = Some(mount_as("ext4", &[]));
     let refused = driver.node.node_stage_volume(call).await.unwrap_err();

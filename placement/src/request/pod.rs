@@ -59,6 +59,12 @@ impl PodRequest {
         &self.asked.requests
     }
 
+    /// How refusals begin: "asked 28 MiB + 14 MiB", and how many of these have to be on one NUMA node.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.asked.all
+    }
+
     pub(crate) fn asked(&self) -> Arc<Asked> {
         self.asked.clone()
     }

@@ -37,7 +37,7 @@ impl Disk {
         path
     }
 
-    fn format(&self, fs: FsType, content: &Content) {
+    fn format(&self, fs: Filesystem, content: &Content) {
         let usable = Bytes::mib(400);
         Kernel.format(&self.device, fs, usable, content).unwrap();
         assert_eq!(self.content(), Content::Filesystem(fs));
@@ -84,7 +84,7 @@ fn is_read_only(directory: &Path) -> bool {
 #[test]
 #[ignore = "needs root and loop devices"]
 fn a_blank_device_becomes_a_file_system_that_pods_share() {
-    for fs in [FsType::Ext4, FsType::Xfs] {
+    for fs in [Filesystem::Ext4, Filesystem::Xfs] {
         let disk = Disk::new(Bytes::mib(400));
         assert_eq!(disk.content(), Content::Blank);
         disk.format(fs, &Content::Blank);
@@ -108,10 +108,10 @@ fn a_blank_device_becomes_a_file_system_that_pods_share() {
 #[ignore = "needs root and loop devices"]
 fn a_read_only_bind_leaves_nothing_beside_the_target() {
     let disk = Disk::new(Bytes::mib(64));
-    disk.format(FsType::Ext4, &Content::Blank);
+    disk.format(Filesystem::Ext4, &Content::Blank);
     let (staging, pod) = (disk.directory("staging"), disk.directory("pod"));
     let flags = options(&["nosuid", "noexec"]);
-    let mounted = Kernel.mount(&disk.device, &staging, FsType::Ext4, &flags);
+    let mounted = Kernel.mount(&disk.device, &staging, Filesystem::Ext4, &flags);
     mounted.unwrap();
     // What a crash in the middle leaves.
     let left = beside(&pod);
@@ -168,14 +168,14 @@ fn somebodys_data_is_seen() {
 fn an_ext4_with_a_broken_superblock_is_not_blank() {
     use std::os::unix::fs::FileExt;
     let disk = Disk::new(Bytes::mib(64));
-    disk.format(FsType::Ext4, &Content::Blank);
+    disk.format(Filesystem::Ext4, &Content::Blank);
     let device = OpenOptions::new().write(true).open(&disk.device).unwrap();
     // The number of inodes: the checksum of the superblock is wrong now, which newer versions of blkid look at.
     device.write_all_at(&[7; 4], 1024).unwrap();
     device.sync_all().unwrap();
     let content = disk.content();
     assert!(!matches!(content, Content::Blank | Content::Unfinished));
-    assert!(Kernel.check(&disk.device, FsType::Ext4).is_err());
+    assert!(Kernel.check(&disk.device, Filesystem::Ext4).is_err());
     // The magic number.
     device.write_all_at(&[7; 2], 1024 + 56).unwrap();
     device.sync_all().unwrap();
@@ -185,7 +185,7 @@ fn an_ext4_with_a_broken_superblock_is_not_blank() {
 #[test]
 #[ignore = "needs root and loop devices"]
 fn mkfs_killed_at_any_time_can_be_run_again() {
-    for fs in [FsType::Ext4, FsType::Xfs] {
+    for fs in [Filesystem::Ext4, Filesystem::Xfs] {
         let mut interrupted = 0;
         for delay in (0..40).map(Duration::from_millis) {
             let disk = Disk::new(Bytes::mib(400));
@@ -202,7 +202,7 @@ fn mkfs_killed_at_any_time_can_be_run_again() {
 }
 
 /// Starts mkfs and kills it after a while. Whether it was still at work.
-fn kill_mkfs(disk: &Disk, fs: FsType, delay: Duration) -> bool {
+fn kill_mkfs(disk: &Disk, fs: Filesystem, delay: Duration) -> bool {
     let mut mkfs = Command::new(format!("mkfs.{fs}"))
         .args(mkfs_arguments(fs, Bytes::mib(400), false))
         .arg(&disk.device)
@@ -215,10 +215,10 @@ fn kill_mkfs(disk: &Disk, fs: FsType, delay: Duration) -> bool {
     mkfs.wait().unwrap().code().is_none()
 }
 
-fn assert_whole(device: &Path, fs: FsType) {
+fn assert_whole(device: &Path, fs: Filesystem) {
     let (tool, arguments) = match fs {
-        FsType::Ext4 => ("e2fsck", "-fn"),
-        FsType::Xfs => ("xfs_repair", "-n"),
+        Filesystem::Ext4 => ("e2fsck", "-fn"),
+        Filesystem::Xfs => ("xfs_repair", "-n"),
     };
     let checked = Command::new(tool).arg(arguments).arg(device).output();
     let checked = checked.unwrap();

@@ -1,7 +1,7 @@
 //! Why no node has the space that a pod requires.
 
 use cluster::SpaceRequirements;
-use placement::{Bytes, Node, Refusal, VolumeRequest};
+use placement::{Bytes, Node, PodRequest, Refusal, VolumeRequest};
 
 /// Why none of `nodes` holds what a pod requires, as the refusal of the node with the most room; none if one of them does.
 /// A pod with volumes on a node can be on that node only. Nodes are names with free spaces.
@@ -23,7 +23,7 @@ pub fn refusal(space: &SpaceRequirements, nodes: impl IntoIterator<Item = (Strin
     }
     Some(match best {
         Some((_, name, refusal)) => format!("{refusal} ({})", which_node(space, &name, compared)),
-        None => format!("asked {}; {}", sum(&requests), why_no_node(space)),
+        None => format!("{}; {}", PodRequest::new(requests).text(), why_no_node(space)),
     })
 }
 
@@ -63,9 +63,4 @@ fn largest(node: &Node, requests: &[VolumeRequest]) -> Bytes {
             .max()
     };
     requests.iter().filter_map(of_request).max().unwrap_or_default()
-}
-
-fn sum(requests: &[VolumeRequest]) -> String {
-    let all: Vec<String> = requests.iter().map(|request| request.required.to_string()).collect();
-    all.join(" + ")
 }
