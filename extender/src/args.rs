@@ -48,17 +48,17 @@ pub struct Endpoint {
     pub tls_dir: PathBuf,
 }
 
-/// How the extender decides and what it tells of it.
+/// How the extender decides, and how it writes its log.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Which of the nodes with room is best: "pack" keeps large extents whole, "spread" prefers the most free bytes.
     #[arg(long, env = "DAXFIT_EXTENDER_SCORE", default_value_t = Policy::Pack)]
     pub score: Policy,
-    /// How many nodes to offer for a pod. They are held for it until the scheduler is seen to have taken one, so more
-    /// nodes give other preferences a say, and hold back more space for a moment.
+    /// How many nodes to pass for a pod. Space is reserved on each until the scheduler is seen to have taken one, so more
+    /// nodes give other preferences a say, and keep more space from others for a moment.
     #[arg(long, env = "DAXFIT_EXTENDER_CANDIDATES", default_value = "1")]
     pub candidates: NonZeroU16,
-    /// How long space is held for a pod of which nothing more is heard.
+    /// How long space stays reserved for a pod of which nothing more is heard.
     #[arg(long, env = "DAXFIT_EXTENDER_RESERVATION_SECONDS", default_value = "120")]
     pub reservation_seconds: NonZeroU16,
     /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,extender=debug".

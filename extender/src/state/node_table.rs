@@ -1,10 +1,10 @@
 //! The space of all nodes by their names, side by side in memory: each pod asks thousands of them, and most of that is
-//! waiting for memory.
+//! waiting for memory. With a `HashMap` from names to spaces, a filter call with 5,000 names takes 3.5 ms of processor
+//! time instead of 1.2 (docs/scheduling.md).
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
-use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::NodeSpace;
