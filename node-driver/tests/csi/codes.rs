@@ -140,7 +140,7 @@ async fn modes_that_memory_in_one_node_cannot_have(#[case] mode: Mode, #[case] c
 }
 
 #[rstest]
-#[case::file_system("btrfs", &[], "ext4 or xfs")]
+#[case::file_system("btrfs", &[], "allowed are ext4, xfs")]
 #[case::dax_off("", &["noatime", "dax=never"], "turns DAX off")]
 #[case::elsewhere("", &["bind"], "not allowed")]
 #[tokio::test]
