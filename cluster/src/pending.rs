@@ -1,6 +1,6 @@
 //! The free space of a node at this moment: what is shown of it, minus the volumes that are not in there yet.
 
-use crds::{Phase, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
+use crds::{Phase, PmemNodeStatus, PmemVolume, RegionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::{Node, NumaNode, NumaWish, PendingVolume, RegionId};
 
@@ -40,8 +40,7 @@ impl<'a> ShownRegions<'a> {
     /// Whether the node can make a namespace anew for a volume that was to be in this region: not while it cannot see
     /// whether there is one.
     fn can_look_into(&self, id: &RegionId) -> bool {
-        self.region(id)
-            .is_some_and(|region| region.state != RegionState::Disabled)
+        self.region(id).is_some_and(|region| region.state.shows_namespaces())
     }
 
     fn to_placement(self) -> Node {

@@ -13,10 +13,10 @@ mod parameters;
 mod quantity;
 mod volume;
 
-pub use names::{DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
+pub use names::{DELETE_VOLUME, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
 pub use node::{
-    BusProvider, ForeignNamespaces, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields, PmemNodeStatus,
-    RegionState, RegionStatus,
+    BusProvider, ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields,
+    PmemNodeStatus, RegionState, RegionStatus,
 };
 pub use parameters::{ClassParameters, ParameterError};
 pub use quantity::{NotAQuantity, bytes_of_quantity, quantity_of_bytes};

@@ -6,7 +6,10 @@ pub const DRIVER_NAME: &str = "csi.daxfit.dev";
 pub const TOPOLOGY_KEY: &str = "topology.csi.daxfit.dev/node";
 /// What the parameters of a `StorageClass` start with.
 pub const PARAMETER_PREFIX: &str = "csi.daxfit.dev/";
-/// Holds a [`PmemVolume`](crate::PmemVolume) until its bytes are zero and free again.
+/// Holds a deleted [`PmemVolume`](crate::PmemVolume) until the device itself says that it is to be erased. A living one has none.
 pub const FINALIZER: &str = "csi.daxfit.dev/erase";
+/// Annotation of a [`PmemVolume`](crate::PmemVolume): DeleteVolume was called for it, so its bytes may be erased. An object that
+/// was deleted without it vanishes, and its namespace stays.
+pub const DELETE_VOLUME: &str = "csi.daxfit.dev/delete-volume";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -12,6 +12,8 @@ use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::volume::{EraseProgress, VolumeMode};
+
 /// A node with persistent memory. Its name is the name of the Node, which owns it; only the node's own driver writes
 /// it. There is nothing to set: everything is in its status.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -128,9 +130,62 @@ pub struct RegionStatus {
     /// Volumes whose namespaces are there, so that their bytes are not in the free extents, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,
+    /// Volumes whose namespaces are there, but no PmemVolume: their data is kept. An object is made anew while a
+    /// PersistentVolume names it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<KeptVolume>,
+    /// Deleted volumes whose bytes are not all zero yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub erasing: Vec<ErasingVolume>,
+    /// Bytes that cannot be zeroed: they are left out of what is free until an administrator releases them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<QuarantinedBytes>,
     /// Namespaces that are not volumes: somebody's data, never touched.
     #[serde(default)]
     pub foreign: ForeignNamespaces,
+}
+
+/// A volume that is on the device, but has no PmemVolume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct KeptVolume {
+    /// The id of the volume.
+    pub name: String,
+    /// How the namespace presents its bytes; none while it is not enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<VolumeMode>,
+    /// Usable bytes it has; none while it is not enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usable: Option<Bytes>,
+    /// The raw bytes it takes.
+    pub footprint: Extent,
+}
+
+/// A deleted volume whose bytes are not all zero yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct ErasingVolume {
+    /// The id of the volume.
+    pub name: String,
+    /// How far erasing has come.
+    #[serde(flatten)]
+    pub progress: EraseProgress,
+    /// Why it does not go on and what to do, empty while it does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Bytes of a region that cannot be zeroed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(inline)]
+pub struct QuarantinedBytes {
+    /// Where they are in the region.
+    pub extent: Extent,
+    /// What keeps them out of use, and how an administrator releases them.
+    pub message: String,
 }
 
 /// Namespaces that are not volumes.
@@ -193,6 +248,19 @@ pub enum RegionState {
     Misaligned,
     /// It can be read, but something is wrong with it.
     Degraded,
+    /// What is in it cannot be seen completely now, so nothing is concluded from what is not there.
+    NotSeen,
+}
+
+impl RegionState {
+    /// Whether every namespace of the region is shown: only then a namespace that is not shown does not exist.
+    #[must_use]
+    pub fn shows_namespaces(self) -> bool {
+        match self {
+            Self::Ready | Self::ReadOnly | Self::Misaligned | Self::Degraded => true,
+            Self::Unprepared | Self::Disabled | Self::NotSeen => false,
+        }
+    }
 }
 
 impl fmt::Display for RegionState {

@@ -96,6 +96,9 @@ impl ReportedNode {
 fn without_texts(status: &PmemNodeStatus) -> PmemNodeStatus {
     let region = |region: &RegionStatus| RegionStatus {
         message: String::new(),
+        kept: Vec::new(),
+        erasing: Vec::new(),
+        quarantine: Vec::new(),
         ..region.clone()
     };
     PmemNodeStatus {

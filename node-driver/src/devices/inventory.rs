@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use crds::{BusProvider, PersistenceDomain, RegionState, RegionStatus};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId, free_between};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::mark::{self, Owner};
 
 /// All regions and namespaces at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -46,6 +49,10 @@ pub struct Region {
 pub struct Namespace {
     /// The name in its label; empty if it has none.
     pub name: String,
+    /// The UUID in its label.
+    pub uuid: Option<Uuid>,
+    /// Whether its label, with this name and UUID, is on each of its modules: only then it survives a reboot as it is.
+    pub is_recorded: bool,
     /// What the kernel calls it now.
     pub device: String,
     /// The region it is in.
@@ -126,6 +133,14 @@ impl Inventory {
     }
 }
 
+impl Namespace {
+    /// Whose it is, by its label.
+    #[must_use]
+    pub fn owner(&self) -> Owner<'_> {
+        mark::read(&self.name, self.uuid)
+    }
+}
+
 impl Region {
     fn to_status(&self, free: Vec<Extent>, foreign: crds::ForeignNamespaces) -> RegionStatus {
         RegionStatus {
@@ -141,6 +156,9 @@ impl Region {
             message: self.message.clone(),
             free,
             volumes: Vec::new(),
+            kept: Vec::new(),
+            erasing: Vec::new(),
+            quarantine: Vec::new(),
             foreign,
         }
     }

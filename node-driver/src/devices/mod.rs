@@ -9,6 +9,7 @@ mod emulated;
 mod error;
 mod inventory;
 mod libndctl;
+mod mark;
 mod raw_bytes;
 
 pub use backend::{Devices, NewNamespace, VolumeDevice};
@@ -17,4 +18,5 @@ pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
 pub use inventory::{Inventory, Namespace, NamespaceMode, Region};
 pub use libndctl::LibNdctl;
+pub use mark::{Mark, Owner, Stage};
 pub use raw_bytes::{RawBytes, RawFile};

@@ -55,6 +55,8 @@ mod tests {
     fn namespace(name: &str) -> Namespace {
         Namespace {
             name: name.into(),
+            uuid: None,
+            is_recorded: true,
             device: "namespace0.0".into(),
             region: RegionId("r".into()),
             extent: Extent::new(Bytes::ZERO, Bytes::mib(32)),

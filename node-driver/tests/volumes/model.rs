@@ -122,6 +122,8 @@ impl Node {
         let usable = (mode != NamespaceMode::Raw).then(|| dev.usable(extent.size));
         self.disk().inventory.namespaces.push(Namespace {
             name: name.into(),
+            uuid: None,
+            is_recorded: true,
             device: format!("namespace0.{start}"),
             region: RegionId("r0".into()),
             extent,
@@ -264,6 +266,8 @@ impl Devices for Run {
             })?;
             disk.inventory.namespaces.push(Namespace {
                 name: new.name.clone(),
+                uuid: None,
+                is_recorded: true,
                 device: format!("namespace0.{}", disk.inventory.namespaces.len()),
                 region: found.id,
                 extent: Extent::new(region.free[hole].start, new.footprint),

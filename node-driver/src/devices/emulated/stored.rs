@@ -167,6 +167,8 @@ impl StoredLayout {
     pub(super) fn to_inventory(&self, file: impl Fn(&str) -> PathBuf) -> Inventory {
         let listed = |(position, namespace): (usize, &StoredNamespace)| Namespace {
             name: namespace.name.clone(),
+            uuid: None,
+            is_recorded: true,
             device: format!("emulated{position}"),
             region: namespace.region.clone(),
             extent: namespace.extent,

@@ -161,6 +161,8 @@ fn listed_namespace(
     let usable = block.as_deref().map(block::size).transpose()?;
     Ok(Namespace {
         name: namespace.name().unwrap_or_default(),
+        uuid: namespace.uuid(),
+        is_recorded: true,
         device,
         region: region.clone(),
         extent: Extent::new(start.minus(start_of_region), namespace.size()),

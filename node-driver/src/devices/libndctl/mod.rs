@@ -144,7 +144,8 @@ fn ready_region(inventory: &Inventory, id: &RegionId) -> Result<String, DeviceEr
         | RegionState::ReadOnly
         | RegionState::Disabled
         | RegionState::Misaligned
-        | RegionState::Degraded => Err(not_ready(id, &region.message)),
+        | RegionState::Degraded
+        | RegionState::NotSeen => Err(not_ready(id, &region.message)),
     }
 }
 
@@ -153,9 +154,11 @@ fn check_writable(inventory: &Inventory, id: &RegionId) -> Result<(), DeviceErro
     let region = region(inventory, id)?;
     match region.state {
         RegionState::Ready | RegionState::Degraded => Ok(()),
-        RegionState::Unprepared | RegionState::ReadOnly | RegionState::Disabled | RegionState::Misaligned => {
-            Err(not_ready(id, &region.message))
-        }
+        RegionState::Unprepared
+        | RegionState::ReadOnly
+        | RegionState::Disabled
+        | RegionState::Misaligned
+        | RegionState::NotSeen => Err(not_ready(id, &region.message)),
     }
 }
 

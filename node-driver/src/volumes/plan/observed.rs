@@ -50,22 +50,16 @@ impl<'a> Observed<'a> {
         }
     }
 
-    /// Fails if the inventory would not show a namespace in the recorded region: a disabled region hides its namespaces.
+    /// Fails if the inventory would not show a namespace in the recorded region: a namespace that cannot be seen may exist.
     pub(super) fn shows_recorded_region(&self) -> Result<(), Blocked> {
         let Some(id) = self.recorded_region() else {
             return Ok(());
         };
         let region = self.inventory.region(id);
-        let message = match region.map(|region| region.state) {
+        let message = match region {
             None => "the kernel does not show it: is a module missing?",
-            Some(RegionState::Disabled) => region.map_or("", |region| &region.message),
-            Some(
-                RegionState::Ready
-                | RegionState::Unprepared
-                | RegionState::ReadOnly
-                | RegionState::Misaligned
-                | RegionState::Degraded,
-            ) => return Ok(()),
+            Some(region) if region.state.shows_namespaces() => return Ok(()),
+            Some(region) => &region.message,
         };
         Err(Blocked::RegionAway {
             region: id.clone(),
@@ -87,12 +81,16 @@ impl<'a> Observed<'a> {
             // What is there can be finished and erased although the label area is full.
             Some(RegionState::Ready | RegionState::Degraded) => Ok(Location::of(namespace)),
             None
-            | Some(RegionState::Unprepared | RegionState::ReadOnly | RegionState::Disabled | RegionState::Misaligned) => {
-                Err(Blocked::RegionNotReady {
-                    region: namespace.region.clone(),
-                    message: region.map_or_else(String::new, |region| region.message.clone()),
-                })
-            }
+            | Some(
+                RegionState::Unprepared
+                | RegionState::ReadOnly
+                | RegionState::Disabled
+                | RegionState::Misaligned
+                | RegionState::NotSeen,
+            ) => Err(Blocked::RegionNotReady {
+                region: namespace.region.clone(),
+                message: region.map_or_else(String::new, |region| region.message.clone()),
+            }),
         }
     }
 }
