@@ -16,7 +16,7 @@ mod volume;
 pub use names::{DELETE_VOLUME, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY};
 pub use node::{
     BusProvider, ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields,
-    PmemNodeStatus, RegionState, RegionStatus,
+    PmemNodeStatus, QuarantinedBytes, RegionState, RegionStatus,
 };
 pub use parameters::{ClassParameters, ParameterError};
 pub use quantity::{NotAQuantity, bytes_of_quantity, quantity_of_bytes};

@@ -123,9 +123,6 @@ pub struct PmemVolumeStatus {
     /// The first layoutRevision of its node whose extents contain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout_revision: Option<i64>,
-    /// How far erasing has come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub erase: Option<EraseProgress>,
     /// What is wrong and what to do about it.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -142,7 +139,7 @@ pub enum Phase {
     Ready,
     /// It does not fit on its node; nothing was made. Final.
     Refused,
-    /// It was deleted and zeros are being written.
+    /// It was deleted and zeros are being written. Versions before there were marks on the device wrote this.
     Erasing,
 }
 

@@ -1,15 +1,15 @@
 //! Makes and erases a volume without Kubernetes, by the driver's own code: for tests on hardware and for debugging. It is not
-//! part of the shipped driver, because it erases any namespace that it is given.
+//! part of the shipped driver, because it erases any volume that it is given.
 
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser};
-use crds::{FINALIZER, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus};
+use crds::{DELETE_VOLUME, FINALIZER, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use node_driver::devices::BackendArgs;
+use node_driver::devices::{BackendArgs, Devices, Stage};
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{InMemoryRecord, Worker};
 use placement::{Bytes, MapLocation};
@@ -23,6 +23,8 @@ enum Command {
     Create(CreateArgs),
     /// Write zeros over all bytes of a namespace that `create` made, and destroy it.
     Delete(DeleteArgs),
+    /// Mark a volume as in use, as before its first mount.
+    HandOver(NameArgs),
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +61,14 @@ struct DeleteArgs {
     backend: BackendArgs,
 }
 
+#[derive(Debug, Args)]
+struct NameArgs {
+    /// Name of the volume.
+    name: String,
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
 fn size(text: &str) -> Result<Bytes, crds::NotAQuantity> {
     crds::bytes_of_quantity(&Quantity(text.into()))
 }
@@ -78,6 +88,7 @@ async fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Create(args) => create(args).await,
         Command::Delete(args) => delete(args).await,
+        Command::HandOver(args) => hand_over(&args),
     }
 }
 
@@ -87,7 +98,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let mut volume = PmemVolume::new(&args.name, spec(&args));
     volume.metadata.creation_timestamp = Some(Time(now));
     let older = args.older.map(|required| older_volume(required, now)).transpose()?;
-    let volume = reconcile(volume, older, &args.backend).await?;
+    let volume = Standalone::new(args.backend.open()?).reconcile(volume, older).await?;
     let volume = volume.context("the volume is gone")?;
     let status = volume.status.unwrap_or_default();
     println!("{}", serde_json::to_string_pretty(&status)?);
@@ -126,43 +137,59 @@ fn older_volume(required: Bytes, than: Timestamp) -> anyhow::Result<PmemVolume> 
     Ok(volume)
 }
 
-/// Without a cluster, nothing shows that the namespace is a volume: that is why `--destroy-data` is required.
+/// Only a namespace with the mark of the volume is erased.
 async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
-    let inventory = args.backend.open()?.inventory()?;
-    let mut named = inventory.named(&args.name);
-    let found = named
-        .next()
-        .with_context(|| format!("there is no namespace named {}", args.name))?;
+    let devices = args.backend.open()?;
+    let inventory = devices.inventory()?;
+    let found = inventory
+        .of_volume(&args.name)
+        .map_err(|unclear| anyhow!("{unclear:?}"))?;
+    let (namespace, _) = found.with_context(|| format!("there is no namespace of volume {}", args.name))?;
     let spec = serde_json::json!({ "node": "", "required": 1, "mode": "fsdax" });
     let mut volume = PmemVolume::new(&args.name, serde_json::from_value(spec)?);
     volume.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
     volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
+    volume.metadata.annotations = Some([(DELETE_VOLUME.into(), "true".into())].into());
     volume.status = Some(PmemVolumeStatus {
         phase: Some(Phase::Ready),
-        region: Some(found.region.clone()),
+        region: Some(namespace.region.clone()),
         ..PmemVolumeStatus::default()
     });
-    match reconcile(volume, None, &args.backend).await? {
-        None => Ok(()),
-        Some(volume) => bail!("not deleted: {}", serde_json::to_string_pretty(&volume.status)?),
+    let standalone = Standalone::new(devices);
+    if let Some(volume) = standalone.reconcile(volume, None).await? {
+        bail!("not deleted: {}", serde_json::to_string_pretty(&volume.status)?);
     }
+    Ok(standalone.worker.clear(&args.name).await?)
 }
 
-/// The volume after the driver's worker was done with it, beside another that it leaves alone; none if it is gone.
-async fn reconcile(
-    volume: PmemVolume,
-    other: Option<PmemVolume>,
-    backend: &BackendArgs,
-) -> anyhow::Result<Option<PmemVolume>> {
-    let layout = Layout::new(backend.open()?, Revision::default());
-    let record = Arc::new(InMemoryRecord::default());
-    let name = volume.metadata.name.clone().unwrap_or_default();
-    for each in other.into_iter().chain([volume.clone()]) {
-        record.put(each);
+/// Marks a volume as in use, as `NodeStageVolume` does.
+fn hand_over(args: &NameArgs) -> anyhow::Result<()> {
+    Ok(args.backend.open()?.mark(&args.name, Stage::InUse)?)
+}
+
+/// The driver's worker, with objects in memory.
+struct Standalone {
+    record: Arc<InMemoryRecord>,
+    worker: Worker<Arc<InMemoryRecord>>,
+}
+
+impl Standalone {
+    fn new(devices: Arc<dyn Devices>) -> Self {
+        let layout = Layout::new(devices, Revision::default());
+        let record = Arc::new(InMemoryRecord::default());
+        let worker = Worker::new(Arc::new(layout), Arc::clone(&record), CancellationToken::new());
+        Self { record, worker }
     }
-    let worker = Worker::new(Arc::new(layout), Arc::clone(&record), CancellationToken::new());
-    worker.reconcile(volume).await?;
-    Ok(record.get(&name))
+
+    /// The volume after the worker was done with it, beside another that it leaves alone; none if it is gone.
+    async fn reconcile(&self, volume: PmemVolume, other: Option<PmemVolume>) -> anyhow::Result<Option<PmemVolume>> {
+        let name = volume.metadata.name.clone().unwrap_or_default();
+        for each in other.into_iter().chain([volume.clone()]) {
+            self.record.put(each);
+        }
+        self.worker.reconcile(volume).await?;
+        Ok(self.record.get(&name))
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::filesystem::Kernel;
 use crate::layout::{EventsError, Layout, Revision, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
-use crate::volumes::{ClusterRecord, Reconciler, Worker};
+use crate::volumes::{ClusterRecord, EarlierVolumes, Reconciler, Worker, leftovers, objects};
 
 /// How long to wait before asking the API server again.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -74,8 +74,9 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let mut parts = JoinSet::new();
-    serve_kubelet(&mut parts, &settings, &devices, &stop)?;
-    parts.spawn(work(settings.node, devices, client, stop.clone()));
+    let earlier = EarlierVolumes::default();
+    serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
+    parts.spawn(work(settings.node, devices, earlier, client, stop.clone()));
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended = ended.map_err(RunError::from).flatten();
@@ -89,12 +90,18 @@ fn serve_kubelet(
     parts: &mut JoinSet<Result<(), RunError>>,
     settings: &Settings,
     devices: &Arc<dyn Devices>,
+    earlier: &EarlierVolumes,
     stop: &CancellationToken,
 ) -> Result<(), RunError> {
     let socket = Socket::bind(&settings.csi_socket)?;
     let readiness = Arc::new(DeviceReadiness::new(devices));
     let identity = identity(&**devices, Arc::clone(&readiness));
-    let node = NodeService::new(settings.node.clone(), Arc::clone(devices), Arc::new(Kernel));
+    let node = NodeService::new(
+        settings.node.clone(),
+        Arc::clone(devices),
+        Arc::new(Kernel),
+        earlier.clone(),
+    );
     let shutdown = stop.clone();
     parts.spawn(async move { Ok(serve(socket, identity, node, shutdown).await?) });
     if let Some(address) = settings.http_listen {
@@ -139,6 +146,7 @@ async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) ->
 pub async fn work(
     node: String,
     devices: Arc<dyn Devices>,
+    earlier: EarlierVolumes,
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
@@ -151,13 +159,26 @@ pub async fn work(
     let volumes = Reconciler::new(client.clone(), &node);
     let record = ClusterRecord::new(client.clone(), volumes.store());
     let reconciled = Arc::new(Notify::new());
-    let reporter = Reporter::new(&client, &node, backend, volumes.store(), last_report);
-    let worker = Worker::new(Arc::clone(&layout), record, stop.clone());
-    let (reporting, working, watching) = tokio::join!(
+    let worker = Arc::new(Worker::new(Arc::clone(&layout), record, stop.clone()).with_earlier(earlier));
+    let names = watch::Sender::new(None);
+    let objects = names.subscribe();
+    let reporter = Reporter::new(
+        &client,
+        &node,
+        backend,
+        volumes.store(),
+        names.subscribe(),
+        &worker.erasures(),
+        last_report,
+    );
+    tokio::spawn(objects::follow(volumes.store(), names, stop.clone()));
+    let (reporting, clearing, working, watching) = tokio::join!(
         tokio::spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone())),
+        tokio::spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone())),
         tokio::spawn(volumes.run(worker, reconciled, stop.clone())),
         watch_devices(&layout, &stop),
     );
+    clearing?;
     reporting?;
     working?;
     Ok(watching?)

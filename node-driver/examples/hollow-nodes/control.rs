@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use node_driver::devices::{Devices, NewNamespace};
+use node_driver::devices::Emulated;
 use placement::{Bytes, RegionId};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sendto, socket_with};
@@ -26,7 +26,7 @@ const KERNEL: u32 = 1;
 const CHANGE: &[u8] = b"change@/devices/hollow/ndbus0/region0\0ACTION=change\0SUBSYSTEM=nd\0";
 
 /// The devices of each node, by its name.
-pub type Nodes = BTreeMap<String, Arc<dyn Devices>>;
+pub type Nodes = BTreeMap<String, Arc<Emulated>>;
 
 /// An order.
 #[derive(Debug, Deserialize)]
@@ -77,24 +77,20 @@ async fn carry_out(line: &str, nodes: &Nodes) -> anyhow::Result<Value> {
         .get(node)
         .ok_or_else(|| anyhow::anyhow!("there is no node {node}"))?;
     let devices = Arc::clone(devices);
-    let at = tokio::task::spawn_blocking(move || change(&*devices, order)).await??;
+    let at = tokio::task::spawn_blocking(move || change(&devices, order)).await??;
     Ok(serde_json::to_value(at)?)
 }
 
 /// Returns the time at which the device was changed.
-fn change(devices: &dyn Devices, order: Order) -> anyhow::Result<u64> {
+fn change(devices: &Emulated, order: Order) -> anyhow::Result<u64> {
     match order {
         Order::Create {
             name,
             region,
             footprint,
             ..
-        } => devices.create(&NewNamespace {
-            name,
-            region,
-            footprint,
-        })?,
-        Order::Destroy { name, .. } => devices.destroy(&name)?,
+        } => devices.create_foreign(&name, &region, footprint)?,
+        Order::Destroy { name, .. } => devices.destroy_foreign(&name)?,
     }
     let at = u64::try_from(unix_nanoseconds())?;
     announce()?;

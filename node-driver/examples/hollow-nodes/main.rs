@@ -15,6 +15,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use node_driver::devices::{Attach, Devices, Emulated, RegionFlag};
 use node_driver::run::{RunError, work};
+use node_driver::volumes::EarlierVolumes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -84,15 +85,10 @@ async fn client(args: &Args) -> anyhow::Result<Client> {
 }
 
 fn open(args: &Args) -> anyhow::Result<Nodes> {
-    let events = args.record.as_deref().map(EventFile::create).transpose()?;
     let open = |number: u32| -> anyhow::Result<_> {
         let node = format!("hollow-{number}");
         let devices = Emulated::open(&args.folder.join(&node), &args.regions, Attach::Nothing)?;
-        let devices: Arc<dyn Devices> = match &events {
-            Some(events) => Arc::new(Recorded::new(&node, devices, events.clone())),
-            None => Arc::new(devices),
-        };
-        Ok((node, devices))
+        Ok((node, Arc::new(devices)))
     };
     (0..args.nodes).map(open).collect()
 }
@@ -101,8 +97,14 @@ fn open(args: &Args) -> anyhow::Result<Nodes> {
 async fn run(args: &Args, nodes: Nodes, client: Client) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let mut parts: JoinSet<Result<(), RunError>> = JoinSet::new();
+    let events = args.record.as_deref().map(EventFile::create).transpose()?;
     for (node, devices) in &nodes {
-        parts.spawn(work(node.clone(), Arc::clone(devices), client.clone(), stop.clone()));
+        let devices: Arc<dyn Devices> = match &events {
+            Some(events) => Arc::new(Recorded::new(node, Arc::clone(devices), events.clone())),
+            None => Arc::clone(devices) as _,
+        };
+        let earlier = EarlierVolumes::default();
+        parts.spawn(work(node.clone(), devices, earlier, client.clone(), stop.clone()));
     }
     tokio::select! {
         ended = parts.join_next() => bail!("the driver of a node ended: {ended:?}"),

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use node_driver::devices::{
+    DeviceError, Devices, EarlierVolume, Emulated, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+};
 use placement::Mode;
 use serde_json::json;
 
@@ -40,15 +42,15 @@ pub fn unix_nanoseconds() -> u128 {
 }
 
 /// The devices of one node.
-pub struct Recorded<D> {
+pub struct Recorded {
     node: String,
-    devices: D,
+    devices: Arc<Emulated>,
     events: EventFile,
 }
 
-impl<D: Devices> Recorded<D> {
+impl Recorded {
     /// Writes into `events` what happens to `devices`.
-    pub fn new(node: &str, devices: D, events: EventFile) -> Self {
+    pub fn new(node: &str, devices: Arc<Emulated>, events: EventFile) -> Self {
         Self {
             node: node.into(),
             devices,
@@ -57,7 +59,7 @@ impl<D: Devices> Recorded<D> {
     }
 }
 
-impl<D: Devices> Devices for Recorded<D> {
+impl Devices for Recorded {
     fn backend(&self) -> &'static str {
         self.devices.backend()
     }
@@ -72,8 +74,16 @@ impl<D: Devices> Devices for Recorded<D> {
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         self.devices.create(new)?;
-        self.events.append(&self.node, &new.name, "created");
+        self.events.append(&self.node, &new.volume, "created");
         Ok(())
+    }
+
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        self.devices.mark(volume, stage)
+    }
+
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        self.devices.mark_earlier(earlier, stage)
     }
 
     fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {

@@ -5,11 +5,14 @@ use std::sync::Arc;
 
 use crate::devices::Devices;
 use crate::filesystem::{FilesystemError, Filesystems};
+use crate::volumes::EarlierVolumes;
 
 /// The devices and file systems of this node.
 pub(super) struct Host {
     pub(super) devices: Arc<dyn Devices>,
     pub(super) filesystems: Arc<dyn Filesystems>,
+    /// Volumes that the cluster vouches for, because their namespaces have no mark.
+    pub(super) earlier: EarlierVolumes,
 }
 
 impl Host {

@@ -25,6 +25,7 @@ use super::node_unpublish_volume::{NodeUnpublishVolume, NodeUnpublishVolumeError
 use super::node_unstage_volume::{NodeUnstageVolume, NodeUnstageVolumeError};
 use crate::devices::Devices;
 use crate::filesystem::Filesystems;
+use crate::volumes::EarlierVolumes;
 
 /// The CSI Node service. Clones share everything.
 #[derive(Clone)]
@@ -47,10 +48,20 @@ const CAPABILITIES: [Rpc; 4] = [
 impl NodeService {
     /// The service of the Node `node`.
     #[must_use]
-    pub fn new(node: String, devices: Arc<dyn Devices>, filesystems: Arc<dyn Filesystems>) -> Self {
+    pub fn new(
+        node: String,
+        devices: Arc<dyn Devices>,
+        filesystems: Arc<dyn Filesystems>,
+        earlier: EarlierVolumes,
+    ) -> Self {
+        let host = Host {
+            devices,
+            filesystems,
+            earlier,
+        };
         Self {
             node,
-            host: Arc::new(Host { devices, filesystems }),
+            host: Arc::new(host),
             locks: VolumeLocks::default(),
             work: TaskTracker::new(),
         }

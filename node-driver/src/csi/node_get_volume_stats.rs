@@ -11,7 +11,7 @@ use tonic::Code;
 use super::host::Host;
 use super::paths::{PathError, resolve};
 use super::request::{BadRequest, required};
-use super::volume::{VolumeError, find};
+use super::volume::{FoundVolume, VolumeError, find};
 use crate::filesystem::{DeviceNumber, FilesystemError, PathTarget, Usage};
 
 /// A checked request.
@@ -65,7 +65,7 @@ impl NodeGetVolumeStats {
 
     /// Does the work.
     pub(super) fn run(&self, host: &Host) -> Result<NodeGetVolumeStatsResponse, NodeGetVolumeStatsError> {
-        let (device, number) = find(&*host.devices, &*host.filesystems, &self.volume)?;
+        let FoundVolume { device, number, .. } = find(host, &self.volume)?;
         let failed = |source| NodeGetVolumeStatsError::Filesystem {
             volume: self.volume.clone(),
             source,

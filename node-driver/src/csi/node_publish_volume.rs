@@ -10,7 +10,7 @@ use super::capability::{Access, Capability, Sharing};
 use super::host::Host;
 use super::paths::{PathError, make_directory, make_file, resolve};
 use super::request::{BadRequest, absolute, required};
-use super::volume::{VolumeError, find};
+use super::volume::{Use, VolumeError, find};
 use crate::filesystem::{DeviceNumber, FilesystemError, Mount, MountTable, PathTarget};
 
 /// A checked request.
@@ -102,17 +102,27 @@ impl NodePublishVolume {
     /// A read-only block volume is a read-only mount of its device node, which keeps nobody from writing to the device:
     /// the kubelet does that, with the device permissions of the container's cgroup.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodePublishVolumeError> {
-        let found = find(&*host.devices, &*host.filesystems, &self.volume)?;
+        let found = find(host, &self.volume)?;
+        if found.usage == Use::First {
+            return Err(self.not_staged());
+        }
         let publishing = Publishing {
             host,
             call: self,
-            number: found.1,
+            number: found.number,
             staging: resolve(&self.staging)?,
             target: resolve(&self.target)?,
         };
         match self.capability.access {
-            Access::Block => publishing.block(&found.0.path),
+            Access::Block => publishing.block(&found.device.path),
             Access::Mount { .. } => publishing.mount(),
+        }
+    }
+
+    fn not_staged(&self) -> NodePublishVolumeError {
+        NodePublishVolumeError::NotStaged {
+            volume: self.volume.clone(),
+            staging: self.staging.clone(),
         }
     }
 }
@@ -132,10 +142,7 @@ impl Publishing<'_> {
         let staged = table
             .at(&self.staging)
             .filter(|m| m.device == self.number)
-            .ok_or_else(|| NodePublishVolumeError::NotStaged {
-                volume: self.call.volume.clone(),
-                staging: self.staging.clone(),
-            })?;
+            .ok_or_else(|| self.call.not_staged())?;
         let read_only = self.call.read_only || staged.read_only();
         if let Some(mount) = table.at(&self.target) {
             return self.same(mount, mount.device == self.number, read_only);

@@ -10,10 +10,11 @@ use super::capability::{Access, Capability};
 use super::host::Host;
 use super::paths::{PathError, make_directory, resolve};
 use super::request::{BadRequest, absolute, required};
-use super::volume::{VolumeError, find};
-use crate::devices::VolumeDevice;
+use super::volume::{FoundVolume, Use, VolumeError, find};
+use crate::devices::{Stage, VolumeDevice};
 use crate::filesystem::{
-    DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, Preparation, PrepareError, prepare,
+    ContentError, DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, filesystem_of,
+    large_enough,
 };
 
 /// A checked request.
@@ -42,7 +43,7 @@ pub(super) enum NodeStageVolumeError {
     #[error("the volume is staged already as {staged}, but {wanted} was asked for: unstage it first")]
     Differs { staged: String, wanted: String },
     #[error(transparent)]
-    Prepare(#[from] PrepareError),
+    Content(#[from] ContentError),
     /// DAX was asked for, but the kernel does not use it.
     #[error(
         "{fs} is mounted but DAX is not in effect ({seen}), so the volume was unmounted again: see dmesg on the node"
@@ -82,7 +83,7 @@ impl RpcError for NodeStageVolumeError {
             Self::Busy(_) => Code::Aborted,
             Self::Volume(error) => error.code(),
             Self::Occupied { .. } | Self::Differs { .. } => Code::AlreadyExists,
-            Self::Prepare(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } => Code::FailedPrecondition,
+            Self::Content(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } => Code::FailedPrecondition,
             Self::Path(_) | Self::Filesystem { .. } | Self::Thread(_) => Code::Internal,
         }
     }
@@ -98,25 +99,56 @@ impl NodeStageVolume {
         })
     }
 
-    /// Does the work. A block volume needs none: publishing shows its device.
+    /// Does the work. A block volume is only marked as in use: publishing shows its device.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
-        let found = find(&*host.devices, &*host.filesystems, &self.volume)?;
+        let found = find(host, &self.volume)?;
         match &self.capability.access {
-            Access::Block => Ok(()),
+            Access::Block => match found.usage {
+                Use::First => self.mark_in_use(host).map(drop),
+                Use::Again => Ok(()),
+            },
             Access::Mount { fs, flags } => {
-                let options = MountOptions::plan(flags, found.0.dax)?;
+                let options = MountOptions::plan(flags, found.device.dax)?;
+                let target = resolve(&self.target)?;
+                let found = match found.usage {
+                    Use::First => self.format(host, &found.device, fs.unwrap_or_default())?,
+                    Use::Again => found,
+                };
                 let staging = Staging {
                     host,
                     volume: &self.volume,
-                    device: &found.0,
-                    number: found.1,
-                    target: &resolve(&self.target)?,
+                    device: &found.device,
+                    number: found.number,
+                    target: &target,
                     wanted: *fs,
                     options,
                 };
                 staging.run()
             }
         }
+    }
+
+    /// Makes the file system of a volume that nobody had yet. One that was interrupted starts from scratch.
+    fn format(&self, host: &Host, device: &VolumeDevice, fs: Filesystem) -> Result<FoundVolume, NodeStageVolumeError> {
+        let fs = large_enough(fs, device.usable)?;
+        tracing::info!(volume = self.volume, device = %device.path.display(), %fs, "formatting");
+        let formatted = host.filesystems.format(&device.path, fs, device.usable);
+        formatted.map_err(|source| NodeStageVolumeError::Filesystem {
+            step: "format",
+            volume: self.volume.clone(),
+            source,
+        })?;
+        self.mark_in_use(host)
+    }
+
+    /// On the device it says so before anybody gets the volume: from then on nothing formats it. It has another device then.
+    fn mark_in_use(&self, host: &Host) -> Result<FoundVolume, NodeStageVolumeError> {
+        let marked = host.devices.mark(&self.volume, Stage::InUse);
+        marked.map_err(|source| VolumeError::Device {
+            volume: self.volume.clone(),
+            source,
+        })?;
+        Ok(find(host, &self.volume)?)
     }
 }
 
@@ -139,7 +171,7 @@ impl Staging<'_> {
             let fs = self.same(mount)?;
             return self.verify(fs);
         }
-        let fs = self.prepare(table.of(self.number).next().is_some())?;
+        let fs = self.check(table.of(self.number).next().is_some())?;
         make_directory(self.target)?;
         self.mount(fs)?;
         self.verify(fs)?;
@@ -179,25 +211,17 @@ impl Staging<'_> {
         }
     }
 
-    /// Makes sure that the device has a file system that can be mounted.
-    fn prepare(&self, mounted_elsewhere: bool) -> Result<Filesystem, NodeStageVolumeError> {
+    /// The file system on the device, checked unless it is mounted elsewhere.
+    fn check(&self, mounted_elsewhere: bool) -> Result<Filesystem, NodeStageVolumeError> {
         let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
         let content = filesystems.content(path);
         let content = content.map_err(self.failed("identify what is on"))?;
-        match prepare(&content, self.wanted, self.device.usable)? {
-            Preparation::Format(fs) => {
-                tracing::info!(volume = self.volume, device = %path.display(), %fs, ?content, "formatting");
-                let made = filesystems.format(path, fs, self.device.usable, &content);
-                made.map_err(self.failed("format"))?;
-                Ok(fs)
-            }
-            Preparation::Use(fs) if mounted_elsewhere => Ok(fs),
-            Preparation::Use(fs) => {
-                let checked = filesystems.check(path, fs);
-                checked.map_err(self.failed("check the file system of"))?;
-                Ok(fs)
-            }
+        let fs = filesystem_of(&content, self.wanted)?;
+        if !mounted_elsewhere {
+            let checked = filesystems.check(path, fs);
+            checked.map_err(self.failed("check the file system of"))?;
         }
+        Ok(fs)
     }
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.

@@ -5,14 +5,23 @@ use std::path::PathBuf;
 use ::csi::RpcError;
 use tonic::Code;
 
-use crate::devices::{DeviceError, Devices, VolumeDevice};
-use crate::filesystem::{DeviceNumber, FilesystemError, Filesystems, PathTarget};
+use super::host::Host;
+use crate::devices::{DeviceError, Stage, VolumeDevice};
+use crate::filesystem::{DeviceNumber, FilesystemError, PathTarget};
 
 /// Why there is no device for a volume.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VolumeError {
     #[error("there is no volume {0} on this node")]
     Unknown(String),
+    /// It may be a stranger's, or made before there were marks.
+    #[error(
+        "the namespace with the name of volume {0} has no mark: if it is the volume, made by an earlier version, it can be used \
+         as soon as the driver has heard of it from the API server"
+    )]
+    Unmarked(String),
+    #[error("volume {volume} cannot be used: it is {stage}")]
+    NotHandedOut { volume: String, stage: Stage },
     #[error("cannot find the device of volume {volume}")]
     Device {
         volume: String,
@@ -36,7 +45,7 @@ impl RpcError for VolumeError {
             Self::Unknown(_) => Code::NotFound,
             Self::Device { source, .. } => code_of_device(source),
             Self::Stat { .. } => Code::Internal,
-            Self::NotABlockDevice { .. } => Code::Unavailable,
+            Self::NotABlockDevice { .. } | Self::Unmarked(_) | Self::NotHandedOut { .. } => Code::Unavailable,
         }
     }
 }
@@ -44,37 +53,68 @@ impl RpcError for VolumeError {
 fn code_of_device(error: &DeviceError) -> Code {
     match error {
         DeviceError::NotFound { .. } => Code::NotFound,
-        DeviceError::Ambiguous { .. } | DeviceError::NotReady { .. } => Code::FailedPrecondition,
+        DeviceError::Ambiguous { .. }
+        | DeviceError::NotReady { .. }
+        | DeviceError::Newer { .. }
+        | DeviceError::WrongStage { .. }
+        | DeviceError::NoMark { .. } => Code::FailedPrecondition,
         DeviceError::Listing(_)
         | DeviceError::Incomplete { .. }
         | DeviceError::InUse { .. }
         | DeviceError::NoSpace { .. } => Code::Unavailable,
-        DeviceError::Operation { .. } => Code::Internal,
+        DeviceError::Operation { .. } | DeviceError::NotRecorded { .. } => Code::Internal,
     }
 }
 
-/// The device of a volume and its number.
-pub(super) fn find(
-    devices: &dyn Devices,
-    filesystems: &dyn Filesystems,
-    volume: &str,
-) -> Result<(VolumeDevice, DeviceNumber), VolumeError> {
-    let found = devices.find_volume(volume);
+/// What a volume can be used for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// Nobody had it yet: it is formatted, and marked as in use, before anybody gets it.
+    First,
+    /// It has somebody's data.
+    Again,
+}
+
+/// A volume that a call may work on.
+#[derive(Clone, Debug)]
+pub(super) struct FoundVolume {
+    pub(super) device: VolumeDevice,
+    pub(super) number: DeviceNumber,
+    pub(super) usage: Use,
+}
+
+/// The volume with its device.
+pub(super) fn find(host: &Host, volume: &str) -> Result<FoundVolume, VolumeError> {
+    let found = host.devices.find_volume(volume);
     let found = found.map_err(|source| VolumeError::Device {
         volume: volume.to_owned(),
         source,
     })?;
     let device = found.ok_or_else(|| VolumeError::Unknown(volume.to_owned()))?;
-    let target = filesystems.stat(&device.path);
+    let usage = usage(host, volume, device.stage)?;
+    let target = host.filesystems.stat(&device.path);
     let target = target.map_err(|source| VolumeError::Stat {
         volume: volume.to_owned(),
         source,
     })?;
     match target {
-        Some(PathTarget::BlockDevice(number)) => Ok((device, number)),
+        Some(PathTarget::BlockDevice(number)) => Ok(FoundVolume { device, number, usage }),
         Some(PathTarget::OnDevice(_)) | None => Err(VolumeError::NotABlockDevice {
             volume: volume.to_owned(),
             path: device.path,
+        }),
+    }
+}
+
+fn usage(host: &Host, volume: &str, stage: Option<Stage>) -> Result<Use, VolumeError> {
+    match stage {
+        Some(Stage::HandedOut) => Ok(Use::First),
+        Some(Stage::InUse) => Ok(Use::Again),
+        None if host.earlier.contains(volume) => Ok(Use::Again),
+        None => Err(VolumeError::Unmarked(volume.to_owned())),
+        Some(stage @ (Stage::Making | Stage::Erasing | Stage::Quarantined)) => Err(VolumeError::NotHandedOut {
+            volume: volume.to_owned(),
+            stage,
         }),
     }
 }

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 
 use crds::VolumeMode;
-use placement::{Bytes, Mode, NumaNode, RegionId};
+use placement::{Bytes, Extent, Mode, NumaNode, RegionId};
 
 use super::error::DeviceError;
 use super::inventory::Inventory;
+use super::mark::Stage;
 use super::raw_bytes::RawBytes;
 
 /// Persistent memory of this node.
 ///
-/// Calls that change something act on one namespace, found by its name. They are safe to repeat after a crash at any
-/// point: [`Devices::inventory`] shows how far the last one came. Implementations serialise what has to be.
+/// Calls that change something act on the namespace of one volume, found by its mark ([`Inventory::of_volume`]). They are safe
+/// to repeat after a crash at any point: [`Devices::inventory`] shows how far the last one came. Implementations serialise what
+/// has to be. They refuse what the mark forbids, whoever asks: nothing that was handed out is opened raw, configured or
+/// destroyed ([`DeviceError::WrongStage`]).
 pub trait Devices: Send + Sync + 'static {
     /// The value of `PmemNode.status.backend`: `libndctl` or `emulated`.
     fn backend(&self) -> &'static str;
@@ -23,48 +26,77 @@ pub trait Devices: Send + Sync + 'static {
     /// Anything could not be read: a partial inventory is never returned.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
-    /// The block device of the volume `name`, or none if no namespace has that name.
+    /// The block device of `volume`, or none if it has no namespace. One that has its name but no mark may have been made
+    /// before there were marks, or by a stranger: its stage is none.
     ///
     /// # Errors
-    /// [`DeviceError::Incomplete`] if the namespace has no block device in its mode (yet), [`DeviceError::Ambiguous`]
-    /// if several have that name.
-    fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError>;
+    /// [`DeviceError::Incomplete`] if the namespace has no block device in its mode (yet), [`DeviceError::Ambiguous`] if there
+    /// are several.
+    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
-    /// Makes a namespace without a mode: it has no block device yet. The kernel chooses where in the region.
+    /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
+    /// where in the region.
     ///
     /// # Errors
     /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready.
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError>;
 
-    /// Opens every raw byte of a namespace, whatever mode it was in, for this caller alone. The namespace loses its mode and
-    /// its block device until it is configured again.
+    /// Changes the mark of a namespace. On return it is on the device, read back, and survives a power loss. A namespace that
+    /// has a mode keeps it and its block device, unless it is to be erased.
     ///
     /// # Errors
-    /// [`DeviceError::InUse`] while its block device is mounted or open.
-    fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError>;
+    /// [`DeviceError::InUse`] while somebody uses its block device, [`DeviceError::WrongStage`] if it may not become that,
+    /// [`DeviceError::NotRecorded`] if the device does not show the new mark.
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError>;
 
-    /// Gives the namespace `mode`, and with it a block device. Its raw bytes must be zero and nobody may have them open.
+    /// Marks a namespace that was made before there were marks: the one with the name of the volume at this place, and no
+    /// other. Its caller knows from the cluster that it is the volume.
     ///
     /// # Errors
-    /// [`DeviceError::InUse`] while its block device is mounted or open.
-    fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError>;
+    /// As [`Devices::mark`]; [`DeviceError::NotFound`] if there is none without a mark at that place.
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError>;
 
-    /// Destroys a namespace, which frees its space. Its raw bytes must be zero.
+    /// Opens every raw byte of a namespace that is being made or erased, whatever mode it was in, for this caller alone. The
+    /// namespace loses its mode and its block device until it is configured again.
     ///
     /// # Errors
-    /// [`DeviceError::InUse`] while its block device is mounted or open.
-    fn destroy(&self, name: &str) -> Result<(), DeviceError>;
+    /// [`DeviceError::InUse`] while somebody uses its block device.
+    fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError>;
+
+    /// Gives a namespace that is being made `mode`, and with it a block device. Its raw bytes must be zero and nobody may have
+    /// them open.
+    ///
+    /// # Errors
+    /// [`DeviceError::InUse`] while somebody uses its block device.
+    fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError>;
+
+    /// Destroys a namespace that is being made or erased, which frees its space.
+    ///
+    /// # Errors
+    /// [`DeviceError::InUse`] while somebody uses its block device.
+    fn destroy(&self, volume: &str) -> Result<(), DeviceError>;
 }
 
 /// A namespace to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewNamespace {
-    /// The name of the volume.
-    pub name: String,
+    /// The id of the volume.
+    pub volume: String,
     /// The region it goes to.
     pub region: RegionId,
     /// Raw bytes, as `placement::Mode::footprint` computes them.
     pub footprint: Bytes,
+}
+
+/// A volume that was made before there were marks, where the cluster says that it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierVolume {
+    /// The id of the volume, and the name in the label.
+    pub volume: String,
+    /// The region it is in.
+    pub region: RegionId,
+    /// The raw bytes it takes.
+    pub extent: Extent,
 }
 
 /// The block device of a volume.
@@ -72,6 +104,8 @@ pub struct NewNamespace {
 pub struct VolumeDevice {
     /// Path of the block device, such as `/dev/pmem0`.
     pub path: PathBuf,
+    /// How far it has come; none if its namespace has no mark.
+    pub stage: Option<Stage>,
     /// The mode of its namespace.
     pub mode: VolumeMode,
     /// Size of the block device.

@@ -2,6 +2,8 @@
 
 use placement::{Bytes, RegionId};
 
+use super::mark::Stage;
+
 /// What the kernel or a library said.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
@@ -12,18 +14,51 @@ pub enum DeviceError {
     #[error("cannot list regions and namespaces")]
     Listing(#[source] Source),
     /// There is no namespace of that name.
-    #[error("there is no namespace named {name}")]
+    #[error("there is no namespace of volume {name}")]
     NotFound {
         /// The name.
         name: String,
     },
-    /// Several namespaces have that name, so none of them is taken for the volume.
-    #[error("{count} namespaces are named {name}: rename or destroy all but one")]
+    /// Several namespaces have the mark of that volume, so none of them is taken for it.
+    #[error("{count} namespaces are marked as volume {name}: destroy all but one")]
     Ambiguous {
-        /// The name.
+        /// The volume.
         name: String,
         /// How many there are.
         count: usize,
+    },
+    /// A newer version of the driver marked it in a way that this one does not know.
+    #[error("namespace {label} of volume {name} was marked by a newer version of the driver: it is left alone")]
+    Newer {
+        /// The volume.
+        name: String,
+        /// The name in the label.
+        label: String,
+    },
+    /// Its mark forbids that.
+    #[error("cannot {action} the namespace of volume {name}: it is {stage}")]
+    WrongStage {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The volume.
+        name: String,
+        /// How far it has come.
+        stage: Stage,
+    },
+    /// The label of a namespace is not on its modules, so that it would be another or none after a reboot.
+    #[error(
+        "the label of {device} is not on its modules as it should be: see `ndctl list --dimms --health`; until that is mended, \
+         what is in the namespace may be lost at a reboot"
+    )]
+    NotRecorded {
+        /// What the kernel calls it now.
+        device: String,
+    },
+    /// The label cannot hold the mark.
+    #[error("the id of volume {name} is too long to be marked in a label: copy its data to a new claim")]
+    NoMark {
+        /// The volume.
+        name: String,
     },
     /// The namespace has no block device in its mode.
     #[error("namespace {name} has no block device: it is not configured yet, or it is disabled")]

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
-use crds::{BusProvider, PersistenceDomain, RegionState, RegionStatus};
+use crds::{
+    BusProvider, EraseProgress, ErasingVolume, ForeignNamespaces, KeptVolume, PersistenceDomain, QuarantinedBytes,
+    RegionState, RegionStatus, VolumeMode,
+};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId, free_between};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::mark::{self, Owner};
+use super::mark::{self, Mark, Owner, Stage};
 
 /// All regions and namespaces at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -81,6 +84,33 @@ pub enum NamespaceMode {
     Devdax,
 }
 
+/// Why no namespace is taken for that of a volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unclear {
+    /// Several have its mark.
+    Several {
+        /// How many.
+        count: usize,
+    },
+    /// A newer version of the driver marked it in a way that this one does not know.
+    Newer {
+        /// The name in its label.
+        label: String,
+    },
+}
+
+impl NamespaceMode {
+    /// The mode that a volume in it has, if volumes can have it.
+    #[must_use]
+    pub fn of_volume(self) -> Option<VolumeMode> {
+        match self {
+            Self::Fsdax => Some(VolumeMode::Fsdax),
+            Self::Sector => Some(VolumeMode::Sector),
+            Self::Raw | Self::Devdax => None,
+        }
+    }
+}
+
 impl Inventory {
     /// The region `id`.
     #[must_use]
@@ -88,11 +118,36 @@ impl Inventory {
         self.regions.iter().find(|region| region.id == *id)
     }
 
-    /// All namespaces named `name`; none have the empty name.
-    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Namespace> {
+    /// The namespace of `volume` by its mark, and how far it has come. One in quarantine is no volume any more.
+    ///
+    /// # Errors
+    /// There are several, or a newer version of the driver marked it.
+    pub fn of_volume(&self, volume: &str) -> Result<Option<(&Namespace, Stage)>, Unclear> {
+        let mut found = Vec::new();
+        for namespace in &self.namespaces {
+            match namespace.owner() {
+                Owner::Ours(mark) if mark.volume == volume && mark.stage != Stage::Quarantined => {
+                    found.push((namespace, mark.stage));
+                }
+                Owner::Newer { volume: other } if other == volume => {
+                    let label = namespace.name.clone();
+                    return Err(Unclear::Newer { label });
+                }
+                Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => {}
+            }
+        }
+        match found[..] {
+            [] => Ok(None),
+            [only] => Ok(Some(only)),
+            _ => Err(Unclear::Several { count: found.len() }),
+        }
+    }
+
+    /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
+    pub fn unmarked<'a>(&'a self, volume: &'a str) -> impl Iterator<Item = &'a Namespace> {
         self.namespaces
             .iter()
-            .filter(move |namespace| !name.is_empty() && namespace.name == name)
+            .filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
     }
 
     /// The free extents of a region: none unless it is ready.
@@ -105,20 +160,17 @@ impl Inventory {
         free_between(region.size, here.map(|namespace| namespace.extent))
     }
 
-    /// The regions as a PmemNode reports them; namespaces for which `is_ours` is false are foreign.
-    pub fn to_status(&self, is_ours: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
+    /// The regions as a PmemNode reports them. Of the namespaces without a mark, those for which `is_earlier` is true are
+    /// volumes made before there were marks, all others are foreign. All volumes in use count as kept: who knows of their
+    /// objects takes the others out.
+    pub fn to_status(&self, is_earlier: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
         let status = |region: &Region| {
+            let mut status = region.to_status(self.free(region));
             let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
-            let (ours, others): (Vec<_>, Vec<_>) = here.partition(|namespace| is_ours(namespace));
-            let foreign = crds::ForeignNamespaces {
-                count: u32::try_from(others.len()).unwrap_or(u32::MAX),
-                bytes: others.iter().map(|namespace| namespace.extent.size).sum(),
-            };
-            let volumes = ours.iter().map(|namespace| namespace.name.clone()).collect();
-            RegionStatus {
-                volumes,
-                ..region.to_status(self.free(region), foreign)
+            for namespace in here {
+                namespace.add_to(&mut status, is_earlier(namespace));
             }
+            status
         };
         self.regions.iter().map(status).collect()
     }
@@ -126,7 +178,7 @@ impl Inventory {
     /// The ready regions as placement sees them.
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
-        let regions = self.to_status(|_| true);
+        let regions = self.to_status(|_| false);
         placement::Node {
             regions: regions.iter().filter_map(RegionStatus::to_placement).collect(),
         }
@@ -139,10 +191,50 @@ impl Namespace {
     pub fn owner(&self) -> Owner<'_> {
         mark::read(&self.name, self.uuid)
     }
+
+    fn add_to(&self, region: &mut RegionStatus, is_earlier: bool) {
+        match self.owner() {
+            Owner::Ours(mark) => self.add_ours(region, mark),
+            Owner::Newer { volume } => region.volumes.push(volume.into()),
+            Owner::Foreign if is_earlier => region.volumes.push(self.name.clone()),
+            Owner::Foreign => {
+                region.foreign.count += 1;
+                region.foreign.bytes = region.foreign.bytes.plus(self.extent.size);
+            }
+        }
+    }
+
+    fn add_ours(&self, region: &mut RegionStatus, mark: Mark<'_>) {
+        let name = || mark.volume.to_owned();
+        match mark.stage {
+            Stage::Making => region.volumes.push(name()),
+            Stage::HandedOut | Stage::InUse => {
+                region.volumes.push(name());
+                region.kept.push(KeptVolume {
+                    name: name(),
+                    mode: self.mode.of_volume(),
+                    usable: self.usable,
+                    footprint: self.extent,
+                });
+            }
+            Stage::Erasing => {
+                let (done, total) = (Bytes::ZERO, self.extent.size);
+                region.erasing.push(ErasingVolume {
+                    name: name(),
+                    progress: EraseProgress { done, total },
+                    message: String::new(),
+                });
+            }
+            Stage::Quarantined => region.quarantine.push(QuarantinedBytes {
+                extent: self.extent,
+                message: format!("namespace {} has bytes that cannot be zeroed", self.device),
+            }),
+        }
+    }
 }
 
 impl Region {
-    fn to_status(&self, free: Vec<Extent>, foreign: crds::ForeignNamespaces) -> RegionStatus {
+    fn to_status(&self, free: Vec<Extent>) -> RegionStatus {
         RegionStatus {
             id: self.id.clone(),
             device: self.device.clone(),
@@ -159,7 +251,7 @@ impl Region {
             kept: Vec::new(),
             erasing: Vec::new(),
             quarantine: Vec::new(),
-            foreign,
+            foreign: ForeignNamespaces::default(),
         }
     }
 }

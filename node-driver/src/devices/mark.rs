@@ -3,7 +3,7 @@
 //! The label alone tells, in every label version: its name is the id of the volume and the stage, its UUID is derived from the
 //! id (UUID v5), so that a stranger's namespace of the same name is not ours. `docs/on-media-format.md` is the specification.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use uuid::Uuid;
 
@@ -29,6 +29,41 @@ pub enum Stage {
     Erasing,
     /// It has bytes that cannot be zeroed. It stays until an administrator destroys it.
     Quarantined,
+}
+
+impl Stage {
+    /// Whether a namespace may go from this stage to `next`. Staying where it is writes the label again.
+    #[must_use]
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Making => matches!(next, Self::Making | Self::HandedOut | Self::Quarantined),
+            Self::HandedOut => matches!(next, Self::HandedOut | Self::InUse | Self::Erasing),
+            Self::InUse => matches!(next, Self::InUse | Self::Erasing),
+            Self::Erasing => matches!(next, Self::Erasing | Self::Quarantined),
+            Self::Quarantined => next == Self::Quarantined,
+        }
+    }
+
+    /// Whether nobody has data in it: it may be scrubbed, written over and destroyed.
+    #[must_use]
+    pub fn is_expendable(self) -> bool {
+        match self {
+            Self::Making | Self::Erasing => true,
+            Self::HandedOut | Self::InUse | Self::Quarantined => false,
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Making => "being made",
+            Self::HandedOut => "handed out",
+            Self::InUse => "in use",
+            Self::Erasing => "to be erased",
+            Self::Quarantined => "in quarantine",
+        })
+    }
 }
 
 /// The mark of a namespace of ours.

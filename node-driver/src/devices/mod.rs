@@ -12,11 +12,11 @@ mod libndctl;
 mod mark;
 mod raw_bytes;
 
-pub use backend::{Devices, NewNamespace, VolumeDevice};
+pub use backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
-pub use inventory::{Inventory, Namespace, NamespaceMode, Region};
+pub use inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
 pub use libndctl::LibNdctl;
-pub use mark::{Mark, Owner, Stage};
+pub use mark::{Mark, Owner, Stage, name as mark_name, uuid_of};
 pub use raw_bytes::{RawBytes, RawFile};

@@ -1,26 +1,15 @@
-//! What is on a block device, and whether it may be overwritten.
-//!
-//! Only a blank device, or one that `mkfs` was interrupted on, is ever formatted. The signs were measured by killing the
-//! tools at each of their writes:
-//!
-//! - `mkfs.ext4` (1.47) first zeroes the place of the superblock, writes everything else, waits until it is on the device
-//!   (fsync), and writes the superblock last. So before the end there is no signature, and the first 4 KiB are zero.
-//! - `mkfs.xfs` (6.1) zeroes the start, then writes a superblock with `sb_inprogress` set, and clears that in the last
-//!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
-//!   whole one.
+//! What is on a block device that was in use.
 
 use cluster::Filesystem;
 
 /// What is on a block device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing: it may be formatted.
+    /// Its start is zero, and nothing is known on it.
     Blank,
-    /// What an interrupted `mkfs` left: it may be formatted.
-    Unfinished,
     /// A file system that volumes can have.
     Filesystem(Filesystem),
-    /// Anything else, which is never overwritten. The text names it for people.
+    /// Anything else. The text names it for people.
     Foreign(String),
 }
 
@@ -37,8 +26,6 @@ pub enum Probe {
 
 /// Bytes at the start of a device that must be zero for it to be blank: where the superblocks of ext4 and xfs are.
 pub(super) const HEAD: usize = 4096;
-/// `sb_inprogress` in the superblock of xfs (XFS Algorithms & Data Structures, "Superblocks").
-const XFS_IN_PROGRESS: usize = 126;
 
 impl Content {
     /// What is on a device whose first bytes are `head`.
@@ -52,16 +39,11 @@ impl Content {
             Probe::Nothing => Self::Foreign("data that nothing identifies".into()),
             Probe::Ambiguous => Self::Foreign("signatures of several kinds".into()),
             Probe::Type(name) => match name.parse() {
-                Ok(Filesystem::Xfs) if is_unfinished_xfs(head) => Self::Unfinished,
                 Ok(fs) => Self::Filesystem(fs),
                 Err(_) => Self::Foreign(name.clone()),
             },
         }
     }
-}
-
-fn is_unfinished_xfs(head: &[u8]) -> bool {
-    head.starts_with(b"XFSB") && head.get(XFS_IN_PROGRESS).is_some_and(|flag| *flag != 0)
 }
 
 /// Reads what `blkid -p -o export` wrote and the code it ended with; none if it failed (blkid(8), "EXIT STATUS").
@@ -98,32 +80,21 @@ mod tests {
         head
     }
 
-    fn xfs(in_progress: u8) -> Vec<u8> {
-        let mut head = head(&[(XFS_IN_PROGRESS, in_progress)]);
-        head[..4].copy_from_slice(b"XFSB");
-        head
-    }
-
     fn found(name: &str) -> Probe {
         Probe::Type(name.into())
     }
 
     #[test]
     fn only_zeros_are_blank() {
+        assert_eq!(
+            Content::identify(&found("xfs"), &head(&[])),
+            Content::Filesystem(Filesystem::Xfs)
+        );
         assert_eq!(Content::identify(&Probe::Nothing, &head(&[])), Content::Blank);
         let torn = Content::identify(&Probe::Nothing, &head(&[(1080, 0x53)]));
         assert!(matches!(torn, Content::Foreign(_)));
         let ambiguous = Content::identify(&Probe::Ambiguous, &head(&[]));
         assert!(matches!(ambiguous, Content::Foreign(_)));
-    }
-
-    #[test]
-    fn a_half_made_xfs_is_not_a_file_system() {
-        assert_eq!(Content::identify(&found("xfs"), &xfs(1)), Content::Unfinished);
-        assert_eq!(
-            Content::identify(&found("xfs"), &xfs(0)),
-            Content::Filesystem(Filesystem::Xfs)
-        );
     }
 
     #[test]

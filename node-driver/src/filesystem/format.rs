@@ -5,22 +5,19 @@ use placement::Bytes;
 
 use super::content::Content;
 
-/// What to do to a device before it can be mounted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Preparation {
-    /// Make this file system.
-    Format(Filesystem),
-    /// Use the one that is there.
-    Use(Filesystem),
-}
-
-/// Why a device cannot be mounted as wanted.
+/// Why a device cannot be formatted or mounted as wanted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrepareError {
+pub enum ContentError {
+    /// Its start reads as zeros.
+    #[error(
+        "the start of the device reads as zeros, but the volume was in use: it is never formatted again. What is left of a file \
+         system may be found by `e2fsck -b 32768` or `xfs_repair` on the node; to give up the data, delete the claim"
+    )]
+    Blank,
     /// It has data that the driver did not make.
     #[error(
-        "the device holds {found}, no file system of this volume: it is never overwritten. Save what is there, then clear \
-         the device with wipefs and by writing zeros to its first 4 KiB, or delete the claim"
+        "the device holds {found}, no file system of this volume: it is never overwritten. Save what is there; to give it up, \
+         delete the claim"
     )]
     Foreign {
         /// What is on it.
@@ -49,27 +46,29 @@ pub enum PrepareError {
     },
 }
 
-/// What to do to a device with this content so that it has the wanted file system, or any if none is wanted.
+/// The file system on a device with this content, which has to be the wanted one if one is wanted.
 ///
 /// # Errors
-/// The content must not be overwritten, or the device is too small.
-pub fn prepare(content: &Content, wanted: Option<Filesystem>, usable: Bytes) -> Result<Preparation, PrepareError> {
+/// It is another, or none.
+pub fn filesystem_of(content: &Content, wanted: Option<Filesystem>) -> Result<Filesystem, ContentError> {
     match (content, wanted) {
-        (Content::Foreign(found), _) => Err(PrepareError::Foreign { found: found.clone() }),
+        (Content::Blank, _) => Err(ContentError::Blank),
+        (Content::Foreign(found), _) => Err(ContentError::Foreign { found: found.clone() }),
         (Content::Filesystem(found), Some(wanted)) if *found != wanted => {
-            Err(PrepareError::Other { found: *found, wanted })
+            Err(ContentError::Other { found: *found, wanted })
         }
-        (Content::Filesystem(found), _) => Ok(Preparation::Use(*found)),
-        (Content::Blank | Content::Unfinished, wanted) => {
-            large_enough(wanted.unwrap_or_default(), usable).map(Preparation::Format)
-        }
+        (Content::Filesystem(found), _) => Ok(*found),
     }
 }
 
-fn large_enough(wanted: Filesystem, usable: Bytes) -> Result<Filesystem, PrepareError> {
+/// The file system, if a device of that size is large enough for it.
+///
+/// # Errors
+/// It is not.
+pub fn large_enough(wanted: Filesystem, usable: Bytes) -> Result<Filesystem, ContentError> {
     let smallest = wanted.smallest_device();
     if usable < smallest {
-        return Err(PrepareError::TooSmall {
+        return Err(ContentError::TooSmall {
             wanted,
             smallest,
             usable,
@@ -83,8 +82,8 @@ fn large_enough(wanted: Filesystem, usable: Bytes) -> Result<Filesystem, Prepare
 /// Below 600 MiB `mkfs.xfs -d su=2m,sw=1` fails with "Log size must be at least 64MB" (measured, 6.1).
 const XFS_STRIPED: Bytes = Bytes::gib(1);
 
-/// The arguments for `mkfs` of that file system, without the device. The device must be blank, or `force` be set to
-/// overwrite what an interrupted `mkfs` left.
+/// The arguments for `mkfs` of that file system, without the device. It overwrites what an interrupted `mkfs` left, so the
+/// device must never have been handed to anybody.
 ///
 /// Both lay files out in units of 2 MiB, so that DAX can map them with huge pages, and send no discard: pmem has none, and
 /// the space is zero already.
@@ -93,10 +92,11 @@ const XFS_STRIPED: Bytes = Bytes::gib(1);
 /// reserved for root; inode tables and journal written now, not by a kernel thread that competes with the first pod.
 /// xfs: no reflink, because older kernels refuse DAX with it.
 #[must_use]
-pub fn mkfs_arguments(fs: Filesystem, usable: Bytes, force: bool) -> Vec<&'static str> {
-    let mut arguments = match fs {
+pub fn mkfs_arguments(fs: Filesystem, usable: Bytes) -> Vec<&'static str> {
+    match fs {
         Filesystem::Ext4 => vec![
             "-q",
+            "-F",
             "-b",
             "4096",
             "-m",
@@ -105,10 +105,11 @@ pub fn mkfs_arguments(fs: Filesystem, usable: Bytes, force: bool) -> Vec<&'stati
             "nodiscard,lazy_itable_init=0,lazy_journal_init=0,stride=512,stripe_width=512",
         ],
         Filesystem::Xfs if usable < XFS_STRIPED => {
-            vec!["-q", "-K", "-b", "size=4096", "-m", "reflink=0", "-d", "noalign"]
+            vec!["-q", "-f", "-K", "-b", "size=4096", "-m", "reflink=0", "-d", "noalign"]
         }
         Filesystem::Xfs => vec![
             "-q",
+            "-f",
             "-K",
             "-b",
             "size=4096",
@@ -119,14 +120,7 @@ pub fn mkfs_arguments(fs: Filesystem, usable: Bytes, force: bool) -> Vec<&'stati
             "-l",
             "su=32k",
         ],
-    };
-    if force {
-        arguments.push(match fs {
-            Filesystem::Ext4 => "-F",
-            Filesystem::Xfs => "-f",
-        });
     }
-    arguments
 }
 
 #[cfg(test)]
@@ -135,51 +129,37 @@ mod tests {
     use Filesystem::{Ext4, Xfs};
 
     #[test]
-    fn formats_only_what_is_blank_or_half_made() {
-        let large = Bytes::gib(1);
-        for content in [Content::Blank, Content::Unfinished] {
-            assert_eq!(prepare(&content, None, large), Ok(Preparation::Format(Ext4)));
-            assert_eq!(prepare(&content, Some(Xfs), large), Ok(Preparation::Format(Xfs)));
-        }
+    fn only_a_file_system_of_the_volume_is_used() {
         let xfs = Content::Filesystem(Xfs);
-        assert_eq!(prepare(&xfs, None, large), Ok(Preparation::Use(Xfs)));
-        assert_eq!(prepare(&xfs, Some(Xfs), large), Ok(Preparation::Use(Xfs)));
-        let other = prepare(&xfs, Some(Ext4), large).unwrap_err();
+        assert_eq!(filesystem_of(&xfs, None), Ok(Xfs));
+        assert_eq!(filesystem_of(&xfs, Some(Xfs)), Ok(Xfs));
+        assert_eq!(filesystem_of(&Content::Blank, Some(Xfs)), Err(ContentError::Blank));
+        let other = filesystem_of(&xfs, Some(Ext4)).unwrap_err();
         assert!(other.to_string().contains("holds xfs but ext4"), "{other}");
-        let foreign = prepare(&Content::Foreign("swap".into()), None, large).unwrap_err();
+        let foreign = filesystem_of(&Content::Foreign("swap".into()), None).unwrap_err();
         assert!(foreign.to_string().contains("holds swap"), "{foreign}");
     }
 
     #[test]
     fn xfs_says_how_much_it_needs() {
         let almost = Bytes::mib(300).minus(Bytes::new(1));
-        let refused = prepare(&Content::Blank, Some(Xfs), almost).unwrap_err();
+        let refused = large_enough(Xfs, almost).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "xfs needs a volume of at least 300 MiB, this one has 314572799 B: claim more, or use a StorageClass with \
              csi.storage.k8s.io/fstype: ext4"
         );
-        assert!(prepare(&Content::Blank, Some(Xfs), Bytes::mib(300)).is_ok());
-        assert!(prepare(&Content::Blank, Some(Ext4), Bytes::mib(14)).is_ok());
+        assert_eq!(large_enough(Xfs, Bytes::mib(300)), Ok(Xfs));
+        assert_eq!(large_enough(Ext4, Bytes::mib(14)), Ok(Ext4));
     }
 
     #[test]
     fn blocks_are_pages() {
-        let ext4 = mkfs_arguments(Ext4, Bytes::mib(14), false).join(" ");
+        let ext4 = mkfs_arguments(Ext4, Bytes::mib(14)).join(" ");
         assert!(ext4.contains("-b 4096"), "{ext4}");
         for usable in [Bytes::mib(300), Bytes::gib(2)] {
-            let xfs = mkfs_arguments(Xfs, usable, false).join(" ");
+            let xfs = mkfs_arguments(Xfs, usable).join(" ");
             assert!(xfs.contains("-b size=4096 -m reflink=0"), "{xfs}");
-        }
-    }
-
-    #[test]
-    fn force_is_for_what_is_half_made() {
-        for fs in [Ext4, Xfs] {
-            let gently = mkfs_arguments(fs, Bytes::gib(1), false);
-            assert!(!gently.iter().any(|a| a.eq_ignore_ascii_case("-f")));
-            let forced = mkfs_arguments(fs, Bytes::gib(1), true);
-            assert!(forced.iter().any(|a| a.eq_ignore_ascii_case("-f")));
         }
     }
 }

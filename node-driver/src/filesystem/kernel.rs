@@ -55,16 +55,16 @@ impl Filesystems for Kernel {
         Ok(Content::identify(&probe, &head))
     }
 
-    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes, content: &Content) -> Result<(), FilesystemError> {
+    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes) -> Result<(), FilesystemError> {
         let mkfs = match fs {
             Filesystem::Ext4 => "mkfs.ext4",
             Filesystem::Xfs => "mkfs.xfs",
         };
-        let force = *content == Content::Unfinished;
-        let arguments = mkfs_arguments(fs, usable, force);
-        let arguments = arguments.into_iter().map(OsStr::new);
+        let arguments = mkfs_arguments(fs, usable).into_iter().map(OsStr::new);
         let arguments: Vec<&OsStr> = arguments.chain([device.as_os_str()]).collect();
-        tool::run(mkfs, &arguments)?.success()
+        tool::run(mkfs, &arguments)?.success()?;
+        let flushed = File::open(device).and_then(|file| file.sync_all());
+        flushed.map_err(FilesystemError::io("flush", device))
     }
 
     fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError> {

@@ -25,13 +25,12 @@ pub trait Filesystems: Send + Sync + 'static {
     /// It cannot be read, or `blkid` failed: never to be taken for a blank device.
     fn content(&self, device: &Path) -> Result<Content, FilesystemError>;
 
-    /// Makes a file system on a device of `usable` bytes.
-    ///
-    /// Killed at any point, the next [`Filesystems::content`] is blank, unfinished, or the finished file system.
+    /// Makes a file system on a device of `usable` bytes, whatever is on it: nobody may ever have been handed it. On return it
+    /// survives a power loss.
     ///
     /// # Errors
     /// The tool failed. It does if the device is mounted, or open exclusively.
-    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes, content: &Content) -> Result<(), FilesystemError>;
+    fn format(&self, device: &Path, fs: Filesystem, usable: Bytes) -> Result<(), FilesystemError>;
 
     /// Repairs what can be repaired without a person, on a device that is not mounted. xfs does so when it is mounted.
     ///

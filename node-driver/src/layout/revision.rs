@@ -30,7 +30,7 @@ impl Revision {
 
     /// The number after `inventory` was listed: the next one if its free extents differ from the last ones.
     pub(super) fn after(&mut self, inventory: &Inventory) -> i64 {
-        let now = extents(&inventory.to_status(|_| true));
+        let now = extents(&inventory.to_status(|_| false));
         if self.extents.as_ref() != Some(&now) {
             self.number += 1;
             self.extents = Some(now);
@@ -55,7 +55,7 @@ mod tests {
 
     fn new(name: &str) -> NewNamespace {
         NewNamespace {
-            name: name.into(),
+            volume: name.into(),
             region: RegionId("emulated-0".into()),
             footprint: Bytes::mib(16),
         }
@@ -83,7 +83,7 @@ mod tests {
         let list = || devices.inventory().unwrap();
         let reported = PmemNodeStatus {
             layout_revision: 7,
-            regions: list().to_status(|_| true),
+            regions: list().to_status(|_| false),
             ..Default::default()
         };
         assert_eq!(Revision::resume(Some(&reported), 7).after(&list()), 7);

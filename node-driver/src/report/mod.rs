@@ -2,22 +2,24 @@
 
 mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{PmemNode, PmemNodeStatus, PmemVolume};
+use crds::{ErasingVolume, PmemNode, PmemNodeStatus, PmemVolume};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::Store;
 use serde_json::json;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::FIELD_MANAGER;
 use crate::layout::LastListing;
-use status::next_status;
+use crate::volumes::{Erasures, Names};
+use status::{KnownVolumes, next_status};
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 /// How often to check whether the object still exists.
@@ -30,6 +32,8 @@ pub struct Reporter {
     name: String,
     backend: &'static str,
     volumes: Store<PmemVolume>,
+    objects: watch::Receiver<Names>,
+    erasures: watch::Receiver<BTreeMap<String, ErasingVolume>>,
     /// What was reported last. It outlives the object: while devices cannot be listed, it is the last listing.
     reported: PmemNodeStatus,
     /// Whether the object exists and has that status, unless somebody changed it since.
@@ -55,13 +59,16 @@ pub enum ReportError {
 }
 
 impl Reporter {
-    /// Reports for node `name`. `volumes` has to hold those of this node, and `reported` is the status in the cluster.
+    /// Reports for node `name`. `volumes` has to hold those of this node, `objects` their names, and `reported` is the status in
+    /// the cluster.
     #[must_use]
     pub fn new(
         client: &kube::Client,
         name: &str,
         backend: &'static str,
         volumes: Store<PmemVolume>,
+        objects: watch::Receiver<Names>,
+        erasures: &Erasures,
         reported: Option<PmemNodeStatus>,
     ) -> Self {
         Self {
@@ -70,6 +77,8 @@ impl Reporter {
             name: name.into(),
             backend,
             volumes,
+            objects,
+            erasures: erasures.subscribe(),
             is_written: reported.is_some(),
             reported: reported.unwrap_or_default(),
         }
@@ -82,8 +91,9 @@ impl Reporter {
         volumes_changed: Arc<Notify>,
         stop: CancellationToken,
     ) {
-        // Without the volumes, our own namespaces would look foreign.
-        if stop.run_until_cancelled(are_listed(&self.volumes)).await != Some(true) {
+        // Without the objects, all volumes would look kept.
+        let listed = stop.run_until_cancelled(self.objects.wait_for(Option::is_some)).await;
+        if listed.is_none_or(|listed| listed.is_err()) {
             return;
         }
         while !stop.is_cancelled() {
@@ -100,6 +110,8 @@ impl Reporter {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = volumes_changed.notified() => {}
+                Ok(()) = self.objects.changed() => {}
+                Ok(()) = self.erasures.changed() => {}
                 changed = last.changed() => if changed.is_err() { return },
                 () = sleep(pause) => self.check().await,
             }
@@ -108,9 +120,12 @@ impl Reporter {
 
     /// Writes the status that follows from the last listing, unless it is written already.
     async fn report(&mut self, last: &LastListing) -> Result<(), ReportError> {
-        let ours: Vec<Arc<PmemVolume>> = self.volumes.state();
-        let is_ours = |name: &str| ours.iter().any(|volume| volume.metadata.name.as_deref() == Some(name));
-        let Some(status) = next_status(&self.reported, last, self.backend, is_ours, Timestamp::now()) else {
+        let objects = self.volumes.state();
+        let known = KnownVolumes {
+            objects: &objects,
+            erasing: &self.erasures.borrow_and_update().clone(),
+        };
+        let Some(status) = next_status(&self.reported, last, self.backend, known, Timestamp::now()) else {
             return Ok(());
         };
         if self.is_written && self.reported == status {
@@ -184,18 +199,6 @@ impl Reporter {
         ReportError::Write {
             name: self.name.clone(),
             source: Box::new(source),
-        }
-    }
-}
-
-/// Waits until the volumes have been listed. False if nobody lists them any more.
-///
-/// The controller waits for the same, and of two that wait only the later one is woken (`DelayedInit` in kube-runtime 5.0 keeps
-/// one waker), so this asks again and again.
-async fn are_listed(volumes: &Store<PmemVolume>) -> bool {
-    loop {
-        if let Ok(ready) = timeout(Duration::from_millis(50), volumes.wait_until_ready()).await {
-            return ready.is_ok();
         }
     }
 }

@@ -1,11 +1,53 @@
 //! The status of a PmemNode.
 
-use crds::{NodeTotals, PmemNodeStatus, RegionState, RegionStatus};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crds::{ErasingVolume, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::conditions::{NewCondition, set};
+use crate::devices::{Inventory, Namespace};
 use crate::layout::LastListing;
+
+/// What is known of volumes beside what the devices show.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownVolumes<'a> {
+    /// The objects of this node.
+    pub objects: &'a [Arc<PmemVolume>],
+    /// How far erasures have come.
+    pub erasing: &'a BTreeMap<String, ErasingVolume>,
+}
+
+impl KnownVolumes<'_> {
+    fn regions(self, inventory: &Inventory) -> Vec<RegionStatus> {
+        let mut regions = inventory.to_status(|namespace| self.is_earlier(namespace));
+        for region in &mut regions {
+            region.kept.retain(|kept| self.object(&kept.name).is_none());
+            for erasing in &mut region.erasing {
+                if let Some(further) = self.erasing.get(&erasing.name) {
+                    erasing.progress.done = further.progress.done;
+                    erasing.message.clone_from(&further.message);
+                }
+            }
+        }
+        regions
+    }
+
+    /// Whether a namespace without a mark is a volume: its object says that it is at this place.
+    fn is_earlier(self, namespace: &Namespace) -> bool {
+        let status = self.object(&namespace.name).and_then(|object| object.status.as_ref());
+        let place = status.and_then(|status| status.region.as_ref().zip(status.footprint));
+        place == Some((&namespace.region, namespace.extent))
+    }
+
+    fn object(&self, name: &str) -> Option<&PmemVolume> {
+        let mut objects = self.objects.iter();
+        let found = objects.find(|object| object.metadata.name.as_deref() == Some(name));
+        found.map(AsRef::as_ref)
+    }
+}
 
 /// The status that follows `before`, or none before the first listing. A listing that failed changes conditions only.
 #[must_use]
@@ -13,12 +55,12 @@ pub fn next_status(
     before: &PmemNodeStatus,
     last: &LastListing,
     backend: &str,
-    is_ours: impl Fn(&str) -> bool,
+    known: KnownVolumes<'_>,
     now: Timestamp,
 ) -> Option<PmemNodeStatus> {
     let mut status = before.clone();
     if let Some(listing) = &last.listing {
-        status.regions = listing.inventory.to_status(|namespace| is_ours(&namespace.name));
+        status.regions = known.regions(&listing.inventory);
         status.layout_revision = listing.revision;
         status.totals = totals(&status.regions);
         status.backend = backend.into();

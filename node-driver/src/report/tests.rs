@@ -6,7 +6,7 @@ use placement::{Bytes, RegionId};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::devices::{Attach, Devices, Emulated, NewNamespace};
+use crate::devices::{Attach, Emulated};
 use crate::fixtures::{ApiServer, ReceivedRequest};
 use crate::layout::{Layout, Revision};
 
@@ -36,7 +36,15 @@ fn driver() -> Driver {
         _directory: directory,
         layout: Layout::new(devices.clone(), Revision::default()),
         devices,
-        reporter: Reporter::new(&client, "n", "emulated", volumes, None),
+        reporter: Reporter::new(
+            &client,
+            "n",
+            "emulated",
+            volumes,
+            watch::Sender::new(None).subscribe(),
+            &Erasures::default(),
+            None,
+        ),
         server,
     }
 }
@@ -100,12 +108,9 @@ async fn only_changes_are_written() {
     // The server would have to answer any request, and nobody is there to do so.
     driver.reporter.report(&last).await.unwrap();
 
-    let new = NewNamespace {
-        name: "a".into(),
-        region: RegionId("emulated-0".into()),
-        footprint: Bytes::mib(16),
-    };
-    driver.devices.create(&new).unwrap();
+    let region = RegionId("emulated-0".into());
+    let made = driver.devices.create_foreign("a", &region, Bytes::mib(16));
+    made.unwrap();
     let last = driver.list().await;
     let request = driver.report_status(&last).await;
     assert_eq!(request.body["status"]["layoutRevision"], 2);
@@ -127,20 +132,4 @@ async fn an_object_that_somebody_deleted_is_made_again() {
     assert_eq!(status.body["status"]["layoutRevision"], 1);
     assert_eq!(status.body["status"]["totals"]["free"], 64 << 20);
     assert_eq!(status.body["status"]["conditions"][1]["reason"], "ListingFailed");
-}
-
-/// kube's store wakes only one of those who wait for it.
-#[tokio::test]
-async fn is_not_kept_waiting_by_the_controller() {
-    let (volumes, mut writer) = reflector::store::<PmemVolume>();
-    let controller = tokio::spawn({
-        let volumes = volumes.clone();
-        async move { volumes.wait_until_ready().await.is_ok() }
-    });
-    let reporter = tokio::spawn(async move { are_listed(&volumes).await });
-    tokio::task::yield_now().await;
-    writer.apply_watcher_event(&kube::runtime::watcher::Event::Init);
-    writer.apply_watcher_event(&kube::runtime::watcher::Event::InitDone);
-    assert!(reporter.await.unwrap());
-    controller.abort();
 }

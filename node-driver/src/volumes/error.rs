@@ -72,6 +72,10 @@ fn reason_of_device(error: &DeviceError) -> &'static str {
         DeviceError::InUse { .. } => "InUse",
         DeviceError::NoSpace { .. } => "NoSpace",
         DeviceError::NotReady { .. } => "RegionNotReady",
+        DeviceError::Newer { .. } => "NewerMark",
+        DeviceError::WrongStage { .. } => "WrongStage",
+        DeviceError::NotRecorded { .. } => "NotRecorded",
+        DeviceError::NoMark { .. } => "NoMark",
         DeviceError::Operation { .. } => "DeviceError",
     }
 }

@@ -4,20 +4,27 @@
 //! - [`plan`]: the next step of a volume, a pure function of what is known.
 //! - [`worker`]: carries out one step after the other.
 //! - [`status`]: the status that each step leads to; [`record`]: where it is written.
+//! - [`leftovers`]: namespaces that need no object are erased and destroyed.
 //! - [`zero`]: erasing and scrubbing.
 
+mod earlier;
 mod error;
+pub(crate) mod leftovers;
+mod locks;
+pub(crate) mod objects;
 mod pending;
 mod plan;
 mod reconcile;
 mod record;
-mod region_locks;
 mod retry;
 mod status;
 mod worker;
 mod zero;
 
+pub use earlier::EarlierVolumes;
+pub(crate) use objects::Names;
 pub(crate) use reconcile::Reconciler;
 pub(crate) use record::ClusterRecord;
 pub use record::{InMemoryRecord, Record, RecordError};
 pub use worker::{WorkResult, Worker};
+pub use zero::erasures::Erasures;

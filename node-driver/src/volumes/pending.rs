@@ -18,7 +18,7 @@ pub fn free_for<'a>(volume: &PmemVolume, inventory: &Inventory, all: impl IntoIt
         .map(VolumeSpace::from)
         .filter(|other| other.comes_before(&own))
         .collect();
-    let regions = inventory.to_status(|_| true);
+    let regions = inventory.to_status(|_| false);
     ShownRegions::listed_now(&regions).free_space(&older)
 }
 
@@ -30,7 +30,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::devices::{Namespace, NamespaceMode, Region};
+    use crate::devices::{Namespace, NamespaceMode, Region, uuid_of};
 
     /// One ready region of 64 MiB, and one that is disabled.
     fn inventory(namespaces: Vec<Namespace>) -> Inventory {
@@ -55,7 +55,7 @@ mod tests {
     fn namespace(name: &str) -> Namespace {
         Namespace {
             name: name.into(),
-            uuid: None,
+            uuid: Some(uuid_of(name, 0)),
             is_recorded: true,
             device: "namespace0.0".into(),
             region: RegionId("r".into()),

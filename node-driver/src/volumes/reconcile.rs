@@ -28,7 +28,7 @@ pub struct Reconciler {
 }
 
 struct Context<R> {
-    worker: Worker<R>,
+    worker: Arc<Worker<R>>,
     delays: RetryDelays,
     node: String,
     reconciled: Arc<Notify>,
@@ -54,7 +54,7 @@ impl Reconciler {
 
     /// Calls `worker` for every volume of the node whenever its object or the devices change, until `stop`; then waits for
     /// the steps that are under way. `reconciled` is notified after each call, also one that failed.
-    pub async fn run<R: Record>(self, worker: Worker<R>, reconciled: Arc<Notify>, stop: CancellationToken) {
+    pub async fn run<R: Record>(self, worker: Arc<Worker<R>>, reconciled: Arc<Notify>, stop: CancellationToken) {
         let devices_changed = WatchStream::from_changes(worker.layout.subscribe()).map(drop);
         let context = Arc::new(Context {
             worker,

@@ -13,6 +13,20 @@ const AFTER_COSTLY: Duration = Duration::from_secs(1800);
 /// When to plan again for a volume that a person has to help. Most help causes an event, which is heard at once.
 pub(super) const WHILE_BLOCKED: Duration = Duration::from_secs(30);
 
+/// The delays between the tries of one thing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Backoff(Option<Duration>);
+
+impl Backoff {
+    /// The delay after one more failure: twice the last one, or a long one after a costly try.
+    pub(super) fn next(&mut self, is_costly: bool) -> Duration {
+        let next = self.0.map_or(FIRST, |delay| delay.saturating_mul(2).min(LONGEST));
+        let delay = if is_costly { AFTER_COSTLY } else { next };
+        self.0 = Some(delay);
+        delay
+    }
+}
+
 /// The delays before steps that failed are repeated: twice as long each time. The status that shows a failure comes back as
 /// a change of the volume, which is no reason to try again sooner; its deletion is.
 #[derive(Debug, Default)]
@@ -21,6 +35,7 @@ pub(super) struct RetryDelays(Mutex<HashMap<String, Failures>>);
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     delay: Duration,
+    backoff: Backoff,
     last: Instant,
     while_deleted: bool,
 }
@@ -36,11 +51,13 @@ impl RetryDelays {
     /// Notes a failure and returns the delay that begins now.
     pub(super) fn failed(&self, volume: &PmemVolume, is_costly: bool) -> Duration {
         let mut entries = self.entries();
-        let before = entries.get(key(volume)).map(|failures| failures.delay);
-        let next = before.map_or(FIRST, |delay| delay.saturating_mul(2).min(LONGEST));
-        let delay = if is_costly { AFTER_COSTLY } else { next };
+        let mut backoff = entries
+            .get(key(volume))
+            .map_or_else(Backoff::default, |failures| failures.backoff);
+        let delay = backoff.next(is_costly);
         let failures = Failures {
             delay,
+            backoff,
             last: Instant::now(),
             while_deleted: is_deleted(volume),
         };

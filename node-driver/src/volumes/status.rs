@@ -1,14 +1,14 @@
 //! The statuses of a volume, as they are written.
 
-use crds::{EraseProgress, Phase, PmemVolume, PmemVolumeStatus};
+use crds::{Phase, PmemVolume, PmemVolumeStatus};
 use jiff::Timestamp;
-use placement::{Bytes, Refusal, RegionId};
+use placement::{Refusal, RegionId};
 
 use super::plan::{PROVISIONED, Provisioned, Step};
-use super::zero::byte_state::Location;
 use crate::conditions::{NewCondition, set};
 
-/// The condition that is false while a deleted volume has bytes that are not zero. It is never true: the object goes first.
+/// The condition that is false while a deleted volume cannot be marked as to be erased. It is never true: the object goes
+/// first.
 const ERASED: &str = "Erased";
 
 /// The status that `volume` has after `step`, or none if the step does not change it. `revision` is the layout revision of
@@ -21,17 +21,16 @@ pub fn after(step: &Step, volume: &PmemVolume, revision: i64, now: Timestamp) ->
         Step::Refuse(refusal) => Some(refused(&before, refusal, now)),
         Step::RecordRegion(region) => Some(provisioning(&before, region, now)),
         Step::RecordReady(provisioned) => Some(ready(&before, provisioned, revision, now)),
-        Step::RecordErasing(location) => Some(erasing(&before, location, Bytes::ZERO, now)),
         Step::Wait(blocked) => {
             let message = blocked.to_string();
             Some(failing(&before, is_deleted, blocked.reason(), message, now))
         }
         Step::Nothing
-        | Step::AddFinalizer
         | Step::Create(_)
         | Step::Scrub(_)
         | Step::Configure(..)
-        | Step::Erase(_)
+        | Step::Mark(_)
+        | Step::MarkEarlier(..)
         | Step::Destroy
         | Step::RemoveFinalizer => None,
     }
@@ -72,21 +71,7 @@ fn ready(before: &PmemVolumeStatus, namespace: &Provisioned, revision: i64, now:
         footprint: Some(location.extent),
         usable: Some(usable),
         layout_revision: before.layout_revision.or(Some(revision)),
-        erase: None,
         conditions: set(&before.conditions, &provisioned(true, "NamespaceReady", message), now),
-    }
-}
-
-/// The status while zeros are written; `zeroed` bytes are zero already.
-#[must_use]
-pub fn erasing(before: &PmemVolumeStatus, location: &Location, zeroed: Bytes, now: Timestamp) -> PmemVolumeStatus {
-    let total = location.extent.size;
-    let condition = not_erased("Erasing", format!("writing zeros over {total}"));
-    PmemVolumeStatus {
-        phase: Some(Phase::Erasing),
-        erase: Some(EraseProgress { done: zeroed, total }),
-        conditions: set(&before.conditions, &condition, now),
-        ..before.clone()
     }
 }
 

@@ -4,32 +4,31 @@ use std::sync::Arc;
 
 use crds::{PmemVolume, PmemVolumeStatus};
 use jiff::Timestamp;
-use placement::Bytes;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::earlier::EarlierVolumes;
 use super::error::StepError;
+use super::locks::Locks;
 use super::pending::free_for;
-use super::plan::{Blocked, Observed, Provisioned, Step, next_step};
+use super::plan::{Blocked, LeftoverStep, Observed, Provisioned, Step, next_leftover_step, next_step};
 use super::record::Record;
-use super::region_locks::RegionLocks;
 use super::status;
 use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
+use super::zero::erasures::Erasures;
 use super::zero::pass::{Progress, ZeroError, scrub};
-use crate::devices::{DeviceError, Devices};
+use crate::devices::{DeviceError, Devices, EarlierVolume, Owner, Stage};
 use crate::layout::{Layout, Listing};
-
-/// Progress of an erasure is written only if it grew by this part of the whole.
-const PROGRESS_PARTS: i64 = 100;
+use placement::RegionId;
 
 /// How a volume stands when no further step can be taken now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkResult {
     /// It is as it should be.
     Settled,
-    /// It was deleted, its space is zero and free, and its object may go.
+    /// It was deleted, and its object may go: the device says what becomes of its bytes.
     Released,
     /// A person has to help, as its condition says; reconcile it again later.
     Blocked,
@@ -43,7 +42,11 @@ pub struct Worker<R> {
     /// One volume at a time chooses a region and takes space there, so that each sees what the last one took.
     placing: Mutex<()>,
     /// One erasure at a time in each region.
-    erasing: RegionLocks,
+    erasing: Locks<RegionId>,
+    /// One task at a time works on a volume, with or without its object.
+    volumes: Locks<String>,
+    erasures: Erasures,
+    earlier: EarlierVolumes,
     stop: CancellationToken,
 }
 
@@ -65,9 +68,24 @@ impl<R: Record> Worker<R> {
             record,
             bytes: ByteStates::default(),
             placing: Mutex::default(),
-            erasing: RegionLocks::default(),
+            erasing: Locks::default(),
+            volumes: Locks::default(),
+            erasures: Erasures::default(),
+            earlier: EarlierVolumes::default(),
             stop,
         }
+    }
+
+    /// The same worker, which notes in `earlier` which volumes were made before there were marks.
+    #[must_use]
+    pub fn with_earlier(self, earlier: EarlierVolumes) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// How far its erasures have come.
+    #[must_use]
+    pub fn erasures(&self) -> Erasures {
+        self.erasures.clone()
     }
 
     /// Takes the steps of `volume` until it is settled, gone or blocked.
@@ -75,6 +93,7 @@ impl<R: Record> Worker<R> {
     /// # Errors
     /// A step failed: call it again later. The condition of the volume shows why, if the failure is about the volume.
     pub async fn reconcile(&self, volume: PmemVolume) -> Result<WorkResult, StepError> {
+        let _lock = self.volumes.lock(name(&volume).to_owned()).await;
         let mut current = volume;
         match self.take_steps(&mut current).await {
             Err(error) if error.is_about(&current) => {
@@ -122,40 +141,147 @@ impl<R: Record> Worker<R> {
             volume,
             inventory: &listing.inventory,
             free: &free,
-            bytes: &self.bytes.get(volume),
+            bytes: &self.bytes.get(name(volume)),
         })
     }
 
     async fn carry_out(&self, step: Step, volume: &PmemVolume, listing: &Listing) -> Result<Next, StepError> {
-        let name = volume.metadata.name.clone().unwrap_or_default();
-        log(&name, &step);
+        let id = name(volume).to_owned();
+        log(&id, &step);
         if let Some(status) = status::after(&step, volume, listing.revision, Timestamp::now()) {
             return self.write(&step, volume, status).await;
         }
         match step {
-            Step::AddFinalizer => Ok(Next::Plan(Box::new(self.record.add_finalizer(volume).await?))),
-            Step::Create(new) => self.on_devices(move |devices| devices.create(&new)).await,
+            Step::Create(new) => {
+                self.bytes.forget(&id);
+                self.on_devices(move |devices| devices.create(&new)).await
+            }
             Step::Scrub(location) => self.scrub(volume, location).await,
             Step::Configure(location, mode) => {
-                self.bytes.set(volume, ByteState::Unknown);
-                let next = self.on_devices(move |devices| devices.configure(&name, mode)).await?;
-                self.bytes.set(volume, ByteState::Configured(location));
+                self.bytes.forget(&id);
+                let configured = id.clone();
+                let next = self
+                    .on_devices(move |devices| devices.configure(&configured, mode))
+                    .await?;
+                self.bytes.set(&id, ByteState::Configured(location));
                 Ok(next)
             }
-            Step::Erase(location) => self.erase(volume, location).await,
-            Step::Destroy => self.on_devices(move |devices| devices.destroy(&name)).await,
-            Step::RemoveFinalizer => {
-                self.record.remove_finalizer(volume).await?;
-                self.bytes.forget(volume);
-                Ok(Next::Stop(WorkResult::Released))
+            Step::Mark(stage) => self.on_devices(move |devices| devices.mark(&id, stage)).await,
+            Step::MarkEarlier(location, stage) => self.mark_earlier(id, location, stage).await,
+            Step::Destroy => {
+                self.bytes.forget(&id);
+                self.on_devices(move |devices| devices.destroy(&id)).await
             }
-            Step::Nothing
-            | Step::Refuse(_)
-            | Step::RecordRegion(_)
-            | Step::RecordReady(_)
-            | Step::RecordErasing(_)
-            | Step::Wait(_) => Ok(Next::Stop(WorkResult::Settled)),
+            Step::RemoveFinalizer => self.release(volume).await,
+            Step::Nothing | Step::Refuse(_) | Step::RecordRegion(_) | Step::RecordReady(_) | Step::Wait(_) => {
+                Ok(Next::Stop(WorkResult::Settled))
+            }
         }
+    }
+
+    /// A living volume was held by an earlier version of the driver.
+    async fn release(&self, volume: &PmemVolume) -> Result<Next, StepError> {
+        self.record.remove_finalizer(volume).await?;
+        if volume.metadata.deletion_timestamp.is_some() {
+            self.bytes.forget(name(volume));
+            return Ok(Next::Stop(WorkResult::Released));
+        }
+        // The object comes back as a change, with its new version.
+        Ok(Next::Stop(WorkResult::Settled))
+    }
+
+    /// One that somebody uses is marked later; until then the cluster vouches for it.
+    async fn mark_earlier(&self, id: String, location: Location, stage: Stage) -> Result<Next, StepError> {
+        if stage == Stage::InUse {
+            self.earlier.insert(&id);
+        }
+        let earlier = EarlierVolume {
+            volume: id.clone(),
+            region: location.region,
+            extent: location.extent,
+        };
+        let marked = self
+            .on_devices(move |devices| devices.mark_earlier(&earlier, stage))
+            .await;
+        match marked {
+            Err(StepError::Device(DeviceError::InUse { .. } | DeviceError::NoMark { .. })) if stage == Stage::InUse => {
+                tracing::debug!(volume = id, "made before there were marks, and cannot be marked now");
+                Ok(Next::Stop(WorkResult::Blocked))
+            }
+            Err(error) => Err(error),
+            Ok(next) => {
+                self.earlier.remove(&id);
+                tracing::info!(volume = id, %stage, "marked a volume that was made before there were marks");
+                Ok(next)
+            }
+        }
+    }
+
+    /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for. Without `objects_known`, nobody can
+    /// tell which are wanted.
+    pub(super) fn leftovers(&self, listing: &Listing, objects_known: bool) -> Vec<String> {
+        let marks = listing
+            .inventory
+            .namespaces
+            .iter()
+            .filter_map(|found| match found.owner() {
+                Owner::Ours(mark) => Some(mark),
+                Owner::Newer { .. } | Owner::Foreign => None,
+            });
+        let has_step = |stage: Stage, volume: &str| match stage {
+            Stage::Erasing => true,
+            Stage::Making => objects_known && !self.is_wanted(volume),
+            Stage::HandedOut | Stage::InUse | Stage::Quarantined => false,
+        };
+        marks
+            .filter(|mark| has_step(mark.stage, mark.volume))
+            .map(|mark| mark.volume.to_owned())
+            .collect()
+    }
+
+    /// Erases and destroys the namespace of `volume`, if its mark says that nobody has data in it and no object wants it.
+    ///
+    /// # Errors
+    /// A step failed: call it again later. [`Worker::erasures`] show why.
+    pub async fn clear(&self, volume: &str) -> Result<(), StepError> {
+        let _lock = self.volumes.lock(volume.to_owned()).await;
+        let cleared = self.take_leftover_steps(volume).await;
+        match &cleared {
+            Ok(()) => self.erasures.ended(volume),
+            Err(StepError::Zero(ZeroError::Stopped)) => {}
+            Err(error) => self.erasures.failed(volume, program::chain(error)),
+        }
+        cleared
+    }
+
+    async fn take_leftover_steps(&self, volume: &str) -> Result<(), StepError> {
+        loop {
+            let listing = self.layout.list().await?;
+            let id = volume.to_owned();
+            match self.plan_leftover(volume, &listing) {
+                LeftoverStep::Leave => return Ok(()),
+                LeftoverStep::Erase(location) => self.erase(volume, location).await?,
+                LeftoverStep::Destroy => {
+                    tracing::info!(volume, "destroying the namespace, which nobody has data in");
+                    self.bytes.forget(volume);
+                    self.on_devices(move |devices| devices.destroy(&id)).await?;
+                }
+            }
+        }
+    }
+
+    fn plan_leftover(&self, volume: &str, listing: &Listing) -> LeftoverStep {
+        match listing.inventory.of_volume(volume) {
+            Ok(Some((namespace, stage))) => {
+                next_leftover_step(namespace, stage, &self.bytes.get(volume), self.is_wanted(volume))
+            }
+            Ok(None) | Err(_) => LeftoverStep::Leave,
+        }
+    }
+
+    fn is_wanted(&self, volume: &str) -> bool {
+        let is_it = |object: &PmemVolume| name(object) == volume && object.metadata.deletion_timestamp.is_none();
+        self.record.all().iter().any(|object| is_it(object))
     }
 
     /// Writes the status that a step leads to, if it is new.
@@ -189,49 +315,31 @@ impl<R: Record> Worker<R> {
     }
 
     async fn scrub(&self, volume: &PmemVolume, location: Location) -> Result<Next, StepError> {
-        self.bytes.set(volume, ByteState::Unknown);
+        let id = name(volume).to_owned();
+        self.bytes.forget(&id);
         let devices = self.layout.devices();
-        let name = volume.metadata.name.clone().unwrap_or_default();
+        let opened = id.clone();
         let progress = Progress::new(self.stop.clone());
-        spawn_blocking(move || -> Result<(), StepError> { Ok(scrub(&*devices.open_raw(&name)?, &progress)?) })
+        spawn_blocking(move || -> Result<(), StepError> { Ok(scrub(&*devices.open_raw(&opened)?, &progress)?) })
             .await??;
-        self.bytes.set(volume, ByteState::Zero(location));
+        self.bytes.set(&id, ByteState::Zero(location));
         Ok(Next::Plan(Box::new(volume.clone())))
     }
 
     /// Writes zeros over every byte of the volume, once no other erasure is at work in the region.
-    async fn erase(&self, volume: &PmemVolume, location: Location) -> Result<Next, StepError> {
-        self.bytes.set(volume, ByteState::Unknown);
-        let lock = self.erasing.lock(&location.region);
+    async fn erase(&self, volume: &str, location: Location) -> Result<(), StepError> {
+        tracing::info!(volume, region = %location.region, "erasing");
+        self.bytes.forget(volume);
+        let lock = self.erasing.lock(location.region.clone());
         let Some(_lock) = self.stop.run_until_cancelled(lock).await else {
             return Err(ZeroError::Stopped.into());
         };
-        let name = volume.metadata.name.clone().unwrap_or_default();
-        let mut erasure = Erasure::start(self.layout.devices(), name, self.stop.clone());
-        let mut volume = volume.clone();
-        let mut written = Bytes::ZERO;
+        let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), self.stop.clone());
         while let Some(zeroed) = erasure.progress().await? {
-            if zeroed.minus(written).times(PROGRESS_PARTS) >= location.extent.size
-                && let Some(next) = self.write_progress(&volume, &location, zeroed).await
-            {
-                (volume, written) = (next, zeroed);
-            }
+            self.erasures.progressed(volume, zeroed, location.extent.size);
         }
-        self.bytes.set(&volume, ByteState::Zero(location));
-        Ok(Next::Plan(Box::new(volume)))
-    }
-
-    /// Writes how far an erasure has come. None if that fails, which is no reason to stop it.
-    async fn write_progress(&self, volume: &PmemVolume, location: &Location, zeroed: Bytes) -> Option<PmemVolume> {
-        let before = volume.status.clone().unwrap_or_default();
-        let status = status::erasing(&before, location, zeroed, Timestamp::now());
-        let written = self.record.write_status(volume, status).await;
-        written
-            .inspect_err(|error| {
-                let error = program::chain(error);
-                tracing::warn!(error, "cannot write the progress of an erasure, which goes on");
-            })
-            .ok()
+        self.bytes.set(volume, ByteState::Zero(location));
+        Ok(())
     }
 
     /// Writes a failure into the volume's conditions, and logs it, if it is new.
@@ -241,12 +349,19 @@ impl<R: Record> Worker<R> {
         let message = program::chain(error);
         let status = status::failing(&before, is_deleted, error.reason(), message.clone(), Timestamp::now());
         if status != before {
-            let name = volume.metadata.name.as_deref().unwrap_or_default();
-            tracing::warn!(volume = name, error = message, "a step failed; it will be repeated");
+            tracing::warn!(
+                volume = name(volume),
+                error = message,
+                "a step failed; it will be repeated"
+            );
             self.record.write_status(volume, status).await?;
         }
         Ok(())
     }
+}
+
+fn name(volume: &PmemVolume) -> &str {
+    volume.metadata.name.as_deref().unwrap_or_default()
 }
 
 fn log(volume: &str, step: &Step) {
@@ -256,17 +371,13 @@ fn log(volume: &str, step: &Step) {
         Step::RecordReady(Provisioned { location, usable }) => {
             tracing::info!(volume, region = %location.region, %usable, "ready");
         }
-        Step::RecordErasing(_) | Step::Destroy | Step::RemoveFinalizer => tracing::info!(volume, ?step),
-        Step::AddFinalizer
-        | Step::RecordRegion(_)
-        | Step::Create(_)
-        | Step::Scrub(_)
-        | Step::Configure(..)
-        | Step::Erase(_) => tracing::debug!(volume, ?step),
+        Step::Mark(_) | Step::MarkEarlier(..) | Step::Destroy | Step::RemoveFinalizer => tracing::info!(volume, ?step),
+        Step::RecordRegion(_) | Step::Create(_) | Step::Scrub(_) | Step::Configure(..) => {
+            tracing::debug!(volume, ?step);
+        }
     }
 }
 
 fn log_blocked(volume: &PmemVolume, blocked: &Blocked) {
-    let volume = volume.metadata.name.as_deref().unwrap_or_default();
-    tracing::warn!(volume, reason = blocked.reason(), "{blocked}");
+    tracing::warn!(volume = name(volume), reason = blocked.reason(), "{blocked}");
 }

@@ -20,8 +20,9 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::fakes::{FakeDevices, FakeKernel, device};
 use node_driver::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
-use node_driver::devices::Devices;
+use node_driver::devices::{Devices, Stage};
 use node_driver::filesystem::Content;
+use node_driver::volumes::EarlierVolumes;
 
 /// What a loaded machine may take at most.
 pub const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -30,6 +31,7 @@ pub struct Driver {
     pub dir: TempDir,
     pub devices: Arc<FakeDevices>,
     pub kernel: Arc<FakeKernel>,
+    pub earlier: EarlierVolumes,
     pub node: NodeClient<Channel>,
     pub identity: IdentityClient<Channel>,
     pub shutdown: CancellationToken,
@@ -44,7 +46,8 @@ impl Driver {
         let kernel = Arc::new(FakeKernel::new());
         let socket = csi::Socket::bind(&dir.path().join("csi.sock")).unwrap();
         let shutdown = CancellationToken::new();
-        let service = NodeService::new("n1".into(), devices.clone(), kernel.clone());
+        let earlier = EarlierVolumes::default();
+        let service = NodeService::new("n1".into(), devices.clone(), kernel.clone(), earlier.clone());
         let readiness = DeviceReadiness::new(&(devices.clone() as Arc<dyn Devices>));
         let identity = identity(&*devices, Arc::new(readiness));
         let server = tokio::spawn(serve(socket, identity, service, shutdown.clone()));
@@ -54,6 +57,7 @@ impl Driver {
             dir,
             devices,
             kernel,
+            earlier,
             node: NodeClient::new(channel.clone()),
             identity: IdentityClient::new(channel),
             shutdown,
@@ -68,6 +72,16 @@ impl Driver {
         self.kernel.add_device(&path, Content::Blank);
         let mut volumes = self.devices.volumes.lock().unwrap();
         volumes.insert(volume.into(), device(&path, usable, dax));
+    }
+
+    /// How far the volume "v" has come on its device.
+    pub fn set_stage(&self, stage: Option<Stage>) {
+        let mut volumes = self.devices.volumes.lock().unwrap();
+        volumes.get_mut("v").unwrap().stage = stage;
+    }
+
+    pub fn stage_of_v(&self) -> Option<Stage> {
+        self.devices.volumes.lock().unwrap()["v"].stage
     }
 
     pub fn set_content(&self, content: Content) {

@@ -7,7 +7,9 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use crds::VolumeMode;
 use placement::{Bytes, Mode};
 
-use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use node_driver::devices::{
+    DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+};
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Mount, MountOptions, MountTable, PathTarget, Usage,
 };
@@ -39,6 +41,19 @@ impl Devices for FakeDevices {
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         self.check()?;
         Ok(self.volumes.lock().unwrap().get(name).cloned())
+    }
+
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        self.check()?;
+        let mut volumes = self.volumes.lock().unwrap();
+        let found = volumes.get_mut(volume).unwrap();
+        assert!(found.stage.unwrap().may_become(stage));
+        found.stage = Some(stage);
+        Ok(())
+    }
+
+    fn mark_earlier(&self, _: &EarlierVolume, _: Stage) -> Result<(), DeviceError> {
+        panic!("CSI calls know nothing of the cluster")
     }
 
     fn create(&self, _: &NewNamespace) -> Result<(), DeviceError> {
@@ -166,8 +181,7 @@ impl Filesystems for FakeKernel {
         Ok(self.state().content[device].clone())
     }
 
-    fn format(&self, device: &Path, fs: Filesystem, _: Bytes, content: &Content) -> Result<(), FilesystemError> {
-        assert!(matches!(content, Content::Blank | Content::Unfinished));
+    fn format(&self, device: &Path, fs: Filesystem, _: Bytes) -> Result<(), FilesystemError> {
         let mut state = self.state();
         state.calls.push(format!("format {fs}"));
         let waiting = self.changed.wait_while(state, |state| state.format_waits);
@@ -268,6 +282,7 @@ impl Filesystems for FakeKernel {
 pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
     VolumeDevice {
         path: path.to_owned(),
+        stage: Some(Stage::HandedOut),
         mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
         usable,
         numa: None,

@@ -7,6 +7,7 @@ use rstest::rstest;
 use tonic::Code;
 
 use super::driver::{Driver, block, mount_as, shared, text};
+use node_driver::devices::Stage;
 
 #[tokio::test]
 async fn publishes_once_and_leaves_nothing_behind() {
@@ -58,7 +59,7 @@ async fn readers_cannot_write(#[case] readonly: bool, #[case] mode: Mode, #[case
     for _ in 0..2 {
         driver.node.node_publish_volume(publish.clone()).await.unwrap();
     }
-    assert_eq!(driver.kernel.calls()[2..], [call.to_owned()]);
+    assert_eq!(driver.kernel.calls()[3..], [call.to_owned()]);
 }
 
 #[tokio::test]
@@ -113,6 +114,9 @@ async fn a_block_volume_is_a_device_at_the_target() {
     let mut driver = Driver::new().await;
     let mut publish = driver.publish();
     publish.volume_capability = Some(block());
+    let refused = driver.node.node_publish_volume(publish.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    driver.set_stage(Some(Stage::InUse));
     for _ in 0..2 {
         driver.node.node_publish_volume(publish.clone()).await.unwrap();
     }

@@ -6,6 +6,7 @@ use tonic::Code;
 
 use super::driver::{Driver, block, mount_as};
 use super::fakes::Dax;
+use node_driver::devices::Stage;
 use node_driver::filesystem::{Content, Filesystem};
 
 #[tokio::test]
@@ -14,13 +15,17 @@ async fn formats_and_mounts_once() {
     for _ in 0..2 {
         driver.node.node_stage_volume(driver.stage()).await.unwrap();
     }
-    assert_eq!(driver.kernel.calls(), ["format ext4", "mount ext4 dax=always"]);
+    assert_eq!(
+        driver.kernel.calls(),
+        ["format ext4", "check ext4", "mount ext4 dax=always"]
+    );
     for _ in 0..2 {
         driver.node.node_unstage_volume(driver.unstage()).await.unwrap();
     }
     assert!(driver.kernel.state().mounts.is_empty());
     driver.node.node_stage_volume(driver.stage()).await.unwrap();
-    let later = driver.kernel.calls().split_off(2);
+    assert_eq!(driver.stage_of_v(), Some(Stage::InUse));
+    let later = driver.kernel.calls().split_off(3);
     assert_eq!(later, ["unmount", "check ext4", "mount ext4 dax=always"]);
 }
 
@@ -30,7 +35,7 @@ async fn honours_the_users_options() {
     let mut call = driver.stage();
     call.volume_capability = Some(mount_as("xfs", &["noatime", "dax"]));
     driver.node.node_stage_volume(call).await.unwrap();
-    let expected = ["format xfs", "mount xfs noatime,dax=always"];
+    let expected = ["format xfs", "check xfs", "mount xfs noatime,dax=always"];
     assert_eq!(driver.kernel.calls(), expected);
 }
 
@@ -41,7 +46,10 @@ async fn a_device_without_dax_is_mounted_without() {
     let mut call = driver.stage();
     call.volume_id = "s".into();
     driver.node.node_stage_volume(call).await.unwrap();
-    assert_eq!(driver.kernel.calls(), ["format ext4", "mount ext4 defaults"]);
+    assert_eq!(
+        driver.kernel.calls(),
+        ["format ext4", "check ext4", "mount ext4 defaults"]
+    );
 }
 
 #[rstest]
@@ -84,6 +92,7 @@ async fn a_crash_before_the_check_of_dax_does_not_skip_it() {
 #[tokio::test]
 async fn somebodys_data_is_never_formatted() {
     let mut driver = Driver::new().await;
+    driver.set_stage(Some(Stage::InUse));
     driver.set_content(Content::Foreign("crypto_LUKS".into()));
     let refused = driver.node.node_stage_volume(driver.stage()).await;
     let refused = refused.unwrap_err();
@@ -97,12 +106,53 @@ async fn somebodys_data_is_never_formatted() {
     assert!(driver.kernel.calls().is_empty());
 }
 
+/// Whatever an interrupted mkfs left there.
 #[tokio::test]
-async fn what_mkfs_left_is_formatted_again() {
+async fn a_volume_that_nobody_had_is_formatted_from_scratch() {
+    for left in [
+        Content::Foreign("half of an ext4".into()),
+        Content::Filesystem(Filesystem::Xfs),
+    ] {
+        let mut driver = Driver::new().await;
+        driver.set_content(left);
+        driver.node.node_stage_volume(driver.stage()).await.unwrap();
+        assert_eq!(driver.kernel.calls()[0], "format ext4");
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_was_in_use_is_never_formatted_whatever_its_first_blocks_look_like() {
     let mut driver = Driver::new().await;
-    driver.set_content(Content::Unfinished);
+    driver.set_stage(Some(Stage::InUse));
+    driver.set_content(Content::Blank);
+    let refused = driver.node.node_stage_volume(driver.stage()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(refused.message().contains("never formatted again"), "{refused}");
+    assert!(driver.kernel.calls().is_empty());
+}
+
+#[tokio::test]
+async fn a_namespace_without_mark_is_used_only_if_the_cluster_vouches_for_it() {
+    let mut driver = Driver::new().await;
+    driver.set_stage(None);
+    driver.set_content(Content::Filesystem(Filesystem::Ext4));
+    let refused = driver.node.node_stage_volume(driver.stage()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert!(driver.kernel.calls().is_empty());
+    driver.earlier.insert("v");
     driver.node.node_stage_volume(driver.stage()).await.unwrap();
-    assert_eq!(driver.kernel.calls()[0], "format ext4");
+    assert_eq!(driver.kernel.calls()[0], "check ext4");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_made_or_erased_is_not_staged() {
+    let mut driver = Driver::new().await;
+    for stage in [Stage::Making, Stage::Erasing] {
+        driver.set_stage(Some(stage));
+        let refused = driver.node.node_stage_volume(driver.stage()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unavailable);
+    }
+    assert!(driver.kernel.calls().is_empty());
 }
 
 #[tokio::test]
@@ -138,10 +188,11 @@ async fn staged_in_another_way_already_exists() {
 }
 
 #[tokio::test]
-async fn a_block_volume_needs_no_staging() {
+async fn a_block_volume_is_in_use_from_its_staging_on() {
     let mut driver = Driver::new().await;
     let mut call = driver.stage();
     call.volume_capability = Some(block());
     driver.node.node_stage_volume(call).await.unwrap();
     assert!(driver.kernel.calls().is_empty());
+    assert_eq!(driver.stage_of_v(), Some(Stage::InUse));
 }

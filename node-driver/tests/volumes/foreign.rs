@@ -4,7 +4,7 @@ use crds::{Phase, RegionState, VolumeMode};
 use placement::{Bytes, Extent};
 
 use crate::model::{Node, OLD};
-use node_driver::devices::NamespaceMode;
+use node_driver::devices::{NamespaceMode, Stage};
 use node_driver::volumes::WorkResult;
 
 fn mib(start: u32, size: u32) -> Extent {
@@ -12,59 +12,69 @@ fn mib(start: u32, size: u32) -> Extent {
 }
 
 #[tokio::test]
-async fn a_complete_namespace_of_the_name_is_adopted_with_its_data() {
-    let node = Node::new();
-    node.put_namespace("v", 8, 32, NamespaceMode::Fsdax);
-    let worker = node.driver();
-    worker
-        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
-        .await
-        .unwrap();
-    assert_eq!(node.status("v").phase, Some(Phase::Ready));
-    assert_eq!(node.status("v").footprint, Some(mib(8, 32)));
-    assert!(node.is_all(mib(8, 32), OLD));
-    assert_eq!(node.namespaces("v").len(), 1);
-}
-
-#[tokio::test]
-async fn others_of_the_name_are_somebodys_data() {
-    let cases = [
-        (NamespaceMode::Raw, 32, "ForeignNamespace"),
-        (NamespaceMode::Sector, 32, "WrongMode"),
-        (NamespaceMode::Devdax, 32, "WrongMode"),
-        (NamespaceMode::Fsdax, 16, "WrongSize"),
-    ];
-    for (mode, size, reason) in cases {
+async fn a_strangers_namespace_of_the_name_is_left_alone() {
+    for mode in [
+        NamespaceMode::Raw,
+        NamespaceMode::Fsdax,
+        NamespaceMode::Sector,
+        NamespaceMode::Devdax,
+    ] {
         let node = Node::new();
-        node.put_namespace("v", 0, size, mode);
+        node.put_namespace("v", 0, 32, mode);
         let worker = node.driver();
-        let result = worker
+        worker
             .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
             .await
             .unwrap();
-        assert_eq!(result, WorkResult::Blocked);
-        assert_eq!(node.reason("v"), reason);
-        assert_eq!(node.status("v").phase, None);
+        assert_eq!(node.status("v").footprint, Some(mib(32, 30)));
+        assert!(node.is_all(mib(0, 32), OLD), "{mode:?}");
 
         node.delete("v");
         assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
-        assert_eq!(node.namespaces("v").len(), 1, "{reason}");
-        assert!(node.is_all(mib(0, 64), OLD), "{reason}");
+        worker.clear("v").await.unwrap();
+        assert_eq!((node.namespaces("v").len(), node.foreign("v")), (0, 1), "{mode:?}");
+        assert!(node.is_all(mib(0, 32), OLD), "{mode:?}");
     }
 }
 
+/// Without a mark, only the place that the object records can tell it from a stranger's.
 #[tokio::test]
-async fn two_of_the_name_are_not_chosen_between() {
+async fn a_strangers_namespace_is_not_taken_for_a_volume_that_is_gone() {
     let node = Node::new();
-    node.put_namespace("v", 0, 32, NamespaceMode::Fsdax);
-    node.put_namespace("v", 32, 32, NamespaceMode::Fsdax);
     let worker = node.driver();
     worker
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    assert_eq!(node.reason("v"), "AmbiguousNamespace");
-    assert!(node.is_all(mib(0, 64), OLD));
+    node.disk().inventory.namespaces.clear();
+    node.put_namespace("v", 32, 30, NamespaceMode::Fsdax);
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "NamespaceGone");
+    node.delete("v");
+    worker.reconcile(node.volume("v")).await.unwrap();
+    worker.clear("v").await.unwrap();
+    assert_eq!(node.foreign("v"), 1);
+}
+
+#[tokio::test]
+async fn a_mark_of_a_newer_version_is_left_alone() {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.disk().inventory.namespaces[0].name = "v.p2".into();
+    let extent = node.disk().inventory.namespaces[0].extent;
+    node.fill(extent, 7);
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "NewerMark");
+    node.delete("v");
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    worker.clear("v").await.unwrap();
+    assert!(node.is_all(extent, 7));
 }
 
 #[tokio::test]
@@ -107,22 +117,29 @@ async fn a_used_volume_that_is_disabled_keeps_its_data() {
 }
 
 #[tokio::test]
-async fn a_disabled_region_hides_namespaces_and_frees_nothing() {
-    let node = Node::new();
-    node.driver()
-        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
-        .await
-        .unwrap();
-    let there = std::mem::take(&mut node.disk().inventory.namespaces);
-    node.disk().inventory.regions[0].state = RegionState::Disabled;
-    node.delete("v");
-    let worker = node.driver();
-    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
-    assert_eq!(node.reason("v"), "RegionAway");
-
-    node.disk().inventory.regions[0].state = RegionState::Ready;
-    node.disk().inventory.namespaces = there;
-    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+async fn a_region_that_is_not_seen_frees_nothing_and_gets_no_second_namespace() {
+    for state in [RegionState::Disabled, RegionState::Unprepared, RegionState::NotSeen] {
+        let node = Node::new();
+        node.driver()
+            .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+            .await
+            .unwrap();
+        let there = std::mem::take(&mut node.disk().inventory.namespaces);
+        node.disk().inventory.regions[0].state = state;
+        let worker = node.driver();
+        for deleted in [false, true] {
+            if deleted {
+                node.delete("v");
+            }
+            assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+            assert_eq!(node.reason("v"), "RegionAway", "{state:?}");
+            assert!(node.disk().inventory.namespaces.is_empty());
+        }
+        node.disk().inventory.regions[0].state = RegionState::Ready;
+        node.disk().inventory.namespaces = there;
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+        assert_eq!(node.stage("v"), Stage::Erasing);
+    }
 }
 
 #[tokio::test]

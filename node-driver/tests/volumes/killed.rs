@@ -5,58 +5,108 @@ use placement::{Bytes, Extent};
 use proptest::prelude::*;
 
 use crate::model::{Node, OLD};
-use node_driver::devices::NamespaceMode;
+use node_driver::devices::{NamespaceMode, Stage};
 use node_driver::volumes::WorkResult;
 
 const OTHERS: Extent = Extent::new(Bytes::mib(0), Bytes::mib(16));
+const STRANGERS: Extent = Extent::new(Bytes::mib(48), Bytes::mib(16));
 
 /// Runs that are killed after so many effects: before, between or after any two of them.
 fn runs() -> impl Strategy<Value = Vec<i64>> {
     prop::collection::vec(0_i64..60, 0..4)
 }
 
+fn deletions() -> impl Strategy<Value = Deletion> {
+    prop::sample::select(vec![
+        Deletion::HalfMade,
+        Deletion::Used,
+        Deletion::ByHandHalfMade,
+        Deletion::ByHandUsed,
+    ])
+}
+
 async fn run_and_kill(node: &Node, runs: &[i64]) {
     for effects in runs {
-        let Some(volume) = node.record.get("v") else {
-            return;
-        };
+        let worker = node.driver_killed_after(*effects);
         // Whether it was killed or came to the end, the next run has to cope.
-        let _result = node.driver_killed_after(*effects).reconcile(volume).await;
+        if let Some(volume) = node.record.get("v") {
+            let _result = worker.reconcile(volume).await;
+        }
+        let _result = worker.clear("v").await;
         assert!(node.namespaces("v").len() <= 1, "a second namespace");
     }
 }
 
-async fn story(mode: VolumeMode, making: Vec<i64>, deleted_half_made: bool, erasing: Vec<i64>) {
+/// How the object goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    /// By DeleteVolume, while the volume is being made.
+    HalfMade,
+    /// By DeleteVolume, while it is used.
+    Used,
+    /// By hand, while the volume is being made.
+    ByHandHalfMade,
+    /// By hand, while it is used; it is made anew.
+    ByHandUsed,
+}
+
+async fn story(mode: VolumeMode, making: Vec<i64>, deletion: Deletion, erasing: Vec<i64>) {
     let node = Node::new();
     node.put_namespace("somebody", 0, 16, NamespaceMode::Fsdax);
+    // A stranger's namespace has the volume's name.
+    node.put_namespace("v", 48, 16, NamespaceMode::Fsdax);
     node.add_volume("v", 20, mode);
     run_and_kill(&node, &making).await;
 
-    if !deleted_half_made {
-        let worker = node.driver();
-        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Settled);
+    if matches!(deletion, Deletion::Used | Deletion::ByHandUsed) {
+        is_made_and_used(&node).await;
+    }
+    if deletion == Deletion::ByHandUsed {
+        let used = node.namespaces("v")[0].extent;
+        node.record.remove("v");
+        run_and_kill(&node, &erasing).await;
+        assert!(node.is_all(used, 7), "a volume that was deleted by hand lost its data");
+        node.add_volume("v", 20, mode);
+        run_and_kill(&node, &making).await;
+        let result = node.driver().reconcile(node.volume("v")).await.unwrap();
+        assert_eq!(result, WorkResult::Settled);
         assert_eq!(node.status("v").phase, Some(Phase::Ready));
-        let found = node.namespaces("v");
-        assert_eq!(found.len(), 1);
-        assert!(found[0].usable.unwrap() >= Bytes::mib(20));
-        assert!(node.is_all(found[0].extent, 0), "an earlier tenant's bytes can be read");
-        node.fill(found[0].extent, 7);
+        assert!(node.is_all(used, 7), "a volume that was made anew lost its data");
     }
 
-    let taken = node.namespaces("v").first().map(|found| found.extent);
-    node.delete("v");
+    let was_handed_out = node.namespaces("v").first().map(|found| found.extent);
+    let was_handed_out = was_handed_out.filter(|_| node.stage("v") != Stage::Making);
+    match deletion {
+        Deletion::ByHandHalfMade if was_handed_out.is_none() => node.record.remove("v"),
+        _ => node.delete("v"),
+    }
     run_and_kill(&node, &erasing).await;
     if let Some(volume) = node.record.get("v") {
         assert_eq!(node.driver().reconcile(volume).await.unwrap(), WorkResult::Released);
     }
+    node.driver().clear("v").await.unwrap();
     assert!(node.record.get("v").is_none());
     assert!(node.namespaces("v").is_empty(), "leaked");
     assert!(
-        taken.is_none_or(|extent| node.is_all(extent, 0)),
+        was_handed_out.is_none_or(|extent| node.is_all(extent, 0)),
         "freed before it was zero"
     );
-    assert!(node.is_all(OTHERS, OLD), "somebody else's bytes were touched");
-    assert_eq!(node.namespaces("somebody").len(), 1);
+    for others in [OTHERS, STRANGERS] {
+        assert!(node.is_all(others, OLD), "somebody else's bytes were touched");
+    }
+    assert_eq!((node.foreign("somebody"), node.foreign("v")), (1, 1));
+}
+
+async fn is_made_and_used(node: &Node) {
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Settled);
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    assert_eq!(node.stage("v"), Stage::HandedOut);
+    let found = node.namespaces("v");
+    assert!(found[0].usable.unwrap() >= Bytes::mib(20));
+    assert!(node.is_all(found[0].extent, 0), "an earlier tenant's bytes can be read");
+    node.set_stage("v", Stage::InUse);
+    node.fill(found[0].extent, 7);
 }
 
 proptest! {
@@ -64,10 +114,10 @@ proptest! {
 
     #[test]
     fn at_any_point_converges(
-        sector in any::<bool>(), making in runs(), deleted_half_made in any::<bool>(), erasing in runs()
+        sector in any::<bool>(), making in runs(), deletion in deletions(), erasing in runs()
     ) {
         let mode = if sector { VolumeMode::Sector } else { VolumeMode::Fsdax };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(story(mode, making, deleted_half_made, erasing));
+        runtime.block_on(story(mode, making, deletion, erasing));
     }
 }

@@ -5,6 +5,7 @@ use placement::{Bytes, Extent, RegionId};
 use rstest::rstest;
 
 use crate::model::{NODE_NAME, Node, OLD};
+use node_driver::devices::Stage;
 use node_driver::volumes::WorkResult;
 
 #[rstest]
@@ -33,6 +34,8 @@ async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u
     let result = worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(result, WorkResult::Released);
     assert!(node.record.get("v").is_none());
+    assert_eq!(node.stage("v"), Stage::Erasing);
+    worker.clear("v").await.unwrap();
     assert!(node.namespaces("v").is_empty());
     assert!(node.is_all(extent, 0));
 }
@@ -86,13 +89,15 @@ async fn what_does_not_fit_is_refused_with_the_numbers_and_for_good() {
 }
 
 #[tokio::test]
-async fn an_object_without_finalizer_gets_one_first() {
+async fn a_living_object_is_not_held() {
     let node = Node::new();
+    let worker = node.driver();
     let mut volume = node.add_volume("v", 20, VolumeMode::Fsdax);
-    volume.metadata.finalizers = None;
+    volume.metadata.finalizers = Some(vec![crds::FINALIZER.into()]);
     node.record.put(volume.clone());
-    node.driver().reconcile(volume).await.unwrap();
-    assert_eq!(node.volume("v").metadata.finalizers.unwrap(), [crds::FINALIZER]);
+    worker.reconcile(volume).await.unwrap();
+    assert_eq!(node.volume("v").metadata.finalizers, None);
+    worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
 }
 
@@ -114,6 +119,7 @@ async fn what_is_mounted_is_not_erased() {
 
     node.disk().mounted.clear();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+    worker.clear("v").await.unwrap();
     assert!(node.is_all(extent, 0));
 }
 

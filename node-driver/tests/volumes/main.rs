@@ -4,5 +4,6 @@
 mod foreign;
 mod killed;
 mod life;
+mod marks;
 mod model;
 mod side_by_side;

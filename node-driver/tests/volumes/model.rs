@@ -4,14 +4,18 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use crds::{BusProvider, FINALIZER, PersistenceDomain, PmemVolume, PmemVolumeStatus, RegionState, VolumeMode};
+use crds::{
+    BusProvider, DELETE_VOLUME, FINALIZER, PersistenceDomain, PmemVolume, PmemVolumeStatus, RegionState, VolumeMode,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaNode, Region, RegionId};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use node_driver::devices::{
-    self, DeviceError, Devices, Inventory, Namespace, NamespaceMode, NewNamespace, RawBytes, VolumeDevice,
+    self, DeviceError, Devices, EarlierVolume, Inventory, Namespace, NamespaceMode, NewNamespace, Owner, RawBytes,
+    Stage, VolumeDevice, mark_name, uuid_of,
 };
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{InMemoryRecord, Record, RecordError, Worker};
@@ -34,6 +38,8 @@ pub struct Disk {
     /// Names of namespaces to which no zeros are written while they are in here.
     pub paused: Vec<String>,
     pub mounted: Vec<String>,
+    /// Whether the modules lose every label that is written.
+    pub labels_are_lost: bool,
 }
 
 /// One run of the driver: it is killed after so many effects.
@@ -65,6 +71,7 @@ impl Node {
             bytes: vec![OLD; usize::try_from(REGION_SIZE.get()).unwrap()],
             paused: Vec::new(),
             mounted: Vec::new(),
+            labels_are_lost: false,
         };
         Self {
             disk: Arc::new(Mutex::new(disk)),
@@ -95,7 +102,6 @@ impl Node {
         let spec = serde_json::json!({ "node": NODE_NAME, "required": Bytes::mib(mib), "mode": mode });
         let mut volume = PmemVolume::new(name, serde_json::from_value(spec).unwrap());
         volume.metadata.uid = Some(format!("uid-{name}"));
-        volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
         volume.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         self.record.put(volume.clone());
         volume
@@ -109,20 +115,23 @@ impl Node {
         self.volume(name).status.unwrap_or_default()
     }
 
+    /// Deletes it as DeleteVolume does.
     pub fn delete(&self, name: &str) {
         let mut volume = self.volume(name);
+        volume.metadata.annotations = Some([(DELETE_VOLUME.into(), "true".into())].into());
+        volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
         volume.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         self.record.put(volume);
     }
 
-    /// A namespace that was there before, full of [`OLD`] bytes.
+    /// A namespace that somebody else made, full of [`OLD`] bytes.
     pub fn put_namespace(&self, name: &str, start: u32, size: u32, mode: NamespaceMode) {
         let extent = Extent::new(Bytes::mib(start), Bytes::mib(size));
         let dev = Mode::Fsdax(MapLocation::Dev);
         let usable = (mode != NamespaceMode::Raw).then(|| dev.usable(extent.size));
         self.disk().inventory.namespaces.push(Namespace {
             name: name.into(),
-            uuid: None,
+            uuid: Some(Uuid::from_u128(start.into())),
             is_recorded: true,
             device: format!("namespace0.{start}"),
             region: RegionId("r0".into()),
@@ -133,8 +142,28 @@ impl Node {
         });
     }
 
-    pub fn namespaces(&self, name: &str) -> Vec<Namespace> {
-        self.disk().inventory.named(name).cloned().collect()
+    /// The namespaces of a volume.
+    pub fn namespaces(&self, volume: &str) -> Vec<Namespace> {
+        let disk = self.disk();
+        let all = disk.inventory.namespaces.iter();
+        all.filter(|found| marked(found, volume).is_some()).cloned().collect()
+    }
+
+    /// How far the one namespace of a volume has come.
+    pub fn stage(&self, volume: &str) -> Stage {
+        let found = self.namespaces(volume);
+        assert_eq!(found.len(), 1, "{found:?}");
+        marked(&found[0], volume).unwrap()
+    }
+
+    /// Marks the namespace of a volume.
+    pub fn set_stage(&self, volume: &str, stage: Stage) {
+        self.disk().only(volume).unwrap().set_mark(volume, stage);
+    }
+
+    /// Somebody else's namespaces of that name.
+    pub fn foreign(&self, name: &str) -> usize {
+        self.disk().inventory.unmarked(name).count()
     }
 
     /// Whether every byte of an extent has that value.
@@ -160,6 +189,24 @@ impl Node {
     }
 }
 
+/// How far a namespace has come as that of `volume`.
+fn marked(namespace: &Namespace, volume: &str) -> Option<Stage> {
+    match namespace.owner() {
+        Owner::Ours(mark) if mark.volume == volume => Some(mark.stage),
+        _ => None,
+    }
+}
+
+trait SetMark {
+    fn set_mark(&mut self, volume: &str, stage: Stage);
+}
+
+impl SetMark for Namespace {
+    fn set_mark(&mut self, volume: &str, stage: Stage) {
+        self.name = mark_name(volume, self.uuid.unwrap(), stage).unwrap();
+    }
+}
+
 impl Disk {
     fn slice(&mut self, extent: Extent) -> &mut [u8] {
         let at = |bytes: Bytes| usize::try_from(bytes.get()).unwrap();
@@ -173,7 +220,8 @@ impl Disk {
                 device: "/dev/pmem0".into(),
             });
         }
-        let found = self.inventory.namespaces.iter_mut().find(|found| found.name == name);
+        let mut all = self.inventory.namespaces.iter_mut();
+        let found = all.find(|found| marked(found, name).is_some());
         found.ok_or_else(|| DeviceError::NotFound { name: name.into() })
     }
 }
@@ -211,14 +259,6 @@ fn killed(name: &str) -> RecordError {
 impl Record for Run {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
         self.node.record.all()
-    }
-
-    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
-        let name = volume.metadata.name.clone().unwrap();
-        if !self.is_alive() {
-            return Err(killed(&name));
-        }
-        self.recorded(&name)(self.node.record.add_finalizer(volume).await)
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
@@ -265,9 +305,9 @@ impl Devices for Run {
                 footprint: new.footprint,
             })?;
             disk.inventory.namespaces.push(Namespace {
-                name: new.name.clone(),
-                uuid: None,
-                is_recorded: true,
+                name: mark_name(&new.volume, uuid_of(&new.volume, 0), Stage::Making).unwrap(),
+                uuid: Some(uuid_of(&new.volume, 0)),
+                is_recorded: !disk.labels_are_lost,
                 device: format!("namespace0.{}", disk.inventory.namespaces.len()),
                 region: found.id,
                 extent: Extent::new(region.free[hole].start, new.footprint),
@@ -279,9 +319,40 @@ impl Devices for Run {
         })
     }
 
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        self.effect(|disk| {
+            let is_lost = disk.labels_are_lost;
+            let found = disk.only(volume)?;
+            assert!(marked(found, volume).unwrap().may_become(stage));
+            found.set_mark(volume, stage);
+            found.is_recorded = !is_lost;
+            if is_lost {
+                let device = found.device.clone();
+                return Err(DeviceError::NotRecorded { device });
+            }
+            Ok(())
+        })
+    }
+
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        self.effect(|disk| {
+            let name = || earlier.volume.clone();
+            if disk.mounted.contains(&earlier.volume) {
+                let device = "/dev/pmem0".into();
+                return Err(DeviceError::InUse { name: name(), device });
+            }
+            let mut all = disk.inventory.namespaces.iter_mut();
+            let found = all.find(|found| found.name == earlier.volume && found.extent == earlier.extent);
+            let found = found.ok_or_else(|| DeviceError::NotFound { name: name() })?;
+            found.set_mark(&earlier.volume, stage);
+            Ok(())
+        })
+    }
+
     fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
         let extent = self.effect(|disk| {
             let found = disk.only(name)?;
+            assert!(marked(found, name).unwrap().is_expendable(), "{found:?} is zeroed");
             found.mode = NamespaceMode::Raw;
             found.usable = None;
             Ok(found.extent)
@@ -296,6 +367,7 @@ impl Devices for Run {
     fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
         self.effect(|disk| {
             let found = disk.only(name)?;
+            assert_eq!(marked(found, name), Some(Stage::Making));
             found.mode = match mode {
                 Mode::Fsdax(_) => NamespaceMode::Fsdax,
                 Mode::Sector => NamespaceMode::Sector,
@@ -307,8 +379,9 @@ impl Devices for Run {
 
     fn destroy(&self, name: &str) -> Result<(), DeviceError> {
         self.effect(|disk| {
-            disk.only(name)?;
-            disk.inventory.namespaces.retain(|found| found.name != name);
+            let gone = disk.only(name)?.clone();
+            assert!(marked(&gone, name).unwrap().is_expendable(), "{gone:?} is destroyed");
+            disk.inventory.namespaces.retain(|found| *found != gone);
             Ok(())
         })
     }

@@ -42,7 +42,10 @@ async fn an_erasure_keeps_nobody_waiting() {
     node.delete("old");
     let erasing = tokio::spawn({
         let (worker, volume) = (Arc::clone(&worker), node.volume("old"));
-        async move { worker.reconcile(volume).await.unwrap() }
+        async move {
+            assert_eq!(worker.reconcile(volume).await.unwrap(), WorkResult::Released);
+            worker.clear("old").await.unwrap();
+        }
     });
 
     worker
@@ -53,5 +56,6 @@ async fn an_erasure_keeps_nobody_waiting() {
     assert!(!erasing.is_finished());
 
     node.disk().paused.clear();
-    assert_eq!(erasing.await.unwrap(), WorkResult::Released);
+    erasing.await.unwrap();
+    assert!(node.namespaces("old").is_empty());
 }

@@ -12,12 +12,12 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crds::VolumeMode;
-use placement::Mode;
+use placement::{Bytes, Mode, RegionId};
 
-use crate::devices::backend::{Devices, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{Inventory, NamespaceMode};
+use crate::devices::mark::Stage;
 use crate::devices::raw_bytes::RawBytes;
 use bytes::SparseBytes;
 use stored::{StoredLayout, StoredNamespace};
@@ -61,13 +61,35 @@ impl Emulated {
         })
     }
 
+    /// Makes a namespace that is no volume, as a person with ndctl would.
+    ///
+    /// # Errors
+    /// As [`Devices::create`].
+    pub fn create_foreign(&self, name: &str, region: &RegionId, footprint: Bytes) -> Result<(), DeviceError> {
+        let mut layout = self.layout();
+        let next = layout.with_foreign(name, region, footprint)?;
+        self.change(&mut layout, next).map_err(failed("create", name))
+    }
+
+    /// Destroys a namespace that is no volume.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn destroy_foreign(&self, name: &str) -> Result<(), DeviceError> {
+        let mut layout = self.layout();
+        let gone = layout.unmarked(name).cloned();
+        let gone = gone.ok_or_else(|| DeviceError::NotFound { name: name.into() })?;
+        let next = layout.without(&gone);
+        self.change(&mut layout, next).map_err(failed("destroy", name))
+    }
+
     fn layout(&self) -> MutexGuard<'_, StoredLayout> {
         // A layout is only ever replaced as a whole, so a panic elsewhere cannot leave half of one.
         self.layout.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
-        self.directory.join("volumes").join(format!("{name}.img"))
+    fn file(&self, namespace: &StoredNamespace) -> PathBuf {
+        self.directory.join("volumes").join(namespace.file())
     }
 
     fn change(&self, layout: &mut StoredLayout, next: StoredLayout) -> Result<(), EmulatedError> {
@@ -76,35 +98,89 @@ impl Emulated {
         Ok(())
     }
 
-    fn detach(&self, name: &str) -> Result<(), DeviceError> {
+    fn detach(&self, volume: &str, namespace: &StoredNamespace) -> Result<(), DeviceError> {
         match self.attach {
-            Attach::Loop => loop_device::detach(name, &self.file(name)),
+            Attach::Loop => loop_device::detach(volume, &self.file(namespace)),
             Attach::Nothing => Ok(()),
         }
     }
 
-    fn set_mode(
-        &self,
-        layout: &mut StoredLayout,
-        name: &str,
-        mode: NamespaceMode,
-        new: &StoredNamespace,
-    ) -> Result<File, EmulatedError> {
-        let path = self.file(name);
+    /// Records the mode of `new`, and gives its file the length that goes with it.
+    fn set_mode(&self, layout: &mut StoredLayout, new: &StoredNamespace) -> Result<File, EmulatedError> {
+        let path = self.file(new);
         let io = |source| EmulatedError::Io {
             path: path.clone(),
             source,
         };
         let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io)?;
-        let next = layout.with_mode(name, mode, new.usable);
+        let next = layout.with(new);
         self.change(layout, next)?;
-        let length = if mode == NamespaceMode::Raw {
-            new.extent.size
-        } else {
-            new.usable.unwrap_or_default()
-        };
+        let length = new.usable.unwrap_or(new.extent.size);
         file.set_len(length.get_u64()).map_err(io)?;
         Ok(file)
+    }
+
+    /// Records another mark, while nobody uses the namespace.
+    fn set_mark(
+        &self,
+        layout: &mut StoredLayout,
+        found: &StoredNamespace,
+        volume: &str,
+        stage: Stage,
+    ) -> Result<(), DeviceError> {
+        let marked = found.marked(volume, stage)?;
+        self.detach(volume, found)?;
+        let next = layout.with(&marked);
+        self.change(layout, next).map_err(failed("mark", volume))
+    }
+
+    fn device(
+        &self,
+        layout: &StoredLayout,
+        stored: &StoredNamespace,
+        volume: &str,
+        stage: Option<Stage>,
+    ) -> Result<VolumeDevice, DeviceError> {
+        let (Some(mode), Some(usable)) = (stored.mode.of_volume(), stored.usable) else {
+            return Err(DeviceError::Incomplete { name: volume.into() });
+        };
+        let file = self.file(stored);
+        let path = match self.attach {
+            Attach::Loop => loop_device::attach(volume, &file)?,
+            Attach::Nothing => file,
+        };
+        Ok(VolumeDevice {
+            path,
+            stage,
+            mode,
+            usable,
+            numa: layout.numa(&stored.region),
+            dax: false,
+        })
+    }
+}
+
+/// The namespace of a volume, which has to be there.
+fn existing(layout: &StoredLayout, volume: &str) -> Result<(StoredNamespace, Stage), DeviceError> {
+    let found = layout.of_volume(volume);
+    let (namespace, stage) = found.ok_or_else(|| DeviceError::NotFound { name: volume.into() })?;
+    Ok((namespace.clone(), stage))
+}
+
+/// The namespace of a volume, if `allowed` in its stage.
+fn existing_if(
+    layout: &StoredLayout,
+    volume: &str,
+    action: &'static str,
+    allowed: impl Fn(Stage) -> bool,
+) -> Result<StoredNamespace, DeviceError> {
+    match existing(layout, volume)? {
+        (namespace, stage) if allowed(stage) => Ok(namespace),
+        (_, stage) => Err(DeviceError::WrongStage {
+            action,
+            name: volume.into(),
+            stage,
+        }),
     }
 }
 
@@ -123,85 +199,88 @@ impl Devices for Emulated {
     }
 
     fn inventory(&self) -> Result<Inventory, DeviceError> {
-        Ok(self.layout().to_inventory(|name| self.file(name)))
+        Ok(self.layout().to_inventory(|namespace| self.file(namespace)))
     }
 
-    fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let layout = self.layout();
-        let Ok(stored) = layout.namespace(name) else {
-            return Ok(None);
-        };
-        let (NamespaceMode::Fsdax | NamespaceMode::Sector, Some(usable)) = (stored.mode, stored.usable) else {
-            return Err(DeviceError::Incomplete { name: name.into() });
-        };
-        let file = self.file(name);
-        let path = match self.attach {
-            Attach::Loop => loop_device::attach(name, &file)?,
-            Attach::Nothing => file,
-        };
-        let mode = match stored.mode {
-            NamespaceMode::Sector => VolumeMode::Sector,
-            _ => VolumeMode::Fsdax,
-        };
-        Ok(Some(VolumeDevice {
-            path,
-            mode,
-            usable,
-            numa: layout.numa(&stored.region),
-            dax: false,
-        }))
+        if let Some((stored, stage)) = layout.of_volume(volume) {
+            return self.device(&layout, stored, volume, Some(stage)).map(Some);
+        }
+        let unmarked = layout.unmarked(volume);
+        unmarked
+            .map(|stored| self.device(&layout, stored, volume, None))
+            .transpose()
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        let next = layout.with_new(new)?;
-        let path = self.file(&new.name);
-        let made = File::create(&path).and_then(|file| file.set_len(new.footprint.get_u64()));
-        made.map_err(|source| EmulatedError::Io { path, source })
+        let (next, made) = layout.with_new(new)?;
+        let path = self.file(&made);
+        let file = File::create(&path).and_then(|file| file.set_len(new.footprint.get_u64()));
+        file.map_err(|source| EmulatedError::Io { path, source })
             .and_then(|()| self.change(&mut layout, next))
-            .map_err(failed("create", &new.name))
+            .map_err(failed("create", &new.volume))
     }
 
-    fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        let stored = layout.namespace(name)?.clone();
-        self.detach(name)?;
-        let raw = StoredNamespace { usable: None, ..stored };
-        let file = self
-            .set_mode(&mut layout, name, NamespaceMode::Raw, &raw)
-            .map_err(failed("open all bytes of", name))?;
+        let found = existing_if(&layout, volume, "mark", |now| now.may_become(stage))?;
+        self.set_mark(&mut layout, &found, volume, stage)
+    }
+
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        let mut layout = self.layout();
+        let is_it = |found: &&StoredNamespace| found.region == earlier.region && found.extent == earlier.extent;
+        let found = layout.unmarked(&earlier.volume).filter(is_it).cloned();
+        let found = found.ok_or_else(|| DeviceError::NotFound {
+            name: earlier.volume.clone(),
+        })?;
+        self.set_mark(&mut layout, &found, &earlier.volume, stage)
+    }
+
+    fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        let mut layout = self.layout();
+        let action = "open all bytes of";
+        let stored = existing_if(&layout, volume, action, Stage::is_expendable)?;
+        self.detach(volume, &stored)?;
+        let raw = StoredNamespace {
+            mode: NamespaceMode::Raw,
+            usable: None,
+            ..stored
+        };
+        let file = self.set_mode(&mut layout, &raw).map_err(failed(action, volume))?;
         Ok(Box::new(SparseBytes {
             file,
             size: raw.extent.size,
         }))
     }
 
-    fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
+    fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        let stored = layout.namespace(name)?.clone();
-        self.detach(name)?;
-        let namespace_mode = match mode {
-            Mode::Fsdax(_) => NamespaceMode::Fsdax,
-            Mode::Sector => NamespaceMode::Sector,
-        };
+        let stored = existing_if(&layout, volume, "configure", |stage| stage == Stage::Making)?;
+        self.detach(volume, &stored)?;
         let configured = StoredNamespace {
+            mode: match mode {
+                Mode::Fsdax(_) => NamespaceMode::Fsdax,
+                Mode::Sector => NamespaceMode::Sector,
+            },
             usable: Some(mode.usable(stored.extent.size)),
             ..stored
         };
-        self.set_mode(&mut layout, name, namespace_mode, &configured)
-            .map(drop)
-            .map_err(failed("configure", name))
+        let done = self.set_mode(&mut layout, &configured);
+        done.map(drop).map_err(failed("configure", volume))
     }
 
-    fn destroy(&self, name: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        layout.namespace(name)?;
-        self.detach(name)?;
-        let next = layout.without(name);
-        self.change(&mut layout, next).map_err(failed("destroy", name))?;
-        let path = self.file(name);
-        // A file that stays behind is harmless: the next namespace of that name starts with an empty one.
-        fs::remove_file(&path).map_err(|source| failed("destroy", name)(EmulatedError::Io { path, source }))
+        let stored = existing_if(&layout, volume, "destroy", Stage::is_expendable)?;
+        self.detach(volume, &stored)?;
+        let next = layout.without(&stored);
+        self.change(&mut layout, next).map_err(failed("destroy", volume))?;
+        let path = self.file(&stored);
+        // A file that stays behind is harmless: the next namespace of that volume starts with an empty one.
+        fs::remove_file(&path).map_err(|source| failed("destroy", volume)(EmulatedError::Io { path, source }))
     }
 }
 

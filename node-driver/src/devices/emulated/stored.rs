@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use crds::{BusProvider, PersistenceDomain, RegionState};
 use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, free_between};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::flag::RegionFlag;
 use crate::devices::backend::NewNamespace;
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
+use crate::devices::mark::{self, Owner, Stage};
 
 /// What the driver sets regions of real hardware to.
 const ALIGNMENT: Bytes = Bytes::mib(2);
@@ -59,7 +61,14 @@ struct StoredRegion {
 /// A namespace as the file has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct StoredNamespace {
+    /// As in a label, with the mark.
     pub(super) name: String,
+    /// As in a label; none before there were marks.
+    #[serde(default)]
+    pub(super) uuid: Option<Uuid>,
+    /// The file with its bytes; none before there were marks.
+    #[serde(default)]
+    pub(super) file: Option<String>,
     pub(super) region: RegionId,
     pub(super) extent: Extent,
     pub(super) mode: NamespaceMode,
@@ -111,20 +120,56 @@ impl StoredLayout {
         })
     }
 
-    pub(super) fn namespace(&self, name: &str) -> Result<&StoredNamespace, DeviceError> {
-        let named = self.namespaces.iter().find(|namespace| namespace.name == name);
-        named.ok_or_else(|| DeviceError::NotFound { name: name.into() })
+    /// The namespace of `volume` and how far it has come, or none.
+    pub(super) fn of_volume(&self, volume: &str) -> Option<(&StoredNamespace, Stage)> {
+        self.namespaces.iter().find_map(|namespace| match namespace.owner() {
+            Owner::Ours(mark) if mark.volume == volume && mark.stage != Stage::Quarantined => {
+                Some((namespace, mark.stage))
+            }
+            Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => None,
+        })
+    }
+
+    /// The namespace without a mark that has the name of `volume`.
+    pub(super) fn unmarked(&self, volume: &str) -> Option<&StoredNamespace> {
+        let mut all = self.namespaces.iter();
+        all.find(|namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
     }
 
     pub(super) fn numa(&self, id: &RegionId) -> Option<NumaNode> {
         self.regions.iter().find(|region| region.id == *id)?.numa
     }
 
-    /// The layout with one more namespace, in the extent that the kernel would choose.
-    pub(super) fn with_new(&self, new: &NewNamespace) -> Result<Self, DeviceError> {
-        let region = self.regions.iter().find(|region| region.id == new.region);
+    /// The layout with one more namespace, and that namespace.
+    pub(super) fn with_new(&self, new: &NewNamespace) -> Result<(Self, StoredNamespace), DeviceError> {
+        let extent = self.place(&new.region, new.footprint)?;
+        let made = StoredNamespace::new(new, extent, self.free_uuid(&new.volume)?)?;
+        let mut next = self.clone();
+        next.namespaces.push(made.clone());
+        Ok((next, made))
+    }
+
+    /// The layout with one more namespace that is no volume.
+    pub(super) fn with_foreign(&self, name: &str, region: &RegionId, footprint: Bytes) -> Result<Self, DeviceError> {
+        let extent = self.place(region, footprint)?;
+        let mut next = self.clone();
+        next.namespaces.push(StoredNamespace {
+            name: name.into(),
+            uuid: Some(Uuid::new_v4()),
+            file: None,
+            region: region.clone(),
+            extent,
+            mode: NamespaceMode::Raw,
+            usable: None,
+        });
+        Ok(next)
+    }
+
+    /// The extent that the kernel would choose.
+    fn place(&self, id: &RegionId, footprint: Bytes) -> Result<Extent, DeviceError> {
+        let region = self.regions.iter().find(|region| region.id == *id);
         let region = region.ok_or_else(|| DeviceError::NotReady {
-            region: new.region.clone(),
+            region: id.clone(),
             message: "there is no such emulated region".into(),
         })?;
         let space = Region {
@@ -133,47 +178,44 @@ impl StoredLayout {
             alignment: region.alignment,
             free: self.free(region),
         };
-        let hole = space.hole_for(new.footprint).ok_or_else(|| DeviceError::NoSpace {
-            region: new.region.clone(),
-            footprint: new.footprint,
+        let hole = space.hole_for(footprint).ok_or_else(|| DeviceError::NoSpace {
+            region: id.clone(),
+            footprint,
         })?;
         let start = space.free[hole].aligned(region.alignment.get()).start;
-        let mut next = self.clone();
-        next.namespaces.push(StoredNamespace {
-            name: new.name.clone(),
-            region: new.region.clone(),
-            extent: Extent::new(start, new.footprint),
-            mode: NamespaceMode::Raw,
-            usable: None,
-        });
-        Ok(next)
+        Ok(Extent::new(start, footprint))
     }
 
-    pub(super) fn with_mode(&self, name: &str, mode: NamespaceMode, usable: Option<Bytes>) -> Self {
+    fn free_uuid(&self, volume: &str) -> Result<Uuid, DeviceError> {
+        let is_used = |uuid| self.namespaces.iter().any(|other| other.uuid == Some(uuid));
+        mark::free_uuid(volume, is_used).ok_or_else(|| DeviceError::NoMark { name: volume.into() })
+    }
+
+    /// The layout in which the namespace at the place of `new` is as `new` says.
+    pub(super) fn with(&self, new: &StoredNamespace) -> Self {
         let mut next = self.clone();
-        for namespace in next.namespaces.iter_mut().filter(|namespace| namespace.name == name) {
-            namespace.mode = mode;
-            namespace.usable = usable;
+        for namespace in next.namespaces.iter_mut().filter(|namespace| namespace.is_at(new)) {
+            namespace.clone_from(new);
         }
         next
     }
 
-    pub(super) fn without(&self, name: &str) -> Self {
+    pub(super) fn without(&self, gone: &StoredNamespace) -> Self {
         let mut next = self.clone();
-        next.namespaces.retain(|namespace| namespace.name != name);
+        next.namespaces.retain(|namespace| !namespace.is_at(gone));
         next
     }
 
-    pub(super) fn to_inventory(&self, file: impl Fn(&str) -> PathBuf) -> Inventory {
+    pub(super) fn to_inventory(&self, file: impl Fn(&StoredNamespace) -> PathBuf) -> Inventory {
         let listed = |(position, namespace): (usize, &StoredNamespace)| Namespace {
             name: namespace.name.clone(),
-            uuid: None,
+            uuid: namespace.uuid,
             is_recorded: true,
             device: format!("emulated{position}"),
             region: namespace.region.clone(),
             extent: namespace.extent,
             mode: namespace.mode,
-            block: namespace.usable.is_some().then(|| file(&namespace.name)),
+            block: namespace.usable.is_some().then(|| file(namespace)),
             usable: namespace.usable,
         };
         Inventory {
@@ -185,6 +227,48 @@ impl StoredLayout {
     fn free(&self, region: &StoredRegion) -> Vec<Extent> {
         let here = self.namespaces.iter().filter(|namespace| namespace.region == region.id);
         free_between(region.size, here.map(|namespace| namespace.extent))
+    }
+}
+
+impl StoredNamespace {
+    fn new(new: &NewNamespace, extent: Extent, uuid: Uuid) -> Result<Self, DeviceError> {
+        let name = mark::name(&new.volume, uuid, Stage::Making);
+        Ok(Self {
+            name: name.ok_or_else(|| DeviceError::NoMark {
+                name: new.volume.clone(),
+            })?,
+            uuid: Some(uuid),
+            file: Some(format!("{uuid}.img")),
+            region: new.region.clone(),
+            extent,
+            mode: NamespaceMode::Raw,
+            usable: None,
+        })
+    }
+
+    pub(super) fn owner(&self) -> Owner<'_> {
+        mark::read(&self.name, self.uuid)
+    }
+
+    /// The name of the file with its bytes. It stays when the mark changes.
+    pub(super) fn file(&self) -> String {
+        self.file.clone().unwrap_or_else(|| format!("{}.img", self.name))
+    }
+
+    /// The namespace with another mark of `volume`.
+    pub(super) fn marked(&self, volume: &str, stage: Stage) -> Result<Self, DeviceError> {
+        let uuid = self.uuid.unwrap_or_else(|| mark::uuid_of(volume, 0));
+        let name = mark::name(volume, uuid, stage);
+        Ok(Self {
+            name: name.ok_or_else(|| DeviceError::NoMark { name: volume.into() })?,
+            uuid: Some(uuid),
+            file: Some(self.file()),
+            ..self.clone()
+        })
+    }
+
+    fn is_at(&self, other: &Self) -> bool {
+        (&self.region, self.extent) == (&other.region, other.extent)
     }
 }
 

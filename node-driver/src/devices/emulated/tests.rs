@@ -11,7 +11,7 @@ fn open(directory: &Path) -> Emulated {
 
 fn new(name: &str, region: usize, mib: u32) -> NewNamespace {
     NewNamespace {
-        name: name.into(),
+        volume: name.into(),
         region: RegionId(format!("emulated-{region}")),
         footprint: Bytes::mib(mib),
     }
@@ -46,7 +46,8 @@ fn takes_the_lowest_hole_and_says_when_there_is_none() {
     devices.destroy("b").unwrap();
     devices.create(&new("d", 0, 16)).unwrap();
     let inventory = devices.inventory().unwrap();
-    let found = inventory.named("d").next().unwrap();
+    let (found, stage) = inventory.of_volume("d").unwrap().unwrap();
+    assert_eq!(stage, Stage::Making);
     assert_eq!(found.extent, Extent::new(Bytes::mib(16), Bytes::mib(16)));
 }
 
@@ -69,6 +70,52 @@ fn all_bytes_can_be_read_and_zeroed() {
     raw.read(Bytes::kib(4), &mut buffer).unwrap();
     assert!(buffer.iter().all(|byte| *byte == 0));
     assert!(matches!(devices.find_volume("a"), Err(DeviceError::Incomplete { .. })));
+}
+
+#[test]
+fn what_was_handed_out_is_neither_opened_raw_nor_destroyed() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = open(directory.path());
+    devices.create(&new("a", 0, 16)).unwrap();
+    devices.configure("a", FSDAX).unwrap();
+    for stage in [Stage::HandedOut, Stage::InUse] {
+        devices.mark("a", stage).unwrap();
+        let refused = [
+            devices.open_raw("a").map(drop),
+            devices.configure("a", FSDAX),
+            devices.destroy("a"),
+            devices.mark("a", Stage::Making),
+        ];
+        for refused in refused {
+            assert!(matches!(refused, Err(DeviceError::WrongStage { .. })), "{refused:?}");
+        }
+        assert_eq!(devices.find_volume("a").unwrap().unwrap().stage, Some(stage));
+    }
+    devices.mark("a", Stage::Erasing).unwrap();
+    devices.open_raw("a").unwrap();
+    devices.destroy("a").unwrap();
+}
+
+#[test]
+fn a_volume_of_before_there_were_marks_keeps_its_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = open(directory.path());
+    let region = RegionId("emulated-0".into());
+    devices.create_foreign("a", &region, Bytes::mib(16)).unwrap();
+    fs::write(directory.path().join("volumes/a.img"), "data").unwrap();
+    let earlier = EarlierVolume {
+        volume: "a".into(),
+        region,
+        extent: Extent::new(Bytes::ZERO, Bytes::mib(16)),
+    };
+    devices.mark_earlier(&earlier, Stage::InUse).unwrap();
+    let devices = open(directory.path());
+    let inventory = devices.inventory().unwrap();
+    assert_eq!(inventory.of_volume("a").unwrap().unwrap().1, Stage::InUse);
+    devices.mark("a", Stage::Erasing).unwrap();
+    let mut start = [0; 4];
+    devices.open_raw("a").unwrap().read(Bytes::ZERO, &mut start).unwrap();
+    assert_eq!(&start, b"data");
 }
 
 #[test]

@@ -19,9 +19,10 @@ use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::backend::{Devices, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
-use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region};
+use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
+use crate::devices::mark::{self, Stage};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
 
 /// What the usable bytes of a fsdax namespace are aligned to, so that DAX can map huge pages.
@@ -60,34 +61,65 @@ impl Devices for LibNdctl {
         listing::inventory()
     }
 
-    fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = self.inventory()?;
-        match single_named(&inventory, name) {
-            Ok(found) => volume_device(&inventory, found).map(Some),
-            Err(DeviceError::NotFound { .. }) => Ok(None),
-            Err(other) => Err(other),
+        if let Some((found, stage)) = of_volume(&inventory, volume)? {
+            return volume_device(&inventory, found, volume, Some(stage)).map(Some);
+        }
+        let mut unmarked = inventory.unmarked(volume);
+        match (unmarked.next(), unmarked.count()) {
+            (None, _) => Ok(None),
+            (Some(only), 0) => volume_device(&inventory, only, volume, None).map(Some),
+            (Some(_), more) => Err(DeviceError::Ambiguous {
+                name: volume.into(),
+                count: more + 1,
+            }),
         }
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let device = ready_region(&listing::inventory()?, &new.region)?;
-        let failed = |source: Source| failed("create", &new.name, source);
-        create(&device, new).map_err(|source| match source {
+        let inventory = listing::inventory()?;
+        let device = ready_region(&inventory, &new.region)?;
+        let label = new_label(&inventory, &new.volume)?;
+        create(&device, &label, new.footprint).map_err(|source| match source {
             ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 DeviceError::NoSpace {
                     region: new.region.clone(),
                     footprint: new.footprint,
                 }
             }
-            other => failed(other.into()),
+            other => failed("create", &new.volume, other.into()),
         })
     }
 
-    fn open_raw(&self, name: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let found = disabled_namespace(name)?;
-        let failed = |source: Source| failed("open all bytes of", name, source);
+        let inventory = listing::inventory()?;
+        let (found, now) = existing(&inventory, volume)?;
+        if !now.may_become(stage) {
+            return Err(wrong_stage("mark", volume, now));
+        }
+        set_mark(&inventory, found, volume, stage)
+    }
+
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let inventory = listing::inventory()?;
+        let is_it = |found: &&Namespace| found.region == earlier.region && found.extent == earlier.extent;
+        let found = inventory.unmarked(&earlier.volume).find(is_it);
+        let found = found.ok_or_else(|| DeviceError::NotFound {
+            name: earlier.volume.clone(),
+        })?;
+        set_mark(&inventory, found, &earlier.volume, stage)
+    }
+
+    fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        let _lock = self.lock();
+        let inventory = listing::inventory()?;
+        let found = expendable(&inventory, volume, "open all bytes of")?;
+        disable_unused(&inventory, found, volume)?;
+        let failed = |source: Source| failed("open all bytes of", volume, source);
         let path = enable_raw(&found.device).map_err(failed)?;
         let file = open_exclusive(&path).map_err(|source| failed(source.into()))?;
         let size = block::size(&path).map_err(|source| failed(source.into()))?;
@@ -99,19 +131,23 @@ impl Devices for LibNdctl {
         Ok(Box::new(RawFile { file, size }))
     }
 
-    fn configure(&self, name: &str, mode: Mode) -> Result<(), DeviceError> {
+    fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let found = disabled_namespace(name)?;
-        configure(&found.device, mode).map_err(|source| failed("configure", name, source.into()))
+        let inventory = listing::inventory()?;
+        let (found, stage) = existing(&inventory, volume)?;
+        if stage != Stage::Making {
+            return Err(wrong_stage("configure", volume, stage));
+        }
+        disable_unused(&inventory, found, volume)?;
+        configure(&found.device, mode).map_err(|source| failed("configure", volume, source.into()))
     }
 
-    fn destroy(&self, name: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let found = disabled_namespace(name)?;
-        let mut context = Context::new().map_err(|source| failed("destroy", name, source.into()))?;
-        context
-            .delete_namespace(&found.device)
-            .map_err(|source| failed("destroy", name, source.into()))
+        let inventory = listing::inventory()?;
+        let found = expendable(&inventory, volume, "destroy")?;
+        disable_unused(&inventory, found, volume)?;
+        destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))
     }
 }
 
@@ -123,15 +159,88 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
     }
 }
 
-fn single_named<'a>(inventory: &'a Inventory, name: &'a str) -> Result<&'a Namespace, DeviceError> {
-    let found: Vec<&Namespace> = inventory.named(name).collect();
-    match found[..] {
-        [] => Err(DeviceError::NotFound { name: name.into() }),
-        [single] => Ok(single),
-        _ => Err(DeviceError::Ambiguous {
-            name: name.into(),
-            count: found.len(),
-        }),
+fn of_volume<'a>(inventory: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
+    inventory.of_volume(volume).map_err(|unclear| match unclear {
+        Unclear::Several { count } => DeviceError::Ambiguous {
+            name: volume.into(),
+            count,
+        },
+        Unclear::Newer { label } => DeviceError::Newer {
+            name: volume.into(),
+            label,
+        },
+    })
+}
+
+/// The namespace of a volume, which has to be there.
+fn existing<'a>(inventory: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
+    of_volume(inventory, volume)?.ok_or_else(|| DeviceError::NotFound { name: volume.into() })
+}
+
+/// The namespace of a volume in which nobody has data.
+fn expendable<'a>(inventory: &'a Inventory, volume: &str, action: &'static str) -> Result<&'a Namespace, DeviceError> {
+    match existing(inventory, volume)? {
+        (found, stage) if stage.is_expendable() => Ok(found),
+        (_, stage) => Err(wrong_stage(action, volume, stage)),
+    }
+}
+
+fn wrong_stage(action: &'static str, volume: &str, stage: Stage) -> DeviceError {
+    DeviceError::WrongStage {
+        action,
+        name: volume.into(),
+        stage,
+    }
+}
+
+/// What a label says of its namespace.
+struct Label {
+    name: NamespaceName,
+    uuid: Uuid,
+}
+
+/// The label of a new namespace: its UUID is that of no other.
+fn new_label(inventory: &Inventory, volume: &str) -> Result<Label, DeviceError> {
+    let is_used = |uuid| inventory.namespaces.iter().any(|other| other.uuid == Some(uuid));
+    let uuid = mark::free_uuid(volume, is_used).ok_or_else(|| no_mark(volume))?;
+    let name = mark_name(volume, uuid, Stage::Making)?;
+    Ok(Label { name, uuid })
+}
+
+fn mark_name(volume: &str, uuid: Uuid, stage: Stage) -> Result<NamespaceName, DeviceError> {
+    let name = mark::name(volume, uuid, stage).ok_or_else(|| no_mark(volume))?;
+    name.parse()
+        .map_err(|error: ndctl::NameError| failed("mark", volume, error.into()))
+}
+
+fn no_mark(volume: &str) -> DeviceError {
+    DeviceError::NoMark { name: volume.into() }
+}
+
+/// Writes the mark into the label, reads it back, and brings the namespace up again as it was, unless it is to be erased.
+fn set_mark(inventory: &Inventory, found: &Namespace, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+    let uuid = found.uuid.ok_or_else(|| no_mark(volume))?;
+    let name = mark_name(volume, uuid, stage)?;
+    disable_unused(inventory, found, volume)?;
+    let marked = rename(&found.device, &name)
+        .map_err(|source| failed("mark", volume, source.into()))
+        .and_then(|()| check_recorded(&found.device, &name));
+    if stage == Stage::Erasing || found.mode == NamespaceMode::Raw {
+        return marked;
+    }
+    // Its user needs the block device also if the mark could not be written.
+    let enabled = enable(&found.device).map_err(|source| failed("enable", volume, source));
+    marked.and(enabled)
+}
+
+/// The kernel shows the name that it was given also if it could not write it.
+fn check_recorded(device: &str, name: &NamespaceName) -> Result<(), DeviceError> {
+    let inventory = listing::inventory()?;
+    let mut namespaces = inventory.namespaces.iter();
+    let found = namespaces.find(|namespace| namespace.device == device && namespace.name == name.as_str());
+    match found {
+        Some(found) if found.is_recorded => Ok(()),
+        Some(_) | None => Err(DeviceError::NotRecorded { device: device.into() }),
     }
 }
 
@@ -175,21 +284,21 @@ fn not_ready(id: &RegionId, message: &str) -> DeviceError {
     }
 }
 
-fn volume_device(inventory: &Inventory, found: &Namespace) -> Result<VolumeDevice, DeviceError> {
-    let mode = match found.mode {
-        NamespaceMode::Fsdax => Some(VolumeMode::Fsdax),
-        NamespaceMode::Sector => Some(VolumeMode::Sector),
-        NamespaceMode::Raw | NamespaceMode::Devdax => None,
-    };
+fn volume_device(
+    inventory: &Inventory,
+    found: &Namespace,
+    volume: &str,
+    stage: Option<Stage>,
+) -> Result<VolumeDevice, DeviceError> {
+    let mode = found.mode.of_volume();
     let (Some(mode), Some(path), Some(usable)) = (mode, found.block.clone(), found.usable) else {
-        return Err(DeviceError::Incomplete {
-            name: found.name.clone(),
-        });
+        return Err(DeviceError::Incomplete { name: volume.into() });
     };
     let dax = mode == VolumeMode::Fsdax && block::has_dax(&path);
     let numa = inventory.region(&found.region).and_then(|region| region.numa);
     Ok(VolumeDevice {
         path,
+        stage,
         mode,
         usable,
         numa,
@@ -198,46 +307,50 @@ fn volume_device(inventory: &Inventory, found: &Namespace) -> Result<VolumeDevic
 }
 
 /// Name and UUID come before the size: the size writes the label, and so it never appears without its name.
-fn create(region: &str, new: &NewNamespace) -> Result<(), ndctl::Error> {
-    let name: NamespaceName = new.name.parse().map_err(|error| ndctl::Error::Refused {
-        operation: ndctl::Operation::Set("alt_name"),
-        object: region.into(),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, error),
-    })?;
+fn create(region: &str, label: &Label, footprint: Bytes) -> Result<(), ndctl::Error> {
     let context = Context::new()?;
     let namespace = context.region(region)?.idle_namespace()?;
-    namespace.set_uuid(Uuid::new_v4())?;
-    namespace.set_name(&name)?;
-    namespace.set_size(new.footprint)
+    namespace.set_uuid(label.uuid)?;
+    namespace.set_name(&label.name)?;
+    namespace.set_size(footprint)
 }
 
-/// Disables the namespace of that name, in a region that may be written to.
-fn disabled_namespace(name: &str) -> Result<Namespace, DeviceError> {
-    let inventory = listing::inventory()?;
-    let found = single_named(&inventory, name)?;
-    check_writable(&inventory, &found.region)?;
-    let device = || match &found.block {
-        Some(block) => block.display().to_string(),
-        None => found.device.clone(),
+fn rename(device: &str, name: &NamespaceName) -> Result<(), ndctl::Error> {
+    Context::new()?.namespace(device)?.set_name(name)
+}
+
+fn destroy(device: &str) -> Result<(), ndctl::Error> {
+    Context::new()?.delete_namespace(device)
+}
+
+/// Disables a namespace that nobody uses, in a region that may be written to.
+fn disable_unused(inventory: &Inventory, found: &Namespace, volume: &str) -> Result<(), DeviceError> {
+    check_writable(inventory, &found.region)?;
+    let in_use = || DeviceError::InUse {
+        name: volume.into(),
+        device: match &found.block {
+            Some(block) => block.display().to_string(),
+            None => found.device.clone(),
+        },
     };
     disable(&found.device).map_err(|error| match error {
-        ndctl::Error::InUse { .. } => DeviceError::InUse {
-            name: name.into(),
-            device: device(),
-        },
-        ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => {
-            DeviceError::InUse {
-                name: name.into(),
-                device: device(),
-            }
-        }
-        other => failed("disable", name, other.into()),
-    })?;
-    Ok(found.clone())
+        ndctl::Error::InUse { .. } => in_use(),
+        ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::ResourceBusy => in_use(),
+        other => failed("disable", volume, other.into()),
+    })
 }
 
 fn disable(device: &str) -> Result<(), ndctl::Error> {
     Context::new()?.namespace(device)?.disable()
+}
+
+/// Brings a namespace up in the mode that is written in it.
+fn enable(device: &str) -> Result<(), Source> {
+    let context = Context::new()?;
+    match context.namespace(device)?.enable()? {
+        ndctl::Activation::Claimed => Ok(()),
+        ndctl::Activation::Raw => Err("it came up without its mode".into()),
+    }
 }
 
 fn enable_raw(device: &str) -> Result<PathBuf, Source> {

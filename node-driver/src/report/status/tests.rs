@@ -1,9 +1,10 @@
 use std::sync::Arc;
 
-use placement::{Bytes, RegionId};
+use crds::{EraseProgress, PmemVolumeStatus, VolumeMode};
+use placement::{Bytes, Extent, Mode, RegionId};
 
 use super::*;
-use crate::devices::{Attach, Devices, Emulated, Inventory, NewNamespace};
+use crate::devices::{Attach, Devices, Emulated, Inventory, NewNamespace, Stage};
 use crate::layout::Listing;
 
 fn inventory() -> Inventory {
@@ -11,14 +12,18 @@ fn inventory() -> Inventory {
     let regions = ["64Mi@0".parse().unwrap(), "128Mi@1".parse().unwrap()];
     let devices = Emulated::open(directory.path(), &regions, Attach::Nothing).unwrap();
     let region = RegionId("emulated-0".into());
-    for name in ["ours", "theirs"] {
+    for volume in ["ours", "kept", "old"] {
         let new = NewNamespace {
-            name: name.into(),
+            volume: volume.into(),
             region: region.clone(),
             footprint: Bytes::mib(16),
         };
         devices.create(&new).unwrap();
+        devices.configure(volume, Mode::Sector).unwrap();
+        devices.mark(volume, Stage::HandedOut).unwrap();
     }
+    devices.mark("old", Stage::Erasing).unwrap();
+    devices.create_foreign("theirs", &region, Bytes::mib(2)).unwrap();
     devices.inventory().unwrap()
 }
 
@@ -35,7 +40,24 @@ fn listed(inventory: Inventory) -> LastListing {
 
 fn next(before: &PmemNodeStatus, last: &LastListing) -> Option<PmemNodeStatus> {
     let now = Timestamp::from_second(1).unwrap();
-    next_status(before, last, "emulated", |name| name == "ours", now)
+    next_at(before, last, now)
+}
+
+/// "ours" has its object; one MiB of "old" is zero.
+fn next_at(before: &PmemNodeStatus, last: &LastListing, now: Timestamp) -> Option<PmemNodeStatus> {
+    let spec = serde_json::json!({ "node": "n", "required": 1, "mode": "sector" });
+    let objects = [Arc::new(PmemVolume::new("ours", serde_json::from_value(spec).unwrap()))];
+    let (done, total) = (Bytes::mib(1), Bytes::mib(16));
+    let old = ErasingVolume {
+        name: "old".into(),
+        progress: EraseProgress { done, total },
+        message: String::new(),
+    };
+    let known = KnownVolumes {
+        objects: &objects,
+        erasing: &[("old".to_owned(), old)].into(),
+    };
+    next_status(before, last, "emulated", known, now)
 }
 
 fn condition<'a>(status: &'a PmemNodeStatus, kind: &str) -> &'a Condition {
@@ -49,12 +71,55 @@ fn shows_free_extents_and_counts_what_is_not_ours() {
     assert_eq!(status.layout_revision, 3);
     assert_eq!(status.backend, "emulated");
     assert_eq!(status.totals.size, Bytes::mib(192));
-    assert_eq!(status.totals.free, Bytes::mib(160));
+    assert_eq!(status.totals.free, Bytes::mib(142));
     assert_eq!(status.totals.largest, Bytes::mib(128));
     assert_eq!(status.regions[0].foreign.count, 1);
-    assert_eq!(status.regions[0].foreign.bytes, Bytes::mib(16));
+    assert_eq!(status.regions[0].foreign.bytes, Bytes::mib(2));
+    assert_eq!(status.regions[0].volumes, ["ours", "kept"]);
     assert_eq!(condition(&status, "Ready").message, "2 of 2 regions ready");
     assert_eq!(condition(&status, "Prepared").status, "True");
+}
+
+#[test]
+fn shows_what_has_no_object() {
+    let status = next(&PmemNodeStatus::default(), &listed(inventory())).unwrap();
+    let [kept] = &status.regions[0].kept[..] else {
+        panic!("{:?}", status.regions[0].kept);
+    };
+    assert_eq!((kept.name.as_str(), kept.mode), ("kept", Some(VolumeMode::Sector)));
+    assert_eq!(kept.usable, Some(Mode::Sector.usable(Bytes::mib(16))));
+    let [old] = &status.regions[0].erasing[..] else {
+        panic!("{:?}", status.regions[0].erasing);
+    };
+    assert_eq!((old.progress.done, old.progress.total), (Bytes::mib(1), Bytes::mib(16)));
+}
+
+/// Without a mark, the place in the object's status tells a volume of before there were marks.
+#[test]
+fn an_earlier_volume_is_not_foreign() {
+    let mut inventory = inventory();
+    let theirs = inventory
+        .namespaces
+        .iter_mut()
+        .find(|found| found.name == "theirs")
+        .unwrap();
+    theirs.name = "ours".into();
+    let place = (theirs.region.clone(), theirs.extent);
+    let status = |start: Bytes| PmemVolumeStatus {
+        region: Some(place.0.clone()),
+        footprint: Some(Extent::new(start, place.1.size)),
+        ..PmemVolumeStatus::default()
+    };
+    for (start, foreign) in [(place.1.start, 0), (Bytes::ZERO, 1)] {
+        let spec = serde_json::json!({ "node": "n", "required": 1, "mode": "sector" });
+        let mut object = PmemVolume::new("ours", serde_json::from_value(spec).unwrap());
+        object.status = Some(status(start));
+        let known = KnownVolumes {
+            objects: &[Arc::new(object)],
+            erasing: &BTreeMap::new(),
+        };
+        assert_eq!(known.regions(&inventory)[0].foreign.count, foreign);
+    }
 }
 
 #[test]
@@ -101,6 +166,6 @@ fn says_what_would_help() {
 fn the_same_again_is_no_change() {
     let before = next(&PmemNodeStatus::default(), &listed(inventory())).unwrap();
     let later = Timestamp::from_second(2).unwrap();
-    let again = next_status(&before, &listed(inventory()), "emulated", |name| name == "ours", later);
+    let again = next_at(&before, &listed(inventory()), later);
     assert_eq!(again, Some(before));
 }

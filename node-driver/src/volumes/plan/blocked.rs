@@ -8,35 +8,29 @@ use crate::devices::NamespaceMode;
 /// Why a volume has to wait for a person, and what the person can do. The driver touches no device until then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
-    /// Several namespaces have the volume's name.
-    #[error("{count} namespaces are named {name}: rename or destroy all but one")]
+    /// Several namespaces have the volume's mark.
+    #[error("{count} namespaces are marked as volume {name}: destroy all but one")]
     Ambiguous { name: String, count: usize },
+    /// A newer version of the driver marked it in a way that this one does not know.
+    #[error("namespace {label} was marked by a newer version of the driver, and is left alone: update the driver")]
+    Newer { label: String },
+    /// An earlier volume of that id is still on the device.
+    #[error("the bytes of a deleted volume of this id are being erased first")]
+    StillErasing,
     /// The region the volume is in cannot be seen, nor what is in it.
     #[error("region {region}, which holds the volume, is away: {message}")]
     RegionAway { region: RegionId, message: String },
     /// The region the volume is in must not be written to.
     #[error("nothing can be written to region {region}: {message}")]
     RegionNotReady { region: RegionId, message: String },
-    /// A namespace of the volume's name is in another region than recorded.
-    #[error(
-        "namespace {device} has the volume's name, but is in region {found} and not in {recorded}: rename or destroy it"
-    )]
-    WrongRegion {
-        device: String,
-        found: RegionId,
-        recorded: RegionId,
-    },
     /// A volume that was in use has lost its namespace.
     #[error("namespace {name} is gone, and its data with it: delete the volume, or bring the namespace back")]
     Vanished { name: String },
     /// The namespace of a volume that is in use has no block device.
     #[error("namespace {device} is not enabled: `ndctl enable-namespace {device}`")]
     NotConfigured { device: String },
-    /// A namespace of the volume's name was there before, and it is not a volume.
-    #[error("namespace {device} has the volume's name, but was not made for it: rename or destroy it")]
-    Foreign { device: String },
     /// The namespace presents its bytes in another way than the volume should.
-    #[error("namespace {device} has mode {found:?}, but the volume asks for {asked:?}: rename or destroy it")]
+    #[error("namespace {device} has mode {found:?}, but the volume asks for {asked:?}: delete the volume")]
     WrongMode {
         device: String,
         found: NamespaceMode,
@@ -58,12 +52,12 @@ impl Blocked {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Ambiguous { .. } => "AmbiguousNamespace",
+            Self::Newer { .. } => "NewerMark",
+            Self::StillErasing => "StillErasing",
             Self::RegionAway { .. } => "RegionAway",
             Self::RegionNotReady { .. } => "RegionNotReady",
-            Self::WrongRegion { .. } => "WrongRegion",
             Self::Vanished { .. } => "NamespaceGone",
             Self::NotConfigured { .. } => "NamespaceDisabled",
-            Self::Foreign { .. } => "ForeignNamespace",
             Self::WrongMode { .. } => "WrongMode",
             Self::WrongSize { .. } => "WrongSize",
         }

@@ -1,29 +1,33 @@
-//! The steps of a deleted volume, until its space is zero and free.
+//! The steps of a deleted volume, until the device says that it is to be erased. Erasing itself needs no object: `leftover.rs`.
 
 use crds::Phase;
 
 use super::blocked::Blocked;
 use super::observed::Observed;
 use super::step::Step;
-use crate::devices::Namespace;
-use crate::volumes::zero::byte_state::ByteState;
+use crate::devices::Stage;
 
 pub(super) fn next_step(observed: &Observed<'_>) -> Step {
-    let step = match (observed.phase(), observed.namespace()) {
-        // It never had a namespace; one with its name is foreign.
-        (None | Some(Phase::Refused), _) => Ok(Step::RemoveFinalizer),
-        (_, Err(blocked)) => Err(blocked),
-        (_, Ok(None)) => observed.shows_recorded_region().map(|()| Step::RemoveFinalizer),
-        (Some(phase), Ok(Some(namespace))) => erase(observed, phase, namespace),
+    let step = match observed.namespace() {
+        Err(blocked) => Err(blocked),
+        Ok(Some((_, Stage::Making | Stage::Erasing | Stage::Quarantined))) => Ok(Step::RemoveFinalizer),
+        Ok(Some((namespace, Stage::HandedOut | Stage::InUse))) => {
+            let writable = observed.writable(namespace);
+            writable.map(|_| Step::Mark(Stage::Erasing))
+        }
+        Ok(None) => without_mark(observed),
     };
     step.unwrap_or_else(Step::Wait)
 }
 
-fn erase(observed: &Observed<'_>, phase: Phase, namespace: &Namespace) -> Result<Step, Blocked> {
-    let location = observed.writable(namespace)?;
-    Ok(match observed.bytes {
-        _ if phase != Phase::Erasing => Step::RecordErasing(location),
-        ByteState::Zero(zero) if *zero == location => Step::Destroy,
-        ByteState::Unknown | ByteState::Zero(_) | ByteState::Configured(_) => Step::Erase(location),
-    })
+fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
+    if let Some(earlier) = observed.earlier() {
+        let location = observed.writable(earlier)?;
+        return Ok(Step::MarkEarlier(location, Stage::Erasing));
+    }
+    match observed.phase() {
+        None | Some(Phase::Refused) => {}
+        Some(Phase::Provisioning | Phase::Ready | Phase::Erasing) => observed.shows_recorded_region()?,
+    }
+    Ok(Step::RemoveFinalizer)
 }

@@ -4,7 +4,7 @@ use crds::{Phase, PmemVolume, PmemVolumeStatus, RegionState};
 use placement::{Node, RegionId};
 
 use super::blocked::Blocked;
-use crate::devices::{Inventory, Namespace};
+use crate::devices::{Inventory, Namespace, Stage, Unclear};
 use crate::volumes::zero::byte_state::{ByteState, Location};
 
 /// What the next step of one volume depends on.
@@ -33,21 +33,33 @@ impl<'a> Observed<'a> {
         self.status()?.phase
     }
 
+    pub(super) fn is_deleted(&self) -> bool {
+        self.volume.metadata.deletion_timestamp.is_some()
+    }
+
     pub(super) fn recorded_region(&self) -> Option<&'a RegionId> {
         self.status()?.region.as_ref()
     }
 
-    /// The one namespace of the volume's name, if there is one.
-    pub(super) fn namespace(&self) -> Result<Option<&'a Namespace>, Blocked> {
-        let found: Vec<&Namespace> = self.inventory.named(self.name()).collect();
-        match found[..] {
-            [] => Ok(None),
-            [only] => Ok(Some(only)),
-            _ => Err(Blocked::Ambiguous {
+    /// The namespace that has the volume's mark, and how far it has come, if there is one.
+    pub(super) fn namespace(&self) -> Result<Option<(&'a Namespace, Stage)>, Blocked> {
+        self.inventory.of_volume(self.name()).map_err(|unclear| match unclear {
+            Unclear::Several { count } => Blocked::Ambiguous {
                 name: self.name().into(),
-                count: found.len(),
-            }),
-        }
+                count,
+            },
+            Unclear::Newer { label } => Blocked::Newer { label },
+        })
+    }
+
+    /// The namespace of a volume that was made before there were marks: the one with its name at the place that its status
+    /// records. A stranger's namespace of the same name is at another.
+    pub(super) fn earlier(&self) -> Option<&'a Namespace> {
+        let status = self.status()?;
+        let was_ready = matches!(status.phase, Some(Phase::Ready | Phase::Erasing));
+        let place = status.region.as_ref().zip(status.footprint).filter(|_| was_ready)?;
+        let mut unmarked = self.inventory.unmarked(self.name());
+        unmarked.find(|namespace| (&namespace.region, namespace.extent) == place)
     }
 
     /// Fails if the inventory would not show a namespace in the recorded region: a namespace that cannot be seen may exist.
@@ -67,15 +79,8 @@ impl<'a> Observed<'a> {
         })
     }
 
-    /// Where the namespace is. Fails if that is not the recorded region, or if the region must not be written to.
+    /// Where the namespace is. Fails if the region must not be written to.
     pub(super) fn writable(&self, namespace: &Namespace) -> Result<Location, Blocked> {
-        if let Some(recorded) = self.recorded_region().filter(|id| **id != namespace.region) {
-            return Err(Blocked::WrongRegion {
-                device: namespace.device.clone(),
-                found: namespace.region.clone(),
-                recorded: recorded.clone(),
-            });
-        }
         let region = self.inventory.region(&namespace.region);
         match region.map(|region| region.state) {
             // What is there can be finished and erased although the label area is full.

@@ -7,7 +7,7 @@ use super::blocked::Blocked;
 use super::observed::Observed;
 use super::step::{Provisioned, Step};
 use crate::conditions;
-use crate::devices::{Namespace, NamespaceMode, NewNamespace};
+use crate::devices::{Namespace, NamespaceMode, NewNamespace, Stage};
 use crate::volumes::zero::byte_state::{ByteState, Location};
 
 /// The condition that is true while the volume can be used.
@@ -17,13 +17,21 @@ pub(super) fn next_step(observed: &Observed<'_>) -> Step {
     let step = match (observed.phase(), observed.namespace()) {
         (Some(Phase::Refused), _) => Ok(Step::Nothing),
         (_, Err(blocked)) => Err(blocked),
-        (Some(Phase::Provisioning), Ok(Some(namespace))) => finish(observed, namespace),
-        (None, Ok(Some(namespace))) => adopt(observed, namespace),
-        (Some(Phase::Ready | Phase::Erasing), Ok(Some(namespace))) => check(observed, namespace),
-        (Some(Phase::Ready | Phase::Erasing), Ok(None)) => vanished(observed),
+        (_, Ok(Some((namespace, stage)))) => existing(observed, namespace, stage),
+        (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
         (None | Some(Phase::Provisioning), Ok(None)) => begin(observed),
     };
     step.unwrap_or_else(Step::Wait)
+}
+
+fn existing(observed: &Observed<'_>, namespace: &Namespace, stage: Stage) -> Result<Step, Blocked> {
+    match stage {
+        Stage::Making => finish(observed, namespace),
+        // Only a label that is on its modules is still there after a reboot.
+        Stage::HandedOut | Stage::InUse if !namespace.is_recorded => Ok(Step::Mark(stage)),
+        Stage::HandedOut | Stage::InUse => check(observed, namespace),
+        Stage::Erasing | Stage::Quarantined => Err(Blocked::StillErasing),
+    }
 }
 
 /// No namespace yet: choose a region, record it, make the namespace.
@@ -38,7 +46,7 @@ fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
         observed.phase() == Some(Phase::Provisioning) && observed.recorded_region() == Some(&placed.region);
     Ok(if is_recorded {
         Step::Create(NewNamespace {
-            name: observed.name().into(),
+            volume: observed.name().into(),
             region: placed.region,
             footprint: placed.extent.size,
         })
@@ -47,28 +55,33 @@ fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
     })
 }
 
-/// The driver's own namespace. What this process did not zero is zeroed, even if it looks configured: what looks like it
-/// may be bytes of an earlier tenant.
+/// It was never handed out. What this process did not zero is zeroed, even if it looks configured: what looks like it may be
+/// bytes of an earlier tenant.
 fn finish(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocked> {
     let location = observed.writable(namespace)?;
-    match observed.bytes {
-        ByteState::Configured(configured) if *configured == location => ready(observed, namespace),
+    if !has_its_size(observed, namespace) {
+        return Ok(Step::Destroy);
+    }
+    let is_recorded =
+        observed.phase() == Some(Phase::Provisioning) && observed.recorded_region() == Some(&namespace.region);
+    if !is_recorded {
+        return Ok(Step::RecordRegion(namespace.region.clone()));
+    }
+    Ok(match observed.bytes {
+        ByteState::Configured(configured) if *configured == location => Step::Mark(Stage::HandedOut),
         ByteState::Zero(zero) if *zero == location => {
             let spec = &observed.volume.spec;
-            Ok(Step::Configure(location, spec.mode.with_map(spec.map)))
+            Step::Configure(location, spec.mode.with_map(spec.map))
         }
-        ByteState::Unknown | ByteState::Zero(_) | ByteState::Configured(_) => Ok(Step::Scrub(location)),
-    }
+        ByteState::Unknown | ByteState::Zero(_) | ByteState::Configured(_) => Step::Scrub(location),
+    })
 }
 
-/// A namespace that was there before the object: if it is configured, it is the volume; else it is foreign.
-fn adopt(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocked> {
-    if namespace.mode == NamespaceMode::Raw {
-        return Err(Blocked::Foreign {
-            device: namespace.device.clone(),
-        });
-    }
-    ready(observed, namespace)
+/// An object that was made anew under the same name may ask for something else.
+fn has_its_size(observed: &Observed<'_>, namespace: &Namespace) -> bool {
+    let spec = &observed.volume.spec;
+    let usable = spec.mode.with_map(spec.map).usable(namespace.extent.size);
+    usable >= spec.required && usable <= spec.limit.unwrap_or(Bytes::MAX)
 }
 
 /// A volume that is in use: its namespace should be as recorded.
@@ -128,8 +141,12 @@ fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
     })
 }
 
-/// A used volume without a namespace is never made anew: its data would silently be gone.
-fn vanished(observed: &Observed<'_>) -> Result<Step, Blocked> {
+/// A volume without a marked namespace was made before there were marks, or it is away, or its data is gone. It is never made
+/// anew.
+fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
+    if let Some(earlier) = observed.earlier() {
+        return Ok(Step::MarkEarlier(Location::of(earlier), Stage::InUse));
+    }
     observed.shows_recorded_region()?;
     Err(Blocked::Vanished {
         name: observed.name().into(),

@@ -3,7 +3,7 @@
 use placement::{Bytes, Mode, Refusal, RegionId};
 
 use super::blocked::Blocked;
-use crate::devices::NewNamespace;
+use crate::devices::{NewNamespace, Stage};
 use crate::volumes::zero::byte_state::Location;
 
 /// What to do next with a volume.
@@ -11,27 +11,25 @@ use crate::volumes::zero::byte_state::Location;
 pub enum Step {
     /// Nothing until something changes.
     Nothing,
-    /// Make sure that the object stays until its bytes are zero.
-    AddFinalizer,
     /// Record that it fits nowhere. Final.
     Refuse(Refusal),
     /// Record the region in which it is about to be made.
     RecordRegion(RegionId),
-    /// Make the namespace.
+    /// Make the namespace, with the mark that says so.
     Create(NewNamespace),
     /// Make every byte of it zero, whoever had it before.
     Scrub(Location),
     /// Give the namespace its mode, and with it a block device.
     Configure(Location, Mode),
+    /// Change its mark on the device.
+    Mark(Stage),
+    /// Mark the namespace at this place, which was made before there were marks.
+    MarkEarlier(Location, Stage),
     /// Record that it can be used.
     RecordReady(Provisioned),
-    /// Record that erasing starts.
-    RecordErasing(Location),
-    /// Write zeros over every byte.
-    Erase(Location),
-    /// Destroy the namespace, which frees its space.
+    /// Destroy a namespace that was never handed out, and that does not fit the volume.
     Destroy,
-    /// Let the object go.
+    /// Let the object go, or have it no longer held.
     RemoveFinalizer,
     /// Nothing can be done until a person helps: record why, and plan again later.
     Wait(Blocked),

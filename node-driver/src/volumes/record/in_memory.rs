@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crds::{FINALIZER, PmemVolume, PmemVolumeStatus};
+use crds::{PmemVolume, PmemVolumeStatus};
 
 use super::{Record, RecordError};
 
@@ -25,6 +25,11 @@ impl InMemoryRecord {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<PmemVolume> {
         self.volumes().get(name).cloned()
+    }
+
+    /// Removes the volume of that name, as `kubectl delete` does.
+    pub fn remove(&self, name: &str) {
+        self.volumes().remove(name);
     }
 
     fn volumes(&self) -> MutexGuard<'_, BTreeMap<String, PmemVolume>> {
@@ -49,23 +54,15 @@ impl Record for Arc<InMemoryRecord> {
         self.volumes().values().cloned().map(Arc::new).collect()
     }
 
-    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
-        Ok(self.change(volume, |volume| {
-            volume
-                .metadata
-                .finalizers
-                .get_or_insert_default()
-                .push(FINALIZER.into());
-        }))
-    }
-
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
         Ok(self.change(volume, |volume| volume.status = Some(status)))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {
-        let name = volume.metadata.name.as_deref().unwrap_or_default();
-        self.volumes().remove(name);
+        let changed = self.change(volume, |volume| volume.metadata.finalizers = None);
+        if changed.metadata.deletion_timestamp.is_some() {
+            self.remove(changed.metadata.name.as_deref().unwrap_or_default());
+        }
         Ok(())
     }
 }

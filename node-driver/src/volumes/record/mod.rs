@@ -19,9 +19,6 @@ pub trait Record: Send + Sync + 'static {
     /// All volumes of this node. It may lag behind what was written.
     fn all(&self) -> Vec<Arc<PmemVolume>>;
 
-    /// Adds our finalizer, which holds the object until [`Record::remove_finalizer`]. Returns the object as written.
-    fn add_finalizer(&self, volume: &PmemVolume) -> impl Future<Output = Result<PmemVolume, RecordError>> + Send;
-
     /// Replaces the volume's status, unless another object has its name by now. Returns the object as written.
     fn write_status(
         &self,
@@ -80,12 +77,6 @@ impl ClusterRecord {
 impl Record for ClusterRecord {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
         self.store.state()
-    }
-
-    async fn add_finalizer(&self, volume: &PmemVolume) -> Result<PmemVolume, RecordError> {
-        let mut finalizers = volume.metadata.finalizers.clone().unwrap_or_default();
-        finalizers.push(FINALIZER.into());
-        self.set_finalizers(volume, finalizers).await
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crds::PmemVolume;
 use placement::{Extent, RegionId};
 
 use crate::devices::Namespace;
@@ -29,7 +28,7 @@ pub enum ByteState {
     Configured(Location),
 }
 
-/// The byte states of all volumes. Volumes are told apart by UID: a name may come again.
+/// The byte states of all volumes, by their ids. An id may come again: its state is forgotten with its namespace.
 #[derive(Debug, Default)]
 pub(in crate::volumes) struct ByteStates(Mutex<HashMap<String, ByteState>>);
 
@@ -44,25 +43,20 @@ impl Location {
 }
 
 impl ByteStates {
-    pub(in crate::volumes) fn get(&self, volume: &PmemVolume) -> ByteState {
-        self.entries().get(key(volume)).cloned().unwrap_or_default()
+    pub(in crate::volumes) fn get(&self, volume: &str) -> ByteState {
+        self.entries().get(volume).cloned().unwrap_or_default()
     }
 
-    pub(in crate::volumes) fn set(&self, volume: &PmemVolume, state: ByteState) {
-        self.entries().insert(key(volume).into(), state);
+    pub(in crate::volumes) fn set(&self, volume: &str, state: ByteState) {
+        self.entries().insert(volume.into(), state);
     }
 
-    pub(in crate::volumes) fn forget(&self, volume: &PmemVolume) {
-        self.entries().remove(key(volume));
+    pub(in crate::volumes) fn forget(&self, volume: &str) {
+        self.entries().remove(volume);
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, ByteState>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn key(volume: &PmemVolume) -> &str {
-    let meta = &volume.metadata;
-    meta.uid.as_deref().or(meta.name.as_deref()).unwrap_or_default()
 }

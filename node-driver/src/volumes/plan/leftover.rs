@@ -1,0 +1,30 @@
+//! The next step of a namespace that needs no object: its mark says that nobody has data in it.
+
+use crate::devices::{Namespace, Stage};
+use crate::volumes::zero::byte_state::{ByteState, Location};
+
+/// What to do with a namespace, whatever the cluster says of its volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftoverStep {
+    /// Nothing: it is a volume, or becomes one.
+    Leave,
+    /// Write zeros over every byte.
+    Erase(Location),
+    /// Destroy it, which frees its space.
+    Destroy,
+}
+
+/// The next step of a namespace with a mark. `is_wanted`: there is an object that it is being made for.
+///
+/// One that was never handed out has nobody's data. Its bytes are of unknown past, as those of free space are: whoever gets
+/// them next scrubs them.
+#[must_use]
+pub fn next_step(namespace: &Namespace, stage: Stage, bytes: &ByteState, is_wanted: bool) -> LeftoverStep {
+    let location = Location::of(namespace);
+    match stage {
+        Stage::Making if !is_wanted => LeftoverStep::Destroy,
+        Stage::Making | Stage::HandedOut | Stage::InUse | Stage::Quarantined => LeftoverStep::Leave,
+        Stage::Erasing if *bytes == ByteState::Zero(location.clone()) => LeftoverStep::Destroy,
+        Stage::Erasing => LeftoverStep::Erase(location),
+    }
+}

@@ -1,0 +1,194 @@
+//! The device says what a namespace is and how far it has come, whatever the cluster holds.
+
+use crds::{FINALIZER, Phase, PmemVolumeStatus, VolumeMode};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use placement::Extent;
+
+use crate::model::{Node, Run};
+use node_driver::devices::{NamespaceMode, Stage};
+use node_driver::volumes::{EarlierVolumes, WorkResult, Worker};
+
+/// A node with the volume "v", which is in use and full of data.
+async fn in_use() -> (Node, Worker<Run>, Extent) {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.set_stage("v", Stage::InUse);
+    let extent = node.namespaces("v")[0].extent;
+    node.fill(extent, 7);
+    (node, worker, extent)
+}
+
+#[tokio::test]
+async fn an_object_that_was_only_deleted_goes_and_the_data_stays() {
+    for is_held in [false, true] {
+        let (node, worker, extent) = in_use().await;
+        let mut volume = node.volume("v");
+        volume.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        volume.metadata.finalizers = is_held.then(|| vec![FINALIZER.into()]);
+        node.record.put(volume);
+        worker.reconcile(node.volume("v")).await.unwrap();
+        node.record.remove("v");
+        worker.clear("v").await.unwrap();
+        assert!(node.is_all(extent, 7));
+        assert_eq!(node.stage("v"), Stage::InUse);
+
+        let anew = node.add_volume("v", 20, VolumeMode::Fsdax);
+        worker.reconcile(anew).await.unwrap();
+        assert_eq!(node.status("v").phase, Some(Phase::Ready));
+        assert_eq!(node.status("v").footprint, Some(extent));
+        assert!(node.is_all(extent, 7));
+    }
+}
+
+/// etcd was restored from a snapshot that was taken while the volume was made, or before it was.
+#[tokio::test]
+async fn a_cluster_of_yesterday_does_not_scrub_a_filled_volume() {
+    let provisioning = |node: &Node| PmemVolumeStatus {
+        phase: Some(Phase::Provisioning),
+        region: node.status("v").region,
+        ..PmemVolumeStatus::default()
+    };
+    for phase_was_written in [false, true] {
+        let (node, _, extent) = in_use().await;
+        let mut volume = node.volume("v");
+        volume.status = phase_was_written.then(|| provisioning(&node));
+        node.record.put(volume);
+        let worker = node.driver();
+        worker.reconcile(node.volume("v")).await.unwrap();
+        assert!(node.is_all(extent, 7));
+        assert_eq!(node.status("v").phase, Some(Phase::Ready));
+        assert_eq!(node.namespaces("v").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_handed_out_goes_with_its_object_and_what_was_stays() {
+    let node = Node::new();
+    // Killed when the namespace is there.
+    let _killed = node
+        .driver_killed_after(6)
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await;
+    assert_eq!(node.stage("v"), Stage::Making);
+    node.driver().clear("v").await.unwrap();
+    assert_eq!(node.namespaces("v").len(), 1, "its object wants it");
+    node.record.remove("v");
+    node.driver().clear("v").await.unwrap();
+    assert!(node.namespaces("v").is_empty());
+
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.record.remove("v");
+    worker.clear("v").await.unwrap();
+    assert_eq!(node.stage("v"), Stage::HandedOut);
+}
+
+#[tokio::test]
+async fn an_object_that_was_made_anew_with_another_size_gets_another_namespace() {
+    let node = Node::new();
+    let _killed = node
+        .driver_killed_after(6)
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await;
+    let small = node.namespaces("v")[0].extent;
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 40, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    assert!(node.namespaces("v")[0].extent.size > small.size);
+}
+
+#[tokio::test]
+async fn a_volume_is_not_ready_before_its_label_is_on_the_device() {
+    let node = Node::new();
+    node.disk().labels_are_lost = true;
+    let worker = node.driver();
+    let volume = node.add_volume("v", 20, VolumeMode::Fsdax);
+    assert!(worker.reconcile(volume).await.is_err());
+    assert_eq!(node.reason("v"), "NotRecorded");
+    assert_ne!(node.status("v").phase, Some(Phase::Ready));
+
+    node.disk().labels_are_lost = false;
+    worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    assert!(node.namespaces("v")[0].is_recorded);
+}
+
+#[tokio::test]
+async fn erasing_needs_no_object_and_a_new_volume_of_the_id_waits_for_it() {
+    let (node, worker, extent) = in_use().await;
+    node.delete("v");
+    worker.reconcile(node.volume("v")).await.unwrap();
+    assert!(node.record.get("v").is_none());
+
+    let worker = node.driver();
+    let anew = node.add_volume("v", 20, VolumeMode::Fsdax);
+    assert_eq!(worker.reconcile(anew).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "StillErasing");
+    worker.clear("v").await.unwrap();
+    assert!(node.is_all(extent, 0));
+    worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
+}
+
+/// A node as an earlier version of the driver left it: the volume "v" has its object and no mark.
+async fn earlier() -> (Node, Extent) {
+    let (node, _, extent) = in_use().await;
+    let mut disk = node.disk();
+    disk.inventory.namespaces.clear();
+    drop(disk);
+    node.put_namespace("v", 0, 22, NamespaceMode::Fsdax);
+    assert_eq!(extent, node.disk().inventory.namespaces[0].extent);
+    node.fill(extent, 7);
+    (node, extent)
+}
+
+#[tokio::test]
+async fn a_volume_of_before_there_were_marks_is_marked_and_keeps_its_data() {
+    let (node, extent) = earlier().await;
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Settled);
+    assert_eq!(node.stage("v"), Stage::InUse);
+    assert!(node.is_all(extent, 7));
+
+    node.delete("v");
+    worker.reconcile(node.volume("v")).await.unwrap();
+    worker.clear("v").await.unwrap();
+    assert!(node.is_all(extent, 0) && node.disk().inventory.namespaces.is_empty());
+}
+
+#[tokio::test]
+async fn one_that_is_mounted_is_vouched_for_and_marked_later() {
+    let (node, extent) = earlier().await;
+    node.disk().mounted.push("v".into());
+    let known = EarlierVolumes::default();
+    let worker = node.driver().with_earlier(known.clone());
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+    assert_eq!(node.reason("v"), "", "it is usable as it was");
+    assert!(known.contains("v"));
+
+    node.disk().mounted.clear();
+    worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(node.stage("v"), Stage::InUse);
+    assert!(!known.contains("v") && node.is_all(extent, 7));
+}
+
+#[tokio::test]
+async fn one_that_was_deleted_before_it_was_marked_is_erased() {
+    let (node, extent) = earlier().await;
+    node.delete("v");
+    let worker = node.driver();
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+    worker.clear("v").await.unwrap();
+    assert!(node.is_all(extent, 0) && node.disk().inventory.namespaces.is_empty());
+}
