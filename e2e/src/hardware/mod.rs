@@ -6,6 +6,8 @@
 
 mod driver;
 mod group;
+mod interruptions;
+mod marks;
 mod ndctl;
 mod ndctl_odd;
 mod sequences;
@@ -30,6 +32,8 @@ fn groups() -> Vec<Group> {
         ndctl_odd::group(),
         sequences::group(),
         driver::group(),
+        marks::group(),
+        interruptions::group(),
     ]
 }
 

@@ -1,20 +1,30 @@
 //! Makes and erases a volume without Kubernetes, by the driver's own code: for tests on hardware and for debugging. It is not
 //! part of the shipped driver, because it erases any volume that it is given.
 
+mod effects;
+
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Parser};
 use crds::{DELETE_VOLUME, FINALIZER, NumaChoice, Phase, PmemVolume, PmemVolumeSpec, PmemVolumeStatus};
+use csi::v1::node_server::Node;
+use csi::v1::volume_capability::{AccessMode, AccessType, BlockVolume, MountVolume, access_mode};
+use csi::v1::{NodeStageVolumeRequest, VolumeCapability};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use node_driver::devices::{BackendArgs, Devices, Stage};
+use node_driver::csi::NodeService;
+use node_driver::devices::{BackendArgs, Devices};
+use node_driver::filesystem::Kernel;
 use node_driver::layout::{Layout, Revision};
-use node_driver::volumes::{InMemoryRecord, Worker};
+use node_driver::volumes::{EarlierVolumes, InMemoryRecord, Worker};
 use placement::{Bytes, MapLocation};
 use tokio_util::sync::CancellationToken;
+use tonic::Request;
 use tracing_subscriber::EnvFilter;
+
+use effects::{CountedDevices, CountedKernel, Effects, End};
 
 /// Makes or erases a volume without Kubernetes, as the node driver would.
 #[derive(Debug, Parser)]
@@ -23,8 +33,8 @@ enum Command {
     Create(CreateArgs),
     /// Write zeros over all bytes of a namespace that `create` made, and destroy it.
     Delete(DeleteArgs),
-    /// Mark a volume as in use, as before its first mount.
-    HandOver(NameArgs),
+    /// Mount a volume on a directory, or hand over its block device: format it if nobody had it, and mark it as in use.
+    Stage(StageArgs),
 }
 
 #[derive(Debug, Args)]
@@ -43,9 +53,14 @@ struct CreateArgs {
     /// Leave space for an older volume of this size, which has no namespace yet.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     older: Option<Bytes>,
+    /// The object is one of before there were marks: it says that the volume is where the namespace of its name is.
+    #[arg(long)]
+    earlier: bool,
     /// Only on this NUMA node; its number, or "any".
     #[arg(long, default_value = "any", value_parser = numa)]
     numa: NumaChoice,
+    #[command(flatten)]
+    ending: EndArgs,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -58,15 +73,42 @@ struct DeleteArgs {
     #[arg(long, required = true)]
     destroy_data: bool,
     #[command(flatten)]
+    ending: EndArgs,
+    #[command(flatten)]
     backend: BackendArgs,
 }
 
 #[derive(Debug, Args)]
-struct NameArgs {
+struct StageArgs {
     /// Name of the volume.
     name: String,
+    /// Where to mount it.
+    directory: String,
+    /// Its file system; without, it is a block volume.
+    #[arg(long)]
+    fs: Option<String>,
+    #[command(flatten)]
+    ending: EndArgs,
     #[command(flatten)]
     backend: BackendArgs,
+}
+
+/// Flags for crashes.
+#[derive(Debug, Args)]
+struct EndArgs {
+    /// Get SIGKILL after so many effects.
+    #[arg(long, value_name = "NUMBER")]
+    kill_after: Option<u64>,
+    /// Do nothing any more after so many effects, until the power is cut.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "kill_after")]
+    stop_after: Option<u64>,
+}
+
+impl EndArgs {
+    fn effects(&self) -> Effects {
+        let kill = self.kill_after.map(|number| (number, End::Kill));
+        Effects::new(kill.or(self.stop_after.map(|number| (number, End::Stop))))
+    }
 }
 
 fn size(text: &str) -> Result<Bytes, crds::NotAQuantity> {
@@ -88,7 +130,7 @@ async fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Create(args) => create(args).await,
         Command::Delete(args) => delete(args).await,
-        Command::HandOver(args) => hand_over(&args),
+        Command::Stage(args) => stage(args).await,
     }
 }
 
@@ -97,8 +139,12 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let mut volume = PmemVolume::new(&args.name, spec(&args));
     volume.metadata.creation_timestamp = Some(Time(now));
+    if args.earlier {
+        volume.status = Some(earlier_status(&args)?);
+    }
     let older = args.older.map(|required| older_volume(required, now)).transpose()?;
-    let volume = Standalone::new(args.backend.open()?).reconcile(volume, older).await?;
+    let devices = counted(&args.backend, &args.ending.effects())?;
+    let volume = Standalone::new(devices).reconcile(volume, older).await?;
     let volume = volume.context("the volume is gone")?;
     let status = volume.status.unwrap_or_default();
     println!("{}", serde_json::to_string_pretty(&status)?);
@@ -129,6 +175,21 @@ fn spec(args: &CreateArgs) -> PmemVolumeSpec {
     }
 }
 
+/// What the object of a volume of before there were marks says, whose namespace is there.
+fn earlier_status(args: &CreateArgs) -> anyhow::Result<PmemVolumeStatus> {
+    let inventory = args.backend.open()?.inventory()?;
+    let mut unmarked = inventory.unmarked(&args.name);
+    let found = unmarked
+        .next()
+        .with_context(|| format!("no namespace is named {}", args.name))?;
+    Ok(PmemVolumeStatus {
+        phase: Some(Phase::Ready),
+        region: Some(found.region.clone()),
+        footprint: Some(found.extent),
+        ..PmemVolumeStatus::default()
+    })
+}
+
 fn older_volume(required: Bytes, than: Timestamp) -> anyhow::Result<PmemVolume> {
     let spec = serde_json::json!({ "node": "", "required": required, "mode": "fsdax" });
     let mut volume = PmemVolume::new("older", serde_json::from_value(spec)?);
@@ -139,7 +200,7 @@ fn older_volume(required: Bytes, than: Timestamp) -> anyhow::Result<PmemVolume> 
 
 /// Only a namespace with the mark of the volume is erased.
 async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
-    let devices = args.backend.open()?;
+    let devices = counted(&args.backend, &args.ending.effects())?;
     let inventory = devices.inventory()?;
     let found = inventory
         .of_volume(&args.name)
@@ -162,9 +223,41 @@ async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
     Ok(standalone.worker.clear(&args.name).await?)
 }
 
-/// Marks a volume as in use, as `NodeStageVolume` does.
-fn hand_over(args: &NameArgs) -> anyhow::Result<()> {
-    Ok(args.backend.open()?.mark(&args.name, Stage::InUse)?)
+/// Mounts a volume on a directory, or hands over its block device, by the driver's own `NodeStageVolume`.
+async fn stage(args: StageArgs) -> anyhow::Result<()> {
+    let access = match args.fs {
+        Some(fs) => AccessType::Mount(MountVolume {
+            fs_type: fs,
+            ..MountVolume::default()
+        }),
+        None => AccessType::Block(BlockVolume {}),
+    };
+    let mode = access_mode::Mode::SingleNodeWriter.into();
+    let request = NodeStageVolumeRequest {
+        volume_id: args.name,
+        staging_target_path: args.directory,
+        volume_capability: Some(VolumeCapability {
+            access_type: Some(access),
+            access_mode: Some(AccessMode { mode }),
+        }),
+        ..NodeStageVolumeRequest::default()
+    };
+    let effects = args.ending.effects();
+    let devices = counted(&args.backend, &effects)?;
+    let kernel = CountedKernel {
+        kernel: Kernel,
+        effects,
+    };
+    let service = NodeService::new(String::new(), devices, Arc::new(kernel), EarlierVolumes::default());
+    let staged = service.node_stage_volume(Request::new(request)).await;
+    staged.map(drop).map_err(|status| anyhow!("{}", status.message()))
+}
+
+fn counted(backend: &BackendArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
+    Ok(Arc::new(CountedDevices {
+        devices: backend.open()?,
+        effects: effects.clone(),
+    }))
 }
 
 /// The driver's worker, with objects in memory.
