@@ -34,7 +34,11 @@ fn read(path: &Path, device: &str) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::io(Operation::Read("CXL serial number"), device.to_owned(), source)),
+        Err(source) => Err(Error::io(
+            Operation::Read("CXL serial number"),
+            device.to_owned(),
+            source,
+        )),
     }
 }
 
@@ -56,12 +60,19 @@ mod tests {
         let devices = root.join("bus");
         fs::create_dir_all(devices.join("region2")).unwrap();
         for (n, serial) in serials.iter().enumerate() {
-            let (endpoint, memory) = (root.join(format!("port{n}/endpoint{n}")), root.join(format!("pci{n}/mem{n}")));
+            let (endpoint, memory) = (
+                root.join(format!("port{n}/endpoint{n}")),
+                root.join(format!("pci{n}/mem{n}")),
+            );
             fs::create_dir_all(endpoint.join(format!("decoder{n}.0"))).unwrap();
             fs::create_dir_all(&memory).unwrap();
             fs::write(memory.join("serial"), format!("{serial}\n")).unwrap();
             symlink(&memory, endpoint.join("uport")).unwrap();
-            symlink(endpoint.join(format!("decoder{n}.0")), devices.join(format!("decoder{n}.0"))).unwrap();
+            symlink(
+                endpoint.join(format!("decoder{n}.0")),
+                devices.join(format!("decoder{n}.0")),
+            )
+            .unwrap();
             fs::write(devices.join(format!("region2/target{n}")), format!("decoder{n}.0\n")).unwrap();
         }
         root

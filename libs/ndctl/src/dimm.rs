@@ -65,7 +65,10 @@ impl<'ctx> Dimm<'ctx> {
             (ffi::ndctl_dimm_failed_flush(self.0), DimmFailure::Flush),
             (ffi::ndctl_dimm_failed_map(self.0), DimmFailure::Map),
         ];
-        all.into_iter().filter(|(failed, _)| *failed != 0).map(|(_, failure)| failure).collect()
+        all.into_iter()
+            .filter(|(failed, _)| *failed != 0)
+            .map(|(_, failure)| failure)
+            .collect()
     }
 
     pub(crate) fn get(self) -> &'ctx ffi::ndctl_dimm {

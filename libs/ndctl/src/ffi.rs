@@ -86,20 +86,11 @@ unsafe extern "C" {
     /// Returns an owned command, to be given to `ndctl_cmd_unref` once.
     pub(crate) safe fn ndctl_dimm_cmd_new_cfg_size(dimm: &ndctl_dimm) -> *mut ndctl_cmd;
     /// Returns an owned command that was carried out, to be given to `ndctl_cmd_unref` once.
-    pub(crate) safe fn ndctl_dimm_read_label_extent(
-        dimm: &ndctl_dimm,
-        len: c_uint,
-        offset: c_uint,
-    ) -> *mut ndctl_cmd;
+    pub(crate) safe fn ndctl_dimm_read_label_extent(dimm: &ndctl_dimm, len: c_uint, offset: c_uint) -> *mut ndctl_cmd;
     pub(crate) safe fn ndctl_cmd_submit_xlat(cmd: &ndctl_cmd) -> c_int;
     pub(crate) safe fn ndctl_cmd_cfg_size_get_size(cmd: &ndctl_cmd) -> c_uint;
     /// Writes at most `len` bytes to `buf`.
-    pub(crate) fn ndctl_cmd_cfg_read_get_data(
-        cmd: &ndctl_cmd,
-        buf: *mut c_void,
-        len: c_uint,
-        offset: c_uint,
-    ) -> isize;
+    pub(crate) fn ndctl_cmd_cfg_read_get_data(cmd: &ndctl_cmd, buf: *mut c_void, len: c_uint, offset: c_uint) -> isize;
     /// Gives up one reference to the command.
     pub(crate) fn ndctl_cmd_unref(cmd: *mut ndctl_cmd);
 

@@ -113,7 +113,9 @@ impl Label {
             Some(CXL_NAMESPACE) if has_checksum => CXL,
             _ => EFI,
         };
-        let label = layout.read(bytes).ok_or_else(|| damaged("has a start or size that no device has"))?;
+        let label = layout
+            .read(bytes)
+            .ok_or_else(|| damaged("has a start or size that no device has"))?;
         match label {
             label if label.slot != slot => Err(damaged("was written for another slot")),
             label if label.start.get() % PAGE != 0 || label.size.get() % PAGE != 0 => {

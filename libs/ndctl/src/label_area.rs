@@ -141,9 +141,7 @@ impl<'ctx> Command<'ctx> {
         // The library keeps the reason to itself; errno is that of its last system call.
         let reason = io::Error::last_os_error();
         // SAFETY: null, or a command that nobody else gives back, with the DIMM and its context alive.
-        unsafe { raw.as_ref() }
-            .map(Self)
-            .ok_or_else(|| dimm.unreadable(reason))
+        unsafe { raw.as_ref() }.map(Self).ok_or_else(|| dimm.unreadable(reason))
     }
 
     fn get(&self) -> &ffi::ndctl_cmd {

@@ -47,12 +47,12 @@ impl Index {
         if area.len() < Self::needs(area_size) {
             return Err(LabelError::Short { length: area.len() });
         }
-        let geometries = LABEL_SIZES.iter().filter_map(|size| Geometry::of(area_size, *size));
-        let geometries: Vec<Geometry> = geometries.collect();
-        if let Some(index) = geometries.iter().find_map(|geometry| geometry.current(area)) {
+        let sizes = LABEL_SIZES.iter().filter_map(|label| Sizes::of(area_size, *label));
+        let sizes: Vec<Sizes> = sizes.collect();
+        if let Some(index) = sizes.iter().find_map(|sizes| sizes.current(area)) {
             return Ok(Some(index));
         }
-        let mut blocks = geometries.iter().flat_map(|geometry| geometry.blocks(area));
+        let mut blocks = sizes.iter().flat_map(|sizes| sizes.blocks(area));
         if blocks.any(|block| block.starts_with(SIGNATURE)) {
             return Err(LabelError::Index);
         }
@@ -83,25 +83,25 @@ impl Index {
     }
 }
 
-/// Where things are in a label area, if its labels have one of the sizes.
+/// How large the parts of a label area are, if its labels have one of the sizes.
 #[derive(Clone, Copy, Debug)]
-struct Geometry {
-    area_size: usize,
-    label_size: usize,
-    block_size: usize,
+struct Sizes {
+    area: usize,
+    label: usize,
+    block: usize,
 }
 
-impl Geometry {
+impl Sizes {
     fn of(area_size: usize, label_size: usize) -> Option<Self> {
         Some(Self {
-            area_size,
-            label_size,
-            block_size: block_size(area_size, label_size)?,
+            area: area_size,
+            label: label_size,
+            block: block_size(area_size, label_size)?,
         })
     }
 
     fn blocks(self, area: &[u8]) -> impl Iterator<Item = &[u8]> {
-        (0..2).filter_map(move |n| area.get(n * self.block_size..(n + 1) * self.block_size))
+        (0..2).filter_map(move |n| area.get(n * self.block..(n + 1) * self.block))
     }
 
     /// The valid block with the later sequence number.
@@ -109,7 +109,11 @@ impl Geometry {
         let mut valid = self.blocks(area).enumerate();
         let mut next = || valid.next().map(|(number, block)| self.index(number, block));
         match (next().flatten(), next().flatten()) {
-            (Some(first), Some(second)) => Some(if is_later(second.sequence, first.sequence) { second } else { first }),
+            (Some(first), Some(second)) => Some(if is_later(second.sequence, first.sequence) {
+                second
+            } else {
+                first
+            }),
             (first, second) => first.or(second),
         }
     }
@@ -121,18 +125,18 @@ impl Geometry {
         let checksum = u64_at(block, CHECKSUM)?;
         let sequence = u32_at(block, SEQUENCE)? & 3;
         let is_valid = block.starts_with(SIGNATURE)
-            && label_size(block)? == self.label_size
+            && label_size(block)? == self.label
             && checksum == sum(block, CHECKSUM)
             && sequence != 0
-            && offset(OWN_OFFSET)? == number * self.block_size
-            && offset(OTHER_OFFSET)? == (1 - number) * self.block_size
-            && (HEADER..=self.block_size).contains(&offset(OWN_SIZE)?)
-            && (slots as usize).checked_mul(self.label_size)? + 2 * self.block_size <= self.area_size;
+            && offset(OWN_OFFSET)? == number * self.block
+            && offset(OTHER_OFFSET)? == (1 - number) * self.block
+            && (HEADER..=self.block).contains(&offset(OWN_SIZE)?)
+            && (slots as usize).checked_mul(self.label)? + 2 * self.block <= self.area;
         is_valid.then(|| Index {
             sequence,
             checksum,
-            label_size: self.label_size,
-            labels_at: 2 * self.block_size,
+            label_size: self.label,
+            labels_at: 2 * self.block,
             used: used(&block[HEADER..], slots),
             slots,
         })
@@ -163,7 +167,11 @@ fn is_later(a: u32, b: u32) -> bool {
 
 /// A bit is set for each free slot.
 fn used(bitmap: &[u8], slots: u32) -> Vec<u32> {
-    let is_used = |slot: &u32| bitmap.get(*slot as usize / 8).is_some_and(|byte| byte >> (slot % 8) & 1 == 0);
+    let is_used = |slot: &u32| {
+        bitmap
+            .get(*slot as usize / 8)
+            .is_some_and(|byte| byte >> (slot % 8) & 1 == 0)
+    };
     (0..slots).filter(is_used).collect()
 }
 

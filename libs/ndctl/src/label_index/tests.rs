@@ -22,8 +22,12 @@ fn labels(area: &[u8]) -> Vec<Label> {
 
 /// Writes checksums over what a test changed: of the block in force, and of each label that has one.
 fn repaired(mut area: Vec<u8>, block: std::ops::Range<usize>, labels: &[std::ops::Range<usize>]) -> Vec<u8> {
-    let block = sum(&area[block.clone()], CHECKSUM).to_le_bytes().map(|byte| (block.start + CHECKSUM, byte));
-    let labels = labels.iter().map(|label| (label.start + 248, sum(&area[label.clone()], 248)));
+    let block = sum(&area[block.clone()], CHECKSUM)
+        .to_le_bytes()
+        .map(|byte| (block.start + CHECKSUM, byte));
+    let labels = labels
+        .iter()
+        .map(|label| (label.start + 248, sum(&area[label.clone()], 248)));
     let labels: Vec<(usize, u64)> = labels.collect();
     for (offset, (at, byte)) in block.into_iter().enumerate() {
         area[at + offset] = byte;
@@ -37,7 +41,10 @@ fn repaired(mut area: Vec<u8>, block: std::ops::Range<usize>, labels: &[std::ops
 #[test]
 fn labels_of_128_bytes() {
     let index = index(V1_1);
-    assert_eq!((index.sequence, index.free_slots(), index.end()), (1, 16_345, V1_1.len()));
+    assert_eq!(
+        (index.sequence, index.free_slots(), index.end()),
+        (1, 16_345, V1_1.len())
+    );
     let label = |slot, uuid, name: &str, start| Label {
         slot,
         uuid,
@@ -59,7 +66,10 @@ fn labels_of_128_bytes() {
 fn labels_of_256_bytes() {
     let index = index(V1_2);
     assert_eq!((index.sequence, index.free_slots()), (3, 8_179));
-    let seen: Vec<_> = labels(V1_2).into_iter().map(|l| (l.slot, l.name, l.start, l.size)).collect();
+    let seen: Vec<_> = labels(V1_2)
+        .into_iter()
+        .map(|l| (l.slot, l.name, l.start, l.size))
+        .collect();
     let expected = [
         (1, "pvc-3".to_owned(), Bytes::ZERO, Bytes::mib(16)),
         (2, "pvc-2".to_owned(), Bytes::mib(64), Bytes::mib(32)),
@@ -73,7 +83,10 @@ fn labels_of_cxl_devices() {
     let (block, slots) = (0x500..0xa00, [0xb00..0xc00, 0xc00..0xd00]);
     area[block.start + MAJOR] = 2;
     area[block.start + MINOR] = 1;
-    for (slot, kind) in slots.iter().zip(["68bb2c0a-5a77-4937-9f85-3caf41a0f93c", "529d7c61-da07-47c4-a93f-ecdf2c06f444"]) {
+    for (slot, kind) in slots.iter().zip([
+        "68bb2c0a-5a77-4937-9f85-3caf41a0f93c",
+        "529d7c61-da07-47c4-a93f-ecdf2c06f444",
+    ]) {
         let old = area[slot.clone()].to_vec();
         let new = &mut area[slot.clone()];
         new[..16].copy_from_slice(uuid::Uuid::parse_str(kind).unwrap().as_bytes());
@@ -84,7 +97,10 @@ fn labels_of_cxl_devices() {
     let [only] = &labels(&area)[..] else {
         panic!("a region's label is not that of a namespace");
     };
-    assert_eq!((&*only.name, only.start, only.size), ("pvc-3", Bytes::ZERO, Bytes::mib(16)));
+    assert_eq!(
+        (&*only.name, only.start, only.size),
+        ("pvc-3", Bytes::ZERO, Bytes::mib(16))
+    );
     assert_eq!((only.position, only.devices), (3, None));
     assert_eq!(only.uuid, uuid!("7ac29d1f-43b8-4560-8089-78a73770b6fd"));
 }
@@ -93,7 +109,10 @@ fn labels_of_cxl_devices() {
 fn a_label_being_updated_says_so() {
     let mut area = V1_1.to_vec();
     area[0x1200 + 128 + 80] = 8;
-    assert_eq!(labels(&area).iter().map(|label| label.is_updating).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        labels(&area).iter().map(|label| label.is_updating).collect::<Vec<_>>(),
+        [true, false]
+    );
 }
 
 #[test]
@@ -146,15 +165,24 @@ fn a_damaged_label_is_not_a_gap() {
 #[test]
 fn a_read_that_ends_early_is_an_error() {
     let short = &V1_1[..V1_1.len() - 1];
-    assert_eq!(index(short).labels(short), Err(LabelError::Short { length: short.len() }));
+    assert_eq!(
+        index(short).labels(short),
+        Err(LabelError::Short { length: short.len() })
+    );
     assert_eq!(Index::parse(&V1_1[..100], AREA), Err(LabelError::Short { length: 100 }));
 }
 
 #[test]
 fn areas_of_every_size_are_laid_out_as_the_kernel_does() {
     let laid_out = |area, label| block_size(area, label);
-    assert_eq!((laid_out(2 << 20, 128), laid_out(2 << 20, 256)), (Some(0x900), Some(0x500)));
-    assert_eq!((laid_out(1 << 20, 128), laid_out(128 << 10, 128)), (Some(0x500), Some(0x100)));
+    assert_eq!(
+        (laid_out(2 << 20, 128), laid_out(2 << 20, 256)),
+        (Some(0x900), Some(0x500))
+    );
+    assert_eq!(
+        (laid_out(1 << 20, 128), laid_out(128 << 10, 128)),
+        (Some(0x500), Some(0x100))
+    );
     assert_eq!((laid_out(512, 128), laid_out(0, 256)), (None, None));
     assert_eq!(Index::needs(2 << 20), 0x1200);
 }
