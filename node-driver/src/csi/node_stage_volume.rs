@@ -10,8 +10,8 @@ use super::capability::{Access, Capability};
 use super::host::Host;
 use super::paths::{PathError, make_directory, resolve};
 use super::request::{BadRequest, absolute, required};
-use super::volume::{VolumeError, find};
-use crate::devices::VolumeDevice;
+use super::volume::{VolumeError, find_usable};
+use crate::devices::{Dax, VolumeDevice};
 use crate::filesystem::{
     DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, Preparation, PrepareError, prepare,
 };
@@ -100,11 +100,11 @@ impl NodeStageVolume {
 
     /// Does the work. A block volume needs none: publishing shows its device.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
-        let found = find(&*host.devices, &*host.filesystems, &self.volume)?;
+        let found = find_usable(&*host.devices, &*host.filesystems, &self.volume)?;
         match &self.capability.access {
             Access::Block => Ok(()),
             Access::Mount { fs, flags } => {
-                let options = MountOptions::plan(flags, found.0.dax)?;
+                let options = MountOptions::plan(flags, found.0.dax == Dax::Offered)?;
                 let staging = Staging {
                     host,
                     volume: &self.volume,
@@ -150,7 +150,7 @@ impl Staging<'_> {
     fn mount(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
         let (path, options) = (&self.device.path, &self.options);
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
-        if !self.device.dax {
+        if self.device.dax != Dax::Offered {
             return mounted.map_err(self.failed("mount"));
         }
         mounted.map_err(|source| NodeStageVolumeError::DaxRefused {
@@ -202,7 +202,7 @@ impl Staging<'_> {
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.
     fn verify(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
-        if !self.device.dax {
+        if self.device.dax != Dax::Offered {
             return Ok(());
         }
         let missing = match self.missing_dax() {
@@ -240,7 +240,7 @@ impl Staging<'_> {
     fn report(&self, fs: Filesystem) {
         let (volume, device) = (self.volume, self.device.path.display());
         let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
-        if self.device.dax {
+        if self.device.dax == Dax::Offered {
             tracing::info!(volume, %device, %fs, options, "staged, DAX is in effect");
         } else {
             tracing::info!(volume, %device, %fs, options, backend, mode = ?self.device.mode, "staged without DAX: this device has none");

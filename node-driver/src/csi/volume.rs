@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use ::csi::RpcError;
 use tonic::Code;
 
-use crate::devices::{DeviceError, Devices, VolumeDevice};
+use crate::devices::{Dax, DeviceError, Devices, VolumeDevice};
 use crate::filesystem::{DeviceNumber, FilesystemError, Filesystems, PathTarget};
 
 /// Why there is no device for a volume.
@@ -27,6 +27,13 @@ pub(super) enum VolumeError {
     },
     #[error("{} of volume {volume} is not a block device", path.display())]
     NotABlockDevice { volume: String, path: PathBuf },
+    /// The kernel starts fsdax namespaces with DAX, unless it was built without.
+    #[error(
+        "{} of volume {volume} has no DAX (its queue/dax is not 1), which the volume's mode fsdax promises: it is not mounted \
+         without. Does the kernel of the node have CONFIG_FS_DAX? See dmesg there",
+        path.display()
+    )]
+    NoDax { volume: String, path: PathBuf },
 }
 
 impl RpcError for VolumeError {
@@ -37,6 +44,7 @@ impl RpcError for VolumeError {
             Self::Device { source, .. } => code_of_device(source),
             Self::Stat { .. } => Code::Internal,
             Self::NotABlockDevice { .. } => Code::Unavailable,
+            Self::NoDax { .. } => Code::FailedPrecondition,
         }
     }
 }
@@ -50,6 +58,22 @@ fn code_of_device(error: &DeviceError) -> Code {
         | DeviceError::InUse { .. }
         | DeviceError::NoSpace { .. } => Code::Unavailable,
         DeviceError::Operation { .. } => Code::Internal,
+    }
+}
+
+/// The device of a volume and its number, if it offers what the volume's mode promises.
+pub(super) fn find_usable(
+    devices: &dyn Devices,
+    filesystems: &dyn Filesystems,
+    volume: &str,
+) -> Result<(VolumeDevice, DeviceNumber), VolumeError> {
+    let (device, number) = find(devices, filesystems, volume)?;
+    match device.dax {
+        Dax::Offered | Dax::NotOffered => Ok((device, number)),
+        Dax::Missing => Err(VolumeError::NoDax {
+            volume: volume.to_owned(),
+            path: device.path,
+        }),
     }
 }
 

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::fakes::{FakeDevices, FakeKernel, device};
 use node_driver::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
-use node_driver::devices::Devices;
+use node_driver::devices::{Dax, Devices};
 use node_driver::filesystem::Content;
 
 /// What a loaded machine may take at most.
@@ -68,6 +68,12 @@ impl Driver {
         self.kernel.add_device(&path, Content::Blank);
         let mut volumes = self.devices.volumes.lock().unwrap();
         volumes.insert(volume.into(), device(&path, usable, dax));
+    }
+
+    /// The kernel shows no DAX on the device of "v", whose mode promises it.
+    pub fn lose_dax(&self) {
+        let mut volumes = self.devices.volumes.lock().unwrap();
+        volumes.get_mut("v").unwrap().dax = Dax::Missing;
     }
 
     pub fn set_content(&self, content: Content) {

@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use crds::VolumeMode;
 use placement::{Bytes, Mode};
 
-use node_driver::devices::{DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
+use node_driver::devices::{self, DeviceError, Devices, Inventory, NewNamespace, RawBytes, VolumeDevice};
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Mount, MountOptions, MountTable, PathTarget, Usage,
 };
@@ -271,6 +271,10 @@ pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
         mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
         usable,
         numa: None,
-        dax,
+        dax: if dax {
+            devices::Dax::Offered
+        } else {
+            devices::Dax::NotOffered
+        },
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crds::VolumeMode;
 use placement::Mode;
 
-use crate::devices::backend::{Devices, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Dax, Devices, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{Inventory, NamespaceMode};
 use crate::devices::raw_bytes::RawBytes;
@@ -148,7 +148,7 @@ impl Devices for Emulated {
             mode,
             usable,
             numa: layout.numa(&stored.region),
-            dax: false,
+            dax: Dax::NotOffered,
         }))
     }
 

@@ -30,8 +30,12 @@ impl<'a> Part<'a> {
 
     /// Where the piece of a namespace is on it, if the region has so many parts.
     fn piece(self, namespace: &Namespace, parts: usize) -> Extent {
-        let share = |bytes: Bytes| Bytes::try_from(bytes.get() / i64::try_from(parts).unwrap_or(1).max(1)).unwrap_or(bytes);
-        Extent::new(self.start.plus(share(namespace.extent.start)), share(namespace.extent.size))
+        let share =
+            |bytes: Bytes| Bytes::try_from(bytes.get() / i64::try_from(parts).unwrap_or(1).max(1)).unwrap_or(bytes);
+        Extent::new(
+            self.start.plus(share(namespace.extent.start)),
+            share(namespace.extent.size),
+        )
     }
 }
 
@@ -101,7 +105,13 @@ fn unlike(label: &Label, namespaces: &[Namespace], part: Part<'_>, parts: usize)
 }
 
 fn described(label: &Label) -> String {
-    let Label { name, uuid, start, size, .. } = label;
+    let Label {
+        name,
+        uuid,
+        start,
+        size,
+        ..
+    } = label;
     format!("the label {name:?} (UUID {uuid}), {size} from {start} on")
 }
 

@@ -13,7 +13,7 @@ use super::alignment::best_alignment;
 use super::block;
 use super::module_labels::ModuleLabels;
 use super::region_id::{self, Module, Origin};
-use super::region_state::{ModuleProperties, RegionProperties, region_state};
+use super::region_state::{Identity, ModuleProperties, RegionProperties, region_state};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
 
@@ -70,7 +70,7 @@ fn list(pmem: &[Region<'_>], labels: &ModuleLabels) -> Result<Inventory, Source>
             namespace.is_recorded = is_recorded(namespace, &parts);
         }
         let properties = RegionProperties {
-            is_identified: origin.is_identified(),
+            identity: identity(*region, origin),
             disagreement: disagreement(&namespaces, &parts),
             ..properties(*region, labels)?
         };
@@ -114,6 +114,15 @@ fn serial_numbers(region: Region<'_>) -> Result<Vec<Option<String>>, ndctl::Erro
     Ok(numbers.into_iter().map(text).collect())
 }
 
+/// A cookie of 0 ties labels to no region (CXL devices without serial numbers).
+fn identity(region: Region<'_>, origin: &Origin) -> Identity {
+    if origin.is_identified() && region.interleave_set_cookie() != Some(0) {
+        Identity::Known
+    } else {
+        Identity::Unknown
+    }
+}
+
 fn bus(region: Region<'_>) -> BusProvider {
     let bus = region.bus();
     match &*bus.provider() {
@@ -124,11 +133,7 @@ fn bus(region: Region<'_>) -> BusProvider {
     }
 }
 
-fn listed_region(
-    region: Region<'_>,
-    id: RegionId,
-    properties: RegionProperties,
-) -> Result<inventory::Region, Source> {
+fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties) -> Result<inventory::Region, Source> {
     let (state, message) = region_state(&properties);
     Ok(inventory::Region {
         id,
@@ -166,8 +171,7 @@ fn properties(region: Region<'_>, labels: &ModuleLabels) -> Result<RegionPropert
         is_read_only: region.is_read_only(),
         has_labels: region.has_labels(),
         start: region.start()?,
-        cookie: region.interleave_set_cookie(),
-        is_identified: false,
+        identity: Identity::Unknown,
         modules,
         disagreement: None,
     })

@@ -133,7 +133,10 @@ mod tests {
     #[test]
     fn three_sets_of_cxl_devices_have_three_ids() {
         let set = |serials: [u64; 2]| {
-            let modules = [module(&format!("{:#x}", serials[0]), 0), module(&format!("{:#x}", serials[1]), 1)];
+            let modules = [
+                module(&format!("{:#x}", serials[0]), 0),
+                module(&format!("{:#x}", serials[1]), 1),
+            ];
             let origin = Origin {
                 bus: "cxl",
                 provider: "CXL".into(),
@@ -142,7 +145,10 @@ mod tests {
             ids(&[origin]).remove(0)
         };
         let sets = [set([1, 2]), set([3, 4]), set([1, 4])];
-        assert!(sets[0] != sets[1] && sets[1] != sets[2] && sets[0] != sets[2], "{sets:?}");
+        assert!(
+            sets[0] != sets[1] && sets[1] != sets[2] && sets[0] != sets[2],
+            "{sets:?}"
+        );
         assert_eq!(set([1, 2]), sets[0]);
         assert_ne!(set([2, 1]), sets[0]);
     }

@@ -16,13 +16,20 @@ pub(super) struct RegionProperties {
     /// were wiped. The first namespace would then write them, over what an administrator may want to keep.
     pub(super) has_labels: bool,
     pub(super) start: Bytes,
-    /// What ties labels to the region. 0 if its modules have no serial numbers: labels are then written and never found again.
-    pub(super) cookie: Option<u64>,
-    /// Whether its id is that of its modules: without, another set in its place could not be told from it.
-    pub(super) is_identified: bool,
+    pub(super) identity: Identity,
     pub(super) modules: Vec<ModuleProperties>,
     /// A label that is not as the kernel shows it.
     pub(super) disagreement: Option<Disagreement>,
+}
+
+/// Whether a region is known again after a reboot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// By its modules.
+    Known,
+    /// Its modules do not all say who they are: another set in its place could not be told from it, or the kernel would write
+    /// labels and never find them again.
+    Unknown,
 }
 
 /// What the kernel and the module itself show of a module.
@@ -66,9 +73,13 @@ pub(super) fn region_state(region: &RegionProperties) -> (RegionState, String) {
         (RegionState::ReadOnly, read_only(region))
     } else if !region.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(region))
-    } else if region.cookie == Some(0) || !region.is_identified {
+    } else if region.identity == Identity::Unknown {
         (RegionState::Degraded, no_identity(region))
-    } else if let Some(full) = region.modules.iter().find(|module| module.labels == Ok(LabelSlots::Free(0))) {
+    } else if let Some(full) = region
+        .modules
+        .iter()
+        .find(|module| module.labels == Ok(LabelSlots::Free(0)))
+    {
         (RegionState::Degraded, no_more(region, full))
     } else {
         (RegionState::Ready, String::new())
@@ -197,8 +208,7 @@ mod tests {
             is_read_only: false,
             has_labels: matches!(labels, Ok(LabelSlots::Free(_))),
             start: Bytes::gib(4),
-            cookie: Some(0x5eed),
-            is_identified: true,
+            identity: Identity::Known,
             modules: vec![ModuleProperties {
                 device: "nmem0".into(),
                 is_locked: false,
@@ -251,29 +261,29 @@ mod tests {
 
     #[test]
     fn a_label_without_its_namespace_comes_before_all_that_lets_absence_count() {
-        let stale = RegionProperties {
+        let hidden = RegionProperties {
             disagreement: Some(Disagreement {
                 module: "nmem0".into(),
                 text: "the label \"x\"".into(),
             }),
             ..region(LABELS)
         };
-        let mut unarmed = stale.clone();
+        let mut unarmed = hidden.clone();
         unarmed.modules[0].failures.push(DimmFailure::NotArmed);
         let also = [
-            stale.clone(),
+            hidden.clone(),
             unarmed,
             RegionProperties {
                 is_read_only: true,
-                ..stale.clone()
+                ..hidden.clone()
             },
             RegionProperties {
                 start: Bytes::mib(4097),
-                ..stale.clone()
+                ..hidden.clone()
             },
             RegionProperties {
-                cookie: Some(0),
-                ..stale
+                identity: Identity::Unknown,
+                ..hidden
             },
         ];
         for region in also {
@@ -313,7 +323,10 @@ mod tests {
         blank.modules[0].failures.push(DimmFailure::NotArmed);
         let (state, message) = region_state(&blank);
         assert_eq!(state, RegionState::Unprepared);
-        assert!(message.contains("not armed") && !message.contains("init-labels"), "{message}");
+        assert!(
+            message.contains("not armed") && !message.contains("init-labels"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -360,14 +373,7 @@ mod tests {
             (
                 RegionState::Degraded,
                 RegionProperties {
-                    cookie: Some(0),
-                    ..ready.clone()
-                },
-            ),
-            (
-                RegionState::Degraded,
-                RegionProperties {
-                    is_identified: false,
+                    identity: Identity::Unknown,
                     ..ready
                 },
             ),
