@@ -31,59 +31,60 @@ pub(super) fn group() -> Group {
     }
 }
 
-const DRIVER: &str = "/mnt/files/daxfit-node-driver";
+pub(super) const DRIVER: &str = "/mnt/files/daxfit-node-driver";
 /// Runs the driver's work on one volume.
-const VOLUME: &str = "/mnt/files/standalone-volume";
+pub(super) const VOLUME: &str = "/mnt/files/standalone-volume";
 
 /// What `daxfit-node-driver inventory` prints.
 #[derive(Debug, Deserialize)]
-struct Inventory {
+pub(super) struct Inventory {
     backend: String,
-    regions: Vec<RegionStatus>,
-    namespaces: Vec<Namespace>,
+    pub(super) regions: Vec<RegionStatus>,
+    pub(super) namespaces: Vec<Namespace>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Namespace {
+pub(super) struct Namespace {
     name: String,
+    pub(super) is_recorded: bool,
     region: RegionId,
-    extent: Extent,
+    pub(super) extent: Extent,
     mode: String,
     block: Option<String>,
     usable: Option<Bytes>,
 }
 
-async fn inventory(vm: &TestVm) -> Result<Inventory> {
+pub(super) async fn inventory(vm: &TestVm) -> Result<Inventory> {
     let printed = vm.shell(&format!("{DRIVER} inventory")).await?;
     serde_json::from_str(&printed).with_context(|| format!("not an inventory: {printed}"))
 }
 
 impl Inventory {
-    fn on(&self, numa: u32) -> Result<&RegionStatus> {
+    pub(super) fn on(&self, numa: u32) -> Result<&RegionStatus> {
         let mut regions = self.regions.iter();
         let found = regions.find(|region| region.numa_node == Some(NumaNode(numa)));
         found.with_context(|| format!("no region on NUMA {numa}: {self:?}"))
     }
 
-    fn named(&self, name: &str) -> Result<&Namespace> {
+    pub(super) fn named(&self, name: &str) -> Result<&Namespace> {
         let found = self.namespaces.iter().find(|namespace| namespace.name == name);
         found.with_context(|| format!("no namespace {name}: {self:?}"))
     }
 }
 
-async fn create(vm: &TestVm, arguments: &str) -> Result<PmemVolumeStatus> {
+pub(super) async fn create(vm: &TestVm, arguments: &str) -> Result<PmemVolumeStatus> {
     let printed = vm.shell(&format!("{VOLUME} create {arguments}")).await?;
     serde_json::from_str(&printed).with_context(|| format!("not a status: {printed}"))
 }
 
-async fn delete(vm: &TestVm, name: &str) -> Result<()> {
+pub(super) async fn delete(vm: &TestVm, name: &str) -> Result<()> {
     vm.shell(&format!("{VOLUME} delete --destroy-data {name}"))
         .await
         .map(drop)
 }
 
 /// Runs a command that has to fail, and returns everything that it printed.
-async fn fails(vm: &TestVm, command: &str) -> Result<String> {
+pub(super) async fn fails(vm: &TestVm, command: &str) -> Result<String> {
     let output = vm.run(command).await?;
     ensure!(output.status != 0, "{command} succeeded: {}", output.stdout);
     Ok(format!("{}{}", output.stdout, output.stderr))
