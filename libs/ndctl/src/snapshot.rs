@@ -14,7 +14,7 @@ pub struct Snapshot(BTreeMap<String, Seen>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     has_driver: bool,
-    /// Size, UUID and name of a namespace; nothing for an attribute that the device does not have, or no longer.
+    /// Size, UUID and name of a namespace; nothing for an attribute that the device does not have.
     label: [Option<String>; 3],
 }
 
@@ -24,14 +24,28 @@ impl Snapshot {
     /// # Errors
     /// [`Error::Refused`] if `/sys` cannot be read.
     pub fn take() -> Result<Self, Error> {
-        let all = sysfs::matching(|name| name.starts_with("region") || name.starts_with("namespace"))?;
-        let seen = |device: String| {
-            let seen = Seen {
-                has_driver: sysfs::attribute(&device, "driver").exists(),
-                label: ["size", "uuid", "alt_name"].map(|name| sysfs::read(&device, name).ok()),
-            };
-            (device, seen)
-        };
-        Ok(Self(all.into_iter().map(seen).collect()))
+        let regions = sysfs::devices("region")?.into_iter().map(|region| {
+            let has_driver = has_driver(&region);
+            let label = [None, None, None];
+            (region, Seen { has_driver, label })
+        });
+        let namespaces = sysfs::matching(|name| name.starts_with("namespace"))?;
+        let namespaces = namespaces.into_iter().filter_map(namespace);
+        Ok(Self(regions.chain(namespaces).collect()))
     }
+}
+
+/// Nothing for one of size 0: the kernel makes and removes those in the background (`__size_store` in
+/// `drivers/nvdimm/namespace_devs.c`).
+fn namespace(device: String) -> Option<(String, Seen)> {
+    let label = ["size", "uuid", "alt_name"].map(|name| sysfs::read(&device, name).ok());
+    let is_there = label[0].as_deref().is_some_and(|size| size != "0");
+    is_there.then(|| {
+        let has_driver = has_driver(&device);
+        (device, Seen { has_driver, label })
+    })
+}
+
+fn has_driver(device: &str) -> bool {
+    sysfs::attribute(device, "driver").exists()
 }
