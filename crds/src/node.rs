@@ -240,7 +240,7 @@ pub enum RegionState {
     Ready,
     /// Its modules have no label area, or one that was never written.
     Unprepared,
-    /// It is read-only.
+    /// It is read-only, or a module of it may lose what is written.
     ReadOnly,
     /// It is disabled.
     Disabled,

@@ -46,6 +46,7 @@ pub(super) struct Inventory {
 #[derive(Debug, Deserialize)]
 pub(super) struct Namespace {
     pub(super) name: String,
+    pub(super) is_recorded: bool,
     region: RegionId,
     pub(super) extent: Extent,
     mode: String,

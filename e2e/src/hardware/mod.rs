@@ -4,15 +4,19 @@
 //! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine.
 //! To add a test, write a function beside others like it and name it in their group; a new group is listed in [`groups`].
 
+mod cxl;
 mod driver;
 mod group;
 mod interruptions;
+mod label_bytes;
+mod labels;
 mod marks;
 mod ndctl;
 mod ndctl_odd;
 mod sequences;
 mod smoke;
 mod test_vm;
+mod unarmed;
 
 use anyhow::{Result, ensure};
 use placement::Bytes;
@@ -34,6 +38,9 @@ fn groups() -> Vec<Group> {
         driver::group(),
         marks::group(),
         interruptions::group(),
+        labels::group(),
+        unarmed::group(),
+        cxl::group(),
     ]
 }
 

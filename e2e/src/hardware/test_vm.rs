@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use crate::harness::guest::Guest;
 use crate::harness::logs;
 use crate::harness::progress::step;
-use crate::harness::vm::{Machine, Output, Vm};
+use crate::harness::vm::{LabelBytes, Machine, Output, Vm};
 
 /// Writes empty label areas, which destroys what was on the DIMMs.
 const INITIALISE_LABELS: &str = "ndctl disable-region all && ndctl init-labels -f all && ndctl enable-region all";
@@ -60,6 +60,26 @@ impl TestVm {
             vm.cut_power()?;
         }
         self.switch_on().await
+    }
+
+    /// Cuts the power, changes the machine, and boots again with the same bytes in its memory devices.
+    pub(super) async fn rebuild(&mut self, change: impl FnOnce(&mut Machine)) -> Result<()> {
+        change(&mut self.machine);
+        self.cut_power().await
+    }
+
+    /// The label area of the n-th NVDIMM.
+    pub(super) fn nvdimm_labels(&self, n: usize) -> Result<LabelBytes> {
+        self.machine
+            .nvdimm_labels(&self.folder, n)
+            .context("there is no such NVDIMM")
+    }
+
+    /// The label area of the n-th CXL device.
+    pub(super) fn cxl_labels(&self, n: usize) -> Result<LabelBytes> {
+        self.machine
+            .cxl_labels(&self.folder, n)
+            .context("there is no such CXL device")
     }
 
     /// Fails when a test has left a namespace.

@@ -1,10 +1,10 @@
 //! The memory devices behind a region.
 
-use std::{fmt, io};
+use std::ffi::c_int;
+use std::fmt;
 
 use placement::Bytes;
 
-use crate::error::{Error, Operation};
 use crate::ffi;
 use crate::values::{bytes, text};
 
@@ -12,21 +12,23 @@ use crate::values::{bytes, text};
 #[derive(Clone, Copy)]
 pub struct Dimm<'ctx>(&'ctx ffi::ndctl_dimm);
 
-/// What a memory device's label area holds.
+/// What a memory device says has failed (ACPI 6.5, table 5.143, "NVDIMM State Flags"; `papr_flags` on POWER). Emulated and CXL
+/// devices say less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LabelArea {
-    /// The device has none: its region cannot be divided.
-    None,
-    /// There is one, but no valid index is in it: an administrator has to initialise it.
-    Uninitialised,
-    /// Valid.
-    Initialised {
-        /// Labels that can still be written. The kernel keeps one more for updates.
-        free_slots: u64,
-    },
+pub enum DimmFailure {
+    /// It is not prepared to save its data when power fails. The kernel makes its regions read-only, and lets anybody undo that.
+    NotArmed,
+    /// It did not save its data when it had to last.
+    Save,
+    /// It did not get back what it had saved.
+    Restore,
+    /// What was in caches of the platform did not reach it when it had to last.
+    Flush,
+    /// Firmware could not map it.
+    Map,
 }
 
-impl Dimm<'_> {
+impl<'ctx> Dimm<'ctx> {
     /// Device name, for example "nmem0". It can change from boot to boot.
     #[must_use]
     pub fn device(self) -> String {
@@ -53,47 +55,40 @@ impl Dimm<'_> {
         ffi::ndctl_dimm_locked(self.0) != 0
     }
 
-    /// Reads the index of the label area from the device. Writes nothing.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if there is a label area and it cannot be read.
-    pub fn label_area(self) -> Result<LabelArea, Error> {
-        if !self.can(ffi::ND_CMD_GET_CONFIG_SIZE) || !self.can(ffi::ND_CMD_GET_CONFIG_DATA) {
-            return Ok(LabelArea::None);
-        }
-        if self.has_valid_index()? {
-            self.free_slots()
-                .map(|free_slots| LabelArea::Initialised { free_slots })
-        } else {
-            Ok(LabelArea::Uninitialised)
-        }
+    /// What it says has failed, as the kernel knew when the context was opened.
+    #[must_use]
+    pub fn failures(self) -> Vec<DimmFailure> {
+        let all = [
+            (ffi::ndctl_dimm_failed_arm(self.0), DimmFailure::NotArmed),
+            (ffi::ndctl_dimm_failed_save(self.0), DimmFailure::Save),
+            (ffi::ndctl_dimm_failed_restore(self.0), DimmFailure::Restore),
+            (ffi::ndctl_dimm_failed_flush(self.0), DimmFailure::Flush),
+            (ffi::ndctl_dimm_failed_map(self.0), DimmFailure::Map),
+        ];
+        all.into_iter()
+            .filter(|(failed, _)| *failed != 0)
+            .map(|(_, failure)| failure)
+            .collect()
     }
 
-    fn can(self, command: std::ffi::c_int) -> bool {
+    pub(crate) fn get(self) -> &'ctx ffi::ndctl_dimm {
+        self.0
+    }
+
+    pub(crate) fn can(self, command: c_int) -> bool {
         ffi::ndctl_dimm_is_cmd_supported(self.0, command) != 0
     }
+}
 
-    fn has_valid_index(self) -> Result<bool, Error> {
-        let command = ffi::ndctl_dimm_read_label_index(self.0);
-        if command.is_null() {
-            // The library keeps the reason to itself; errno is that of its last system call.
-            return Err(self.unreadable(io::Error::last_os_error()));
-        }
-        let valid = ffi::ndctl_dimm_validate_labels(self.0) >= 0;
-        // SAFETY: the command came from the call above; the DIMM holds its own reference.
-        unsafe { ffi::ndctl_cmd_unref(command) };
-        Ok(valid)
-    }
-
-    fn free_slots(self) -> Result<u64, Error> {
-        match ffi::ndctl_dimm_get_available_labels(self.0) {
-            u64::MAX => Err(self.unreadable(io::Error::last_os_error())),
-            slots => Ok(slots),
-        }
-    }
-
-    fn unreadable(self, source: io::Error) -> Error {
-        Error::io(Operation::Read("label area"), self.device(), source)
+impl fmt::Display for DimmFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotArmed => "is not armed to save its data when power fails",
+            Self::Save => "did not save its data when power failed last",
+            Self::Restore => "did not get back the data that it had saved",
+            Self::Flush => "did not get all data when power failed last",
+            Self::Map => "could not be mapped by firmware",
+        })
     }
 }
 

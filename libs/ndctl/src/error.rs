@@ -3,6 +3,8 @@
 use std::ffi::c_int;
 use std::{fmt, io};
 
+use crate::label::LabelError;
+
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,6 +47,14 @@ pub enum Error {
     LabelLess {
         /// The namespace.
         namespace: String,
+    },
+    /// What was read from a label area is damaged: nothing may be concluded from what is not in it.
+    #[error("the label area of {device} is damaged")]
+    Labels {
+        /// The memory device.
+        device: String,
+        /// What is wrong with it.
+        source: LabelError,
     },
     /// The namespace is enabled or claimed by another device; disable it first.
     #[error("namespace {namespace} is in use")]

@@ -6,7 +6,7 @@
 //! error codes through some of them.
 #![allow(non_camel_case_types, reason = "the names are those of the C declarations")]
 
-use std::ffi::{c_char, c_int, c_uint, c_ulong, c_ulonglong};
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_ulonglong, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 
 macro_rules! opaque {
@@ -77,10 +77,20 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_dimm_is_enabled(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_locked(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_is_cmd_supported(dimm: &ndctl_dimm, cmd: c_int) -> c_int;
-    pub(crate) safe fn ndctl_dimm_get_available_labels(dimm: &ndctl_dimm) -> c_ulong;
+    pub(crate) safe fn ndctl_dimm_failed_arm(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_failed_save(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_failed_restore(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_failed_flush(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_failed_map(dimm: &ndctl_dimm) -> c_int;
+
     /// Returns an owned command, to be given to `ndctl_cmd_unref` once.
-    pub(crate) safe fn ndctl_dimm_read_label_index(dimm: &ndctl_dimm) -> *mut ndctl_cmd;
-    pub(crate) safe fn ndctl_dimm_validate_labels(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_cmd_new_cfg_size(dimm: &ndctl_dimm) -> *mut ndctl_cmd;
+    /// Returns an owned command that was carried out, to be given to `ndctl_cmd_unref` once.
+    pub(crate) safe fn ndctl_dimm_read_label_extent(dimm: &ndctl_dimm, len: c_uint, offset: c_uint) -> *mut ndctl_cmd;
+    pub(crate) safe fn ndctl_cmd_submit_xlat(cmd: &ndctl_cmd) -> c_int;
+    pub(crate) safe fn ndctl_cmd_cfg_size_get_size(cmd: &ndctl_cmd) -> c_uint;
+    /// Writes at most `len` bytes to `buf`.
+    pub(crate) fn ndctl_cmd_cfg_read_get_data(cmd: &ndctl_cmd, buf: *mut c_void, len: c_uint, offset: c_uint) -> isize;
     /// Gives up one reference to the command.
     pub(crate) fn ndctl_cmd_unref(cmd: *mut ndctl_cmd);
 

@@ -6,6 +6,7 @@ use std::{fmt, io};
 use placement::Bytes;
 
 use crate::badblocks::{self, BadRange};
+use crate::cxl;
 use crate::dimm::Mapping;
 use crate::error::{Error, Operation, check};
 use crate::ffi;
@@ -168,7 +169,7 @@ impl<'ctx> Region<'ctx> {
 
     /// The cookie of its interleave set, which ties labels to the region; nothing without labels.
     ///
-    /// It changes when labels are first written. Where it is 0 (a CXL device without serial number), labels can be written
+    /// It changes when labels are first written. Where it is 0 (CXL devices without serial numbers), labels can be written
     /// but not read back: the region does not come up again while there are any.
     #[must_use]
     pub fn interleave_set_cookie(self) -> Option<u64> {
@@ -192,6 +193,15 @@ impl<'ctx> Region<'ctx> {
         }
         mappings.sort_by_key(|mapping| mapping.position());
         Ok(mappings)
+    }
+
+    /// The serial number of each memory device of a CXL region, by position; nothing for one that has none.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if one is there and cannot be read.
+    pub fn cxl_serial_numbers(self) -> Result<Vec<Option<u64>>, Error> {
+        let ways = ffi::ndctl_region_get_mappings(self.0);
+        cxl::serial_numbers(&self.device(), ways as usize)
     }
 
     /// Lets the kernel's driver use the region.

@@ -22,6 +22,11 @@ pub(crate) fn read(device: &str, name: &'static str) -> Result<String, Error> {
 
 /// The names of all devices that consist of `prefix` and a number. None where the kernel has no nvdimm subsystem.
 pub(crate) fn devices(prefix: &str) -> Result<Vec<String>, Error> {
+    matching(|name| is_numbered(name, prefix))
+}
+
+/// The names of all devices that are `wanted`. None where the kernel has no nvdimm subsystem.
+pub(crate) fn matching(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
     let failed = |source| Error::io(Operation::List, DEVICES.into(), source);
     let entries = match fs::read_dir(DEVICES) {
         Ok(entries) => entries,
@@ -31,7 +36,7 @@ pub(crate) fn devices(prefix: &str) -> Result<Vec<String>, Error> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry.map_err(failed)?.file_name();
-        names.extend(name.to_str().filter(|n| is_numbered(n, prefix)).map(str::to_owned));
+        names.extend(name.to_str().filter(|name| wanted(name)).map(str::to_owned));
     }
     Ok(names)
 }

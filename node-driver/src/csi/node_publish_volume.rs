@@ -10,7 +10,7 @@ use super::capability::{Access, Capability, Sharing};
 use super::host::Host;
 use super::paths::{PathError, make_directory, make_file, resolve};
 use super::request::{BadRequest, absolute, required};
-use super::volume::{Use, VolumeError, find};
+use super::volume::{Use, VolumeError, find_usable};
 use crate::filesystem::{DeviceNumber, FilesystemError, Mount, MountTable, PathTarget};
 
 /// A checked request.
@@ -102,7 +102,7 @@ impl NodePublishVolume {
     /// A read-only block volume is a read-only mount of its device node, which keeps nobody from writing to the device:
     /// the kubelet does that, with the device permissions of the container's cgroup.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodePublishVolumeError> {
-        let found = find(host, &self.volume)?;
+        let found = find_usable(host, &self.volume)?;
         if found.usage == Use::First {
             return Err(self.not_staged());
         }

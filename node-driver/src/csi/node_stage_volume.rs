@@ -10,8 +10,8 @@ use super::capability::{Access, Capability};
 use super::host::Host;
 use super::paths::{PathError, make_directory, resolve};
 use super::request::{BadRequest, absolute, required};
-use super::volume::{FoundVolume, Use, VolumeError, find};
-use crate::devices::{Stage, VolumeDevice};
+use super::volume::{FoundVolume, Use, VolumeError, find_usable};
+use crate::devices::{Dax, Stage, VolumeDevice};
 use crate::filesystem::{
     ContentError, DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, filesystem_of,
     large_enough,
@@ -101,14 +101,14 @@ impl NodeStageVolume {
 
     /// Does the work. A block volume is only marked as in use: publishing shows its device.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
-        let found = find(host, &self.volume)?;
+        let found = find_usable(host, &self.volume)?;
         match &self.capability.access {
             Access::Block => match found.usage {
                 Use::First => self.mark_in_use(host).map(drop),
                 Use::Again => Ok(()),
             },
             Access::Mount { fs, flags } => {
-                let options = MountOptions::plan(flags, found.device.dax)?;
+                let options = MountOptions::plan(flags, found.device.dax == Dax::Offered)?;
                 let target = resolve(&self.target)?;
                 let found = match found.usage {
                     Use::First => self.format(host, &found.device, fs.unwrap_or_default())?,
@@ -148,7 +148,7 @@ impl NodeStageVolume {
             volume: self.volume.clone(),
             source,
         })?;
-        Ok(find(host, &self.volume)?)
+        Ok(find_usable(host, &self.volume)?)
     }
 }
 
@@ -182,7 +182,7 @@ impl Staging<'_> {
     fn mount(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
         let (path, options) = (&self.device.path, &self.options);
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
-        if !self.device.dax {
+        if self.device.dax != Dax::Offered {
             return mounted.map_err(self.failed("mount"));
         }
         mounted.map_err(|source| NodeStageVolumeError::DaxRefused {
@@ -226,7 +226,7 @@ impl Staging<'_> {
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.
     fn verify(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
-        if !self.device.dax {
+        if self.device.dax != Dax::Offered {
             return Ok(());
         }
         let missing = match self.missing_dax() {
@@ -264,7 +264,7 @@ impl Staging<'_> {
     fn report(&self, fs: Filesystem) {
         let (volume, device) = (self.volume, self.device.path.display());
         let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
-        if self.device.dax {
+        if self.device.dax == Dax::Offered {
             tracing::info!(volume, %device, %fs, options, "staged, DAX is in effect");
         } else {
             tracing::info!(volume, %device, %fs, options, backend, mode = ?self.device.mode, "staged without DAX: this device has none");

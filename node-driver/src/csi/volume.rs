@@ -6,7 +6,7 @@ use ::csi::RpcError;
 use tonic::Code;
 
 use super::host::Host;
-use crate::devices::{DeviceError, Stage, VolumeDevice};
+use crate::devices::{Dax, DeviceError, Stage, VolumeDevice};
 use crate::filesystem::{DeviceNumber, FilesystemError, PathTarget};
 
 /// Why there is no device for a volume.
@@ -36,6 +36,13 @@ pub(super) enum VolumeError {
     },
     #[error("{} of volume {volume} is not a block device", path.display())]
     NotABlockDevice { volume: String, path: PathBuf },
+    /// The kernel starts fsdax namespaces with DAX, unless it was built without.
+    #[error(
+        "{} of volume {volume} has no DAX (its queue/dax is not 1), which the volume's mode fsdax promises: it is not mounted \
+         without. Does the kernel of the node have CONFIG_FS_DAX? See dmesg there",
+        path.display()
+    )]
+    NoDax { volume: String, path: PathBuf },
 }
 
 impl RpcError for VolumeError {
@@ -46,6 +53,7 @@ impl RpcError for VolumeError {
             Self::Device { source, .. } => code_of_device(source),
             Self::Stat { .. } => Code::Internal,
             Self::NotABlockDevice { .. } | Self::Unmarked(_) | Self::NotHandedOut { .. } => Code::Unavailable,
+            Self::NoDax { .. } => Code::FailedPrecondition,
         }
     }
 }
@@ -81,6 +89,18 @@ pub(super) struct FoundVolume {
     pub(super) device: VolumeDevice,
     pub(super) number: DeviceNumber,
     pub(super) usage: Use,
+}
+
+/// The volume with its device, if that offers what the volume's mode promises.
+pub(super) fn find_usable(host: &Host, volume: &str) -> Result<FoundVolume, VolumeError> {
+    let found = find(host, volume)?;
+    match found.device.dax {
+        Dax::Offered | Dax::NotOffered => Ok(found),
+        Dax::Missing => Err(VolumeError::NoDax {
+            volume: volume.to_owned(),
+            path: found.device.path,
+        }),
+    }
 }
 
 /// The volume with its device.

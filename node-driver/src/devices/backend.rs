@@ -112,6 +112,25 @@ pub struct VolumeDevice {
     pub usable: Bytes,
     /// The NUMA node of its region; none if the platform does not report it.
     pub numa: Option<NumaNode>,
-    /// Whether files on it can be mapped directly: never true for sector mode or the emulated backend.
-    pub dax: bool,
+    /// Whether files on it can be mapped directly.
+    pub dax: Dax,
+}
+
+/// Whether files on a device can be mapped directly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dax {
+    /// Backend and mode promise none: sector mode, and the emulated backend.
+    NotOffered,
+    /// They do, and the kernel shows it.
+    Offered,
+    /// They do, but the kernel shows none: nothing is to be mounted or published.
+    Missing,
+}
+
+impl Dax {
+    /// What is promised is not there, unless the device `has_dax`.
+    #[must_use]
+    pub fn promised(has_dax: bool) -> Self {
+        if has_dax { Self::Offered } else { Self::Missing }
+    }
 }

@@ -12,7 +12,7 @@ mod libndctl;
 mod mark;
 mod raw_bytes;
 
-pub use backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
+pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};

@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::fakes::{FakeDevices, FakeKernel, device};
 use node_driver::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
-use node_driver::devices::{Devices, Stage};
+use node_driver::devices::{Dax, Devices, Stage};
 use node_driver::filesystem::Content;
 use node_driver::volumes::EarlierVolumes;
 
@@ -82,6 +82,12 @@ impl Driver {
 
     pub fn stage_of_v(&self) -> Option<Stage> {
         self.devices.volumes.lock().unwrap()["v"].stage
+    }
+
+    /// The kernel shows no DAX on the device of "v", whose mode promises it.
+    pub fn lose_dax(&self) {
+        let mut volumes = self.devices.volumes.lock().unwrap();
+        volumes.get_mut("v").unwrap().dax = Dax::Missing;
     }
 
     pub fn set_content(&self, content: Content) {

@@ -8,7 +8,7 @@ use crds::VolumeMode;
 use placement::{Bytes, Mode};
 
 use node_driver::devices::{
-    DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    self, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Mount, MountOptions, MountTable, PathTarget, Usage,
@@ -286,6 +286,10 @@ pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
         mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
         usable,
         numa: None,
-        dax,
+        dax: if dax {
+            devices::Dax::Offered
+        } else {
+            devices::Dax::NotOffered
+        },
     }
 }

@@ -52,6 +52,31 @@ async fn a_device_without_dax_is_mounted_without() {
     );
 }
 
+/// What a mount without DAX would hide: stores that are not persistent when the program thinks so.
+#[tokio::test]
+async fn a_device_that_should_have_dax_and_has_none_is_neither_mounted_nor_shown() {
+    let mut driver = Driver::new().await;
+    driver.lose_dax();
+    let mut as_block = driver.stage();
+    as_block.volume_capability = Some(block());
+    let mut publish = driver.publish();
+    publish.volume_capability = Some(block());
+    let refusals = [
+        driver.node.node_stage_volume(driver.stage()).await.unwrap_err(),
+        driver.node.node_stage_volume(as_block).await.unwrap_err(),
+        driver.node.node_publish_volume(publish).await.unwrap_err(),
+    ];
+    for refused in refusals {
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        let message = refused.message();
+        assert!(
+            message.contains("/dev/v") && message.contains("CONFIG_FS_DAX"),
+            "{message}"
+        );
+    }
+    assert!(driver.kernel.calls().is_empty());
+}
+
 #[rstest]
 #[case::not_in_the_options(Dax::NotShown, "mount options rw")]
 #[case::not_for_files(Dax::NotForFiles, "STATX_ATTR_DAX")]

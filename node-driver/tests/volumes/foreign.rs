@@ -2,6 +2,7 @@
 
 use crds::{Phase, RegionState, VolumeMode};
 use placement::{Bytes, Extent};
+use rstest::rstest;
 
 use crate::model::{Node, OLD};
 use node_driver::devices::{NamespaceMode, Stage};
@@ -116,35 +117,47 @@ async fn a_used_volume_that_is_disabled_keeps_its_data() {
     assert!(node.is_all(extent, 7));
 }
 
+/// `None`: the kernel does not show the region at all.
+#[rstest]
+#[case(Some(RegionState::Disabled))]
+#[case(Some(RegionState::Unprepared))]
+#[case(Some(RegionState::NotSeen))]
+#[case(None)]
 #[tokio::test]
-async fn a_region_that_is_not_seen_frees_nothing_and_gets_no_second_namespace() {
-    for state in [RegionState::Disabled, RegionState::Unprepared, RegionState::NotSeen] {
-        let node = Node::new();
-        node.driver()
-            .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
-            .await
-            .unwrap();
-        let there = std::mem::take(&mut node.disk().inventory.namespaces);
-        node.disk().inventory.regions[0].state = state;
-        let worker = node.driver();
-        for deleted in [false, true] {
-            if deleted {
-                node.delete("v");
-            }
-            assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
-            assert_eq!(node.reason("v"), "RegionAway", "{state:?}");
-            assert!(node.disk().inventory.namespaces.is_empty());
-        }
-        node.disk().inventory.regions[0].state = RegionState::Ready;
-        node.disk().inventory.namespaces = there;
-        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
-        assert_eq!(node.stage("v"), Stage::Erasing);
+async fn a_region_that_is_not_seen_frees_nothing_and_gets_no_second_namespace(#[case] state: Option<RegionState>) {
+    let node = Node::new();
+    node.driver()
+        .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    let before = node.disk().inventory.clone();
+    node.disk().inventory.namespaces.clear();
+    match state {
+        Some(state) => node.disk().inventory.regions[0].state = state,
+        None => node.disk().inventory.regions.clear(),
     }
+    let worker = node.driver();
+    for deleted in [false, true] {
+        if deleted {
+            node.delete("v");
+        }
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+        assert_eq!(node.reason("v"), "RegionAway");
+        assert!(node.disk().inventory.namespaces.is_empty());
+    }
+    node.disk().inventory = before;
+    assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
+    assert_eq!(node.stage("v"), Stage::Erasing);
 }
 
 #[tokio::test]
 async fn nothing_is_written_to_a_region_that_is_not_ready() {
-    for state in [RegionState::Unprepared, RegionState::ReadOnly, RegionState::Misaligned] {
+    for state in [
+        RegionState::Unprepared,
+        RegionState::ReadOnly,
+        RegionState::Misaligned,
+        RegionState::NotSeen,
+    ] {
         let node = Node::new();
         node.driver()
             .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))

@@ -25,6 +25,8 @@ pub(crate) struct Nvdimm {
     pub(crate) labels: Bytes,
     /// The NUMA node it sits on.
     pub(crate) numa_node: u32,
+    /// Whether it says that it would not save its data when power fails.
+    pub(crate) unarmed: bool,
 }
 
 impl Nvdimm {
@@ -34,12 +36,44 @@ impl Nvdimm {
             data,
             labels: Bytes::mib(2),
             numa_node,
+            unarmed: false,
         }
     }
 
     fn backing(&self) -> Bytes {
         self.data.plus(self.labels)
     }
+}
+
+/// An emulated CXL memory device with 512 MiB of persistent memory. Each one has a host bridge of its own, over all of which
+/// a region can be interleaved. What is written to its memory reads back as zeros (QEMU 7.2); its label area works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CxlMemory {
+    /// What tells it from others; a device may have none.
+    pub(crate) serial: Option<u64>,
+}
+
+impl CxlMemory {
+    const DATA: Bytes = Bytes::mib(512);
+    const LABELS: Bytes = Bytes::mib(1);
+}
+
+/// A file that holds the bytes of a memory device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BackingFile {
+    pub(super) path: PathBuf,
+    pub(super) size: Bytes,
+}
+
+/// Where a label area is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelBytes {
+    /// The file, which a running machine has mapped.
+    pub(crate) file: PathBuf,
+    /// Its first byte in the file.
+    pub(crate) start: Bytes,
+    /// How many there are.
+    pub(crate) size: Bytes,
 }
 
 /// A disk image, mounted read-only in the guest at `/mnt/NAME`.
@@ -81,6 +115,8 @@ pub(crate) struct Machine {
     pub(crate) memory_per_numa_node: Bytes,
     /// Its persistent memory.
     pub(crate) nvdimms: Vec<Nvdimm>,
+    /// More of it, behind CXL.
+    pub(crate) cxl: Vec<CxlMemory>,
     /// Files for this run.
     pub(crate) disks: Vec<Disk>,
     /// A way to others, if any.
@@ -112,6 +148,7 @@ impl Machine {
                 Nvdimm::labelled(Bytes::mib(512), 0),
                 Nvdimm::labelled(Bytes::mib(512), 1),
             ],
+            cxl: Vec::new(),
             disks: Vec::new(),
             network: None,
             kernel_arguments: Vec::new(),
@@ -127,14 +164,37 @@ impl Machine {
         }
     }
 
-    /// The file that holds the bytes of the n-th NVDIMM below the folder of a VM.
-    pub(super) fn backing_file(folder: &Path, index: usize) -> PathBuf {
-        folder.join(format!("nvdimm{index}"))
+    /// The files that hold the bytes of all memory devices, below the folder of a VM.
+    pub(super) fn backing_files(&self, folder: &Path) -> Vec<BackingFile> {
+        let file = |path, size| BackingFile { path, size };
+        let nvdimms = self.nvdimms.iter().enumerate();
+        let nvdimms = nvdimms.map(|(n, dimm)| file(nvdimm_file(folder, n), dimm.backing()));
+        let cxl = (0..self.cxl.len()).flat_map(|n| {
+            [
+                file(cxl_file(folder, n), CxlMemory::DATA),
+                file(cxl_labels_file(folder, n), CxlMemory::LABELS),
+            ]
+        });
+        nvdimms.chain(cxl).collect()
     }
 
-    /// Size of that file.
-    pub(super) fn backing_sizes(&self) -> impl Iterator<Item = Bytes> {
-        self.nvdimms.iter().map(Nvdimm::backing)
+    /// Where the label area of the n-th NVDIMM is: QEMU takes it from the end of its bytes.
+    pub(crate) fn nvdimm_labels(&self, folder: &Path, n: usize) -> Option<LabelBytes> {
+        let dimm = self.nvdimms.get(n)?;
+        Some(LabelBytes {
+            file: nvdimm_file(folder, n),
+            start: dimm.data,
+            size: dimm.labels,
+        })
+    }
+
+    /// Where the label area of the n-th CXL device is.
+    pub(crate) fn cxl_labels(&self, folder: &Path, n: usize) -> Option<LabelBytes> {
+        self.cxl.get(n).map(|_| LabelBytes {
+            file: cxl_labels_file(folder, n),
+            start: Bytes::ZERO,
+            size: CxlMemory::LABELS,
+        })
     }
 
     /// Program and arguments, started in the machine's network namespace if it has one.
@@ -150,10 +210,11 @@ impl Machine {
         line.extend(words(
             "qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot",
         ));
-        line.extend(words("-machine q35,nvdimm=on"));
+        line.extend(self.machine_arguments());
         line.extend(words(accel.arguments()));
         line.extend(self.memory_arguments());
         line.extend(self.nvdimm_arguments(folder));
+        line.extend(self.cxl_arguments(folder));
         line.extend(disk_arguments("root", &guest.root_image(), "snapshot=on"));
         line.extend(
             self.disks
@@ -174,8 +235,9 @@ impl Machine {
         let slots = self.nvdimms.len() + 1;
         // Slack for the alignment of each DIMM in the guest's address space.
         let ceiling = self
-            .backing_sizes()
-            .fold(total, |sum, size| sum.plus(size).plus(Bytes::gib(1)));
+            .nvdimms
+            .iter()
+            .fold(total, |sum, dimm| sum.plus(dimm.backing()).plus(Bytes::gib(1)));
         let mut line = words(&format!(
             "-smp 2 -m {}b,slots={slots},maxmem={}b",
             total.get(),
@@ -192,12 +254,13 @@ impl Machine {
 
     fn nvdimm_arguments(&self, folder: &Path) -> Vec<String> {
         let one = |(index, dimm): (usize, &Nvdimm)| {
-            let (file, size) = (Self::backing_file(folder, index), dimm.backing().get());
+            let (file, size) = (nvdimm_file(folder, index), dimm.backing().get());
             let labels = match dimm.labels {
                 Bytes::ZERO => String::new(),
                 size => format!(",label-size={}", size.get()),
             };
             let node = dimm.numa_node;
+            let unarmed = if dimm.unarmed { ",unarmed=on" } else { "" };
             [
                 "-object".to_owned(),
                 format!(
@@ -205,10 +268,45 @@ impl Machine {
                     file.display()
                 ),
                 "-device".to_owned(),
-                format!("nvdimm,id=nvdimm{index},memdev=pmem{index}{labels},node={node}"),
+                format!("nvdimm,id=nvdimm{index},memdev=pmem{index}{labels},node={node}{unarmed}"),
             ]
         };
         self.nvdimms.iter().enumerate().flat_map(one).collect()
+    }
+
+    /// All CXL devices are targets of one window of addresses.
+    fn machine_arguments(&self) -> Vec<String> {
+        if self.cxl.is_empty() {
+            return words("-machine q35,nvdimm=on");
+        }
+        let targets = (0..self.cxl.len()).map(|n| format!("cxl-fmw.0.targets.{n}=cxl.{n}"));
+        let targets: Vec<String> = targets.collect();
+        words(&format!(
+            "-machine q35,nvdimm=on,cxl=on -M {},cxl-fmw.0.size=4G,cxl-fmw.0.interleave-granularity=4k",
+            targets.join(",")
+        ))
+    }
+
+    fn cxl_arguments(&self, folder: &Path) -> Vec<String> {
+        let one = |(n, device): (usize, &CxlMemory)| {
+            let (data, labels) = (cxl_file(folder, n), cxl_labels_file(folder, n));
+            let (data_size, labels_size) = (CxlMemory::DATA.get(), CxlMemory::LABELS.get());
+            let serial = device.serial.map_or_else(String::new, |serial| format!(",sn={serial}"));
+            let bus = 32 * (n + 1);
+            let mut line = words(&format!(
+                "-device pxb-cxl,bus_nr={bus},bus=pcie.0,id=cxl.{n} -device cxl-rp,port={n},bus=cxl.{n},id=rp{n},chassis={n},slot={n} \
+                 -device cxl-type3,bus=rp{n},memdev=cxl-data{n},lsa=cxl-labels{n},id=cxl-memory{n}{serial}"
+            ));
+            let backend = |id: &str, file: &Path, size: i64| {
+                let file = file.display();
+                let text = format!("memory-backend-file,id={id}{n},share=on,mem-path={file},size={size}");
+                ["-object".to_owned(), text]
+            };
+            line.splice(0..0, backend("cxl-labels", &labels, labels_size));
+            line.splice(0..0, backend("cxl-data", &data, data_size));
+            line
+        };
+        self.cxl.iter().enumerate().flat_map(one).collect()
     }
 
     fn network_arguments(&self) -> Vec<String> {
@@ -236,6 +334,18 @@ impl Machine {
             .trim_end()
             .to_owned()
     }
+}
+
+fn nvdimm_file(folder: &Path, n: usize) -> PathBuf {
+    folder.join(format!("nvdimm{n}"))
+}
+
+fn cxl_file(folder: &Path, n: usize) -> PathBuf {
+    folder.join(format!("cxl{n}"))
+}
+
+fn cxl_labels_file(folder: &Path, n: usize) -> PathBuf {
+    folder.join(format!("cxl-labels{n}"))
 }
 
 /// The socket on which the harness waits for the agent of the VM in `folder`.

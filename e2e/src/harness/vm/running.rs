@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::accel::Accel;
 use super::agent::{Agent, Listening, Output};
-use super::machine::{Machine, agent_socket};
+use super::machine::{BackingFile, Machine, agent_socket};
 use crate::harness::daemon::{Daemon, bound_to_harness, tail};
 use crate::harness::guest::Guest;
 
@@ -120,8 +120,7 @@ impl Vm {
 
 /// Sparse files: only what the guest writes takes space.
 fn make_backing_files(machine: &Machine, folder: &Path) -> Result<()> {
-    for (index, size) in machine.backing_sizes().enumerate() {
-        let path = Machine::backing_file(folder, index);
+    for BackingFile { path, size } in machine.backing_files(folder) {
         if !path.exists() {
             let file = File::create(&path).with_context(|| format!("creating {}", path.display()))?;
             file.set_len(size.get_u64())

@@ -1,7 +1,7 @@
 //! Everything there is.
 
 use anyhow::Result;
-use ndctl::{Context, Dimm, LabelArea, Mapping, Namespace, Region};
+use ndctl::{Context, Dimm, Label, LabelArea, Mapping, Namespace, Region};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -55,7 +55,11 @@ fn dimm_facts(dimm: Dimm) -> Value {
     let labels = match dimm.label_area() {
         Ok(LabelArea::None) => json!("none"),
         Ok(LabelArea::Uninitialised) => json!("uninitialised"),
-        Ok(LabelArea::Initialised { free_slots }) => json!({ "free_slots": free_slots }),
+        Ok(LabelArea::Initialised(labels)) => json!({
+            "sequence": labels.index.sequence,
+            "free_slots": labels.free_slots,
+            "used": labels.labels.iter().map(label_facts).collect::<Vec<_>>(),
+        }),
         Err(error) => json!({ "error": reasons(&error) }),
     };
     json!({
@@ -63,7 +67,21 @@ fn dimm_facts(dimm: Dimm) -> Value {
         "id": dimm.unique_id(),
         "enabled": dimm.is_enabled(),
         "locked": dimm.is_locked(),
+        "failures": dimm.failures().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "labels": labels,
+    })
+}
+
+fn label_facts(label: &Label) -> Value {
+    json!({
+        "slot": label.slot,
+        "name": label.name,
+        "uuid": label.uuid.to_string(),
+        "start": label.start,
+        "size": label.size,
+        "position": label.position,
+        "devices": label.devices,
+        "updating": label.is_updating,
     })
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use placement::{Bytes, Mode, RegionId};
 
-use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{Inventory, NamespaceMode};
 use crate::devices::mark::Stage;
@@ -155,7 +155,7 @@ impl Emulated {
             mode,
             usable,
             numa: layout.numa(&stored.region),
-            dax: false,
+            dax: Dax::NotOffered,
         })
     }
 }

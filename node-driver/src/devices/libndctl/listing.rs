@@ -1,17 +1,19 @@
-//! The inventory, from libndctl.
+//! The inventory, from libndctl and the label areas.
 
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
-use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind};
+use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind, Snapshot};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
 
+use super::agreement::{disagreement, is_recorded};
 use super::alignment::best_alignment;
 use super::block;
+use super::module_labels::ModuleLabels;
 use super::region_id::{self, Module, Origin};
-use super::region_state::{ModuleProperties, RegionProperties, region_state};
+use super::region_state::{Identity, ModuleProperties, RegionProperties, region_state};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
 
@@ -21,11 +23,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// All regions and namespaces.
 ///
-/// A listing that met a device half made is repeated: a person may be working with `ndctl` at this moment.
+/// A listing during which something changed, or that met a device half made, is repeated: a person may be working with
+/// `ndctl` at this moment, or the kernel may be enabling a region.
 pub(super) fn inventory() -> Result<Inventory, DeviceError> {
     let mut attempts = 1;
     loop {
-        match list() {
+        match list_undisturbed() {
             Err(_) if attempts < ATTEMPTS => attempts += 1,
             done => return done.map_err(DeviceError::Listing),
         }
@@ -33,41 +36,91 @@ pub(super) fn inventory() -> Result<Inventory, DeviceError> {
     }
 }
 
-fn list() -> Result<Inventory, Source> {
+/// A listing of one moment: what exists, what is enabled and what the labels say is the same before and after it.
+fn list_undisturbed() -> Result<Inventory, Source> {
+    let before = Snapshot::take()?;
     let context = Context::new()?;
+    let pmem = pmem_regions(&context)?;
+    let labels = ModuleLabels::read(&pmem)?;
+    let inventory = list(&pmem, &labels)?;
+    if !labels.are_unchanged(&pmem)? || Snapshot::take()? != before {
+        return Err("regions, namespaces or labels changed while they were listed".into());
+    }
+    Ok(inventory)
+}
+
+fn pmem_regions(context: &Context) -> Result<Vec<Region<'_>>, ndctl::Error> {
     let mut pmem = Vec::new();
     for region in context.regions()? {
         if region.kind()? == RegionKind::Pmem {
             pmem.push(region);
         }
     }
+    Ok(pmem)
+}
+
+fn list(pmem: &[Region<'_>], labels: &ModuleLabels) -> Result<Inventory, Source> {
     let origins = pmem.iter().map(|region| origin(*region));
     let origins: Vec<Origin> = origins.collect::<Result<_, _>>()?;
     let mut inventory = Inventory::default();
-    for (region, id) in pmem.into_iter().zip(region_id::ids(&origins)) {
-        inventory.namespaces.extend(namespaces(region, &id)?);
-        inventory.regions.push(listed_region(region, id)?);
+    for ((region, origin), id) in pmem.iter().zip(&origins).zip(region_id::ids(&origins)) {
+        let mut namespaces = namespaces(*region, &id)?;
+        let parts = labels.parts(*region)?;
+        for namespace in &mut namespaces {
+            namespace.is_recorded = is_recorded(namespace, &parts);
+        }
+        let properties = RegionProperties {
+            identity: identity(*region, origin),
+            disagreement: disagreement(&namespaces, &parts),
+            ..properties(*region, labels)?
+        };
+        inventory.regions.push(listed_region(*region, id, properties)?);
+        inventory.namespaces.extend(namespaces);
     }
     Ok(inventory)
 }
 
 fn origin(region: Region<'_>) -> Result<Origin, ndctl::Error> {
-    let module = |mapping: Mapping<'_>| Module {
-        unique_id: mapping.dimm().unique_id().filter(|id| !id.is_empty()),
+    let bus = bus(region);
+    let mappings = region.mappings()?;
+    let ids = match bus {
+        BusProvider::Cxl => serial_numbers(region)?,
+        BusProvider::Nfit | BusProvider::E820 | BusProvider::Emulated | BusProvider::Other => {
+            mappings.iter().map(|mapping| mapping.dimm().unique_id()).collect()
+        }
+    };
+    let module = |(mapping, unique_id): (Mapping<'_>, Option<String>)| Module {
+        unique_id: unique_id.filter(|id| !id.is_empty()),
         position: mapping.position(),
         start: mapping.start(),
     };
     Ok(Origin {
-        bus: match bus(region) {
+        bus: match bus {
             BusProvider::Nfit => "nfit",
             BusProvider::Cxl => "cxl",
             BusProvider::E820 => "e820",
             BusProvider::Emulated | BusProvider::Other => "other",
         },
         provider: region.bus().provider(),
-        modules: region.mappings()?.into_iter().map(module).collect(),
+        modules: mappings.into_iter().zip(ids).map(module).collect(),
         start: region.start()?,
     })
+}
+
+/// What identifies CXL devices, by position: before 6.2 the kernel gives libndctl nothing to tell them apart.
+fn serial_numbers(region: Region<'_>) -> Result<Vec<Option<String>>, ndctl::Error> {
+    let numbers = region.cxl_serial_numbers()?;
+    let text = |number: Option<u64>| number.map(|number| format!("{number:#x}"));
+    Ok(numbers.into_iter().map(text).collect())
+}
+
+/// A cookie of 0 ties labels to no region (CXL devices without serial numbers).
+fn identity(region: Region<'_>, origin: &Origin) -> Identity {
+    if origin.is_identified() && region.interleave_set_cookie() != Some(0) {
+        Identity::Known
+    } else {
+        Identity::Unknown
+    }
 }
 
 fn bus(region: Region<'_>) -> BusProvider {
@@ -80,8 +133,7 @@ fn bus(region: Region<'_>) -> BusProvider {
     }
 }
 
-fn listed_region(region: Region<'_>, id: RegionId) -> Result<inventory::Region, Source> {
-    let properties = properties(region)?;
+fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties) -> Result<inventory::Region, Source> {
     let (state, message) = region_state(&properties);
     Ok(inventory::Region {
         id,
@@ -101,14 +153,16 @@ fn listed_region(region: Region<'_>, id: RegionId) -> Result<inventory::Region, 
     })
 }
 
-fn properties(region: Region<'_>) -> Result<RegionProperties, Source> {
+/// What the kernel shows of a region. Nothing yet of what only its origin and all of its labels tell.
+fn properties(region: Region<'_>, labels: &ModuleLabels) -> Result<RegionProperties, Source> {
     let mut modules = Vec::new();
     for mapping in region.mappings()? {
         let dimm = mapping.dimm();
         modules.push(ModuleProperties {
             device: dimm.device(),
             is_locked: dimm.is_locked(),
-            labels: dimm.label_area().map_err(|error| error.to_string()),
+            failures: dimm.failures(),
+            labels: labels.slots(&dimm.device()),
         });
     }
     Ok(RegionProperties {
@@ -117,8 +171,9 @@ fn properties(region: Region<'_>) -> Result<RegionProperties, Source> {
         is_read_only: region.is_read_only(),
         has_labels: region.has_labels(),
         start: region.start()?,
-        cookie: region.interleave_set_cookie(),
+        identity: Identity::Unknown,
         modules,
+        disagreement: None,
     })
 }
 
@@ -162,7 +217,7 @@ fn listed_namespace(
     Ok(Namespace {
         name: namespace.name().unwrap_or_default(),
         uuid: namespace.uuid(),
-        is_recorded: true,
+        is_recorded: false,
         device,
         region: region.clone(),
         extent: Extent::new(start.minus(start_of_region), namespace.size()),

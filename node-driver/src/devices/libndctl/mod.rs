@@ -2,9 +2,11 @@
 //!
 //! Every operation opens a libndctl context of its own; nothing is kept between two of them.
 
+mod agreement;
 mod alignment;
 mod block;
 mod listing;
+mod module_labels;
 mod region_id;
 mod region_state;
 
@@ -19,7 +21,7 @@ use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
 use crate::devices::mark::{self, Stage};
@@ -294,7 +296,10 @@ fn volume_device(
     let (Some(mode), Some(path), Some(usable)) = (mode, found.block.clone(), found.usable) else {
         return Err(DeviceError::Incomplete { name: volume.into() });
     };
-    let dax = mode == VolumeMode::Fsdax && block::has_dax(&path);
+    let dax = match mode {
+        VolumeMode::Fsdax => Dax::promised(block::has_dax(&path)),
+        VolumeMode::Sector => Dax::NotOffered,
+    };
     let numa = inventory.region(&found.region).and_then(|region| region.numa);
     Ok(VolumeDevice {
         path,

@@ -31,6 +31,14 @@ pub(super) struct Module {
     pub(super) start: Bytes,
 }
 
+impl Origin {
+    /// Whether its modules alone tell it from every other region, as they have to on CXL: whatever set is plugged in comes up
+    /// at the same address.
+    pub(super) fn is_identified(&self) -> bool {
+        self.bus != "cxl" || self.modules.iter().all(|module| module.unique_id.is_some())
+    }
+}
+
 /// The names of all regions, in the same order.
 ///
 /// The physical address becomes part of a name only where the modules cannot tell regions apart: when there are none, when
@@ -119,6 +127,52 @@ mod tests {
         let set = listed([module("a", 0), module("b", 1)]);
         assert_eq!(set, listed([module("b", 1), module("a", 0)]));
         assert_ne!(set, listed([module("a", 1), module("b", 0)]));
+    }
+
+    /// They come up at the same address, whichever set is plugged in.
+    #[test]
+    fn three_sets_of_cxl_devices_have_three_ids() {
+        let set = |serials: [u64; 2]| {
+            let modules = [
+                module(&format!("{:#x}", serials[0]), 0),
+                module(&format!("{:#x}", serials[1]), 1),
+            ];
+            let origin = Origin {
+                bus: "cxl",
+                provider: "CXL".into(),
+                ..origin(&modules, 4)
+            };
+            ids(&[origin]).remove(0)
+        };
+        let sets = [set([1, 2]), set([3, 4]), set([1, 4])];
+        assert!(
+            sets[0] != sets[1] && sets[1] != sets[2] && sets[0] != sets[2],
+            "{sets:?}"
+        );
+        assert_eq!(set([1, 2]), sets[0]);
+        assert_ne!(set([2, 1]), sets[0]);
+    }
+
+    #[test]
+    fn a_cxl_region_is_known_by_every_module() {
+        let silent = Module {
+            unique_id: None,
+            ..module("", 1)
+        };
+        let region = |bus, modules: &[Module]| Origin {
+            bus,
+            ..origin(modules, 4)
+        };
+        assert!(region("cxl", &[module("0x1", 0), module("0x2", 1)]).is_identified());
+        assert!(!region("cxl", &[module("0x1", 0), silent.clone()]).is_identified());
+        assert!(region("nfit", &[silent]).is_identified());
+    }
+
+    /// Volumes record the id of their region: it never changes.
+    #[test]
+    fn ids_of_nfit_regions_are_as_they_were() {
+        let id = ids(&[origin(&[module("8680-56341200", 0)], 4)]).remove(0);
+        assert_eq!(id.0, "nfit-ac9ceb1623fc");
     }
 
     #[test]

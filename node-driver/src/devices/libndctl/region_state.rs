@@ -1,10 +1,12 @@
 //! Whether volumes can be made in a region, and what an administrator can do about it.
 
 use crds::RegionState;
-use ndctl::LabelArea;
+use ndctl::DimmFailure;
 use placement::Bytes;
 
-/// What the kernel shows of a region.
+use super::agreement::Disagreement;
+
+/// What the kernel and the modules show of a region.
 #[derive(Clone, Debug)]
 pub(super) struct RegionProperties {
     pub(super) device: String,
@@ -14,47 +16,114 @@ pub(super) struct RegionProperties {
     /// were wiped. The first namespace would then write them, over what an administrator may want to keep.
     pub(super) has_labels: bool,
     pub(super) start: Bytes,
-    /// What ties labels to the region. 0 if its modules have no serial numbers: labels are then written and never found again.
-    pub(super) cookie: Option<u64>,
+    pub(super) identity: Identity,
     pub(super) modules: Vec<ModuleProperties>,
+    /// A label that is not as the kernel shows it.
+    pub(super) disagreement: Option<Disagreement>,
 }
 
-/// What the kernel shows of a module.
+/// Whether a region is known again after a reboot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// By its modules.
+    Known,
+    /// Its modules do not all say who they are: another set in its place could not be told from it, or the kernel would write
+    /// labels and never find them again.
+    Unknown,
+}
+
+/// What the kernel and the module itself show of a module.
 #[derive(Clone, Debug)]
 pub(super) struct ModuleProperties {
     pub(super) device: String,
     pub(super) is_locked: bool,
+    pub(super) failures: Vec<DimmFailure>,
     /// What is in its label area, or why that cannot be read.
-    pub(super) labels: Result<LabelArea, String>,
+    pub(super) labels: Result<LabelSlots, String>,
+}
+
+/// What a label area has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LabelSlots {
+    /// The module has no label area.
+    NoArea,
+    /// Nothing was ever written to it.
+    Uninitialised,
+    /// So many labels can still be written.
+    Free(u64),
 }
 
 /// Huge pages: DAX needs a start that is a multiple of them.
 const MAPPABLE: Bytes = Bytes::mib(2);
 
 /// The state of a region, and what to do about it.
+///
+/// First whether all of it is seen: what is said afterwards would let absence count.
 pub(super) fn region_state(region: &RegionProperties) -> (RegionState, String) {
     if !region.is_enabled {
         (RegionState::Disabled, disabled(region))
+    } else if let Some(message) = not_seen(region) {
+        (RegionState::NotSeen, message)
+    } else if is_unprepared(region) {
+        let message = unfit(region).unwrap_or_else(|| unprepared(region));
+        (RegionState::Unprepared, message)
+    } else if let Some(message) = unfit(region) {
+        (RegionState::ReadOnly, message)
     } else if region.is_read_only {
         (RegionState::ReadOnly, read_only(region))
-    } else if is_unprepared(region) {
-        (RegionState::Unprepared, unprepared(region))
     } else if !region.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(region))
-    } else if region.cookie == Some(0) {
+    } else if region.identity == Identity::Unknown {
         (RegionState::Degraded, no_identity(region))
-    } else if let Some(message) = region.modules.iter().find_map(|module| no_more(region, module)) {
-        (RegionState::Degraded, message)
+    } else if let Some(full) = region
+        .modules
+        .iter()
+        .find(|module| module.labels == Ok(LabelSlots::Free(0)))
+    {
+        (RegionState::Degraded, no_more(region, full))
     } else {
         (RegionState::Ready, String::new())
     }
 }
 
-/// A label area that cannot be read is another state: there may be labels.
+/// Why there may be namespaces that the kernel does not show, if so.
+fn not_seen(region: &RegionProperties) -> Option<String> {
+    let device = &region.device;
+    let unreadable = |module: &ModuleProperties| {
+        let (module, error) = (&module.device, module.labels.as_ref().err()?);
+        Some(format!(
+            "{device} cannot be seen completely: the label area of {module} cannot be read ({error}); see `ndctl list \
+             --dimms --health --dimm {module}`"
+        ))
+    };
+    let unlike = |Disagreement { module, text }: &Disagreement| {
+        // Enabling a region again does not make the kernel read labels again: it does when its driver takes the module
+        // (nvdimm_probe in drivers/nvdimm/dimm.c; tried on 6.1).
+        format!(
+            "{device} cannot be seen completely: {module} has {text}: when nothing in it is in use, `ndctl disable-region \
+             {device} && ndctl disable-dimm {module} && ndctl enable-dimm {module} && ndctl enable-region {device}`"
+        )
+    };
+    let unreadable = region.modules.iter().find_map(unreadable);
+    unreadable.or_else(|| region.disagreement.as_ref().map(unlike))
+}
+
 fn is_unprepared(region: &RegionProperties) -> bool {
-    let without = |module: &ModuleProperties| matches!(module.labels, Ok(LabelArea::None | LabelArea::Uninitialised));
-    let unreadable = |module: &ModuleProperties| module.labels.is_err();
-    region.modules.iter().any(without) || !(region.has_labels || region.modules.iter().any(unreadable))
+    let without =
+        |module: &ModuleProperties| matches!(module.labels, Ok(LabelSlots::NoArea | LabelSlots::Uninitialised));
+    region.modules.iter().any(without) || !region.has_labels
+}
+
+/// Why nothing may be written to a region, if one of its modules may lose it. Zeros would be lost as well as data: what was
+/// erased could come back.
+fn unfit(region: &RegionProperties) -> Option<String> {
+    let failing = region.modules.iter().find(|module| !module.failures.is_empty())?;
+    let failures: Vec<String> = failing.failures.iter().map(ToString::to_string).collect();
+    let (device, module) = (&region.device, &failing.device);
+    Some(format!(
+        "nothing is written to {device}: {module} {}; repair or replace it (`ndctl list --dimms --health --dimm {module}`)",
+        failures.join(", ")
+    ))
 }
 
 fn disabled(region: &RegionProperties) -> String {
@@ -72,17 +141,17 @@ fn read_only(region: &RegionProperties) -> String {
     let device = &region.device;
     format!(
         "{device} is read-only: `echo 0 > /sys/bus/nd/devices/{device}/read_only && ndctl disable-region {device} && \
-         ndctl enable-region {device}`; a module that cannot save its data stays read-only"
+         ndctl enable-region {device}`"
     )
 }
 
 fn unprepared(region: &RegionProperties) -> String {
     let device = &region.device;
-    let without = |module: &&ModuleProperties| module.labels == Ok(LabelArea::None);
+    let without = |module: &&ModuleProperties| module.labels == Ok(LabelSlots::NoArea);
     if region.modules.is_empty() || region.modules.iter().any(|module| without(&module)) {
         return format!("{device} has no label area, so it cannot be divided into volumes");
     }
-    let blank = |module: &&ModuleProperties| module.labels == Ok(LabelArea::Uninitialised);
+    let blank = |module: &&ModuleProperties| module.labels == Ok(LabelSlots::Uninitialised);
     let blank: Vec<&str> = region
         .modules
         .iter()
@@ -112,52 +181,45 @@ fn misaligned(region: &RegionProperties) -> String {
 
 fn no_identity(region: &RegionProperties) -> String {
     format!(
-        "{} gets no volumes: its modules have no serial number, so that the kernel would not find a namespace again after \
-         a reboot",
+        "{} gets no volumes: a module of it has no serial number, so that it would not be known again after a reboot",
         region.device
     )
 }
 
-/// Why a module lets no further namespace be made, if so.
-fn no_more(region: &RegionProperties, module: &ModuleProperties) -> Option<String> {
-    let (region, module, labels) = (&region.device, &module.device, &module.labels);
-    match labels {
-        Ok(LabelArea::Initialised { free_slots: 0 }) => Some(format!(
-            "{region} can hold no more volumes: the label area of {module} is full until a namespace is destroyed"
-        )),
-        Ok(_) => None,
-        Err(error) => Some(format!(
-            "{region} gets no more volumes: the label area of {module} cannot be read ({error}); see `ndctl list --dimms \
-             --health --dimm {module}`"
-        )),
-    }
+fn no_more(region: &RegionProperties, full: &ModuleProperties) -> String {
+    format!(
+        "{} can hold no more volumes: the label area of {} is full until a namespace is destroyed",
+        region.device, full.device
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn region(labels: LabelArea) -> RegionProperties {
+    fn region(labels: LabelSlots) -> RegionProperties {
         region_with(Ok(labels))
     }
 
-    fn region_with(labels: Result<LabelArea, String>) -> RegionProperties {
+    fn region_with(labels: Result<LabelSlots, String>) -> RegionProperties {
         RegionProperties {
             device: "region0".into(),
             is_enabled: true,
             is_read_only: false,
-            has_labels: matches!(labels, Ok(LabelArea::Initialised { .. })),
+            has_labels: matches!(labels, Ok(LabelSlots::Free(_))),
             start: Bytes::gib(4),
-            cookie: Some(0x5eed),
+            identity: Identity::Known,
             modules: vec![ModuleProperties {
                 device: "nmem0".into(),
                 is_locked: false,
+                failures: Vec::new(),
                 labels,
             }],
+            disagreement: None,
         }
     }
 
-    const LABELS: LabelArea = LabelArea::Initialised { free_slots: 16_346 };
+    const LABELS: LabelSlots = LabelSlots::Free(16_346);
 
     #[test]
     fn labels_make_it_ready() {
@@ -166,7 +228,7 @@ mod tests {
 
     #[test]
     fn says_how_to_write_labels() {
-        let (state, message) = region_state(&region(LabelArea::Uninitialised));
+        let (state, message) = region_state(&region(LabelSlots::Uninitialised));
         assert_eq!(state, RegionState::Unprepared);
         assert_eq!(
             message,
@@ -179,30 +241,101 @@ mod tests {
     fn a_region_that_the_kernel_would_label_by_itself_is_left_alone() {
         let wiped = RegionProperties {
             has_labels: true,
-            ..region(LabelArea::Uninitialised)
+            ..region(LabelSlots::Uninitialised)
         };
-        assert_eq!(region_state(&wiped), region_state(&region(LabelArea::Uninitialised)));
+        assert_eq!(region_state(&wiped), region_state(&region(LabelSlots::Uninitialised)));
     }
 
+    /// There may be labels, so nothing that is not shown is known not to be there.
     #[test]
-    fn labels_that_cannot_be_read_keep_new_volumes_out() {
+    fn labels_that_cannot_be_read_hide_namespaces() {
         for has_labels in [true, false] {
             let (state, message) = region_state(&RegionProperties {
                 has_labels,
                 ..region_with(Err("I/O error".into()))
             });
-            assert_eq!(state, RegionState::Degraded);
+            assert_eq!(state, RegionState::NotSeen);
             assert!(message.contains("nmem0") && message.contains("I/O error"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_label_without_its_namespace_comes_before_all_that_lets_absence_count() {
+        let hidden = RegionProperties {
+            disagreement: Some(Disagreement {
+                module: "nmem0".into(),
+                text: "the label \"x\"".into(),
+            }),
+            ..region(LABELS)
+        };
+        let mut unarmed = hidden.clone();
+        unarmed.modules[0].failures.push(DimmFailure::NotArmed);
+        let also = [
+            hidden.clone(),
+            unarmed,
+            RegionProperties {
+                is_read_only: true,
+                ..hidden.clone()
+            },
+            RegionProperties {
+                start: Bytes::mib(4097),
+                ..hidden.clone()
+            },
+            RegionProperties {
+                identity: Identity::Unknown,
+                ..hidden
+            },
+        ];
+        for region in also {
+            let (state, message) = region_state(&region);
+            assert_eq!(state, RegionState::NotSeen);
+            let advice = "`ndctl disable-region region0 && ndctl disable-dimm nmem0 && ndctl enable-dimm nmem0 && ndctl \
+                          enable-region region0`";
+            assert!(message.contains(advice) && message.contains("\"x\""), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_module_that_may_lose_data_is_not_written_to_whatever_the_kernel_allows() {
+        for failure in [
+            DimmFailure::NotArmed,
+            DimmFailure::Save,
+            DimmFailure::Restore,
+            DimmFailure::Flush,
+            DimmFailure::Map,
+        ] {
+            for is_read_only in [true, false] {
+                let mut region = RegionProperties {
+                    is_read_only,
+                    ..region(LABELS)
+                };
+                region.modules[0].failures.push(failure);
+                let (state, message) = region_state(&region);
+                assert_eq!(state, RegionState::ReadOnly);
+                assert!(message.contains("nmem0") && !message.contains("read_only"), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_to_prepare_a_module_that_may_lose_data() {
+        let mut blank = region(LabelSlots::Uninitialised);
+        blank.modules[0].failures.push(DimmFailure::NotArmed);
+        let (state, message) = region_state(&blank);
+        assert_eq!(state, RegionState::Unprepared);
+        assert!(
+            message.contains("not armed") && !message.contains("init-labels"),
+            "{message}"
+        );
     }
 
     #[test]
     fn says_that_no_labels_are_possible() {
         let legacy = RegionProperties {
             modules: Vec::new(),
-            ..region(LabelArea::None)
+            ..region(LabelSlots::NoArea)
         };
-        for region in [legacy, region(LabelArea::None)] {
+        for region in [legacy, region(LabelSlots::NoArea)] {
             let (state, message) = region_state(&region);
             assert_eq!(state, RegionState::Unprepared);
             assert!(
@@ -240,11 +373,11 @@ mod tests {
             (
                 RegionState::Degraded,
                 RegionProperties {
-                    cookie: Some(0),
+                    identity: Identity::Unknown,
                     ..ready
                 },
             ),
-            (RegionState::Degraded, region(LabelArea::Initialised { free_slots: 0 })),
+            (RegionState::Degraded, region(LabelSlots::Free(0))),
         ];
         for (state, region) in cases {
             let (found, message) = region_state(&region);
