@@ -104,7 +104,6 @@ impl NodeStageVolume {
         match &self.capability.access {
             Access::Block => Ok(()),
             Access::Mount { fs, flags } => {
-                let options = MountOptions::plan(flags, found.0.dax)?;
                 let staging = Staging {
                     host,
                     volume: &self.volume,
@@ -112,7 +111,7 @@ impl NodeStageVolume {
                     number: found.1,
                     target: &resolve(&self.target)?,
                     wanted: *fs,
-                    options,
+                    flags,
                 };
                 staging.run()
             }
@@ -128,7 +127,7 @@ struct Staging<'a> {
     number: DeviceNumber,
     target: &'a Path,
     wanted: Option<Filesystem>,
-    options: MountOptions,
+    flags: &'a [String],
 }
 
 impl Staging<'_> {
@@ -139,16 +138,21 @@ impl Staging<'_> {
             let fs = self.same(mount)?;
             return self.verify(fs);
         }
-        let fs = self.prepare(table.of(self.number).next().is_some())?;
+        let (fs, options) = self.prepare(table.of(self.number).next().is_some())?;
         make_directory(self.target)?;
-        self.mount(fs)?;
+        self.mount(fs, &options)?;
         self.verify(fs)?;
-        self.report(fs);
+        self.report(fs, &options);
         Ok(())
     }
 
-    fn mount(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
-        let (path, options) = (&self.device.path, &self.options);
+    /// The options for the file system that the device has or gets: what one allows, the other may not know.
+    fn options(&self, fs: Filesystem) -> Result<MountOptions, OptionError> {
+        MountOptions::plan(fs, self.flags, self.device.dax)
+    }
+
+    fn mount(&self, fs: Filesystem, options: &MountOptions) -> Result<(), NodeStageVolumeError> {
+        let path = &self.device.path;
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
         if !self.device.dax {
             return mounted.map_err(self.failed("mount"));
@@ -169,7 +173,8 @@ impl Staging<'_> {
                 device: mount.device,
             });
         }
-        let (fs, read_only) = (mount.fs_type.parse().ok(), self.options.read_only());
+        let fs: Option<Filesystem> = mount.fs_type.parse().ok();
+        let read_only = self.options(fs.or(self.wanted).unwrap_or_default())?.read_only();
         match fs {
             Some(fs) if fs == self.wanted.unwrap_or(fs) && mount.read_only() == read_only => Ok(fs),
             _ => Err(NodeStageVolumeError::Differs {
@@ -179,25 +184,27 @@ impl Staging<'_> {
         }
     }
 
-    /// Makes sure that the device has a file system that can be mounted.
-    fn prepare(&self, mounted_elsewhere: bool) -> Result<Filesystem, NodeStageVolumeError> {
+    /// Makes sure that the device has a file system that can be mounted, and says with which options.
+    fn prepare(&self, mounted_elsewhere: bool) -> Result<(Filesystem, MountOptions), NodeStageVolumeError> {
         let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
         let content = filesystems.content(path);
         let content = content.map_err(self.failed("identify what is on"))?;
-        match prepare(&content, self.wanted, self.device.usable)? {
+        let preparation = prepare(&content, self.wanted, self.device.usable)?;
+        let (Preparation::Format(fs) | Preparation::Use(fs)) = preparation;
+        let options = self.options(fs)?;
+        match preparation {
             Preparation::Format(fs) => {
                 tracing::info!(volume = self.volume, device = %path.display(), %fs, ?content, "formatting");
                 let made = filesystems.format(path, fs, self.device.usable, &content);
                 made.map_err(self.failed("format"))?;
-                Ok(fs)
             }
-            Preparation::Use(fs) if mounted_elsewhere => Ok(fs),
+            Preparation::Use(_) if mounted_elsewhere => {}
             Preparation::Use(fs) => {
                 let checked = filesystems.check(path, fs);
                 checked.map_err(self.failed("check the file system of"))?;
-                Ok(fs)
             }
         }
+        Ok((fs, options))
     }
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.
@@ -237,9 +244,9 @@ impl Staging<'_> {
         Ok((!direct).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
     }
 
-    fn report(&self, fs: Filesystem) {
+    fn report(&self, fs: Filesystem, options: &MountOptions) {
         let (volume, device) = (self.volume, self.device.path.display());
-        let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
+        let (options, backend) = (options.to_argument(), self.host.devices.backend());
         if self.device.dax {
             tracing::info!(volume, %device, %fs, options, "staged, DAX is in effect");
         } else {

@@ -9,6 +9,8 @@
 //!   write, all past the page cache (`O_DIRECT`). The kernel refuses to mount such a file system, `blkid` takes it for a
 //!   whole one.
 
+use std::ops::Range;
+
 use cluster::Filesystem;
 
 /// What is on a block device.
@@ -39,6 +41,12 @@ pub enum Probe {
 pub(super) const HEAD: usize = 4096;
 /// `sb_inprogress` in the superblock of xfs (XFS Algorithms & Data Structures, "Superblocks").
 const XFS_IN_PROGRESS: usize = 126;
+/// `s_journal_uuid`, and `s_journal_dev` in the superblock of ext4, which is at 1024 (Linux,
+/// Documentation/filesystems/ext4/super.rst): the device that the journal is on. Zero: none but the file system's own.
+/// The kernel opens it when it mounts the file system, `e2fsck` when it checks it, and both write to it.
+const EXT4_JOURNAL_ELSEWHERE: [Range<usize>; 2] = [1024 + 0xD0..1024 + 0xE0, 1024 + 0xE4..1024 + 0xE8];
+/// `s_mount_opts`, likewise: mount options that the kernel adds to those that it is given.
+const EXT4_MOUNT_OPTIONS: Range<usize> = 1024 + 0x200..1024 + 0x240;
 
 impl Content {
     /// What is on a device whose first bytes are `head`.
@@ -53,6 +61,9 @@ impl Content {
             Probe::Ambiguous => Self::Foreign("signatures of several kinds".into()),
             Probe::Type(name) => match name.parse() {
                 Ok(Filesystem::Xfs) if is_unfinished_xfs(head) => Self::Unfinished,
+                Ok(Filesystem::Ext4) if leads_elsewhere(head) => {
+                    Self::Foreign("ext4 that names a journal on another device, or mount options".into())
+                }
                 Ok(fs) => Self::Filesystem(fs),
                 Err(_) => Self::Foreign(name.clone()),
             },
@@ -62,6 +73,13 @@ impl Content {
 
 fn is_unfinished_xfs(head: &[u8]) -> bool {
     head.starts_with(b"XFSB") && head.get(XFS_IN_PROGRESS).is_some_and(|flag| *flag != 0)
+}
+
+/// Whether mounting that ext4 may reach another device than its own. The driver makes none like that: someone did who could write
+/// to the device.
+fn leads_elsewhere(head: &[u8]) -> bool {
+    let mut fields = EXT4_JOURNAL_ELSEWHERE.into_iter().chain([EXT4_MOUNT_OPTIONS]);
+    fields.any(|field| head.get(field).is_none_or(|bytes| bytes.iter().any(|byte| *byte != 0)))
 }
 
 /// Reads what `blkid -p -o export` wrote and the code it ended with; none if it failed (blkid(8), "EXIT STATUS").
@@ -124,6 +142,23 @@ mod tests {
             Content::identify(&found("xfs"), &xfs(0)),
             Content::Filesystem(Filesystem::Xfs)
         );
+    }
+
+    #[test]
+    fn an_ext4_that_leads_elsewhere_is_foreign() {
+        let ext4 = Content::identify(&found("ext4"), &head(&[(1080, 0x53)]));
+        assert_eq!(ext4, Content::Filesystem(Filesystem::Ext4));
+        for at in [
+            1024 + 0xD0,
+            1024 + 0xDF,
+            1024 + 0xE4,
+            1024 + 0xE7,
+            1024 + 0x200,
+            1024 + 0x23F,
+        ] {
+            let content = Content::identify(&found("ext4"), &head(&[(1080, 0x53), (at, 1)]));
+            assert!(matches!(content, Content::Foreign(_)), "{at}");
+        }
     }
 
     #[test]

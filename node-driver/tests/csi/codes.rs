@@ -59,13 +59,15 @@ async fn a_publish_without_staging_path_is_a_failed_precondition() {
 }
 
 #[tokio::test]
-async fn relative_paths_are_refused() {
+async fn relative_paths_and_those_that_go_up_are_refused() {
     let mut driver = Driver::new().await;
-    let mut call = driver.stage();
-    call.staging_target_path = "some/path".into();
-    let refused = driver.node.node_stage_volume(call).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("absolute"), "{refused}");
+    for path in ["some/path", "/some/../path", "/some/path/.."] {
+        let mut call = driver.stage();
+        call.staging_target_path = path.into();
+        let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("absolute"), "{refused}");
+    }
 }
 
 #[tokio::test]

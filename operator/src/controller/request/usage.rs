@@ -1,6 +1,6 @@
 //! How a volume is to be used: access mode, access type and file system.
 
-use cluster::{AccessMode, AccessModeError, Filesystem, UnknownFilesystem};
+use cluster::{AccessMode, AccessModeError, Filesystem, MountOptionError, UnknownFilesystem, read_mount_options};
 use csi::v1::VolumeCapability;
 use csi::{Access, Capability, CapabilityError};
 
@@ -19,6 +19,9 @@ pub enum UsageError {
     /// The file system is not one that the node's driver makes.
     #[error(transparent)]
     Filesystem(#[from] UnknownFilesystem),
+    /// The node's driver does not mount it with such an option.
+    #[error(transparent)]
+    MountOption(#[from] MountOptionError),
     /// The capabilities name different file systems.
     #[error("the volume capabilities name different file systems")]
     TwoFilesystems,
@@ -45,10 +48,15 @@ pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesys
     Ok(found)
 }
 
-fn filesystem(access: &Access) -> Result<Option<Filesystem>, UnknownFilesystem> {
+/// The file system of one capability, if it can be mounted with its options.
+fn filesystem(access: &Access) -> Result<Option<Filesystem>, UsageError> {
     match access {
         Access::Block => Ok(None),
-        Access::Mount { fs_type, .. } => Filesystem::parse(fs_type.as_deref().unwrap_or_default()).map(Some),
+        Access::Mount { fs_type, flags } => {
+            let filesystem = Filesystem::parse(fs_type.as_deref().unwrap_or_default())?;
+            read_mount_options(filesystem, flags)?;
+            Ok(Some(filesystem))
+        }
     }
 }
 
