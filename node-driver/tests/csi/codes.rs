@@ -144,7 +144,7 @@ async fn modes_that_memory_in_one_node_cannot_have(#[case] mode: Mode, #[case] c
 #[rstest]
 #[case::file_system("btrfs", &[], "allowed are ext4, xfs")]
 #[case::dax_off("", &["noatime", "dax=never"], "turns DAX off")]
-#[case::elsewhere("", &["bind"], "not allowed")]
+#[case::elsewhere("", &["bind"], "is not one that a volume with ext4 can have")]
 #[tokio::test]
 async fn impossible_ways_to_mount(#[case] fs: &str, #[case] flags: &[&str], #[case] why: &str) {
     let mut driver = Driver::new().await;

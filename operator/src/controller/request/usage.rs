@@ -1,4 +1,4 @@
-//! How a volume is to be used: access mode, access type and file system.
+//! How a volume is to be used: access mode, access type, file system and mount options.
 
 use cluster::{AccessMode, AccessModeError, Filesystem, MountOptionError, UnknownFilesystem, read_mount_options};
 use csi::v1::VolumeCapability;
@@ -87,6 +87,32 @@ mod tests {
             ..mount("", Mode::SingleNodeReaderOnly)
         };
         assert_eq!(filesystem_of(&[block]), Ok(None));
+    }
+
+    #[test]
+    fn mount_options_are_those_of_the_file_system() {
+        let with = |fs_type: &str, option: &str| {
+            let options = MountVolume {
+                fs_type: fs_type.into(),
+                mount_flags: vec![option.into()],
+                ..MountVolume::default()
+            };
+            filesystem_of(&[VolumeCapability {
+                access_type: Some(AccessType::Mount(options)),
+                ..mount("", Mode::SingleNodeWriter)
+            }])
+        };
+        assert_eq!(with("xfs", "logbsize=256k"), Ok(Some(Filesystem::Xfs)));
+        for (fs_type, option) in [
+            ("xfs", "logdev=/dev/sda"),
+            ("", "logbsize=256k"),
+            ("ext4", "X-mount.subdir=x"),
+        ] {
+            assert!(
+                matches!(with(fs_type, option), Err(UsageError::MountOption(_))),
+                "{option}"
+            );
+        }
     }
 
     #[test]
