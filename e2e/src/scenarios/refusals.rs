@@ -30,24 +30,24 @@ pub(super) async fn sizes_that_are_none_are_refused(cluster: &mut TestCluster) -
 
 /// CreateVolume names the parameter and what is allowed instead.
 pub(super) async fn a_wrong_parameter_is_named_in_the_event(cluster: &mut TestCluster) -> Result<()> {
-    let class = class(json!({ "csi.daxfit.dev/mode": "devdax" }), &[]);
+    let class = class(&json!({ "csi.daxfit.dev/mode": "devdax" }), &[]);
     is_refused(cluster, class, &["csi.daxfit.dev/mode", "devdax", "fsdax, sector"]).await
 }
 
 /// CreateVolume refuses the class. Where a PersistentVolume names the device, the node refuses to mount it, until the option
 /// is taken out.
 pub(super) async fn a_mount_option_that_names_another_device_is_refused(cluster: &mut TestCluster) -> Result<()> {
-    let xfs = || json!({ "csi.storage.k8s.io/fstype": "xfs" });
+    let xfs = json!({ "csi.storage.k8s.io/fstype": "xfs" });
     let words = [
         "mount option",
         "logdev=/dev/vda",
         "is not one that a volume with xfs can have",
     ];
-    is_refused(cluster, class(xfs(), &["noatime", "logdev=/dev/vda"]), &words).await?;
+    is_refused(cluster, class(&xfs, &["noatime", "logdev=/dev/vda"]), &words).await?;
     let claims = [Claim::new("leads-away", "20Mi", WRONG)];
     let kubectl = &cluster.kubectl;
     kubectl
-        .apply(&[class(json!({}), &["noatime"]), claims[0].object()])
+        .apply(&[class(&json!({}), &["noatime"]), claims[0].object()])
         .await?;
     workload::bound(kubectl, claims[0].name).await?;
     let volume = workload::volume_of(kubectl, claims[0].name).await?;
@@ -71,7 +71,7 @@ pub(super) async fn a_mount_option_that_names_another_device_is_refused(cluster:
 /// The class of these tests, which binds at once.
 const WRONG: &str = "wrong";
 
-fn class(parameters: Value, options: &[&str]) -> Value {
+fn class(parameters: &Value, options: &[&str]) -> Value {
     json!({
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",

@@ -186,26 +186,16 @@ fn an_ext4_with_a_broken_superblock_is_not_blank() {
 #[ignore = "needs root and loop devices"]
 fn an_ext4_that_leads_elsewhere_is_not_touched() {
     let (disk, other) = (Disk::new(Bytes::mib(64)), Disk::new(Bytes::mib(64)));
-    let run = |tool: &str, arguments: &[&OsStr]| {
-        let done = Command::new(tool).args(arguments).output().unwrap();
+    let run = |tool: &str, arguments: &[&str], device: &Path| {
+        let done = Command::new(tool).args(arguments).arg(device).output().unwrap();
         assert!(done.status.success(), "{tool}: {done:?}");
     };
     disk.format(Filesystem::Ext4, &Content::Blank);
-    let options = OsStr::new("mount_opts=errors=panic");
-    run("tune2fs", &[OsStr::new("-E"), options, disk.device.as_os_str()]);
+    run("tune2fs", &["-E", "mount_opts=errors=panic"], &disk.device);
     assert!(matches!(disk.content(), Content::Foreign(_)));
-    run(
-        "mke2fs",
-        &["-q", "-b4096", "-Ojournal_dev"]
-            .map(OsStr::new)
-            .into_iter()
-            .chain([other.device.as_os_str()])
-            .collect::<Vec<_>>(),
-    );
+    run("mke2fs", &["-q", "-b4096", "-Ojournal_dev"], &other.device);
     let journal = format!("device={}", other.device.display());
-    let arguments = ["-q", "-F", "-b4096", "-J", &journal].map(OsStr::new);
-    let arguments: Vec<_> = arguments.into_iter().chain([disk.device.as_os_str()]).collect();
-    run("mkfs.ext4", &arguments);
+    run("mkfs.ext4", &["-q", "-F", "-b4096", "-J", &journal], &disk.device);
     assert!(matches!(disk.content(), Content::Foreign(_)));
 }
 
