@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use placement::{Bytes, VolumeRequest};
 
 use crate::names::{SELECTED_NODE, VOLUME_PREFIX};
-use crate::{AccessMode, AccessModeError, ClassError, OurClass, PodClaim, Size, SizeError};
+use crate::{AccessMode, AccessModeError, ClassError, MountOptionError, OurClass, PodClaim, Size, SizeError};
 
 /// What matters of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub enum ClaimError {
     /// A parameter of its class.
     #[error(transparent)]
     Class(#[from] ClassError),
+    /// A mount option of its class.
+    #[error(transparent)]
+    MountOption(#[from] MountOptionError),
     /// It has no storage request.
     #[error("the claim requests no storage: set spec.resources.requests.storage")]
     NoRequest,
@@ -76,6 +79,9 @@ impl Claim {
     pub fn request(&self, class: &OurClass) -> Result<VolumeRequest, ClaimError> {
         self.access.clone()?;
         let settings = class.settings.clone()?;
+        if !self.is_block {
+            class.mount_options.clone()?;
+        }
         let (required, limit) = self.size.clone()?;
         let filesystem = (!self.is_block).then_some(settings.filesystem);
         let size = Size::new(Some(required), limit, filesystem)?;

@@ -6,7 +6,7 @@ use crds::{ClassParameters, DRIVER_NAME, ParameterError};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::names::{FSTYPE, WAIT_FOR_FIRST_CONSUMER};
-use crate::{Filesystem, UnknownFilesystem};
+use crate::{Filesystem, MountOptionError, UnknownFilesystem, read_mount_options};
 
 /// What matters of a `StorageClass`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct OurClass {
     pub waits_for_pod: bool,
     /// What its volumes are like, or what is wrong with its parameters.
     pub settings: Result<ClassSettings, ClassError>,
+    /// Whether a volume that is not used as a raw block device can be mounted as `mountOptions` say.
+    pub mount_options: Result<(), MountOptionError>,
 }
 
 /// What the volumes of a class are like, apart from their size.
@@ -70,10 +72,15 @@ impl From<&StorageClass> for Class {
             return Self::Foreign;
         }
         let none = BTreeMap::new();
+        let settings = ClassSettings::parse(class.parameters.as_ref().unwrap_or(&none));
+        let options = class.mount_options.as_deref().unwrap_or_default();
         Self::Ours(OurClass {
             uid: class.metadata.uid.as_deref().unwrap_or_default().into(),
             waits_for_pod: class.volume_binding_mode.as_deref() == Some(WAIT_FOR_FIRST_CONSUMER),
-            settings: ClassSettings::parse(class.parameters.as_ref().unwrap_or(&none)),
+            mount_options: settings.as_ref().map_or(Ok(()), |settings| {
+                read_mount_options(settings.filesystem, options).map(drop)
+            }),
+            settings,
         })
     }
 }

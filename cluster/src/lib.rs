@@ -2,7 +2,7 @@
 //!
 //! - [`names`]: annotations, labels and parameters that others define and we read or write.
 //! - [`Claim`], [`Class`], [`Pod`]: what matters of these objects, small enough to keep all of a cluster.
-//! - [`Filesystem`], [`AccessMode`], [`Size`]: what a volume can be; [`Claim::request`] puts them together for a claim.
+//! - [`Filesystem`], [`AccessMode`], [`Size`], [`read_mount_options`]: what a volume can be; [`Claim::request`] puts them together for a claim.
 //! - [`requirements_of`]: what a pod requires of a node, over anything that can look up objects ([`Lookup`]).
 //! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
 //! - [`free_space`]: the free space of a node, pending volumes subtracted.
@@ -14,6 +14,7 @@ mod access_mode;
 mod claim;
 mod class;
 mod filesystem;
+mod mount_options;
 pub mod names;
 mod numa;
 mod object_key;
@@ -27,6 +28,7 @@ pub use access_mode::{AccessMode, AccessModeError};
 pub use claim::{Claim, ClaimError};
 pub use class::{Class, ClassError, ClassSettings, OurClass};
 pub use filesystem::{Filesystem, UnknownFilesystem};
+pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
 pub use object_key::ObjectKey;
 pub use pending::{ShownRegions, VolumeSpace, free_space, pending_of};

@@ -260,6 +260,27 @@ fn what_no_volume_can_be_is_impossible() {
 }
 
 #[test]
+fn mount_options_matter_to_volumes_that_are_mounted() {
+    let mut cluster = Cluster::new();
+    let class: StorageClass = serde_json::from_value(json!({
+        "metadata": { "name": "away" }, "provisioner": "csi.daxfit.dev",
+        "volumeBindingMode": "WaitForFirstConsumer",
+        "mountOptions": ["noatime", "journal_path=/dev/sda"],
+    }))
+    .unwrap();
+    cluster.classes.insert("away".into(), Class::from(&class));
+    cluster.add_claim("mounted", "away", json!({}));
+    cluster.add_claim("block", "away", json!({ "spec": { "volumeMode": "Block" } }));
+    let refused = cluster.impossible(&["mounted"]);
+    assert!(
+        refused
+            .starts_with("claim ns/mounted: mount option \"journal_path=/dev/sda\" is not one that a volume with ext4"),
+        "{refused}"
+    );
+    assert_eq!(cluster.space(&["block"]).claims.len(), 1);
+}
+
+#[test]
 fn together_means_where_the_others_are() {
     let mut cluster = Cluster::new();
     for name in ["a", "b", "c"] {

@@ -49,7 +49,7 @@ fn node(name: &str) -> Value {
                 "kubernetes.io/hostname": name,
                 "kubernetes.io/os": "linux",
                 // An administrator's, for the node-driver's DaemonSet.
-                "csi.daxfit.dev/pmem": "true",
+                "daxfit.dev.node-restriction.kubernetes.io/pmem": "true",
                 // The kubelet's, from the topology that the driver answers with.
                 TOPOLOGY_KEY: name,
             },

@@ -108,10 +108,9 @@ impl NodeStageVolume {
                 Use::Again => Ok(()),
             },
             Access::Mount { fs, flags } => {
-                let options = MountOptions::plan(flags, found.device.dax == Dax::Offered)?;
                 let target = resolve(&self.target)?;
                 let found = match found.usage {
-                    Use::First => self.format(host, &found.device, fs.unwrap_or_default())?,
+                    Use::First => self.format(host, &found.device, fs.unwrap_or_default(), flags)?,
                     Use::Again => found,
                 };
                 let staging = Staging {
@@ -121,7 +120,7 @@ impl NodeStageVolume {
                     number: found.number,
                     target: &target,
                     wanted: *fs,
-                    options,
+                    flags,
                 };
                 staging.run()
             }
@@ -129,8 +128,16 @@ impl NodeStageVolume {
     }
 
     /// Makes the file system of a volume that nobody had yet. One that was interrupted starts from scratch.
-    fn format(&self, host: &Host, device: &VolumeDevice, fs: Filesystem) -> Result<FoundVolume, NodeStageVolumeError> {
+    fn format(
+        &self,
+        host: &Host,
+        device: &VolumeDevice,
+        fs: Filesystem,
+        flags: &[String],
+    ) -> Result<FoundVolume, NodeStageVolumeError> {
         let fs = large_enough(fs, device.usable)?;
+        // Options that it cannot be mounted with are refused before anything is written.
+        MountOptions::plan(fs, flags, device.dax == Dax::Offered)?;
         tracing::info!(volume = self.volume, device = %device.path.display(), %fs, "formatting");
         let formatted = host.filesystems.format(&device.path, fs, device.usable);
         formatted.map_err(|source| NodeStageVolumeError::Filesystem {
@@ -160,7 +167,7 @@ struct Staging<'a> {
     number: DeviceNumber,
     target: &'a Path,
     wanted: Option<Filesystem>,
-    options: MountOptions,
+    flags: &'a [String],
 }
 
 impl Staging<'_> {
@@ -172,15 +179,21 @@ impl Staging<'_> {
             return self.verify(fs);
         }
         let fs = self.check(table.of(self.number).next().is_some())?;
+        let options = self.options(fs)?;
         make_directory(self.target)?;
-        self.mount(fs)?;
+        self.mount(fs, &options)?;
         self.verify(fs)?;
-        self.report(fs);
+        self.report(fs, &options);
         Ok(())
     }
 
-    fn mount(&self, fs: Filesystem) -> Result<(), NodeStageVolumeError> {
-        let (path, options) = (&self.device.path, &self.options);
+    /// The options for the file system that the device has or gets: what one allows, the other may not know.
+    fn options(&self, fs: Filesystem) -> Result<MountOptions, OptionError> {
+        MountOptions::plan(fs, self.flags, self.device.dax == Dax::Offered)
+    }
+
+    fn mount(&self, fs: Filesystem, options: &MountOptions) -> Result<(), NodeStageVolumeError> {
+        let path = &self.device.path;
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
         if self.device.dax != Dax::Offered {
             return mounted.map_err(self.failed("mount"));
@@ -201,7 +214,8 @@ impl Staging<'_> {
                 device: mount.device,
             });
         }
-        let (fs, read_only) = (mount.fs_type.parse().ok(), self.options.read_only());
+        let fs: Option<Filesystem> = mount.fs_type.parse().ok();
+        let read_only = self.options(fs.or(self.wanted).unwrap_or_default())?.read_only();
         match fs {
             Some(fs) if fs == self.wanted.unwrap_or(fs) && mount.read_only() == read_only => Ok(fs),
             _ => Err(NodeStageVolumeError::Differs {
@@ -261,9 +275,9 @@ impl Staging<'_> {
         Ok((!direct).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
     }
 
-    fn report(&self, fs: Filesystem) {
+    fn report(&self, fs: Filesystem, options: &MountOptions) {
         let (volume, device) = (self.volume, self.device.path.display());
-        let (options, backend) = (self.options.to_argument(), self.host.devices.backend());
+        let (options, backend) = (options.to_argument(), self.host.devices.backend());
         if self.device.dax == Dax::Offered {
             tracing::info!(volume, %device, %fs, options, "staged, DAX is in effect");
         } else {

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 /// A path could not be made, found or removed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
@@ -33,11 +35,12 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, PathError> {
     }
 }
 
-/// Makes a directory that only its owner can change. Already there counts as success.
+/// Makes a directory that only its owner can change. Already there counts as success, but not a symbolic link: what is
+/// mounted on it would be somewhere else.
 pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
     match DirBuilder::new().mode(0o750).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make directory", path)(error)),
-        _ if path.is_dir() => Ok(()),
+        _ if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) => Ok(()),
         _ => {
             let error = io::Error::from(io::ErrorKind::NotADirectory);
             Err(failed("use as a directory", path)(error))
@@ -45,10 +48,11 @@ pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
     }
 }
 
-/// Makes an empty file to bind a device to. Already there counts as success.
+/// Makes an empty file to bind a device to. Already there counts as success, but not a symbolic link.
 pub(super) fn make_file(path: &Path) -> Result<(), PathError> {
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let mut options = OpenOptions::new();
-    let options = options.create(true).append(true).mode(0o600);
+    let options = options.create(true).append(true).mode(0o600).custom_flags(no_link);
     options.open(path).map(drop).map_err(failed("make file", path))
 }
 
@@ -87,6 +91,19 @@ mod tests {
         assert!(make_directory(&target).is_err());
         remove(&target).unwrap();
         assert!(!target.exists());
+    }
+
+    #[test]
+    fn a_link_at_the_target_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (elsewhere, link) = (dir.path().join("elsewhere"), dir.path().join("t"));
+        fs::create_dir(&elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+        assert!(make_directory(&link).is_err());
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(elsewhere.join("file"), &link).unwrap();
+        assert!(make_file(&link).is_err());
+        assert!(!elsewhere.join("file").exists());
     }
 
     #[test]

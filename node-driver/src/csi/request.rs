@@ -1,6 +1,6 @@
 //! Checks of fields that several requests have.
 
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 
 use ::csi::RpcError;
 use tonic::Code;
@@ -12,7 +12,7 @@ use super::capability::CapabilityError;
 pub(super) enum BadRequest {
     #[error("{0} is missing")]
     Missing(&'static str),
-    #[error("{field} is {path:?}: it has to be an absolute path")]
+    #[error("{field} is {path:?}: it has to be an absolute path without \"..\"")]
     NotAbsolute { field: &'static str, path: String },
     #[error(transparent)]
     Capability(#[from] CapabilityError),
@@ -35,10 +35,10 @@ pub(super) fn required(field: &'static str, value: String) -> Result<String, Bad
     Ok(value)
 }
 
-/// A field that must be an absolute path.
+/// A field that must be an absolute path without `..`: behind a symbolic link, that means another place than it says.
 pub(super) fn absolute(field: &'static str, value: String) -> Result<PathBuf, BadRequest> {
     let path = PathBuf::from(required(field, value)?);
-    if !path.is_absolute() {
+    if !path.is_absolute() || path.components().any(|part| part == Component::ParentDir) {
         return Err(BadRequest::NotAbsolute {
             field,
             path: path.display().to_string(),

@@ -1,5 +1,7 @@
 //! What is on a block device that was in use.
 
+use std::ops::Range;
+
 use cluster::Filesystem;
 
 /// What is on a block device.
@@ -26,6 +28,12 @@ pub enum Probe {
 
 /// Bytes at the start of a device that must be zero for it to be blank: where the superblocks of ext4 and xfs are.
 pub(super) const HEAD: usize = 4096;
+/// `s_journal_uuid`, and `s_journal_dev` in the superblock of ext4, which is at 1024 (Linux,
+/// Documentation/filesystems/ext4/super.rst): the device that the journal is on. Zero: none but the file system's own.
+/// The kernel opens it when it mounts the file system, `e2fsck` when it checks it, and both write to it.
+const EXT4_JOURNAL_ELSEWHERE: [Range<usize>; 2] = [1024 + 0xD0..1024 + 0xE0, 1024 + 0xE4..1024 + 0xE8];
+/// `s_mount_opts`, likewise: mount options that the kernel adds to those that it is given.
+const EXT4_MOUNT_OPTIONS: Range<usize> = 1024 + 0x200..1024 + 0x240;
 
 impl Content {
     /// What is on a device whose first bytes are `head`.
@@ -39,11 +47,21 @@ impl Content {
             Probe::Nothing => Self::Foreign("data that nothing identifies".into()),
             Probe::Ambiguous => Self::Foreign("signatures of several kinds".into()),
             Probe::Type(name) => match name.parse() {
+                Ok(Filesystem::Ext4) if leads_elsewhere(head) => {
+                    Self::Foreign("ext4 that names a journal on another device, or mount options".into())
+                }
                 Ok(fs) => Self::Filesystem(fs),
                 Err(_) => Self::Foreign(name.clone()),
             },
         }
     }
+}
+
+/// Whether mounting that ext4 may reach another device than its own. The driver makes none like that: someone did who could write
+/// to the device.
+fn leads_elsewhere(head: &[u8]) -> bool {
+    let mut fields = EXT4_JOURNAL_ELSEWHERE.into_iter().chain([EXT4_MOUNT_OPTIONS]);
+    fields.any(|field| head.get(field).is_none_or(|bytes| bytes.iter().any(|byte| *byte != 0)))
 }
 
 /// Reads what `blkid -p -o export` wrote and the code it ended with; none if it failed (blkid(8), "EXIT STATUS").
@@ -95,6 +113,23 @@ mod tests {
         assert!(matches!(torn, Content::Foreign(_)));
         let ambiguous = Content::identify(&Probe::Ambiguous, &head(&[]));
         assert!(matches!(ambiguous, Content::Foreign(_)));
+    }
+
+    #[test]
+    fn an_ext4_that_leads_elsewhere_is_foreign() {
+        let ext4 = Content::identify(&found("ext4"), &head(&[(1080, 0x53)]));
+        assert_eq!(ext4, Content::Filesystem(Filesystem::Ext4));
+        for at in [
+            1024 + 0xD0,
+            1024 + 0xDF,
+            1024 + 0xE4,
+            1024 + 0xE7,
+            1024 + 0x200,
+            1024 + 0x23F,
+        ] {
+            let content = Content::identify(&found("ext4"), &head(&[(1080, 0x53), (at, 1)]));
+            assert!(matches!(content, Content::Foreign(_)), "{at}");
+        }
     }
 
     #[test]

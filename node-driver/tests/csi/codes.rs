@@ -59,13 +59,15 @@ async fn a_publish_without_staging_path_is_a_failed_precondition() {
 }
 
 #[tokio::test]
-async fn relative_paths_are_refused() {
+async fn relative_paths_and_those_that_go_up_are_refused() {
     let mut driver = Driver::new().await;
-    let mut call = driver.stage();
-    call.staging_target_path = "some/path".into();
-    let refused = driver.node.node_stage_volume(call).await.unwrap_err();
-    assert_eq!(refused.code(), Code::InvalidArgument);
-    assert!(refused.message().contains("absolute"), "{refused}");
+    for path in ["some/path", "/some/../path", "/some/path/.."] {
+        let mut call = driver.stage();
+        call.staging_target_path = path.into();
+        let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("absolute"), "{refused}");
+    }
 }
 
 #[tokio::test]
@@ -142,7 +144,7 @@ async fn modes_that_memory_in_one_node_cannot_have(#[case] mode: Mode, #[case] c
 #[rstest]
 #[case::file_system("btrfs", &[], "allowed are ext4, xfs")]
 #[case::dax_off("", &["noatime", "dax=never"], "turns DAX off")]
-#[case::elsewhere("", &["bind"], "not allowed")]
+#[case::elsewhere("", &["bind"], "is not one that a volume with ext4 can have")]
 #[tokio::test]
 async fn impossible_ways_to_mount(#[case] fs: &str, #[case] flags: &[&str], #[case] why: &str) {
     let mut driver = Driver::new().await;

@@ -221,3 +221,36 @@ async fn a_block_volume_is_in_use_from_its_staging_on() {
     assert!(driver.kernel.calls().is_empty());
     assert_eq!(driver.stage_of_v(), Some(Stage::InUse));
 }
+
+#[tokio::test]
+async fn an_option_that_leads_elsewhere_does_nothing() {
+    let mut driver = Driver::new().await;
+    for (fs, flags) in [
+        ("ext4", &["journal_path=/dev/sda"][..]),
+        ("xfs", &["noatime,logdev=/dev/sda"]),
+        ("", &["X-mount.subdir=x"]),
+    ] {
+        let mut call = driver.stage();
+        call.volume_capability = Some(mount_as(fs, flags));
+        let refused = driver.node.node_stage_volume(call).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains("is not one that a volume with"), "{refused}");
+    }
+    assert!(driver.kernel.calls().is_empty());
+}
+
+#[tokio::test]
+async fn options_are_those_of_the_file_system_that_is_there() {
+    let mut driver = Driver::new().await;
+    driver.set_content(Content::Filesystem(Filesystem::Xfs));
+    let mut call = driver.stage();
+    call.volume_capability = Some(mount_as("", &["errors=remount-ro"]));
+    let refused = driver.node.node_stage_volume(call.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    call.volume_capability = Some(mount_as("", &["logbsize=256k"]));
+    driver.node.node_stage_volume(call).await.unwrap();
+    assert_eq!(
+        driver.kernel.calls(),
+        ["check xfs", "mount xfs logbsize=256k,dax=always"]
+    );
+}

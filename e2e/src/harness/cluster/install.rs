@@ -37,9 +37,8 @@ pub(crate) async fn install<'a>(
     images: impl Iterator<Item = &'a Image>,
     folder: &Path,
 ) -> Result<()> {
-    let base = relative(folder, &manifests().join("base"))?;
-    let overlay = overlay(&base, images);
-    fs::write(folder.join("kustomization.yaml"), overlay.to_string()).context("writing the overlay")?;
+    let images: Vec<Value> = images.map(named).collect();
+    write_overlay(folder, json!({ "images": images }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
     crds_are_served(kubectl).await?;
     for part in PARTS {
@@ -60,14 +59,12 @@ pub(crate) async fn crds_are_served(kubectl: &Kubectl) -> Result<()> {
     Ok(())
 }
 
-fn overlay<'a>(base: &Path, images: impl Iterator<Item = &'a Image>) -> Value {
-    let images: Vec<Value> = images.map(named).collect();
-    json!({
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
-        "resources": [base],
-        "images": images,
-    })
+/// Writes an overlay of `manifests/base` with these settings to `folder`.
+pub(crate) fn write_overlay(folder: &Path, mut settings: Value) -> Result<()> {
+    settings["apiVersion"] = json!("kustomize.config.k8s.io/v1beta1");
+    settings["kind"] = json!("Kustomization");
+    settings["resources"] = json!([relative(folder, &manifests().join("base"))?]);
+    fs::write(folder.join("kustomization.yaml"), settings.to_string()).context("writing the overlay")
 }
 
 fn named(image: &Image) -> Value {
@@ -101,17 +98,55 @@ mod tests {
     }
 
     #[test]
-    fn the_overlay_names_our_images() {
+    fn an_image_is_named_as_an_overlay_has_it() {
         let image = Image {
             in_manifests: "daxfit/operator",
             reference: "localhost/daxfit/operator:0123".to_owned(),
             archive: PathBuf::new(),
         };
-        let overlay = overlay(Path::new("../base"), [&image].into_iter());
         assert_eq!(
-            overlay["images"],
-            json!([{"name": "daxfit/operator", "newName": "localhost/daxfit/operator", "newTag": "0123"}])
+            named(&image),
+            json!({"name": "daxfit/operator", "newName": "localhost/daxfit/operator", "newTag": "0123"})
         );
+    }
+
+    /// Where kustomize does not rewrite it, an overlay with another namespace would leave it as it is.
+    #[test]
+    fn the_namespace_is_named_only_where_kustomize_rewrites_it() {
+        let mut named = Vec::new();
+        for entry in fs::read_dir(manifests().join("base")).unwrap() {
+            let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+            for object in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
+                find(&object, SYSTEM_NAMESPACE, String::new(), &mut |place| {
+                    named.push(format!("{}{place}", object["kind"].as_str().unwrap()));
+                });
+            }
+        }
+        let rewritten = |place: &&String| {
+            let subject = place.contains("RoleBinding/subjects/") && place.ends_with("/namespace");
+            let own = ["Namespace/metadata/name", "Kustomization/namespace"].contains(&place.as_str());
+            subject || own || place.ends_with("/metadata/namespace")
+        };
+        let left: Vec<_> = named.iter().filter(|place| !rewritten(place)).collect();
+        assert!(left.is_empty() && named.len() > 10, "{left:?}, of {named:?}");
+    }
+
+    /// Calls `found` with the place of each string that contains `text`.
+    fn find(value: &Value, text: &str, place: String, found: &mut impl FnMut(String)) {
+        match value {
+            Value::String(string) if string.contains(text) => found(place),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    find(item, text, format!("{place}/{index}"), found);
+                }
+            }
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    find(field, text, format!("{place}/{name}"), found);
+                }
+            }
+            Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     #[test]

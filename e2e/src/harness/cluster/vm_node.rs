@@ -136,7 +136,10 @@ impl VmNode {
 }
 
 fn cluster_node() -> ClusterNode {
-    let pmem = ("csi.daxfit.dev/pmem".to_owned(), "true".to_owned());
+    let pmem = (
+        "daxfit.dev.node-restriction.kubernetes.io/pmem".to_owned(),
+        "true".to_owned(),
+    );
     ClusterNode {
         name: NAME.to_owned(),
         pods: PODS.to_owned(),

@@ -68,9 +68,9 @@ impl Drop for Disk {
     }
 }
 
-fn options(flags: &[&str]) -> MountOptions {
+fn options(fs: Filesystem, flags: &[&str]) -> MountOptions {
     let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
-    MountOptions::plan(&flags, false).unwrap()
+    MountOptions::plan(fs, &flags, false).unwrap()
 }
 
 fn is_read_only(directory: &Path) -> bool {
@@ -90,7 +90,7 @@ fn a_blank_device_becomes_a_file_system_that_pods_share() {
         disk.format(fs);
         Kernel.check(&disk.device, fs).unwrap();
         let (staging, pod) = (disk.directory("staging"), disk.directory("pod"));
-        let options = options(&["noatime", "nosuid"]);
+        let options = options(fs, &["noatime", "nosuid"]);
         Kernel.mount(&disk.device, &staging, fs, &options).unwrap();
         Kernel.bind(&staging, &pod, false).unwrap();
         fs::write(pod.join("file"), "words").unwrap();
@@ -110,7 +110,7 @@ fn a_read_only_bind_leaves_nothing_beside_the_target() {
     let disk = Disk::new(Bytes::mib(64));
     disk.format(Filesystem::Ext4);
     let (staging, pod) = (disk.directory("staging"), disk.directory("pod"));
-    let flags = options(&["nosuid", "noexec"]);
+    let flags = options(Filesystem::Ext4, &["nosuid", "noexec"]);
     let mounted = Kernel.mount(&disk.device, &staging, Filesystem::Ext4, &flags);
     mounted.unwrap();
     // What a crash in the middle leaves.
@@ -179,6 +179,23 @@ fn an_ext4_with_a_broken_superblock_is_not_blank() {
     // The magic number.
     device.write_all_at(&[7; 2], 1024 + 56).unwrap();
     device.sync_all().unwrap();
+    assert!(matches!(disk.content(), Content::Foreign(_)));
+}
+
+#[test]
+#[ignore = "needs root and loop devices"]
+fn an_ext4_that_leads_elsewhere_is_not_touched() {
+    let (disk, other) = (Disk::new(Bytes::mib(64)), Disk::new(Bytes::mib(64)));
+    let run = |tool: &str, arguments: &[&str], device: &Path| {
+        let done = Command::new(tool).args(arguments).arg(device).output().unwrap();
+        assert!(done.status.success(), "{tool}: {done:?}");
+    };
+    disk.format(Filesystem::Ext4);
+    run("tune2fs", &["-E", "mount_opts=errors=panic"], &disk.device);
+    assert!(matches!(disk.content(), Content::Foreign(_)));
+    run("mke2fs", &["-q", "-b4096", "-Ojournal_dev"], &other.device);
+    let journal = format!("device={}", other.device.display());
+    run("mkfs.ext4", &["-q", "-F", "-b4096", "-J", &journal], &disk.device);
     assert!(matches!(disk.content(), Content::Foreign(_)));
 }
 

@@ -18,7 +18,7 @@ pub enum CapacityError {
     /// A parameter of the StorageClass.
     #[error(transparent)]
     Class(#[from] ClassError),
-    /// The access mode, access type or file system.
+    /// The access mode, access type, file system or mount options.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// The node.

@@ -35,7 +35,7 @@ pub enum RequestError {
     /// CSI requires a name.
     #[error("the volume has no name")]
     NoName,
-    /// Its access mode, access type or file system.
+    /// Its access mode, access type, file system or mount options.
     #[error(transparent)]
     Usage(#[from] UsageError),
     /// Its size.

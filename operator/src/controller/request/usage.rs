@@ -1,6 +1,6 @@
-//! How a volume is to be used: access mode, access type and file system.
+//! How a volume is to be used: access mode, access type, file system and mount options.
 
-use cluster::{AccessMode, AccessModeError, Filesystem, UnknownFilesystem};
+use cluster::{AccessMode, AccessModeError, Filesystem, MountOptionError, UnknownFilesystem, read_mount_options};
 use csi::v1::VolumeCapability;
 use csi::{Access, Capability, CapabilityError};
 
@@ -19,6 +19,9 @@ pub enum UsageError {
     /// The file system is not one that the node's driver makes.
     #[error(transparent)]
     Filesystem(#[from] UnknownFilesystem),
+    /// The node's driver does not mount it with such an option.
+    #[error(transparent)]
+    MountOption(#[from] MountOptionError),
     /// The capabilities name different file systems.
     #[error("the volume capabilities name different file systems")]
     TwoFilesystems,
@@ -45,10 +48,15 @@ pub fn filesystem_of(capabilities: &[VolumeCapability]) -> Result<Option<Filesys
     Ok(found)
 }
 
-fn filesystem(access: &Access) -> Result<Option<Filesystem>, UnknownFilesystem> {
+/// The file system of one capability, if it can be mounted with its options.
+fn filesystem(access: &Access) -> Result<Option<Filesystem>, UsageError> {
     match access {
         Access::Block => Ok(None),
-        Access::Mount { fs_type, .. } => Filesystem::parse(fs_type.as_deref().unwrap_or_default()).map(Some),
+        Access::Mount { fs_type, flags } => {
+            let filesystem = Filesystem::parse(fs_type.as_deref().unwrap_or_default())?;
+            read_mount_options(filesystem, flags)?;
+            Ok(Some(filesystem))
+        }
     }
 }
 
@@ -79,6 +87,32 @@ mod tests {
             ..mount("", Mode::SingleNodeReaderOnly)
         };
         assert_eq!(filesystem_of(&[block]), Ok(None));
+    }
+
+    #[test]
+    fn mount_options_are_those_of_the_file_system() {
+        let with = |fs_type: &str, option: &str| {
+            let options = MountVolume {
+                fs_type: fs_type.into(),
+                mount_flags: vec![option.into()],
+                ..MountVolume::default()
+            };
+            filesystem_of(&[VolumeCapability {
+                access_type: Some(AccessType::Mount(options)),
+                ..mount("", Mode::SingleNodeWriter)
+            }])
+        };
+        assert_eq!(with("xfs", "logbsize=256k"), Ok(Some(Filesystem::Xfs)));
+        for (fs_type, option) in [
+            ("xfs", "logdev=/dev/sda"),
+            ("", "logbsize=256k"),
+            ("ext4", "X-mount.subdir=x"),
+        ] {
+            assert!(
+                matches!(with(fs_type, option), Err(UsageError::MountOption(_))),
+                "{option}"
+            );
+        }
     }
 
     #[test]
