@@ -95,10 +95,14 @@ impl VolumeSpace {
         revisions.is_some_and(|(first, shown)| first <= shown)
     }
 
-    /// Whether the namespace that is shown under its name is its own. A namespace outlives its object: one that is being
-    /// erased belongs to an earlier volume of that name, unless this one is deleted.
+    /// Whether a namespace is shown that is its own. A namespace outlives its object: one that is being erased belongs to an
+    /// earlier volume of that name, unless this one is deleted.
     fn has_namespace(&self, shown: ShownRegions<'_>) -> bool {
-        shown.names(&self.name) && (self.is_deleted || !shown.erases(&self.name))
+        if shown.erases(&self.name) {
+            self.is_deleted
+        } else {
+            shown.names(&self.name)
+        }
     }
 
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is

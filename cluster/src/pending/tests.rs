@@ -69,7 +69,7 @@ fn until_the_node_reports_its_namespace() {
 /// takes bytes of its own.
 #[test]
 fn a_volume_takes_space_beside_an_earlier_one_of_its_name_that_is_being_erased() {
-    let mut erasing = reported(&["v"]);
+    let mut erasing = reported(&[]);
     let progress = json!({ "name": "v", "done": 1 << 20, "total": 16 << 20 });
     erasing.regions[0].erasing = vec![serde_json::from_value(progress).unwrap()];
     let is_pending = |volume: &PmemVolume| VolumeSpace::from(volume).is_pending(&erasing);

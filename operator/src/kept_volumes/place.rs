@@ -19,8 +19,8 @@ pub struct KeptPlace<'a> {
 /// Why it is not clear where the data of a volume without PmemVolume is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptPlaceError {
-    /// Its node has not reported since the object vanished.
-    #[error("volume {volume} is on node {node}, which has not said yet what became of it: try again")]
+    /// Its node has not reported since the object vanished, or its label has a mark that the node does not know.
+    #[error("volume {volume} is on node {node}, which says neither that it is kept nor that it is erased: try again")]
     NotReported {
         /// The id of the volume.
         volume: String,
