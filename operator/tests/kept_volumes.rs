@@ -80,6 +80,14 @@ fn nothing_is_made_that_exists() {
 }
 
 #[test]
+fn an_object_on_another_node_does_not_hide_what_is_kept() {
+    let index = kept();
+    index.apply(volume("pvc-1", "b", 28));
+    let twice = Unnamed::Twice(vec!["a".into(), "b".into()]);
+    assert_eq!((to_make(&index).len(), unnamed(&index)), (0, vec![("a".into(), twice)]));
+}
+
+#[test]
 fn nothing_is_made_that_is_being_made() {
     let index = kept();
     let reserved = index.reserve(|_| Ok::<_, ()>(volume("pvc-1", "a", 28))).unwrap();

@@ -1,5 +1,6 @@
 //! DeleteVolume: records that a volume is to be erased.
 
+use crds::PmemVolume;
 use csi::v1::DeleteVolumeRequest;
 use csi::{Busy, RpcError};
 use tonic::Code;
@@ -10,7 +11,7 @@ use super::deletion::{Deletion, Reason};
 use super::service::Service;
 use super::volume_id::VolumeId;
 use crate::index::Index;
-use crate::kept_volumes::{KeptPlace, KeptPlaceError, object_of};
+use crate::kept_volumes::{Hidden, KeptPlace, KeptPlaceError, object_of};
 
 /// How often a volume that was changed meanwhile is read again.
 const ATTEMPTS: u32 = 5;
@@ -35,6 +36,16 @@ pub enum DeleteError {
         "the PmemVolume of volume {0} was deleted by hand and is vanishing; its data is kept: try again once it is gone"
     )]
     Vanishing(VolumeId),
+    /// It has no object, and its node does not show whether its data is there.
+    #[error("volume {id} may be on node {node}, which {hidden}: try again")]
+    Hidden {
+        /// The volume.
+        id: VolumeId,
+        /// The node that its `PersistentVolume` names.
+        node: String,
+        /// Why the node does not show it.
+        hidden: Hidden,
+    },
     /// It has no object, and it is not clear where its data is.
     #[error(transparent)]
     Place(#[from] KeptPlaceError),
@@ -49,7 +60,7 @@ impl RpcError for DeleteError {
         match self {
             Self::NoId => Code::InvalidArgument,
             Self::Starting => Code::Unavailable,
-            Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) => Code::Aborted,
+            Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) | Self::Hidden { .. } => Code::Aborted,
             Self::Place(error) => error.code(),
             Self::Api(error) => error.code(),
         }
@@ -102,16 +113,37 @@ impl Service {
         if !self.index.read(Index::synced) {
             return Err(DeleteError::Starting);
         }
-        let kept = self.index.read(|index| {
+        let (kept, node) = self.index.read(|index| {
             let place = KeptPlace::find(index, id.as_str())?;
             let named = index.persistent_volumes_of(id.as_str()).next();
-            Ok::<_, DeleteError>(place.map(|place| object_of(place.node, place.kept, named)))
+            let kept = place.map(|place| object_of(place.node, place.kept, named));
+            let node = named.and_then(|named| named.volume.node.clone());
+            Ok::<_, KeptPlaceError>((kept, node))
         })?;
-        if let Some(volume) = kept {
-            let node = volume.spec.node.clone();
-            self.volumes.create_to_erase(id, volume).await?;
-            info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
+        match (kept, node) {
+            (Some(volume), _) => self.erase_kept(id, volume).await,
+            (None, Some(node)) => self.is_not_hidden(id, &node).await,
+            (None, None) => Ok(()),
         }
+    }
+
+    async fn erase_kept(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {
+        let node = volume.spec.node.clone();
+        self.volumes.create_to_erase(id, volume).await?;
+        info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
         Ok(())
+    }
+
+    /// Success is for ever: after it, nobody names the data any more. So the node has to have shown that there is none, unless
+    /// the node itself is gone.
+    async fn is_not_hidden(&self, id: &VolumeId, node: &str) -> Result<(), DeleteError> {
+        let Some(hidden) = self.index.read(|index| Hidden::on(index, node)) else {
+            return Ok(());
+        };
+        if !self.volumes.has_node(id, node).await? {
+            return Ok(());
+        }
+        let (id, node) = (id.clone(), node.into());
+        Err(DeleteError::Hidden { id, node, hidden })
     }
 }

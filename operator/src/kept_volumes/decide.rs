@@ -13,8 +13,7 @@ use crate::index::{Index, NamedVolume};
 /// synced.
 #[must_use]
 pub fn objects_to_make(index: &Index) -> Vec<PmemVolume> {
-    let without_object = without_object(index).into_iter();
-    let to_make = without_object.filter_map(|(node, kept)| {
+    let to_make = kept_volumes(index).filter_map(|(node, kept)| {
         let named = named_on(index, node, kept).ok()?;
         (!named.is_released_for_deletion).then(|| object_of(node, kept, Some(named)))
     });
@@ -34,28 +33,29 @@ pub enum Unnamed {
 #[must_use]
 pub fn unnamed_volumes(index: &Index) -> BTreeMap<(String, Unnamed), BTreeSet<String>> {
     let mut unnamed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for (node, kept) in without_object(index) {
+    for (node, kept) in kept_volumes(index) {
         if let Err(why) = named_on(index, node, kept) {
-            unnamed
-                .entry((node.to_owned(), why))
-                .or_default()
-                .insert(kept.name.clone());
+            let key = (node.to_owned(), why);
+            unnamed.entry(key).or_default().insert(kept.name.clone());
         }
     }
     unnamed
 }
 
-fn without_object(index: &Index) -> Vec<(&str, &KeptVolume)> {
-    if !index.synced() {
-        return Vec::new();
-    }
-    let kept = index.kept_volumes();
-    kept.filter(|(_, kept)| index.newest_volume(&kept.name).is_none())
-        .collect()
+/// Those that have no object on their node. Its report may be older than the object.
+fn kept_volumes(index: &Index) -> impl Iterator<Item = (&str, &KeptVolume)> {
+    let kept = index.kept_volumes().filter(|_| index.synced());
+    kept.filter(|(node, kept)| {
+        let object = index.newest_volume(&kept.name);
+        object.is_none_or(|object| object.spec.node != *node)
+    })
 }
 
 /// The `PersistentVolume` that names a kept volume on its node.
 fn named_on<'a>(index: &'a Index, node: &str, kept: &KeptVolume) -> Result<&'a NamedVolume, Unnamed> {
+    if let Some(object) = index.newest_volume(&kept.name) {
+        return Err(Unnamed::Twice(vec![node.into(), object.spec.node.clone()]));
+    }
     match KeptPlace::find(index, &kept.name) {
         // It is kept, so it is somewhere.
         Ok(None) | Err(KeptPlaceError::NotReported { .. }) => return Err(Unnamed::ByNobody),

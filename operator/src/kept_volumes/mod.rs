@@ -13,4 +13,4 @@ pub mod warner;
 
 pub use decide::{Unnamed, objects_to_make, unnamed_volumes};
 pub use object::object_of;
-pub use place::{KeptPlace, KeptPlaceError};
+pub use place::{Hidden, KeptPlace, KeptPlaceError};

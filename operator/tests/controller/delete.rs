@@ -1,9 +1,10 @@
 //! DeleteVolume, and volumes that are cleared away.
 
-use crds::{CALLED, DELETE_VOLUME, FINALIZER, PmemVolume, UNUSED};
+use crds::{CALLED, DELETE_VOLUME, FINALIZER, PmemVolume, RegionState, UNUSED};
 use csi::v1::DeleteVolumeRequest;
 use daxfit_operator::index::SharedIndex;
 use kube::ResourceExt;
+use serde_json::json;
 use tonic::{Code, Status};
 
 use super::setup::{MIB, Setup, in_a, makes, refuses, request, setup, setup_with, silent};
@@ -148,9 +149,7 @@ async fn a_volume_that_is_wanted_elsewhere_is_deleted_as_unused() {
 #[tokio::test]
 async fn a_kept_volume_without_object_is_erased() {
     let mut setup = setup(silent).await;
-    setup
-        .index
-        .apply(keeping(plain_node("a", 512), "pvc-1", &serde_json::json!({})));
+    setup.index.apply(keeping(plain_node("a", 512), "pvc-1", &json!({})));
     setup.index.apply(persistent_volume("pvc-1", "a"));
     delete(&mut setup, "pvc-1").await.unwrap();
     assert_eq!(setup.server.take_writes(), [CREATE, DELETE]);
@@ -180,13 +179,41 @@ async fn a_volume_whose_node_has_not_noticed_that_its_object_is_gone_is_not_take
     assert!(status.message().contains("node a"), "{}", status.message());
 }
 
+/// All objects were deleted with their kinds, and the drivers have not started since; or a region is away.
+#[tokio::test]
+async fn a_volume_whose_node_does_not_show_what_it_has_is_not_taken_for_deleted() {
+    let mut setup = setup(silent).await;
+    setup.index.apply(persistent_volume("pvc-1", "d"));
+    setup.server.store(
+        "/api/v1/nodes/d".into(),
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "d"}}),
+    );
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    assert!(
+        status.message().contains("node d, which has not reported"),
+        "{}",
+        status.message()
+    );
+
+    let mut node = plain_node("d", 512);
+    node.status.as_mut().unwrap().regions[0].state = RegionState::NotSeen;
+    setup.index.apply(node);
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert!(status.message().contains("region0"), "{}", status.message());
+    setup.index.apply(plain_node("d", 512));
+    delete(&mut setup, "pvc-1").await.unwrap();
+
+    setup.index.delete(&plain_node("d", 512));
+    setup.server.forget("/api/v1/nodes/d");
+    delete(&mut setup, "pvc-1").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_volume_that_is_there_twice_is_not_erased() {
     let mut setup = setup(silent).await;
     for node in ["a", "b"] {
-        setup
-            .index
-            .apply(keeping(plain_node(node, 512), "pvc-1", &serde_json::json!({})));
+        setup.index.apply(keeping(plain_node(node, 512), "pvc-1", &json!({})));
     }
     let status = delete(&mut setup, "pvc-1").await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);

@@ -2,7 +2,7 @@
 
 use cluster::VolumeOfOurs;
 use crds::PmemVolume;
-use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::core::v1::{Node, PersistentVolume};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 
@@ -15,6 +15,7 @@ use crate::controller::volume_id::VolumeId;
 pub struct VolumesApi {
     volumes: Api<PmemVolume>,
     persistent_volumes: Api<PersistentVolume>,
+    nodes: Api<Node>,
 }
 
 impl VolumesApi {
@@ -23,7 +24,8 @@ impl VolumesApi {
     pub fn new(client: Client) -> Self {
         Self {
             volumes: Api::all(client.clone()),
-            persistent_volumes: Api::all(client),
+            persistent_volumes: Api::all(client.clone()),
+            nodes: Api::all(client),
         }
     }
 
@@ -71,6 +73,16 @@ impl VolumesApi {
     pub async fn create_to_erase(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), ApiError> {
         let created = self.create(id, &with_record(volume, Reason::Called)).await?;
         self.delete_exactly(id, &created).await.map(drop)
+    }
+
+    /// Whether the node that volume `id` is said to be on exists.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn has_node(&self, id: &VolumeId, node: &str) -> Result<bool, ApiError> {
+        let read = self.nodes.get_metadata_opt(node).await;
+        let node = read.map_err(|error| ApiError::new("look up the node of volume", id, error))?;
+        Ok(node.is_some())
     }
 
     /// By uid and resource version. One that does not exist any more counts as success.
