@@ -1,7 +1,7 @@
 //! What operator, extender and node driver agree on about Kubernetes objects, each fact in one place.
 //!
 //! - [`names`]: annotations, labels and parameters that others define and we read or write.
-//! - [`Claim`], [`Class`], [`Pod`]: what matters of these objects, small enough to keep all of a cluster.
+//! - [`Claim`], [`Class`], [`Pod`], [`VolumeOfOurs`]: what matters of these objects, small enough to keep all of a cluster.
 //! - [`Filesystem`], [`AccessMode`], [`Size`], [`read_mount_options`]: what a volume can be; [`Claim::request`] puts them together for a claim.
 //! - [`requirements_of`]: what a pod requires of a node, over anything that can look up objects ([`Lookup`]).
 //! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
@@ -19,6 +19,7 @@ pub mod names;
 mod numa;
 mod object_key;
 mod pending;
+mod persistent_volume;
 mod pod;
 mod requirements;
 mod size;
@@ -32,6 +33,7 @@ pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
 pub use object_key::ObjectKey;
 pub use pending::{ShownRegions, VolumeSpace, free_space, pending_of};
+pub use persistent_volume::VolumeOfOurs;
 pub use pod::{Pod, PodClaim, PodVolume};
 pub use requirements::{
     ClaimNode, ClaimStage, Impossible, IndexedOrRead, Lookup, NotIndexed, ReadObjects, Requirements, SpaceRequirements,

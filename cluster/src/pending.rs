@@ -37,6 +37,11 @@ impl<'a> ShownRegions<'a> {
         names.any(|name| name == volume)
     }
 
+    fn erases(&self, volume: &str) -> bool {
+        let mut erasing = self.regions.iter().flat_map(|region| &region.erasing);
+        erasing.any(|erasing| erasing.name == volume)
+    }
+
     /// Whether the node can make a namespace anew for a volume that was to be in this region: not while it cannot see
     /// whether there is one.
     fn can_look_into(&self, id: &RegionId) -> bool {
@@ -80,7 +85,7 @@ impl VolumeSpace {
     #[must_use]
     pub fn is_pending<'a>(&self, shown: impl Into<ShownRegions<'a>>) -> bool {
         let shown = shown.into();
-        let is_contained = self.is_contained(shown) || shown.names(&self.name);
+        let is_contained = self.is_contained(shown) || self.has_namespace(shown);
         let is_coming = self.gets_namespace() || self.may_have_namespace_since(shown);
         !is_contained && is_coming && self.can_be_here(shown)
     }
@@ -88,6 +93,16 @@ impl VolumeSpace {
     fn is_contained(&self, shown: ShownRegions<'_>) -> bool {
         let revisions = self.contained_since.zip(shown.revision);
         revisions.is_some_and(|(first, shown)| first <= shown)
+    }
+
+    /// Whether a namespace is shown that is its own. A namespace outlives its object: one that is being erased belongs to an
+    /// earlier volume of that name, unless this one is deleted.
+    fn has_namespace(&self, shown: ShownRegions<'_>) -> bool {
+        if shown.erases(&self.name) {
+            self.is_deleted
+        } else {
+            shown.names(&self.name)
+        }
     }
 
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is

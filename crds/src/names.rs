@@ -11,5 +11,10 @@ pub const FINALIZER: &str = "csi.daxfit.dev/erase";
 /// Annotation of a [`PmemVolume`](crate::PmemVolume): DeleteVolume was called for it, so its bytes may be erased. An object that
 /// was deleted without it vanishes, and its namespace stays.
 pub const DELETE_VOLUME: &str = "csi.daxfit.dev/delete-volume";
+/// Value of [`DELETE_VOLUME`]: DeleteVolume was called.
+pub const CALLED: &str = "called";
+/// Value of [`DELETE_VOLUME`]: no `PersistentVolume` names the volume, so nobody can have used it. What the cluster shows may
+/// be older than the data, so the device decides: a volume that is in use stays.
+pub const UNUSED: &str = "unused";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -4,6 +4,7 @@
 //! - [`index`]: what the watches show of the cluster.
 //! - [`capacity`]: CSIStorageCapacity objects for kube-scheduler.
 //! - [`controller`]: the CSI Controller service. [`identity`] and [`serve`] go with it, [`health`] is beside it.
+//! - [`kept_volumes`]: volumes that have data on a node and no PmemVolume.
 //! - [`events`]: Warning events on pods that wait, on volumes without a node, and on classes with a mistake.
 
 pub mod capacity;
@@ -15,5 +16,6 @@ mod hash;
 pub mod health;
 pub mod identity;
 pub mod index;
+pub mod kept_volumes;
 pub mod run;
 pub mod serve;

@@ -7,6 +7,7 @@ use cluster::names::MANAGED_BY_LABEL;
 use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
 use csi::{Socket, SocketError};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Config;
@@ -21,6 +22,7 @@ use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
 use crate::health;
 use crate::identity::identity;
 use crate::index::SharedIndex;
+use crate::kept_volumes::{maker, warner};
 use crate::serve::serve;
 
 /// What is set on the command line.
@@ -78,19 +80,23 @@ fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, inde
     let ours = all().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
     let nodes = Api::<PmemNode>::all(client.clone());
     let volumes = Api::<PmemVolume>::all(client.clone());
+    let persistent_volumes = Api::<PersistentVolume>::all(client.clone());
     let classes = Api::<StorageClass>::all(client.clone());
     let capacities = Api::<CSIStorageCapacity>::namespaced(client.clone(), namespace);
     tasks.spawn(watch::run(nodes, all(), index.clone()));
     tasks.spawn(watch::run(volumes, all(), index.clone()));
+    tasks.spawn(watch::run(persistent_volumes, all(), index.clone()));
     tasks.spawn(watch::run(classes, all(), index.clone()));
     tasks.spawn(watch::run(capacities, ours, index.clone()));
 }
 
-/// Everything that writes to the cluster by itself: capacity and events.
+/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, and events.
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
     tasks.spawn(invalid_class::run(recorder.clone(), index.clone()));
+    tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));
+    tasks.spawn(warner::run(client.clone(), index.clone()));
     tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));
     tasks.spawn(waiting_pods::run(client.clone(), index.clone()));
 }

@@ -11,6 +11,7 @@ use daxfit_operator::capacity::{Change, desired, diff, writer};
 use daxfit_operator::capacity_object::{Capacity, PublishedCapacity};
 use daxfit_operator::events::invalid_class::invalid_classes;
 use daxfit_operator::index::{Index, SharedIndex};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::Api;
 use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
@@ -183,6 +184,8 @@ fn nothing_is_due_before_everything_is_listed() {
     list::<CSIStorageCapacity>(&mut index, vec![]);
     assert!(!index.is_dirty() && index.take_dirty().is_empty());
     list::<crds::PmemVolume>(&mut index, vec![]);
+    assert!(!index.is_dirty(), "the PersistentVolumes are not listed yet");
+    list::<PersistentVolume>(&mut index, vec![]);
     assert!(index.is_dirty());
     assert_eq!(index.take_dirty(), ["n".to_owned()].into());
 }

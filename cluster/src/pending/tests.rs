@@ -65,6 +65,32 @@ fn until_the_node_reports_its_namespace() {
     assert!(!is_pending(&volume(Some(Phase::Provisioning), None), &["w", "v"]));
 }
 
+/// What is erased under the name of a volume that is to be made is an earlier one: it gives its bytes back, and the new one
+/// takes bytes of its own.
+#[test]
+fn a_volume_takes_space_beside_an_earlier_one_of_its_name_that_is_being_erased() {
+    let mut erasing = reported(&[]);
+    let progress = json!({ "name": "v", "done": 1 << 20, "total": 16 << 20 });
+    erasing.regions[0].erasing = vec![serde_json::from_value(progress).unwrap()];
+    let is_pending = |volume: &PmemVolume| VolumeSpace::from(volume).is_pending(&erasing);
+    assert!(is_pending(&volume(None, None)));
+    assert!(is_pending(&volume(Some(Phase::Provisioning), None)));
+    for phase in [Phase::Provisioning, Phase::Ready, Phase::Erasing] {
+        assert!(!is_pending(&deleted(Some(phase))), "the one that is erased");
+    }
+}
+
+/// Its object is made anew long after its namespace: it takes nothing more.
+#[test]
+fn a_kept_volume_takes_no_further_space() {
+    let mut kept = reported(&["v"]);
+    let volume_kept = json!({ "name": "v", "footprint": { "start": 0, "size": 16 << 20 } });
+    kept.regions[0].kept = vec![serde_json::from_value(volume_kept).unwrap()];
+    let remade = VolumeSpace::from(&volume(None, None));
+    assert!(!remade.is_pending(&kept));
+    assert!(!remade.is_pending(ShownRegions::listed_now(&kept.regions)));
+}
+
 /// A volume that was deleted gets no namespace any more; but it may have got one after the node's last report.
 #[test]
 fn a_deleted_volume_counts_if_it_may_have_a_namespace() {

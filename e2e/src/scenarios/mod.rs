@@ -10,6 +10,7 @@ mod crashes;
 mod empty_region;
 mod extender;
 mod joint;
+mod kept;
 mod numa;
 mod policy;
 mod refusals;
@@ -67,6 +68,10 @@ fn cases() -> Vec<Case> {
         case!(policy::an_overlay_with_another_namespace_names_ours_nowhere),
         case!(crashes::provisioning_survives_the_death_of_every_part),
         case!(crashes::data_survives_a_power_cut),
+        case!(kept::a_volume_whose_object_is_deleted_keeps_its_data),
+        case!(kept::a_volume_that_nobody_names_can_be_used_or_erased),
+        case!(kept::the_advice_about_a_node_that_is_gone_works),
+        case!(kept::removing_and_installing_changes_no_byte),
         case!(conformance::csi_sanity_passes),
     ]
 }

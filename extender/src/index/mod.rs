@@ -3,16 +3,14 @@
 //! Everything here is synchronous and knows nothing of what was decided; [`State`](crate::state::State) feeds it from
 //! watches and keeps the ledger beside it.
 
-mod persistent_volume;
 mod reported_node;
 mod update;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumePlace};
+use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumeOfOurs, VolumePlace};
 
-pub use persistent_volume::VolumeOfOurs;
 pub use reported_node::ReportedNode;
 
 /// What the cluster shows.

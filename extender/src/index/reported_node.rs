@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use cluster::{VolumeSpace, pending_of};
-use crds::{PmemNodeStatus, PmemVolume, RegionStatus};
-use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, RegionId, Reservation};
+use crds::{ErasingVolume, PmemNodeStatus, PmemVolume, RegionStatus};
+use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, Reservation};
 
 /// What one node reported, and the volumes that it has or is to make.
 #[derive(Debug, Default)]
@@ -74,19 +74,22 @@ impl ReportedNode {
         self.volumes.remove(name);
     }
 
-    /// What is in each region. A volume counts once its node chose the region.
+    /// What is in each region. A volume counts from when its node chose the region until its namespace is destroyed, which
+    /// may be long after its object is gone.
     fn occupancy(&self, status: &PmemNodeStatus) -> Vec<Occupancy> {
-        let ours = |id: &RegionId| {
-            let here = self
-                .volumes
-                .values()
-                .filter(|volume| !volume.is_refused() && volume.pending().region.as_ref() == Some(id));
+        let coming = |region: &RegionStatus| {
+            let here = self.volumes.iter().filter(|(name, volume)| {
+                let is_shown = region.volumes.iter().any(|shown| **shown == ***name);
+                !is_shown && !volume.is_refused() && volume.pending().region.as_ref() == Some(&region.id)
+            });
             here.count()
         };
         let occupancy = |region: &RegionStatus| Occupancy {
             region: region.id.clone(),
             size: region.size,
-            volumes: ours(&region.id).saturating_add(usize::try_from(region.foreign.count).unwrap_or(usize::MAX)),
+            volumes: coming(region)
+                .saturating_add(region.volumes.len())
+                .saturating_add(usize::try_from(region.foreign.count).unwrap_or(usize::MAX)),
         };
         status.regions.iter().map(occupancy).collect()
     }
@@ -94,10 +97,14 @@ impl ReportedNode {
 
 /// Conditions and messages are for people: thousands of nodes would keep them for nothing.
 fn without_texts(status: &PmemNodeStatus) -> PmemNodeStatus {
+    let erasing = |erasing: &ErasingVolume| ErasingVolume {
+        message: String::new(),
+        ..erasing.clone()
+    };
     let region = |region: &RegionStatus| RegionStatus {
         message: String::new(),
         kept: Vec::new(),
-        erasing: Vec::new(),
+        erasing: region.erasing.iter().map(erasing).collect(),
         quarantine: Vec::new(),
         ..region.clone()
     };

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, ObjectKey};
+use cluster::{Claim, Class, ObjectKey, VolumeOfOurs};
 use crds::{PmemNodeStatus, PmemVolume};
 
-use super::{Index, VolumeOfOurs};
+use super::Index;
 
 impl Index {
     /// A node reports `status`; none if it has no PmemNode any more.

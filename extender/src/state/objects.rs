@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 
 use cluster::watch::Indexes;
-use cluster::{Claim, Class, ObjectKey};
+use cluster::{Claim, Class, ObjectKey, VolumeOfOurs};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::State;
-use crate::index::VolumeOfOurs;
 
 /// The kinds of objects that are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

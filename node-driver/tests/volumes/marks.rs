@@ -1,6 +1,6 @@
 //! The device says what a namespace is and how far it has come, whatever the cluster holds.
 
-use crds::{FINALIZER, Phase, PmemVolumeStatus, VolumeMode};
+use crds::{DELETE_VOLUME, FINALIZER, Phase, PmemVolumeStatus, UNUSED, VolumeMode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::Extent;
@@ -139,6 +139,35 @@ async fn erasing_needs_no_object_and_a_new_volume_of_the_id_waits_for_it() {
     assert!(node.is_all(extent, 0));
     worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
+}
+
+/// A cluster of yesterday shows no PersistentVolume, so CreateVolume for another node deletes the volume as unused.
+#[tokio::test]
+async fn a_volume_that_is_deleted_as_unused_is_erased_only_if_it_is() {
+    for stage in [Stage::HandedOut, Stage::InUse] {
+        let (node, worker, extent) = in_use().await;
+        node.set_stage("v", stage);
+        delete_as_unused(&node);
+        worker.reconcile(node.volume("v")).await.unwrap();
+        worker.clear("v").await.unwrap();
+        assert!(node.record.get("v").is_none());
+        assert_eq!(node.is_all(extent, 7), stage == Stage::InUse);
+        assert_eq!(node.namespaces("v").is_empty(), stage == Stage::HandedOut);
+    }
+    let (node, extent) = earlier().await;
+    delete_as_unused(&node);
+    node.driver().reconcile(node.volume("v")).await.unwrap();
+    assert!(
+        node.record.get("v").is_none() && node.is_all(extent, 7),
+        "nobody can tell"
+    );
+}
+
+fn delete_as_unused(node: &Node) {
+    node.delete("v");
+    let mut volume = node.volume("v");
+    volume.metadata.annotations = Some([(DELETE_VOLUME.into(), UNUSED.into())].into());
+    node.record.put(volume);
 }
 
 /// A node as an earlier version of the driver left it: the volume "v" has its object and no mark.

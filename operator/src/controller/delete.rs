@@ -1,13 +1,20 @@
 //! DeleteVolume: records that a volume is to be erased.
 
+use crds::PmemVolume;
 use csi::v1::DeleteVolumeRequest;
 use csi::{Busy, RpcError};
 use tonic::Code;
 use tracing::info;
 
 use super::api::ApiError;
+use super::deletion::{Deletion, Reason};
 use super::service::Service;
 use super::volume_id::VolumeId;
+use crate::index::Index;
+use crate::kept_volumes::{Hidden, KeptPlace, KeptPlaceError, object_of};
+
+/// How often a volume that was changed meanwhile is read again.
+const ATTEMPTS: u32 = 5;
 
 /// Why the deletion of a volume is not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -15,9 +22,33 @@ pub enum DeleteError {
     /// CSI requires an id.
     #[error("no volume id is given")]
     NoId,
+    /// The index is not complete yet.
+    #[error("the operator is still reading the state of the cluster: try again")]
+    Starting,
     /// Another call works on the volume.
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// Somebody else changed the volume each time.
+    #[error("volume {0} is being changed: try again")]
+    Changing(VolumeId),
+    /// Its object was deleted by hand and is held by somebody's finalizer.
+    #[error(
+        "the PmemVolume of volume {0} was deleted by hand and is vanishing; its data is kept: try again once it is gone"
+    )]
+    Vanishing(VolumeId),
+    /// It has no object, and its node does not show whether its data is there.
+    #[error("volume {id} may be on node {node}, which {hidden}: try again")]
+    Hidden {
+        /// The volume.
+        id: VolumeId,
+        /// The node that its `PersistentVolume` names.
+        node: String,
+        /// Why the node does not show it.
+        hidden: Hidden,
+    },
+    /// It has no object, and it is not clear where its data is.
+    #[error(transparent)]
+    Place(#[from] KeptPlaceError),
     /// The API server did not do what it was asked to.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -28,15 +59,17 @@ impl RpcError for DeleteError {
     fn code(&self) -> Code {
         match self {
             Self::NoId => Code::InvalidArgument,
-            Self::Busy(_) => Code::Aborted,
+            Self::Starting => Code::Unavailable,
+            Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) | Self::Hidden { .. } => Code::Aborted,
+            Self::Place(error) => error.code(),
             Self::Api(error) => error.code(),
         }
     }
 }
 
 impl Service {
-    /// Records that the volume is to be deleted. Its node erases it in the background; until then its PmemVolume stays
-    /// and its space is taken. Already gone counts as success.
+    /// Records that the volume is to be erased. Its node does that in the background; until then its space is taken.
+    /// Already gone counts as success.
     ///
     /// # Errors
     /// If it is not certain that the deletion is recorded: the caller tries again.
@@ -48,10 +81,69 @@ impl Service {
             return Ok(());
         };
         let _lock = self.locks.take(id.as_str())?;
-        if let Some(volume) = self.volumes.delete(&id).await? {
-            info!(volume = %id, node = volume.spec.node, "volume deleted, its node erases it");
-            self.index.update(|index| index.refresh_volume(id.as_str(), volume));
+        for _ in 0..ATTEMPTS {
+            match self.record_deletion(&id).await {
+                Err(DeleteError::Api(error)) if error.is_outdated() => {}
+                result => return result,
+            }
         }
+        Err(DeleteError::Changing(id))
+    }
+
+    async fn record_deletion(&self, id: &VolumeId) -> Result<(), DeleteError> {
+        let Some(volume) = self.volumes.get(id).await? else {
+            return self.delete_without_object(id).await;
+        };
+        match Deletion::of(&volume, Reason::Called) {
+            Deletion::Recorded => Ok(()),
+            Deletion::OfTheObjectAlone => Err(DeleteError::Vanishing(id.clone())),
+            Deletion::ToRecord => {
+                if let Some(deleted) = self.volumes.erase(id, &volume, Reason::Called).await? {
+                    self.index.update(|index| index.refresh_volume(id.as_str(), deleted));
+                }
+                info!(volume = %id, node = volume.spec.node, "volume deleted, its node erases it");
+                Ok(())
+            }
+        }
+    }
+
+    /// The object may be gone because the deletion is recorded on the device by now, or because somebody deleted the object
+    /// alone: then the data is there and has to be erased.
+    async fn delete_without_object(&self, id: &VolumeId) -> Result<(), DeleteError> {
+        if !self.index.read(Index::synced) {
+            return Err(DeleteError::Starting);
+        }
+        let (kept, node) = self.index.read(|index| {
+            let place = KeptPlace::find(index, id.as_str())?;
+            let named = index.persistent_volumes_of(id.as_str()).next();
+            let kept = place.map(|place| object_of(place.node, place.kept, named));
+            let node = named.and_then(|named| named.volume.node.clone());
+            Ok::<_, KeptPlaceError>((kept, node))
+        })?;
+        match (kept, node) {
+            (Some(volume), _) => self.erase_kept(id, volume).await,
+            (None, Some(node)) => self.is_not_hidden(id, &node).await,
+            (None, None) => Ok(()),
+        }
+    }
+
+    async fn erase_kept(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {
+        let node = volume.spec.node.clone();
+        self.volumes.create_to_erase(id, volume).await?;
+        info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
         Ok(())
+    }
+
+    /// Success is for ever: after it, nobody names the data any more. So the node has to have shown that there is none, unless
+    /// the node itself is gone.
+    async fn is_not_hidden(&self, id: &VolumeId, node: &str) -> Result<(), DeleteError> {
+        let Some(hidden) = self.index.read(|index| Hidden::on(index, node)) else {
+            return Ok(());
+        };
+        if !self.volumes.has_node(id, node).await? {
+            return Ok(());
+        }
+        let (id, node) = (id.clone(), node.into());
+        Err(DeleteError::Hidden { id, node, hidden })
     }
 }

@@ -1,12 +1,13 @@
 //! The CSI Controller service, for the external-provisioner in the same pod.
 //!
-//! [`Service`] has a method for each call: `create/`, `delete`, and `read/` for the others. `request/` reads what a call asks
+//! [`Service`] has a method for each call: `create/`, `delete`, and `read/` for the others; `deletion` is how bytes come to be erased. `request/` reads what a call asks
 //! for, `choose/` decides on a node, `api/` reads and writes the API server, `wait/` waits for the node's driver.
 
 mod api;
 mod choose;
 mod create;
 mod delete;
+mod deletion;
 mod grpc;
 mod read;
 mod request;
@@ -18,8 +19,9 @@ mod wait;
 
 pub use api::ApiError;
 pub use choose::{ChooseError, CompanionError};
-pub use create::CreateError;
+pub use create::{CreateError, KeptError};
 pub use delete::DeleteError;
+pub use deletion::{Deletion, Reason};
 pub use read::{CapacityError, ListError, ReadError};
 pub use request::RequestError;
 pub use service::Service;

@@ -4,7 +4,12 @@ use std::fmt;
 
 use crate::hash::hex;
 
-/// CSI id of a volume, name of its PmemVolume and of its namespace: a DNS label, so at most 63 bytes.
+/// Bytes of the longest id that a new volume gets: the label of its namespace has 63 for the id and the mark
+/// (docs/on-media-format.md).
+const LONGEST: usize = 48;
+
+/// CSI id of a volume, name of its PmemVolume and in the label of its namespace: a DNS label. Volumes made before there were
+/// marks have up to 63 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VolumeId(String);
 
@@ -13,10 +18,11 @@ impl VolumeId {
     /// else a hash of it. The same name has always the same id.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        Self::parse(name).unwrap_or_else(|| Self(format!("v-{}", hex(name, 20))))
+        let short = Self::parse(name).filter(|id| id.0.len() <= LONGEST);
+        short.unwrap_or_else(|| Self(format!("v-{}", hex(name, 20))))
     }
 
-    /// Reads an id. What could never have been made by [`VolumeId::of_name`] is none: there is no such volume.
+    /// Reads an id. What can never have been one is none: there is no such volume.
     #[must_use]
     pub fn parse(id: &str) -> Option<Self> {
         is_dns_label(id).then(|| Self(id.into()))
@@ -55,13 +61,23 @@ mod tests {
 
     #[test]
     fn other_names_become_valid_ones() {
-        let long = "x".repeat(128);
+        let long = "x".repeat(LONGEST + 1);
         for name in ["Sanity_Volume 1", "-a", "a-", "a.b", "", long.as_str(), "\u{e9}"] {
             let id = VolumeId::of_name(name);
-            assert!(is_dns_label(id.as_str()), "{name}: {id}");
+            assert!(
+                is_dns_label(id.as_str()) && id.as_str().len() <= LONGEST,
+                "{name}: {id}"
+            );
             assert_eq!(id, VolumeId::of_name(name));
         }
         assert_ne!(VolumeId::of_name("A"), VolumeId::of_name("B"));
+    }
+
+    #[test]
+    fn an_earlier_id_may_be_longer() {
+        let earlier = "x".repeat(63);
+        assert_eq!(VolumeId::parse(&earlier).unwrap().as_str(), earlier);
+        assert_eq!(VolumeId::of_name(&"x".repeat(LONGEST)).as_str().len(), LONGEST);
     }
 
     #[test]

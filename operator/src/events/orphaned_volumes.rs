@@ -1,7 +1,7 @@
 //! Events on volumes whose node is gone.
 //!
-//! Only the driver on that node can say that the bytes of a volume are zero, so nothing of such a volume is ever
-//! removed here: its PmemVolume stays, also when it is deleted, until the node comes back under the same name or an
+//! Only the driver on that node can erase a volume, so nothing of such a volume is ever removed here: its PmemVolume stays,
+//! also when DeleteVolume was called and its finalizer holds it, until the node comes back under the same name or an
 //! administrator decides. The event on the PmemVolume explains that.
 
 use std::collections::BTreeSet;
@@ -76,16 +76,15 @@ impl OrphanedVolume {
     #[must_use]
     pub fn advice(&self) -> String {
         let Self { node, volume, .. } = self;
-        let what = if self.deleting {
-            "the volume cannot be erased there"
+        let (what, give_up) = if self.deleting {
+            ("erased there", "run")
         } else {
-            "the volume cannot be reached"
+            ("reached", "delete the volume's claim, then run")
         };
         format!(
-            "Node {node} does not exist: {what}. If it comes back under this name, its driver goes on with the \
-             volume. If its memory is gone for good, delete the volume's claim, then run: kubectl patch pmemvolume \
-             {volume} --type=json -p='[{{\"op\":\"remove\",\"path\":\"/metadata/finalizers\"}}]' (this gives up \
-             finalizer {FINALIZER}: nobody will erase the bytes)"
+            "Node {node} does not exist: the volume cannot be {what}. If it comes back under this name, its driver goes on \
+             with the volume. If its memory is gone for good, {give_up}: kubectl patch pmemvolume {volume} --type=merge \
+             -p='{{\"metadata\":{{\"finalizers\":null}}}}' (this gives up finalizer {FINALIZER}: nobody will erase the bytes)"
         )
     }
 }

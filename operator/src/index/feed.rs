@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use cluster::watch::Indexes;
 use cluster::{Class, ObjectKey};
 use crds::{PmemNode, PmemVolume};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::ResourceExt;
 
+use super::persistent_volumes::NamedVolume;
 use super::state::Index;
 use crate::capacity_object::PublishedCapacity;
 
@@ -42,6 +44,21 @@ impl Indexes<PmemVolume> for Index {
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
         let nodes = self.volumes.retain(&names(listed));
         self.mark_dirty(nodes);
+    }
+}
+
+impl Indexes<PersistentVolume> for Index {
+    fn apply(&mut self, object: &PersistentVolume) {
+        self.persistent_volumes
+            .apply(&object.name_any(), NamedVolume::of(object));
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        self.persistent_volumes.remove(&key.name);
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        self.persistent_volumes.retain(&names(listed));
     }
 }
 

@@ -16,9 +16,15 @@ impl Lookup for Index {
         Ok(Some(class))
     }
 
-    /// external-provisioner gives a `PersistentVolume` the name that it gave CreateVolume.
+    /// By its PmemVolume, or while that is gone by what the `PersistentVolume` itself says. One that the watch has not
+    /// shown yet has the name of its volume: external-provisioner gives it the name that it gave CreateVolume.
     fn bound_volume(&self, persistent_volume: &str) -> Option<VolumePlace<'_>> {
-        Index::volume(self, persistent_volume).map(|volume| self.place(volume))
+        let named = self.persistent_volume(persistent_volume).map(|named| &named.volume);
+        let volume = Index::volume(self, named.map_or(persistent_volume, |named| &named.handle));
+        volume.map(|volume| self.place(volume)).or_else(|| {
+            let node = named?.node.as_deref()?;
+            Some(VolumePlace { node, numa: None })
+        })
     }
 
     fn volume(&self, name: &str) -> Option<VolumePlace<'_>> {

@@ -5,11 +5,15 @@
 mod capacities;
 mod feed;
 mod lookup;
+mod nodes;
+mod persistent_volumes;
 mod shared;
 mod state;
 mod store;
 mod version;
 mod volumes;
 
+pub use nodes::OnDevice;
+pub use persistent_volumes::NamedVolume;
 pub use shared::{Reservation, SharedIndex};
 pub use state::Index;

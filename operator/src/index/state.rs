@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 
 use cluster::{Class, ClassError, ClassSettings, OurClass};
-use crds::{PmemNode, PmemNodeStatus, PmemVolume};
+use crds::{KeptVolume, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
 use super::capacities::Capacities;
+use super::nodes::{Nodes, OnDevice};
+use super::persistent_volumes::{NamedVolume, PersistentVolumes};
 use super::store::Store;
 use super::volumes::Volumes;
 use crate::capacity_object::PublishedCapacity;
 
-/// `PmemNodes`, `PmemVolumes`, `StorageClasses`, and our CSIStorageCapacity objects.
+/// `PmemNodes`, `PmemVolumes`, `PersistentVolumes` of ours, `StorageClasses`, and our CSIStorageCapacity objects.
 ///
 /// It is `synced` once each kind has been listed completely. Until then, that something is missing means nothing.
 #[derive(Debug, Default)]
 pub struct Index {
-    pub(super) nodes: Store<PmemNode>,
+    pub(super) nodes: Nodes,
     pub(super) volumes: Volumes,
+    pub(super) persistent_volumes: PersistentVolumes,
     pub(super) classes: Store<Class>,
     pub(super) capacities: Capacities,
     /// Nodes whose CSIStorageCapacity objects may not be what they should.
@@ -28,7 +31,8 @@ impl Index {
     /// Whether the watch of each kind has completed a list.
     #[must_use]
     pub fn synced(&self) -> bool {
-        self.nodes.synced() && self.volumes.synced() && self.classes.synced() && self.capacities.synced()
+        let objects = self.nodes.synced() && self.volumes.synced() && self.persistent_volumes.synced();
+        objects && self.classes.synced() && self.capacities.synced()
     }
 
     /// The free space of a node: pending and reserved volumes are subtracted. None if it has reported nothing.
@@ -40,7 +44,7 @@ impl Index {
 
     /// The names of all `PmemNodes`.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
-        self.nodes.iter().map(|(name, _)| name.as_str())
+        self.nodes.names().map(String::as_str)
     }
 
     /// The uid of a PmemNode.
@@ -65,6 +69,29 @@ impl Index {
     #[must_use]
     pub fn node_status(&self, node: &str) -> Option<&PmemNodeStatus> {
         self.nodes.get(node)?.status.as_ref()
+    }
+
+    /// What the nodes report of the volume with this id, whether it has an object or not: one entry for each node, or for
+    /// each namespace where it is kept.
+    #[must_use]
+    pub fn reports_of(&self, volume: &str) -> Vec<(&str, OnDevice<'_>)> {
+        self.nodes.reports_of(volume)
+    }
+
+    /// The volumes that nodes keep because they have no PmemVolume, as the nodes last reported: node and volume.
+    pub fn kept_volumes(&self) -> impl Iterator<Item = (&str, &KeptVolume)> {
+        self.nodes.kept()
+    }
+
+    /// The `PersistentVolume` of that name, if it is ours and the watch has shown it.
+    #[must_use]
+    pub fn persistent_volume(&self, name: &str) -> Option<&NamedVolume> {
+        self.persistent_volumes.get(name)
+    }
+
+    /// The `PersistentVolumes` that name the volume with this id.
+    pub fn persistent_volumes_of<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a NamedVolume> {
+        self.persistent_volumes.of_volume(volume)
     }
 
     /// All volumes that the watch has shown, by name.
@@ -148,8 +175,7 @@ impl Index {
     }
 
     pub(super) fn mark_all_dirty(&mut self) {
-        let names = self.nodes.iter().map(|(name, _)| name);
-        let nodes: Vec<String> = names.chain(self.capacities.nodes()).cloned().collect();
+        let nodes: Vec<String> = self.nodes.names().chain(self.capacities.nodes()).cloned().collect();
         self.dirty.extend(nodes);
     }
 }

@@ -7,9 +7,10 @@ use csi::RpcError;
 use csi::v1::{DeleteVolumeRequest, ProbeRequest};
 use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;
+use serde_json::json;
 use tonic::Code;
 
-use crate::support::Watched;
+use crate::support::{Watched, erasing, keeping, plain_node};
 
 use super::setup::{MIB, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
 
@@ -24,7 +25,7 @@ async fn bound() {
         Some("fsdax")
     );
     let written = setup.server.volume("pvc-1").unwrap();
-    assert_eq!(written.metadata.finalizers, Some(vec![crds::FINALIZER.into()]));
+    assert_eq!(written.metadata.finalizers, None, "a living volume is not held");
     assert_eq!(
         (written.spec.node.as_str(), written.spec.required.get()),
         ("a", 28 * MIB)
@@ -98,6 +99,72 @@ async fn an_api_server_that_is_away_is_not_an_answer() {
     );
     setup.server.fail(None);
     setup.create(request(28 * MIB, &["a"])).await.unwrap();
+}
+
+/// external-provisioner died before it wrote the PersistentVolume, and the object was deleted by hand.
+#[tokio::test]
+async fn a_kept_volume_is_given_to_its_claim_and_no_second_one_made() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &json!({})));
+    let volume = setup.create(request(28 * MIB, &["a", "c"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["c"]));
+    assert_eq!(setup.server.volume("pvc-1").unwrap().spec.node, "c");
+}
+
+#[tokio::test]
+async fn a_kept_volume_that_cannot_be_what_is_asked_for_is_not_replaced() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &json!({})));
+    setup
+        .refused(request(28 * MIB, &["a"]), Code::ResourceExhausted, "on node c")
+        .await;
+    setup
+        .refused(request(29 * MIB, &["c"]), Code::AlreadyExists, "it has 28 MiB")
+        .await;
+    setup
+        .index
+        .apply(keeping(plain_node("c", 128), "pvc-1", &json!({"mode": "sector"})));
+    setup
+        .refused(request(28 * MIB, &["c"]), Code::AlreadyExists, "it has mode sector")
+        .await;
+    setup.index.apply(keeping(plain_node("b", 128), "pvc-1", &json!({})));
+    setup
+        .refused(request(28 * MIB, &["c"]), Code::FailedPrecondition, "on nodes b, c")
+        .await;
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_namespace_that_is_not_enabled_says_neither_mode_nor_size() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(keeping(
+        plain_node("c", 128),
+        "pvc-1",
+        &json!({"mode": null, "usable": null}),
+    ));
+    setup.create(request(28 * MIB, &["c"])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volume_may_be_made_while_an_earlier_one_of_its_name_is_erased() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(erasing(plain_node("a", 512), "pvc-1"));
+    let volume = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["a"]));
+}
+
+#[tokio::test]
+async fn an_object_that_vanishes_ends_the_waiting_at_once() {
+    let setup = setup(silent).await;
+    let call = {
+        let (service, ask) = (setup.service.clone(), request(28 * MIB, &["a"]));
+        tokio::spawn(async move { service.create(&ask, TIME_LIMIT).await })
+    };
+    setup.index.wait_for(|index| index.volume("pvc-1").map(|_| ())).await;
+    tokio::task::yield_now().await;
+    setup.server.delete_by_hand("pvc-1");
+    let error = call.await.unwrap().unwrap_err();
+    assert!(matches!(error, CreateError::Deleted(_)), "{error}");
 }
 
 #[tokio::test]

@@ -1,10 +1,34 @@
 //! DeleteVolume, and volumes that are cleared away.
 
+use crds::{CALLED, DELETE_VOLUME, FINALIZER, PmemVolume, RegionState, UNUSED};
 use csi::v1::DeleteVolumeRequest;
-use tonic::Code;
+use daxfit_operator::index::SharedIndex;
+use kube::ResourceExt;
+use serde_json::json;
+use tonic::{Code, Status};
 
-use super::setup::{MIB, in_a, makes, refuses, request, setup, silent};
-use crate::support::{volume, with_status};
+use super::setup::{MIB, Setup, in_a, makes, refuses, request, setup, setup_with, silent};
+use crate::support::{Watched, erasing, index, keeping, persistent_volume, plain_node, volume, with_status};
+
+const PATCH: &str = "PATCH /apis/daxfit.dev/v1alpha1/pmemvolumes/pvc-1";
+const DELETE: &str = "DELETE /apis/daxfit.dev/v1alpha1/pmemvolumes/pvc-1";
+const CREATE: &str = "POST /apis/daxfit.dev/v1alpha1/pmemvolumes";
+
+async fn delete(setup: &mut Setup, id: &str) -> Result<(), Status> {
+    let delete = DeleteVolumeRequest {
+        volume_id: id.into(),
+        ..DeleteVolumeRequest::default()
+    };
+    setup.controller.delete_volume(delete).await.map(drop)
+}
+
+/// Whether its node erases the volume now, and why it may.
+fn erases(volume: &PmemVolume) -> Option<&str> {
+    let is_held = volume.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+    let is_erased = is_held && volume.metadata.deletion_timestamp.is_some();
+    let reason = volume.annotations().get(DELETE_VOLUME).map(String::as_str);
+    reason.filter(|_| is_erased)
+}
 
 #[tokio::test]
 async fn refused_by_the_node_frees_the_name() {
@@ -34,46 +58,182 @@ async fn refused_volume_of_an_earlier_call_is_cleared_away() {
 async fn deleting_is_aborted_and_stays_until_erased() {
     let mut setup = setup(makes).await;
     setup.create(request(28 * MIB, &["a"])).await.unwrap();
-    let delete = DeleteVolumeRequest {
-        volume_id: "pvc-1".into(),
-        ..DeleteVolumeRequest::default()
-    };
-    setup.controller.delete_volume(delete.clone()).await.unwrap();
-    assert!(
-        setup
-            .server
-            .volume("pvc-1")
-            .unwrap()
-            .metadata
-            .deletion_timestamp
-            .is_some()
-    );
+    delete(&mut setup, "pvc-1").await.unwrap();
     let capacity = setup.controller.get_capacity(in_a()).await.unwrap().into_inner();
     assert_eq!(
         capacity.available_capacity,
         474 * MIB,
         "the space is taken until it is erased"
     );
-    setup.controller.delete_volume(delete).await.unwrap();
+    delete(&mut setup, "pvc-1").await.unwrap();
     setup
         .refused(request(28 * MIB, &["a"]), Code::Aborted, "being deleted on node a")
         .await;
 }
 
 #[tokio::test]
+async fn deletion_is_recorded_in_one_write_before_it_happens() {
+    let mut setup = setup(makes).await;
+    setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    setup.server.take_writes();
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(setup.server.take_writes(), [PATCH, DELETE]);
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), Some(CALLED));
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new(), "it is recorded");
+}
+
+#[tokio::test]
+async fn a_volume_that_is_changed_meanwhile_is_read_again() {
+    let mut setup = setup(makes).await;
+    setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    setup.server.change_after_reads(100);
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted, "{}", status.message());
+    assert_eq!(setup.server.volume("pvc-1").unwrap().metadata.finalizers, None);
+    setup.server.change_after_reads(2);
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), Some(CALLED));
+}
+
+/// The operator died between the two writes.
+#[tokio::test]
+async fn a_deletion_that_was_begun_is_finished_and_the_volume_handed_to_nobody() {
+    let mut setup = setup(makes).await;
+    setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    let mut begun = setup.server.volume("pvc-1").unwrap();
+    begun.annotations_mut().insert(DELETE_VOLUME.into(), CALLED.into());
+    setup.server.add_volume(&begun);
+    setup
+        .refused(request(28 * MIB, &["a"]), Code::Aborted, "being deleted on node a")
+        .await;
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), Some(CALLED));
+}
+
+#[tokio::test]
+async fn an_object_that_others_hold_after_it_was_deleted_by_hand_is_not_taken_for_a_deleted_volume() {
+    let mut setup = setup(makes).await;
+    setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    let mut held = setup.server.volume("pvc-1").unwrap();
+    held.finalizers_mut().push("other/one".into());
+    setup.server.add_volume(&held);
+    setup.server.delete_by_hand("pvc-1");
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    assert!(status.message().contains("its data is kept"), "{}", status.message());
+}
+
+/// Before marks, a living volume had the finalizer.
+#[tokio::test]
+async fn a_volume_of_an_earlier_version_that_was_deleted_by_hand_is_erased_once_it_is_to_be() {
+    let mut setup = setup(makes).await;
+    let mut earlier = volume("pvc-1", "a", 28);
+    earlier.finalizers_mut().push(FINALIZER.into());
+    setup.server.add_volume(&earlier);
+    setup.server.delete_by_hand("pvc-1");
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), None);
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), Some(CALLED));
+}
+
+/// What the cluster knows may be older than the data: its node decides whether nobody used it.
+#[tokio::test]
+async fn a_volume_that_is_wanted_elsewhere_is_deleted_as_unused() {
+    let mut setup = setup(silent).await;
+    setup.server.add_volume(&volume("pvc-1", "a", 28));
+    setup.refused(request(28 * MIB, &["b"]), Code::Aborted, "node a").await;
+    assert_eq!(erases(&setup.server.volume("pvc-1").unwrap()), Some(UNUSED));
+}
+
+/// Its object was deleted by hand, then its claim: DeleteVolume erases all the same.
+#[tokio::test]
+async fn a_kept_volume_without_object_is_erased() {
+    let mut setup = setup(silent).await;
+    setup.index.apply(keeping(plain_node("a", 512), "pvc-1", &json!({})));
+    setup.index.apply(persistent_volume("pvc-1", "a"));
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(setup.server.take_writes(), [CREATE, DELETE]);
+    let written = setup.server.volume("pvc-1").unwrap();
+    assert_eq!((erases(&written), written.spec.node.as_str()), (Some(CALLED), "a"));
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_volume_whose_bytes_are_being_erased_counts_as_deleted() {
+    let mut setup = setup(silent).await;
+    setup.index.apply(erasing(plain_node("a", 512), "pvc-1"));
+    delete(&mut setup, "pvc-1").await.unwrap();
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+/// Success would be for ever: the PersistentVolume goes, and with it the last that names the data.
+#[tokio::test]
+async fn a_volume_whose_node_has_not_noticed_that_its_object_is_gone_is_not_taken_for_deleted() {
+    let mut setup = setup(silent).await;
+    let mut node = plain_node("a", 512);
+    node.status.as_mut().unwrap().regions[0].volumes.push("pvc-1".into());
+    setup.index.apply(node);
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    assert!(status.message().contains("node a"), "{}", status.message());
+}
+
+/// All objects were deleted with their kinds, and the drivers have not started since; or a region is away.
+#[tokio::test]
+async fn a_volume_whose_node_does_not_show_what_it_has_is_not_taken_for_deleted() {
+    let mut setup = setup(silent).await;
+    setup.index.apply(persistent_volume("pvc-1", "d"));
+    setup.server.store(
+        "/api/v1/nodes/d".into(),
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "d"}}),
+    );
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::Aborted);
+    assert!(
+        status.message().contains("node d, which has not reported"),
+        "{}",
+        status.message()
+    );
+
+    let mut node = plain_node("d", 512);
+    node.status.as_mut().unwrap().regions[0].state = RegionState::NotSeen;
+    setup.index.apply(node);
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert!(status.message().contains("region0"), "{}", status.message());
+    setup.index.apply(plain_node("d", 512));
+    delete(&mut setup, "pvc-1").await.unwrap();
+
+    setup.index.delete(&plain_node("d", 512));
+    setup.server.forget("/api/v1/nodes/d");
+    delete(&mut setup, "pvc-1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_volume_that_is_there_twice_is_not_erased() {
+    let mut setup = setup(silent).await;
+    for node in ["a", "b"] {
+        setup.index.apply(keeping(plain_node(node, 512), "pvc-1", &json!({})));
+    }
+    let status = delete(&mut setup, "pvc-1").await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("on nodes a, b"), "{}", status.message());
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn before_the_cluster_is_known_a_missing_object_means_nothing() {
+    let mut setup = setup_with(SharedIndex::default(), silent).await;
+    assert_eq!(delete(&mut setup, "pvc-1").await.unwrap_err().code(), Code::Unavailable);
+    let mut setup = setup_with(index(vec![], vec![], vec![]), silent).await;
+    delete(&mut setup, "pvc-1").await.unwrap();
+}
+
+#[tokio::test]
 async fn deleting_what_does_not_exist_is_fine() {
     let mut setup = setup(makes).await;
     for id in ["pvc-2", "../../nodes/a", "Not An Id"] {
-        let delete = DeleteVolumeRequest {
-            volume_id: id.into(),
-            ..DeleteVolumeRequest::default()
-        };
-        setup.controller.delete_volume(delete).await.unwrap();
+        delete(&mut setup, id).await.unwrap();
     }
-    let none = setup
-        .controller
-        .delete_volume(DeleteVolumeRequest::default())
-        .await
-        .unwrap_err();
-    assert_eq!(none.code(), Code::InvalidArgument);
+    assert_eq!(delete(&mut setup, "").await.unwrap_err().code(), Code::InvalidArgument);
 }

@@ -26,6 +26,8 @@ struct State {
     version: u64,
     /// Answers every write with this until it is taken away.
     failing: Option<StatusCode>,
+    /// How often somebody else still changes a volume right after it was read.
+    changes: u32,
 }
 
 /// The API server.
@@ -71,6 +73,23 @@ impl ApiServer {
     /// Writes fail with `code`, or work again.
     pub fn fail(&self, code: Option<StatusCode>) {
         self.state.lock().unwrap().failing = code;
+    }
+
+    /// Somebody else changes a volume right after it was read, so many times.
+    pub fn change_after_reads(&self, times: u32) {
+        self.state.lock().unwrap().changes = times;
+    }
+
+    /// As `kubectl delete pmemvolume` does.
+    pub fn delete_by_hand(&self, name: &str) {
+        let path = format!("{VOLUMES}/{name}");
+        let volume = self.volume(name).unwrap();
+        let (code, _) = self.handle(&Method::DELETE, &path, Value::Null);
+        assert!(code.is_success());
+        match self.volume(name) {
+            Some(held) => self.index.apply(held),
+            None => self.index.delete(&volume),
+        }
     }
 
     /// The volume, if it is there.
@@ -151,7 +170,8 @@ impl ApiServer {
                 self.index.delete(&volume);
             }
         } else {
-            let status = Some((self.driver)(&volume));
+            let said = volume.status.clone().filter(|status| status.phase.is_some());
+            let status = Some(said.unwrap_or_else(|| (self.driver)(&volume)));
             let volume = PmemVolume { status, ..volume };
             self.state
                 .lock()
@@ -164,11 +184,24 @@ impl ApiServer {
 }
 
 impl State {
-    fn get(&self, path: &str) -> (StatusCode, Value) {
+    fn get(&mut self, path: &str) -> (StatusCode, Value) {
         match self.objects.get(path) {
-            Some(object) => (StatusCode::OK, object.clone()),
+            Some(object) => {
+                let answer = object.clone();
+                self.change(path);
+                (StatusCode::OK, answer)
+            }
             None if path.ends_with("/pods") => (StatusCode::OK, self.list(path)),
             None => refuse(StatusCode::NOT_FOUND, "NotFound"),
+        }
+    }
+
+    fn change(&mut self, path: &str) {
+        if self.changes > 0 && path.starts_with(VOLUMES) {
+            self.changes -= 1;
+            let mut object = self.objects[path].clone();
+            self.stamp(&mut object);
+            self.objects.insert(path.into(), object);
         }
     }
 
@@ -200,7 +233,8 @@ impl State {
         };
         // Stricter than a real one: whatever is not an event has to be changed with the version that was seen.
         let any_version = path.contains("/events/");
-        if !any_version && changes["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"] {
+        let is_seen = |key: &str| changes["metadata"][key] == object["metadata"][key];
+        if !(any_version || is_seen("resourceVersion") && is_seen("uid")) {
             return refuse(StatusCode::CONFLICT, "Conflict");
         }
         merge(&mut object, changes);

@@ -8,6 +8,7 @@ use cluster::ObjectKey;
 use cluster::watch::Indexes;
 use crds::{PmemNode, PmemVolume};
 use daxfit_operator::index::{Index, SharedIndex};
+use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::Resource;
 use serde_json::json;
@@ -49,7 +50,7 @@ pub fn volume(name: &str, node: &str, mib: u32) -> PmemVolume {
         "apiVersion": "daxfit.dev/v1alpha1", "kind": "PmemVolume",
         "metadata": {
             "name": name, "uid": format!("uid-of-{name}"), "resourceVersion": "1",
-            "creationTimestamp": "2026-01-01T00:00:00Z", "finalizers": [crds::FINALIZER],
+            "creationTimestamp": "2026-01-01T00:00:00Z",
         },
         "spec": {"node": node, "required": u64::from(mib) << 20, "mode": "fsdax"},
     });
@@ -60,6 +61,49 @@ pub fn volume(name: &str, node: &str, mib: u32) -> PmemVolume {
 pub fn with_status(mut volume: PmemVolume, status: serde_json::Value) -> PmemVolume {
     volume.status = Some(serde_json::from_value(status).unwrap());
     volume
+}
+
+/// The node reports that it keeps a volume of 28 MiB, of which it says this as well.
+pub fn keeping(mut node: PmemNode, volume: &str, more: &serde_json::Value) -> PmemNode {
+    let mut kept =
+        json!({"name": volume, "footprint": {"start": 0, "size": 30 << 20}, "usable": 28 << 20, "mode": "fsdax"});
+    for (key, value) in more.as_object().unwrap() {
+        kept[key] = value.clone();
+    }
+    let region = &mut node.status.as_mut().unwrap().regions[0];
+    region.volumes.push(volume.into());
+    region.kept.push(serde_json::from_value(kept).unwrap());
+    node
+}
+
+/// The node reports that it erases a volume.
+pub fn erasing(mut node: PmemNode, volume: &str) -> PmemNode {
+    let progress = json!({"name": volume, "done": 0, "total": 30 << 20});
+    let region = &mut node.status.as_mut().unwrap().regions[0];
+    region.volumes.push(volume.into());
+    region.erasing.push(serde_json::from_value(progress).unwrap());
+    node
+}
+
+/// A PersistentVolume of 28 MiB that names a volume on a node, and is bound to the claim "shop/data".
+pub fn persistent_volume(volume: &str, node: &str) -> PersistentVolume {
+    let affinity = json!({"key": crds::TOPOLOGY_KEY, "operator": "In", "values": [node]});
+    let object = json!({
+        "apiVersion": "v1", "kind": "PersistentVolume",
+        "metadata": {"name": format!("pv-of-{volume}"), "uid": format!("uid-of-pv-of-{volume}")},
+        "spec": {
+            "capacity": {"storage": "28Mi"},
+            "persistentVolumeReclaimPolicy": "Delete",
+            "csi": {
+                "driver": crds::DRIVER_NAME, "volumeHandle": volume,
+                "volumeAttributes": {"csi.daxfit.dev/mode": "sector"},
+            },
+            "claimRef": {"namespace": "shop", "name": "data", "uid": "uid-of-data"},
+            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [affinity]}]}},
+        },
+        "status": {"phase": "Bound"},
+    });
+    serde_json::from_value(object).unwrap()
 }
 
 /// A StorageClass of ours.
@@ -82,6 +126,7 @@ pub fn index(nodes: Vec<PmemNode>, volumes: Vec<PmemVolume>, classes: Vec<Storag
         list(index, nodes);
         list(index, volumes);
         list(index, classes);
+        list::<PersistentVolume>(index, vec![]);
         list::<CSIStorageCapacity>(index, vec![]);
     });
     shared

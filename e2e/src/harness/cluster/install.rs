@@ -1,4 +1,4 @@
-//! Installing Daxfit as a user does: `kubectl apply -k` of an overlay that names the images.
+//! Installing and removing Daxfit as a user does: `kubectl apply -k` of the kinds and of an overlay that names the images.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -18,6 +18,8 @@ const PARTS: [&str; 3] = [
 const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
 /// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
 const LIMIT: &str = "--timeout=15m";
+/// What docs/install.md promises of each removal.
+const REMOVED_WITHIN: &str = "--timeout=1m";
 
 /// The folder of the workspace with the manifests.
 pub(crate) fn manifests() -> PathBuf {
@@ -31,22 +33,50 @@ pub(crate) fn scheduler_config() -> Result<Value> {
     serde_saphyr::from_str(&text).with_context(|| format!("parsing {}", path.display()))
 }
 
-/// Applies `manifests/base` with these images and waits until all parts are up. `folder` is for the overlay.
+/// The kustomization of our kinds.
+pub(crate) fn kinds() -> PathBuf {
+    manifests().join("crds")
+}
+
+/// Applies the kinds and `manifests/base` with these images, and waits until all parts are up. `folder` is for the overlay.
 pub(crate) async fn install<'a>(
     kubectl: &Kubectl,
     images: impl Iterator<Item = &'a Image>,
     folder: &Path,
 ) -> Result<()> {
+    kubectl.run(&["apply", "-k", &kinds().to_string_lossy()]).await?;
+    crds_are_served(kubectl).await?;
     let images: Vec<Value> = images.map(named).collect();
     write_overlay(folder, json!({ "images": images }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
-    crds_are_served(kubectl).await?;
     for part in PARTS {
         kubectl
             .run(&["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, part])
             .await?;
     }
     Ok(())
+}
+
+/// What is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// The programs, and all that belongs to them.
+    Programs,
+    /// Before that, the kinds with all their objects.
+    KindsAndPrograms,
+}
+
+/// Deletes what [`install`] applied from `folder`. It is an error if that takes longer than we promise.
+pub(crate) async fn remove(kubectl: &Kubectl, removal: Removal, folder: &Path) -> Result<()> {
+    let delete = async |what: &Path| {
+        let what = what.to_string_lossy();
+        kubectl.run(&["delete", "-k", &what, REMOVED_WITHIN]).await
+    };
+    match removal {
+        Removal::Programs => {}
+        Removal::KindsAndPrograms => drop(delete(&kinds()).await?),
+    }
+    delete(folder).await.map(drop)
 }
 
 /// Waits until objects of our kinds can be made.

@@ -28,12 +28,16 @@ use super::tools::{Tool, Tools};
 use super::vm::Vm;
 use super::{cache, client, logs, packages};
 use control_plane::{Component, ControlPlane};
+use install::Removal;
 use native_node::NativeNode;
 use pki::{Pki, Subject};
 use vm_node::{VmNode, VmNodePlan};
 
 /// The control plane's folder in that of the run.
 const CONTROL_PLANE: &str = "control-plane";
+
+/// The folder of the overlay that is installed, in that of the run.
+const OVERLAY: &str = "overlay";
 
 /// A running cluster; all of it is gone when this is dropped, and when the harness crashes.
 pub(crate) struct Cluster {
@@ -87,9 +91,14 @@ impl Cluster {
 
     /// Installs Daxfit as a user does, waits until all its parts are up, and connects the scheduler to the extender.
     pub(crate) async fn install(&self) -> Result<()> {
-        install::install(&self.kubectl(), self.images.all(), &self.run.folder("overlay")?).await?;
+        install::install(&self.kubectl(), self.images.all(), &self.run.folder(OVERLAY)?).await?;
         let config = install::scheduler_config()?;
         self.parts.control_plane.lock().await.restart_scheduler(config).await
+    }
+
+    /// Removes Daxfit as docs/install.md says.
+    pub(crate) async fn remove(&self, removal: Removal) -> Result<()> {
+        install::remove(&self.kubectl(), removal, &self.run.folder(OVERLAY)?).await
     }
 
     /// The cluster as an administrator works with it.

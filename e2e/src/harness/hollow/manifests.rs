@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::cluster::install;
 use crate::harness::kubectl::Kubectl;
 
-/// The objects of `manifests/base`.
+/// The objects of `manifests/crds` and `manifests/base`.
 #[derive(Debug)]
 pub(super) struct Manifests(Vec<Value>);
 
@@ -16,9 +16,12 @@ const OF_PODS: [&str; 2] = ["Deployment", "DaemonSet"];
 impl Manifests {
     /// As kustomize puts them together.
     pub(super) async fn read(kubectl: &Kubectl) -> Result<Self> {
-        let base = install::manifests().join("base");
-        let printed = kubectl.run(&["kustomize", &base.to_string_lossy()]).await?;
-        Self::parse(&printed)
+        let mut objects = Vec::new();
+        for folder in [install::kinds(), install::manifests().join("base")] {
+            let printed = kubectl.run(&["kustomize", &folder.to_string_lossy()]).await?;
+            objects.append(&mut Self::parse(&printed)?.0);
+        }
+        Ok(Self(objects))
     }
 
     fn parse(text: &str) -> Result<Self> {

@@ -42,11 +42,12 @@ impl ApiError {
         }
     }
 
-    /// Whether the object exists already, or is another version than the one that was to be changed.
+    /// Whether the object is not what the caller took it for: it exists already, is another version than the one that was to
+    /// be changed, or is gone.
     #[must_use]
-    pub fn is_conflict(&self) -> bool {
+    pub fn is_outdated(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => status.code == 409,
+            Self::Refused { status, .. } => status.code == 409 || status.code == 404,
             Self::Unavailable { .. } => false,
         }
     }

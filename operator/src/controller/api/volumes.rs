@@ -1,11 +1,13 @@
 //! Reading, writing and deleting volumes at the API server.
 
-use crds::{DRIVER_NAME, PmemVolume};
-use k8s_openapi::api::core::v1::PersistentVolume;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use cluster::VolumeOfOurs;
+use crds::PmemVolume;
+use k8s_openapi::api::core::v1::{Node, PersistentVolume};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 
 use super::ApiError;
+use crate::controller::deletion::{Reason, patch, with_record};
 use crate::controller::volume_id::VolumeId;
 
 /// Reads, writes and deletes `PmemVolumes`. Clones share one client.
@@ -13,6 +15,7 @@ use crate::controller::volume_id::VolumeId;
 pub struct VolumesApi {
     volumes: Api<PmemVolume>,
     persistent_volumes: Api<PersistentVolume>,
+    nodes: Api<Node>,
 }
 
 impl VolumesApi {
@@ -21,7 +24,8 @@ impl VolumesApi {
     pub fn new(client: Client) -> Self {
         Self {
             volumes: Api::all(client.clone()),
-            persistent_volumes: Api::all(client),
+            persistent_volumes: Api::all(client.clone()),
+            nodes: Api::all(client),
         }
     }
 
@@ -43,25 +47,59 @@ impl VolumesApi {
         created.map_err(|error| ApiError::new("create volume", id, error))
     }
 
-    /// Asks for the deletion of a volume, whatever its version, and returns it while its finalizer keeps it there. One
-    /// that does not exist counts as success.
+    /// Deletes a volume so that its node erases its bytes: first the record of that and the finalizer, in one patch, then
+    /// the deletion. Returns it as it is afterwards; none if its node has let it go already. No other way of deleting it
+    /// erases anything.
     ///
     /// # Errors
-    /// If the API server did not confirm that the deletion is recorded: ask again.
-    pub async fn delete(&self, id: &VolumeId) -> Result<Option<PmemVolume>, ApiError> {
-        self.delete_with(id, DeleteParams::default()).await
+    /// Outdated if `volume` is not the version at the API server. In each case: unless the deletion is confirmed, read the
+    /// volume and try again.
+    pub async fn erase(
+        &self,
+        id: &VolumeId,
+        volume: &PmemVolume,
+        reason: Reason,
+    ) -> Result<Option<PmemVolume>, ApiError> {
+        let patch = Patch::Merge(patch(volume, reason));
+        let recorded = self.volumes.patch(id.as_str(), &PatchParams::default(), &patch).await;
+        let recorded = recorded.map_err(|error| ApiError::new("record the deletion of volume", id, error))?;
+        self.delete_exactly(id, &recorded).await
     }
 
-    /// Asks for the deletion of `volume` if this is still its version at the API server, by uid and resource version.
+    /// Writes a volume that is there but has no object any more, and deletes it so that its node erases its bytes.
     ///
     /// # Errors
-    /// A conflict if it was changed since. Otherwise, if the deletion is not confirmed.
-    pub async fn delete_exactly(&self, id: &VolumeId, volume: &PmemVolume) -> Result<Option<PmemVolume>, ApiError> {
+    /// Outdated if there is an object. In each case: unless the deletion is confirmed, read the volume and try again.
+    pub async fn create_to_erase(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), ApiError> {
+        let created = self.create(id, &with_record(volume, Reason::Called)).await?;
+        self.delete_exactly(id, &created).await.map(drop)
+    }
+
+    /// Whether the node that volume `id` is said to be on exists.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn has_node(&self, id: &VolumeId, node: &str) -> Result<bool, ApiError> {
+        let read = self.nodes.get_metadata_opt(node).await;
+        let node = read.map_err(|error| ApiError::new("look up the node of volume", id, error))?;
+        Ok(node.is_some())
+    }
+
+    /// By uid and resource version. One that does not exist any more counts as success.
+    async fn delete_exactly(&self, id: &VolumeId, volume: &PmemVolume) -> Result<Option<PmemVolume>, ApiError> {
         let seen = Preconditions {
             uid: volume.metadata.uid.clone(),
             resource_version: volume.metadata.resource_version.clone(),
         };
-        self.delete_with(id, DeleteParams::default().preconditions(seen)).await
+        let deleted = self
+            .volumes
+            .delete(id.as_str(), &DeleteParams::default().preconditions(seen))
+            .await;
+        match deleted {
+            Ok(object_or_status) => Ok(object_or_status.left()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            Err(error) => Err(ApiError::new("delete volume", id, error)),
+        }
     }
 
     /// Whether the `PersistentVolume` `name` exists and its volume handle is `id`: a pod may use the volume then.
@@ -72,17 +110,7 @@ impl VolumesApi {
         let read = self.persistent_volumes.get_opt(name).await;
         let persistent_volume =
             read.map_err(|error| ApiError::new("look up the PersistentVolume of volume", id, error))?;
-        let csi = persistent_volume
-            .and_then(|volume| volume.spec)
-            .and_then(|spec| spec.csi);
-        Ok(csi.is_some_and(|csi| csi.driver == DRIVER_NAME && csi.volume_handle == id.as_str()))
-    }
-
-    async fn delete_with(&self, id: &VolumeId, parameters: DeleteParams) -> Result<Option<PmemVolume>, ApiError> {
-        match self.volumes.delete(id.as_str(), &parameters).await {
-            Ok(object_or_status) => Ok(object_or_status.left()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-            Err(error) => Err(ApiError::new("delete volume", id, error)),
-        }
+        let ours = persistent_volume.as_ref().and_then(VolumeOfOurs::of);
+        Ok(ours.is_some_and(|ours| *ours.handle == *id.as_str()))
     }
 }

@@ -12,8 +12,10 @@ use tracing::info;
 
 use super::error::CreateError;
 use super::existing::ExistingVolume;
+use super::kept::kept_place;
 use super::volume::pmem_volume;
 use crate::controller::choose::{ChooseError, choose, companions};
+use crate::controller::deletion::Reason;
 use crate::controller::request::CreateRequest;
 use crate::controller::response::to_csi;
 use crate::controller::service::Service;
@@ -51,18 +53,26 @@ impl Service {
         match ExistingVolume::compare(&volume, request) {
             ExistingVolume::Same => self.finish(&id, volume, until).await,
             ExistingVolume::Deleting => Err(CreateError::Deleting { id, node }),
+            ExistingVolume::DeletionBegun => {
+                self.erase(&id, &volume).await?;
+                Err(CreateError::Deleting { id, node })
+            }
             ExistingVolume::Refused => self.delete_refused(&id, volume, until).await,
             ExistingVolume::Different(difference) => Err(CreateError::Different { id, difference }),
             ExistingVolume::OnOtherNode => self.delete_unused(request, &volume).await,
         }
     }
 
-    /// Chooses a node and reserves the space in one step, then writes.
+    /// Chooses a node and reserves the space in one step, then writes. A node that keeps the volume is the only choice.
     async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
+        let kept = self.index.read(|index| kept_place(index, request))?;
         let companions = companions(self, request).await?;
         let now = Time(Timestamp::now());
         let (volume, reservation) = self.index.reserve(|index| {
-            let chosen = choose(index, &request.nodes, &request.volume_request(), &companions)?;
+            let chosen = match kept {
+                Some(kept) => kept,
+                None => choose(index, &request.nodes, &request.volume_request(), &companions)?,
+            };
             let mut volume = pmem_volume(request, chosen);
             volume.metadata.creation_timestamp = Some(now);
             Ok::<_, ChooseError>(volume)
@@ -76,7 +86,7 @@ impl Service {
 
     async fn write(&self, id: &VolumeId, volume: &PmemVolume) -> Result<PmemVolume, CreateError> {
         match self.volumes.create(id, volume).await {
-            Err(error) if error.is_conflict() => Err(written_by_another(id)),
+            Err(error) if error.is_outdated() => Err(written_by_another(id)),
             result => Ok(result?),
         }
     }
@@ -93,7 +103,7 @@ impl Service {
 
     /// Deletes a refused volume, so that the next attempt may write one of that name on another node.
     async fn delete_refused(&self, id: &VolumeId, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
-        self.delete_exactly(id, &volume).await?;
+        self.erase(id, &volume).await?;
         let uid = volume.metadata.uid.clone();
         let gone = self.index.wait_for(|index| {
             let shown = index.volume(id.as_str());
@@ -122,14 +132,14 @@ impl Service {
                 persistent_volume,
             });
         }
-        self.delete_exactly(&id, volume).await?;
+        self.erase(&id, volume).await?;
         info!(volume = %id, node, "volume deleted: it is wanted on another node");
         Err(CreateError::Moving { id, node })
     }
 
-    async fn delete_exactly(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), CreateError> {
-        match self.volumes.delete_exactly(id, volume).await {
-            Err(error) if error.is_conflict() => Err(written_by_another(id)),
+    async fn erase(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), CreateError> {
+        match self.volumes.erase(id, volume, Reason::Unused).await {
+            Err(error) if error.is_outdated() => Err(written_by_another(id)),
             Err(error) => Err(error.into()),
             Ok(_) => Ok(()),
         }

@@ -3,6 +3,7 @@
 use csi::{Busy, RpcError};
 use tonic::Code;
 
+use super::kept::KeptError;
 use crate::controller::api::ApiError;
 use crate::controller::choose::{ChooseError, CompanionError};
 use crate::controller::request::RequestError;
@@ -57,6 +58,9 @@ pub enum CreateError {
         /// The name of the `PersistentVolume`.
         persistent_volume: String,
     },
+    /// A node keeps a volume of that name, which has no PmemVolume, and it cannot be taken up.
+    #[error(transparent)]
+    Kept(#[from] KeptError),
     /// It fits on no node that it may be on.
     #[error(transparent)]
     Choose(#[from] ChooseError),
@@ -99,6 +103,7 @@ impl RpcError for CreateError {
             Self::Request(error) => error.code(),
             Self::Choose(error) => error.code(),
             Self::Companions(error) => error.code(),
+            Self::Kept(error) => error.code(),
             Self::Refused { .. } => Code::ResourceExhausted,
             Self::Different { .. } => Code::AlreadyExists,
             Self::Used { .. } => Code::FailedPrecondition,

@@ -3,6 +3,7 @@
 use crds::{NumaChoice, Phase, PmemVolume};
 use placement::NumaWish;
 
+use crate::controller::deletion::recorded;
 use crate::controller::request::CreateRequest;
 use crate::controller::volume_status::phase;
 
@@ -13,6 +14,8 @@ pub enum ExistingVolume {
     Same,
     /// It is being deleted.
     Deleting,
+    /// Its deletion was begun: what says that it may be erased is there, but it is not deleted yet.
+    DeletionBegun,
     /// Its node refused it, and nothing was made.
     Refused,
     /// It has other parameters, as the end of a sentence: "it has 28 MiB".
@@ -27,6 +30,9 @@ impl ExistingVolume {
     pub fn compare(volume: &PmemVolume, request: &CreateRequest) -> Self {
         if volume.metadata.deletion_timestamp.is_some() {
             return Self::Deleting;
+        }
+        if recorded(volume).is_some() {
+            return Self::DeletionBegun;
         }
         if phase(volume) == Some(Phase::Refused) {
             return Self::Refused;

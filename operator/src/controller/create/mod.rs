@@ -3,6 +3,8 @@
 mod call;
 mod error;
 mod existing;
+mod kept;
 mod volume;
 
 pub use error::CreateError;
+pub use kept::KeptError;

@@ -1,11 +1,11 @@
 //! The PmemVolume that CreateVolume writes.
 
-use crds::{FINALIZER, PmemVolume, PmemVolumeSpec};
+use crds::{PmemVolume, PmemVolumeSpec};
 
 use crate::controller::choose::ChosenNode;
 use crate::controller::request::CreateRequest;
 
-/// The volume that `request` asks for, on `chosen`.
+/// The volume that `request` asks for, on `chosen`. It has no finalizer: only what is deleted in order to be erased has one.
 pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
     let spec = PmemVolumeSpec {
         node: chosen.node,
@@ -17,7 +17,5 @@ pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
         erase: request.parameters.erase,
         claim: request.claim.clone(),
     };
-    let mut volume = PmemVolume::new(request.id.as_str(), spec);
-    volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
-    volume
+    PmemVolume::new(request.id.as_str(), spec)
 }

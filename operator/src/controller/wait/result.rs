@@ -58,7 +58,16 @@ pub async fn wait_for_node(
     if let Some(result) = provisioning_result(Some(volume), uid) {
         return Ok(result);
     }
-    let result = index.wait_for(|index: &Index| provisioning_result(index.volume(&name), uid));
+    let mut was_shown = false;
+    let result = index.wait_for(|index: &Index| {
+        let shown = index.volume(&name).filter(|shown| shown.metadata.uid.as_deref() == uid);
+        let vanished = was_shown && shown.is_none();
+        was_shown |= shown.is_some();
+        if vanished {
+            return Some(ProvisioningResult::Deleted);
+        }
+        provisioning_result(shown, uid)
+    });
     tokio::select! {
         result = tokio::time::timeout_at(until, result) => result.map_err(|_| Unfinished::TimeUp),
         () = stop.cancelled() => Err(Unfinished::Stopping),

@@ -1,0 +1,142 @@
+//! The `PmemNodes`, by name, and which of them report each volume.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crds::{KeptVolume, PmemNode, PmemNodeStatus, RegionStatus};
+
+use super::store::Store;
+
+/// The `PmemNodes`, by name, and which of them report each volume.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    store: Store<PmemNode>,
+    /// The nodes that report a volume in any way, by its id.
+    reporting: BTreeMap<String, BTreeSet<String>>,
+    /// The nodes that keep volumes without object: few at any time.
+    keeping: BTreeSet<String>,
+}
+
+/// What a node reports of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDevice<'a> {
+    /// Its namespace is there, and the node has seen its PmemVolume.
+    Known,
+    /// Its namespace is there with its data, and the node has seen that it has no PmemVolume.
+    Kept(&'a RegionStatus, &'a KeptVolume),
+    /// It was deleted, and its bytes are not all zero yet.
+    Erasing,
+}
+
+impl Nodes {
+    /// Whether the watch has completed a list.
+    pub fn synced(&self) -> bool {
+        self.store.synced()
+    }
+
+    /// The PmemNode of that name.
+    pub fn get(&self, name: &str) -> Option<&PmemNode> {
+        self.store.get(name)
+    }
+
+    /// The names of all.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.store.iter().map(|(name, _)| name)
+    }
+
+    /// What the nodes report of the volume: one entry for each node, or for each namespace where it is kept.
+    pub fn reports_of(&self, volume: &str) -> Vec<(&str, OnDevice<'_>)> {
+        let nodes = self.reporting.get(volume).into_iter().flatten();
+        let reported = nodes.filter_map(|node| Some((node.as_str(), self.status(node)?)));
+        let entries =
+            reported.flat_map(|(node, status)| on_device(status, volume).into_iter().map(move |on| (node, on)));
+        entries.collect()
+    }
+
+    /// The volumes that nodes keep without object: node and volume.
+    pub fn kept(&self) -> impl Iterator<Item = (&str, &KeptVolume)> {
+        let of_node = |node: &'_ str| self.status(node).into_iter().flat_map(|status| &status.regions);
+        self.keeping
+            .iter()
+            .flat_map(move |node| of_node(node).map(move |region| (node.as_str(), region)))
+            .flat_map(|(node, region)| region.kept.iter().map(move |kept| (node, kept)))
+    }
+
+    /// Takes in a node.
+    pub fn insert(&mut self, name: String, node: PmemNode) {
+        self.forget(&name);
+        for volume in node.status.iter().flat_map(volumes) {
+            self.reporting.entry(volume.into()).or_default().insert(name.clone());
+        }
+        if node
+            .status
+            .iter()
+            .flat_map(|status| &status.regions)
+            .any(|region| !region.kept.is_empty())
+        {
+            self.keeping.insert(name.clone());
+        }
+        self.store.insert(name, node);
+    }
+
+    /// Takes in that a node has no PmemNode any more.
+    pub fn remove(&mut self, name: &str) {
+        self.forget(name);
+        self.store.remove(name);
+    }
+
+    /// A list is complete: removes all nodes whose name is not in it.
+    pub fn retain(&mut self, listed: &BTreeSet<&str>) {
+        let gone: Vec<String> = self
+            .names()
+            .filter(|name| !listed.contains(name.as_str()))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.forget(&name);
+        }
+        self.store.retain(listed);
+    }
+
+    fn status(&self, node: &str) -> Option<&PmemNodeStatus> {
+        self.store.get(node)?.status.as_ref()
+    }
+
+    /// Forgets what the node reports.
+    fn forget(&mut self, name: &str) {
+        self.keeping.remove(name);
+        let before = self.store.get(name).and_then(|node| node.status.as_ref());
+        for volume in before.into_iter().flat_map(volumes) {
+            if let Some(nodes) = self.reporting.get_mut(volume) {
+                nodes.remove(name);
+                if nodes.is_empty() {
+                    self.reporting.remove(volume);
+                }
+            }
+        }
+    }
+}
+
+/// The ids of all volumes that a node reports, some of them more than once.
+fn volumes(status: &PmemNodeStatus) -> impl Iterator<Item = &str> {
+    status.regions.iter().flat_map(|region| {
+        let kept = region.kept.iter().map(|kept| &kept.name);
+        let erasing = region.erasing.iter().map(|erasing| &erasing.name);
+        region.volumes.iter().chain(kept).chain(erasing).map(String::as_str)
+    })
+}
+
+/// Data that is kept counts more than an earlier volume of that id that is being erased.
+fn on_device<'a>(status: &'a PmemNodeStatus, volume: &str) -> Vec<OnDevice<'a>> {
+    let regions = || status.regions.iter();
+    let kept = regions().flat_map(|region| region.kept.iter().map(move |kept| (region, kept)));
+    let of_volume = kept.filter(|(_, kept)| kept.name == volume);
+    let kept: Vec<_> = of_volume.map(|(region, kept)| OnDevice::Kept(region, kept)).collect();
+    let mut erasing = regions().flat_map(|region| &region.erasing);
+    if !kept.is_empty() {
+        kept
+    } else if erasing.any(|erasing| erasing.name == volume) {
+        vec![OnDevice::Erasing]
+    } else {
+        vec![OnDevice::Known]
+    }
+}

@@ -1,0 +1,110 @@
+//! Where the data of a volume without PmemVolume is.
+
+use crds::{KeptVolume, RegionState, RegionStatus};
+use tonic::Code;
+
+use crate::index::{Index, OnDevice};
+
+/// Where the data of a volume without PmemVolume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptPlace<'a> {
+    /// The node.
+    pub node: &'a str,
+    /// The region.
+    pub region: &'a RegionStatus,
+    /// What the node says of it.
+    pub kept: &'a KeptVolume,
+}
+
+/// Why it is not clear where the data of a volume without PmemVolume is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeptPlaceError {
+    /// Its node has not reported since the object vanished, or its label has a mark that the node does not know.
+    #[error("volume {volume} is on node {node}, which says neither that it is kept nor that it is erased: try again")]
+    NotReported {
+        /// The id of the volume.
+        volume: String,
+        /// The node.
+        node: String,
+    },
+    /// Nobody can tell which of them is meant.
+    #[error(
+        "more than one namespace has the mark of volume {volume}, on nodes {}: destroy the one that does not belong there \
+         with ndctl",
+        nodes.join(", ")
+    )]
+    OnSeveralNodes {
+        /// The id of the volume.
+        volume: String,
+        /// The node of each namespace.
+        nodes: Vec<String>,
+    },
+}
+
+impl KeptPlaceError {
+    /// ABORTED makes external-provisioner call again.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::NotReported { .. } => Code::Aborted,
+            Self::OnSeveralNodes { .. } => Code::FailedPrecondition,
+        }
+    }
+}
+
+/// Why a volume may be on a node that does not report it, as the end of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Hidden {
+    /// It has no PmemNode, or an empty one: it is gone, or its driver has not started since all of them were deleted.
+    #[error("has not reported its persistent memory")]
+    NotReported,
+    /// What is in a region cannot be seen now.
+    #[error("cannot see what is in {device} now")]
+    Region {
+        /// What the kernel calls the region.
+        device: String,
+    },
+}
+
+impl Hidden {
+    /// Why a volume may be on `node` that it does not report, if it may. One whose region has no labels yet has no volume.
+    #[must_use]
+    pub fn on(index: &Index, node: &str) -> Option<Self> {
+        let Some(status) = index.node_status(node) else {
+            return Some(Self::NotReported);
+        };
+        let hidden = status.regions.iter().find(|region| match region.state {
+            RegionState::Disabled | RegionState::NotSeen => true,
+            RegionState::Ready
+            | RegionState::Unprepared
+            | RegionState::ReadOnly
+            | RegionState::Misaligned
+            | RegionState::Degraded => false,
+        });
+        let device = hidden?.device.clone();
+        Some(Self::Region { device })
+    }
+}
+
+impl<'a> KeptPlace<'a> {
+    /// Where the data of `volume` is, which has no PmemVolume; none if no node has it, or its bytes are being erased.
+    ///
+    /// # Errors
+    /// If that is not clear, or not yet.
+    pub fn find(index: &'a Index, volume: &str) -> Result<Option<Self>, KeptPlaceError> {
+        let mut reports = index.reports_of(volume);
+        reports.retain(|(_, report)| *report != OnDevice::Erasing);
+        match reports[..] {
+            [] | [(_, OnDevice::Erasing)] => Ok(None),
+            [(node, OnDevice::Kept(region, kept))] => Ok(Some(Self { node, region, kept })),
+            [(node, OnDevice::Known)] => Err(KeptPlaceError::NotReported {
+                volume: volume.into(),
+                node: node.into(),
+            }),
+            _ => Err(KeptPlaceError::OnSeveralNodes {
+                volume: volume.into(),
+                nodes: reports.iter().map(|(node, _)| (*node).into()).collect(),
+            }),
+        }
+    }
+}
