@@ -242,6 +242,7 @@ async fn an_option_that_leads_elsewhere_does_nothing() {
 #[tokio::test]
 async fn options_are_those_of_the_file_system_that_is_there() {
     let mut driver = Driver::new().await;
+    driver.set_stage(Some(Stage::InUse));
     driver.set_content(Content::Filesystem(Filesystem::Xfs));
     let mut call = driver.stage();
     call.volume_capability = Some(mount_as("", &["errors=remount-ro"]));
