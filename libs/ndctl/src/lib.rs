@@ -10,7 +10,7 @@
 //! ([`Error::Incomplete`]), so that no caller takes used space for free.
 #![allow(
     unsafe_code,
-    reason = "calls the C library libndctl; the only crate of the workspace that may"
+    reason = "calls the C library libndctl, and the kernel where only an ioctl tells; the only crate of the workspace that may"
 )]
 
 mod badblocks;
@@ -21,6 +21,7 @@ mod context;
 mod dimm;
 mod error;
 mod ffi;
+mod loop_device;
 mod mode;
 mod name;
 mod namespace;
@@ -36,6 +37,7 @@ pub use configure::{Activation, Fsdax, Sector};
 pub use context::Context;
 pub use dimm::{Dimm, LabelArea, Mapping};
 pub use error::{Error, Operation};
+pub use loop_device::device_behind;
 pub use mode::{Mode, PageMap, PersistenceDomain};
 pub use name::{NameError, NamespaceName};
 pub use namespace::{Namespace, NamespaceKind};
