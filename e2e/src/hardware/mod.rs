@@ -6,6 +6,8 @@
 
 mod driver;
 mod group;
+mod host_rules;
+mod in_use;
 mod interruptions;
 mod marks;
 mod ndctl;
@@ -34,6 +36,8 @@ fn groups() -> Vec<Group> {
         driver::group(),
         marks::group(),
         interruptions::group(),
+        in_use::group(),
+        host_rules::group(),
     ]
 }
 
