@@ -4,6 +4,7 @@
 //! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine.
 //! To add a test, write a function beside others like it and name it in their group; a new group is listed in [`groups`].
 
+mod bad_blocks;
 mod cxl;
 mod driver;
 mod group;
@@ -41,6 +42,7 @@ fn groups() -> Vec<Group> {
         labels::group(),
         unarmed::group(),
         cxl::group(),
+        bad_blocks::group(),
     ]
 }
 

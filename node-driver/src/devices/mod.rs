@@ -10,6 +10,7 @@ mod error;
 mod inventory;
 mod libndctl;
 mod mark;
+mod quarantine;
 mod raw_bytes;
 
 pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
