@@ -49,12 +49,7 @@ fn kernels_view(inventory: &Inventory, region: &Region) -> placement::Region {
     }
 }
 
-fn make_all(
-    devices: &impl Pieces,
-    seen: &Inventory,
-    region: &Region,
-    planned: &[Piece],
-) -> Result<(), DeviceError> {
+fn make_all(devices: &impl Pieces, seen: &Inventory, region: &Region, planned: &[Piece]) -> Result<(), DeviceError> {
     let make = |piece: &Piece| {
         let new = NewNamespace {
             volume: id_of_piece(&region.id, piece),
@@ -68,8 +63,8 @@ fn make_all(
 
 /// Marks those that are where they should be.
 fn mark_bad(devices: &impl Pieces, region: &RegionId, planned: &[Piece]) -> Result<(), DeviceError> {
-    let made = devices.inventory()?;
     for piece in planned.iter().filter(|piece| piece.is_bad) {
+        let made = devices.inventory()?;
         let id = id_of(region, piece.extent);
         let is_there = |namespace: &&_| super::temporary_id(namespace) == Some(&*id);
         let found = made.namespaces.iter().find(is_there);
@@ -85,8 +80,14 @@ fn mark_bad(devices: &impl Pieces, region: &RegionId, planned: &[Piece]) -> Resu
 }
 
 fn destroy_temporary(devices: &impl Pieces, region: &RegionId) -> Result<(), DeviceError> {
-    let seen = devices.inventory()?;
-    seen.temporary(region).try_for_each(|id| devices.destroy(&seen, id))
+    loop {
+        // Listed anew each time: kernel names are used again, perhaps for somebody else's namespace.
+        let seen = devices.inventory()?;
+        match seen.temporary(region).next() {
+            Some(id) => devices.destroy(&seen, id)?,
+            None => return Ok(()),
+        }
+    }
 }
 
 fn id_of_piece(region: &RegionId, piece: &Piece) -> String {
