@@ -18,7 +18,7 @@ use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::host_rules::HostRules;
-use crate::layout::{EventsError, Layout, Revision, watch_devices};
+use crate::layout::{EventsError, Layout, Revision, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
 use crate::volumes::{ClusterRecord, EarlierVolumes, Reconciler, Worker, leftovers, objects};
@@ -176,11 +176,12 @@ pub async fn work(
     )
     .with_condition(host_rules.as_ref().map(HostRules::condition));
     tokio::spawn(objects::follow(volumes.store(), names, stop.clone()));
-    let (reporting, clearing, working, watching) = tokio::join!(
+    let (reporting, clearing, working, watching, ()) = tokio::join!(
         tokio::spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone())),
         tokio::spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone())),
         tokio::spawn(volumes.run(worker, reconciled, stop.clone())),
         watch_devices(&layout, &stop),
+        cover_bad_blocks(&layout, &stop),
     );
     clearing?;
     reporting?;

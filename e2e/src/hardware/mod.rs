@@ -4,6 +4,7 @@
 //! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine.
 //! To add a test, write a function beside others like it and name it in their group; a new group is listed in [`groups`].
 
+mod bad_blocks;
 mod cxl;
 mod driver;
 mod group;
@@ -45,6 +46,7 @@ fn groups() -> Vec<Group> {
         cxl::group(),
         in_use::group(),
         host_rules::group(),
+        bad_blocks::group(),
     ]
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use placement::Bytes;
+
 use crate::harness::guest::Guest;
 use crate::harness::logs;
 use crate::harness::progress::step;
@@ -52,6 +54,26 @@ impl TestVm {
     /// Runs a bash script that has to succeed, and returns its standard output ([`Vm::shell`]).
     pub(super) async fn shell(&self, script: &str) -> Result<String> {
         self.vm()?.shell(script).await
+    }
+
+    /// Makes the page at `offset` of a region a bad block that the module cannot clear, and waits until the kernel knows of it.
+    /// It is one until the power is cut.
+    pub(super) async fn poison(&self, region: &str, offset: Bytes) -> Result<()> {
+        let device = format!("/sys/bus/nd/devices/{region}");
+        let start = self
+            .shell(&format!("echo $(($(<{device}/resource) + {}))", offset.get()))
+            .await?;
+        // A memory read error of processor 0 in bank 9, of one page, that the kernel is told of and nobody consumed: for an
+        // address in a region, it ends in `nfit_handle_mce` of drivers/acpi/nfit/mce.c.
+        let mce = format!("mce -b 0 9 0xbd000000000000c0 0x5 {} 0x8c", start.trim());
+        self.vm()?.monitor(&mce).await?;
+        let sector = offset.divided_by(Bytes::new(512));
+        self.shell(&format!(
+            "timeout 60 bash -c 'until grep -q \"^{sector} \" {device}/badblocks; do sleep 0.1; done'"
+        ))
+        .await
+        .with_context(|| format!("{offset} of {region} did not become a bad block"))
+        .map(drop)
     }
 
     /// Cuts the power and boots again with the same DIMMs.

@@ -10,7 +10,7 @@ use anyhow::Context;
 use node_driver::devices::{
     DeviceError, Devices, EarlierVolume, Emulated, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
-use placement::Mode;
+use placement::{Mode, RegionId};
 use serde_json::json;
 
 /// The file with one JSON line for each event.
@@ -76,6 +76,10 @@ impl Devices for Recorded {
         self.devices.create(new)?;
         self.events.append(&self.node, &new.volume, "created");
         Ok(())
+    }
+
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
+        self.devices.quarantine(region)
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {

@@ -14,7 +14,7 @@ use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, MountOptions, MountTable, PathTarget,
     Usage,
 };
-use placement::{Bytes, Mode};
+use placement::{Bytes, Mode, RegionId};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// What happens after the last effect.
@@ -87,6 +87,10 @@ impl Devices for CountedDevices {
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         self.effects.after("create", self.devices.create(new))
+    }
+
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
+        self.effects.after("quarantine", self.devices.quarantine(region))
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {

@@ -69,7 +69,8 @@ fn code_of_device(error: &DeviceError) -> Code {
         DeviceError::Listing(_)
         | DeviceError::Incomplete { .. }
         | DeviceError::InUse { .. }
-        | DeviceError::NoSpace { .. } => Code::Unavailable,
+        | DeviceError::NoSpace { .. }
+        | DeviceError::NotCovered { .. } => Code::Unavailable,
         DeviceError::Operation { .. } | DeviceError::NotRecorded { .. } => Code::Internal,
     }
 }

@@ -35,11 +35,18 @@ pub trait Devices: Send + Sync + 'static {
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
     /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
-    /// where in the region.
+    /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]).
     ///
     /// # Errors
     /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready.
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError>;
+
+    /// Puts namespaces with the mark [`Stage::Quarantined`] over the bad blocks in the free space of a region
+    /// ([`Inventory::exposed`]). Nothing if there are none.
+    ///
+    /// # Errors
+    /// [`DeviceError::NotCovered`] if somebody else changed the region meanwhile, [`DeviceError::NotReady`] if it is not ready.
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError>;
 
     /// Changes the mark of a namespace. On return it is on the device, read back, and survives a power loss. A namespace that
     /// has a mode keeps it and its block device, unless it is to be erased.

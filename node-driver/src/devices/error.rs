@@ -1,6 +1,6 @@
 //! What can go wrong with a device.
 
-use placement::{Bytes, RegionId};
+use placement::{Bytes, Extent, RegionId};
 
 use super::mark::Stage;
 
@@ -91,6 +91,14 @@ pub enum DeviceError {
         region: RegionId,
         /// Why, and what to do.
         message: String,
+    },
+    /// Bad blocks in free space could not be covered, so no namespace is made there.
+    #[error("bad blocks at {} of region {region} are not covered yet: somebody else changed its namespaces meanwhile", extent.start)]
+    NotCovered {
+        /// The region.
+        region: RegionId,
+        /// What has to be covered.
+        extent: Extent,
     },
     /// An operation on a namespace failed.
     #[error("cannot {action} namespace {name}")]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use crds::{
-    BusProvider, EraseProgress, ErasingVolume, ForeignNamespaces, KeptVolume, PersistenceDomain, QuarantinedBytes,
-    RegionState, RegionStatus, VolumeMode,
+    BusProvider, EraseProgress, ErasingVolume, ForeignNamespaces, KeptVolume, PersistenceDomain, RegionState,
+    RegionStatus, VolumeMode,
 };
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId, free_between};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub struct Region {
     pub state: RegionState,
     /// Why it is not ready and what to do, empty when it is.
     pub message: String,
+    /// Where the kernel knows of bad blocks, by offset in the region, in use or not.
+    pub bad: Vec<Extent>,
 }
 
 /// A namespace as it was listed.
@@ -150,14 +152,15 @@ impl Inventory {
             .filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
     }
 
-    /// The free extents of a region: none unless it is ready.
+    /// The free extents of a region, without bad blocks: none unless it is ready.
     #[must_use]
     pub fn free(&self, region: &Region) -> Vec<Extent> {
         if region.state != RegionState::Ready {
             return Vec::new();
         }
         let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
-        free_between(region.size, here.map(|namespace| namespace.extent))
+        let taken = here.map(|namespace| namespace.extent);
+        free_between(region.size, taken.chain(self.exposed(region)))
     }
 
     /// The regions as a PmemNode reports them. Of the namespaces without a mark, those for which `is_earlier` is true are
@@ -170,6 +173,7 @@ impl Inventory {
             for namespace in here {
                 namespace.add_to(&mut status, is_earlier(namespace));
             }
+            status.quarantine = self.quarantine(region);
             status
         };
         self.regions.iter().map(status).collect()
@@ -225,10 +229,8 @@ impl Namespace {
                     message: String::new(),
                 });
             }
-            Stage::Quarantined => region.quarantine.push(QuarantinedBytes {
-                extent: self.extent,
-                message: format!("namespace {} has bytes that cannot be zeroed", self.device),
-            }),
+            // Told beside the bad blocks that no namespace covers yet.
+            Stage::Quarantined => {}
         }
     }
 }

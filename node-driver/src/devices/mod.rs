@@ -11,6 +11,7 @@ mod in_use;
 mod inventory;
 mod libndctl;
 mod mark;
+mod quarantine;
 mod raw_bytes;
 
 pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};

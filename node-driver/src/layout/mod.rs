@@ -3,6 +3,7 @@
 //! All listings of devices for volumes and for the PmemNode go through [`Layout::list`], so that a revision always belongs to
 //! one listing.
 
+mod bad_blocks;
 mod events;
 mod revision;
 
@@ -13,6 +14,7 @@ use tokio::task::JoinError;
 
 use crate::devices::{DeviceError, Devices, Inventory};
 
+pub use bad_blocks::cover_bad_blocks;
 pub use events::{EventsError, watch_devices};
 pub use revision::Revision;
 

@@ -32,22 +32,9 @@ impl StepError {
         match self {
             Self::List(ListError::Devices(error)) | Self::Device(error) => reason_of_device(error),
             Self::Zero(ZeroError::Stopped) => "Stopped",
-            Self::Zero(ZeroError::BadBlocks { .. }) => "BadBlocks",
-            Self::Zero(ZeroError::Flush(_)) => "DeviceError",
+            Self::Zero(ZeroError::Write(_) | ZeroError::Flush(_)) => "DeviceError",
             Self::Record(_) => "ApiError",
             Self::List(ListError::Thread(_)) | Self::Thread(_) => "InternalError",
-        }
-    }
-
-    /// Whether all bytes were written before it failed, so that trying again costs as much.
-    pub(super) fn is_costly(&self) -> bool {
-        match self {
-            Self::Zero(ZeroError::BadBlocks { .. }) => true,
-            Self::Zero(ZeroError::Stopped | ZeroError::Flush(_))
-            | Self::List(_)
-            | Self::Device(_)
-            | Self::Record(_)
-            | Self::Thread(_) => false,
         }
     }
 
@@ -58,7 +45,7 @@ impl StepError {
         match self {
             Self::Zero(ZeroError::Stopped) | Self::Record(_) => false,
             Self::List(_) => phase != Some(Phase::Ready),
-            Self::Zero(ZeroError::BadBlocks { .. } | ZeroError::Flush(_)) | Self::Device(_) | Self::Thread(_) => true,
+            Self::Zero(ZeroError::Write(_) | ZeroError::Flush(_)) | Self::Device(_) | Self::Thread(_) => true,
         }
     }
 }
@@ -76,6 +63,7 @@ fn reason_of_device(error: &DeviceError) -> &'static str {
         DeviceError::WrongStage { .. } => "WrongStage",
         DeviceError::NotRecorded { .. } => "NotRecorded",
         DeviceError::NoMark { .. } => "NoMark",
+        DeviceError::NotCovered { .. } => "BadBlocksNotCovered",
         DeviceError::Operation { .. } => "DeviceError",
     }
 }

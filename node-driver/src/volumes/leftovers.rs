@@ -55,7 +55,7 @@ async fn clear<R: Record>(worker: Arc<Worker<R>>, volume: String, stop: Cancella
         let Err(error) = worker.clear(&volume).await else {
             break;
         };
-        let delay = backoff.next(error.is_costly());
+        let delay = backoff.next();
         tracing::warn!(
             volume,
             error = program::chain(&error),

@@ -45,6 +45,7 @@ mod tests {
             persistence_domain: PersistenceDomain::MemoryController,
             state,
             message: String::new(),
+            bad: Vec::new(),
         };
         Inventory {
             regions: vec![region("r", RegionState::Ready), region("off", RegionState::Disabled)],

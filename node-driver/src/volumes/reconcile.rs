@@ -93,7 +93,7 @@ async fn reconcile<R: Record>(volume: Arc<PmemVolume>, context: Arc<Context<R>>)
 #[expect(clippy::needless_pass_by_value, reason = "the controller hands these over")]
 fn after_error<R: Record>(volume: Arc<PmemVolume>, error: &StepError, context: Arc<Context<R>>) -> Action {
     let name = volume.metadata.name.as_deref().unwrap_or_default();
-    let delay = context.delays.failed(&volume, error.is_costly());
+    let delay = context.delays.failed(&volume);
     tracing::debug!(volume = name, reason = error.reason(), ?delay, "will be repeated");
     Action::requeue(delay)
 }

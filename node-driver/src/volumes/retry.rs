@@ -8,8 +8,6 @@ use crds::PmemVolume;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
-/// Writing zeros over everything again for a few bad blocks wears the device; nobody repairs it within minutes.
-const AFTER_COSTLY: Duration = Duration::from_secs(1800);
 /// When to plan again for a volume that a person has to help. Most help causes an event, which is heard at once.
 pub(super) const WHILE_BLOCKED: Duration = Duration::from_secs(30);
 
@@ -18,10 +16,9 @@ pub(super) const WHILE_BLOCKED: Duration = Duration::from_secs(30);
 pub(super) struct Backoff(Option<Duration>);
 
 impl Backoff {
-    /// The delay after one more failure: twice the last one, or a long one after a costly try.
-    pub(super) fn next(&mut self, is_costly: bool) -> Duration {
-        let next = self.0.map_or(FIRST, |delay| delay.saturating_mul(2).min(LONGEST));
-        let delay = if is_costly { AFTER_COSTLY } else { next };
+    /// The delay after one more failure: twice the last one.
+    pub(super) fn next(&mut self) -> Duration {
+        let delay = self.0.map_or(FIRST, |delay| delay.saturating_mul(2).min(LONGEST));
         self.0 = Some(delay);
         delay
     }
@@ -49,12 +46,12 @@ impl RetryDelays {
     }
 
     /// Notes a failure and returns the delay that begins now.
-    pub(super) fn failed(&self, volume: &PmemVolume, is_costly: bool) -> Duration {
+    pub(super) fn failed(&self, volume: &PmemVolume) -> Duration {
         let mut entries = self.entries();
         let mut backoff = entries
             .get(key(volume))
             .map_or_else(Backoff::default, |failures| failures.backoff);
-        let delay = backoff.next(is_costly);
+        let delay = backoff.next();
         let failures = Failures {
             delay,
             backoff,
@@ -94,10 +91,9 @@ mod tests {
         volume.metadata.uid = Some("u".into());
         let delays = RetryDelays::default();
         assert_eq!(delays.remaining(&volume), None);
-        let each: Vec<Duration> = (0..12).map(|_| delays.failed(&volume, false)).collect();
+        let each: Vec<Duration> = (0..12).map(|_| delays.failed(&volume)).collect();
         assert_eq!(each[1], each[0] * 2);
         assert_eq!(each[11], LONGEST);
-        assert_eq!(delays.failed(&volume, true), AFTER_COSTLY);
         assert!(delays.remaining(&volume).is_some());
         let mut deleted = volume.clone();
         deleted.metadata.deletion_timestamp = Some(serde_json::from_value("2026-01-01T00:00:00Z".into()).unwrap());

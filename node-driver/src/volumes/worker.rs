@@ -1,5 +1,6 @@
 //! Carries out the steps of volumes: one after the other for each volume, several volumes side by side.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crds::{PmemVolume, PmemVolumeStatus};
@@ -18,7 +19,7 @@ use super::status;
 use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
 use super::zero::erasures::Erasures;
-use super::zero::pass::{Progress, ZeroError, scrub};
+use super::zero::pass::{Progress, ZeroError, Zeroed, scrub};
 use crate::devices::{DeviceError, Devices, EarlierVolume, Owner, Stage};
 use crate::layout::{Layout, Listing};
 use placement::RegionId;
@@ -261,6 +262,11 @@ impl<R: Record> Worker<R> {
             match self.plan_leftover(volume, &listing) {
                 LeftoverStep::Leave => return Ok(()),
                 LeftoverStep::Erase(location) => self.erase(volume, location).await?,
+                LeftoverStep::Quarantine => {
+                    self.on_devices(move |devices| devices.mark(&id, Stage::Quarantined))
+                        .await?;
+                    self.bytes.forget(volume);
+                }
                 LeftoverStep::Destroy => {
                     tracing::info!(volume, "destroying the namespace, which nobody has data in");
                     self.bytes.forget(volume);
@@ -320,9 +326,10 @@ impl<R: Record> Worker<R> {
         let devices = self.layout.devices();
         let opened = id.clone();
         let progress = Progress::new(self.stop.clone());
-        spawn_blocking(move || -> Result<(), StepError> { Ok(scrub(&*devices.open_raw(&opened)?, &progress)?) })
-            .await??;
-        self.bytes.set(&id, ByteState::Zero(location));
+        let zeroed = spawn_blocking(move || -> Result<Zeroed, StepError> {
+            Ok(scrub(&*devices.open_raw(&opened)?, &progress)?)
+        });
+        self.note_zeroed(&id, location, zeroed.await??);
         Ok(Next::Plan(Box::new(volume.clone())))
     }
 
@@ -335,11 +342,26 @@ impl<R: Record> Worker<R> {
             return Err(ZeroError::Stopped.into());
         };
         let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), self.stop.clone());
-        while let Some(zeroed) = erasure.progress().await? {
-            self.erasures.progressed(volume, zeroed, location.extent.size);
-        }
-        self.bytes.set(volume, ByteState::Zero(location));
+        let zeroed = loop {
+            match erasure.progress().await? {
+                ControlFlow::Continue(done) => self.erasures.progressed(volume, done, location.extent.size),
+                ControlFlow::Break(zeroed) => break zeroed,
+            }
+        };
+        self.note_zeroed(volume, location, zeroed);
         Ok(())
+    }
+
+    fn note_zeroed(&self, volume: &str, location: Location, zeroed: Zeroed) {
+        let state = match zeroed {
+            Zeroed::All => ByteState::Zero(location),
+            Zeroed::AllBut { first, size } => {
+                let region = &location.region;
+                tracing::warn!(volume, %region, %first, %size, "bad blocks that cannot be zeroed: the namespace stays out of use");
+                ByteState::Bad(location)
+            }
+        };
+        self.bytes.set(volume, state);
     }
 
     /// Writes a failure into the volume's conditions, and logs it, if it is new.

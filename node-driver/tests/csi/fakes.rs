@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crds::VolumeMode;
-use placement::{Bytes, Mode};
+use placement::{Bytes, Mode, RegionId};
 
 use node_driver::devices::{
     self, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
@@ -58,6 +58,10 @@ impl Devices for FakeDevices {
 
     fn create(&self, _: &NewNamespace) -> Result<(), DeviceError> {
         panic!("CSI calls make no namespaces")
+    }
+
+    fn quarantine(&self, _: &RegionId) -> Result<(), DeviceError> {
+        panic!("CSI calls cover no bad blocks")
     }
 
     fn open_raw(&self, _: &str) -> Result<Box<dyn RawBytes>, DeviceError> {

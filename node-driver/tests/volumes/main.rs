@@ -1,6 +1,7 @@
 //! The worker on model devices, whose bytes stay what earlier tenants wrote, and which can be killed at any point.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod bad_blocks;
 mod foreign;
 mod killed;
 mod life;

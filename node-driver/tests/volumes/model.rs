@@ -37,6 +37,8 @@ pub struct Disk {
     pub bytes: Vec<u8>,
     /// Names of namespaces to which no zeros are written while they are in here.
     pub paused: Vec<String>,
+    /// Bytes that take no zeros, whether or not the kernel lists them.
+    pub bad: Vec<Extent>,
     pub mounted: Vec<String>,
     /// Whether the modules lose every label that is written.
     pub labels_are_lost: bool,
@@ -62,6 +64,7 @@ impl Node {
             persistence_domain: PersistenceDomain::MemoryController,
             state: RegionState::Ready,
             message: String::new(),
+            bad: Vec::new(),
         };
         let disk = Disk {
             inventory: Inventory {
@@ -70,6 +73,7 @@ impl Node {
             },
             bytes: vec![OLD; usize::try_from(REGION_SIZE.get()).unwrap()],
             paused: Vec::new(),
+            bad: Vec::new(),
             mounted: Vec::new(),
             labels_are_lost: false,
         };
@@ -142,11 +146,23 @@ impl Node {
         });
     }
 
-    /// The namespaces of a volume.
+    /// The namespaces of a volume. One in quarantine is none.
     pub fn namespaces(&self, volume: &str) -> Vec<Namespace> {
+        let is_its = |stage| stage != Stage::Quarantined;
+        self.marked(volume, is_its)
+    }
+
+    /// What stays out of use since it was the volume's.
+    pub fn quarantined(&self, volume: &str) -> Vec<Namespace> {
+        self.marked(volume, |stage| stage == Stage::Quarantined)
+    }
+
+    fn marked(&self, volume: &str, is_in: impl Fn(Stage) -> bool) -> Vec<Namespace> {
         let disk = self.disk();
         let all = disk.inventory.namespaces.iter();
-        all.filter(|found| marked(found, volume).is_some()).cloned().collect()
+        all.filter(|found| marked(found, volume).is_some_and(&is_in))
+            .cloned()
+            .collect()
     }
 
     /// How far the one namespace of a volume has come.
@@ -222,7 +238,7 @@ impl Disk {
             });
         }
         let mut all = self.inventory.namespaces.iter_mut();
-        let found = all.find(|found| marked(found, name).is_some());
+        let found = all.find(|found| marked(found, name).is_some_and(|stage| stage != Stage::Quarantined));
         found.ok_or_else(|| DeviceError::NotFound { name: name.into() })
     }
 }
@@ -292,8 +308,17 @@ impl Devices for Run {
         Ok(None)
     }
 
+    fn quarantine(&self, _: &RegionId) -> Result<(), DeviceError> {
+        Err(DeviceError::Listing(
+            "the bad blocks of this model are not listed".into(),
+        ))
+    }
+
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         self.effect(|disk| {
+            let is_used = |uuid| disk.inventory.namespaces.iter().any(|found| found.uuid == Some(uuid));
+            let mut uuids = (0..16).map(|generation| uuid_of(&new.volume, generation));
+            let uuid = uuids.find(|uuid| !is_used(*uuid)).unwrap();
             let found = disk.inventory.region(&new.region).unwrap().clone();
             let region = Region {
                 id: found.id.clone(),
@@ -306,8 +331,8 @@ impl Devices for Run {
                 footprint: new.footprint,
             })?;
             disk.inventory.namespaces.push(Namespace {
-                name: mark_name(&new.volume, uuid_of(&new.volume, 0), Stage::Making).unwrap(),
-                uuid: Some(uuid_of(&new.volume, 0)),
+                name: mark_name(&new.volume, uuid, Stage::Making).unwrap(),
+                uuid: Some(uuid),
                 is_recorded: !disk.labels_are_lost,
                 device: format!("namespace0.{}", disk.inventory.namespaces.len()),
                 region: found.id,
@@ -420,6 +445,9 @@ impl RawBytes for ModelBytes {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let part = self.part(offset, zeros.len());
+        if self.run.node.disk().bad.iter().any(|bad| bad.overlaps(part)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let write = |disk: &mut Disk| {
             disk.slice(part).copy_from_slice(zeros);
             Ok(())

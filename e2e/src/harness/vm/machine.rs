@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use placement::Bytes;
 
 use super::accel::Accel;
+use super::monitor::monitor_socket;
 use crate::harness::guest::Guest;
 
 /// Which of the two ways the one root image starts.
@@ -370,6 +371,14 @@ fn port_arguments(folder: &Path) -> Vec<String> {
     line.extend([
         "-chardev".to_owned(),
         format!("socket,id=agent,path={}", socket.display()),
+    ]);
+    line.extend(words("-mon chardev=monitor,mode=control"));
+    line.extend([
+        "-chardev".to_owned(),
+        format!(
+            "socket,id=monitor,path={},server=on,wait=off",
+            monitor_socket(folder).display()
+        ),
     ]);
     line
 }

@@ -7,6 +7,7 @@ mod accel;
 mod agent;
 mod boot;
 mod machine;
+mod monitor;
 mod running;
 mod trial;
 

@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::accel::Accel;
 use super::agent::{Agent, Listening, Output};
 use super::machine::{BackingFile, Machine, agent_socket};
+use super::monitor::{self, monitor_socket};
 use crate::harness::daemon::{Daemon, bound_to_harness, tail};
 use crate::harness::guest::Guest;
 
@@ -25,6 +26,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct Vm {
     qemu: Daemon,
     agent: Agent,
+    monitor: PathBuf,
     console: PathBuf,
     name: String,
 }
@@ -50,6 +52,7 @@ impl Vm {
         let mut vm = Self {
             qemu,
             agent,
+            monitor: monitor_socket(folder),
             console: console.to_owned(),
             name: machine.name.clone(),
         };
@@ -96,6 +99,11 @@ impl Vm {
             bail!("exit status {status} in {} of: {script}\n{stdout}{stderr}", self.name);
         }
         Ok(stdout)
+    }
+
+    /// Gives a command of QEMU's human monitor that is silent when it works, such as `mce`.
+    pub(crate) async fn monitor(&self, command: &str) -> Result<()> {
+        monitor::command(&self.monitor, command).await
     }
 
     /// Fails when the machine has ended.

@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use placement::{Bytes, Mode, RegionId};
+use placement::{Bytes, Extent, Mode, RegionId};
 
 use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
@@ -81,6 +81,17 @@ impl Emulated {
         let gone = gone.ok_or_else(|| DeviceError::NotFound { name: name.into() })?;
         let next = layout.without(&gone);
         self.change(&mut layout, next).map_err(failed("destroy", name))
+    }
+
+    /// Has some bytes of a region pretend to be bad blocks.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    pub fn make_bad(&self, region: &RegionId, bad: Extent) -> Result<(), DeviceError> {
+        let mut layout = self.layout();
+        let next = layout.with_bad(region, bad);
+        self.change(&mut layout, next)
+            .map_err(failed("make bad blocks in", &region.0))
     }
 
     fn layout(&self) -> MutexGuard<'_, StoredLayout> {
@@ -215,12 +226,19 @@ impl Devices for Emulated {
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         let mut layout = self.layout();
-        let (next, made) = layout.with_new(new)?;
+        let (next, made) = layout.covered(&new.region)?.with_new(new)?;
         let path = self.file(&made);
         let file = File::create(&path).and_then(|file| file.set_len(new.footprint.get_u64()));
         file.map_err(|source| EmulatedError::Io { path, source })
             .and_then(|()| self.change(&mut layout, next))
             .map_err(failed("create", &new.volume))
+    }
+
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
+        let mut layout = self.layout();
+        let next = layout.covered(region)?;
+        self.change(&mut layout, next)
+            .map_err(failed("cover bad blocks in", &region.0))
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {

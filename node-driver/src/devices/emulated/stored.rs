@@ -14,6 +14,7 @@ use crate::devices::backend::NewNamespace;
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
 use crate::devices::mark::{self, Owner, Stage};
+use crate::devices::quarantine;
 
 /// What the driver sets regions of real hardware to.
 const ALIGNMENT: Bytes = Bytes::mib(2);
@@ -56,6 +57,9 @@ struct StoredRegion {
     numa: Option<NumaNode>,
     size: Bytes,
     alignment: Alignment,
+    /// Bytes that pretend to be bad.
+    #[serde(default)]
+    bad: Vec<Extent>,
 }
 
 /// A namespace as the file has it.
@@ -96,6 +100,7 @@ impl StoredLayout {
             numa: flag.numa,
             size: flag.size,
             alignment,
+            bad: Vec::new(),
         };
         Ok(Self {
             regions: flags.iter().enumerate().map(region).collect(),
@@ -162,6 +167,32 @@ impl StoredLayout {
             mode: NamespaceMode::Raw,
             usable: None,
         });
+        Ok(next)
+    }
+
+    /// The layout in which some bytes of a region pretend to be bad.
+    pub(super) fn with_bad(&self, id: &RegionId, bad: Extent) -> Self {
+        let mut next = self.clone();
+        let regions = next.regions.iter_mut().filter(|region| region.id == *id);
+        regions.for_each(|region| region.bad.push(bad));
+        next
+    }
+
+    /// The layout in which namespaces cover the bad blocks in the free space of a region. They have no file.
+    pub(super) fn covered(&self, id: &RegionId) -> Result<Self, DeviceError> {
+        let inventory = self.to_inventory(|_| PathBuf::new());
+        let exposed = inventory.region(id).map(|region| inventory.exposed(region));
+        let mut next = self.clone();
+        for extent in exposed.unwrap_or_default() {
+            let volume = quarantine::id_of(id, extent);
+            let new = NewNamespace {
+                volume: volume.clone(),
+                region: id.clone(),
+                footprint: extent.size,
+            };
+            let made = StoredNamespace::new(&new, extent, self.free_uuid(&volume)?)?;
+            next.namespaces.push(made.marked(&volume, Stage::Quarantined)?);
+        }
         Ok(next)
     }
 
@@ -285,6 +316,7 @@ impl StoredRegion {
             persistence_domain: PersistenceDomain::Unknown,
             state: RegionState::Ready,
             message: String::new(),
+            bad: self.bad.clone(),
         }
     }
 }

@@ -150,7 +150,17 @@ fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties)
         },
         state,
         message,
+        bad: bad(region)?,
     })
+}
+
+/// None where the kernel does not tell.
+fn bad(region: Region<'_>) -> Result<Vec<Extent>, ndctl::Error> {
+    let ranges = region.bad_ranges()?.unwrap_or_default();
+    Ok(ranges
+        .iter()
+        .map(|range| Extent::new(range.start, range.size))
+        .collect())
 }
 
 /// What the kernel shows of a region. Nothing yet of what only its origin and all of its labels tell.

@@ -9,6 +9,7 @@ mod listing;
 mod module_labels;
 mod region_id;
 mod region_state;
+mod unlocked;
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -26,7 +27,9 @@ use crate::devices::error::{DeviceError, Source};
 use crate::devices::in_use::{self, require_unused};
 use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
 use crate::devices::mark::{self, Stage};
+use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
+use unlocked::Unlocked;
 
 /// What the usable bytes of a fsdax namespace are aligned to, so that DAX can map huge pages.
 const DAX_ALIGN: Bytes = Bytes::mib(2);
@@ -83,27 +86,21 @@ impl Devices for LibNdctl {
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let inventory = listing::inventory()?;
-        let device = ready_region(&inventory, &new.region)?;
-        let label = new_label(&inventory, &new.volume)?;
-        create(&device, &label, new.footprint).map_err(|source| match source {
-            ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                DeviceError::NoSpace {
-                    region: new.region.clone(),
-                    footprint: new.footprint,
-                }
-            }
-            other => failed("create", &new.volume, other.into()),
-        })
+        let is_exposed = inventory.to_cover().any(|region| *region == new.region);
+        if is_exposed {
+            cover(&Unlocked, &new.region)?;
+        }
+        Unlocked.make(&inventory, new)
+    }
+
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        cover(&Unlocked, region)
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
-        let (found, now) = existing(&inventory, volume)?;
-        if !now.may_become(stage) {
-            return Err(wrong_stage("mark", volume, now));
-        }
-        set_mark(&inventory, found, volume, stage)
+        Unlocked.mark(&listing::inventory()?, volume, stage)
     }
 
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
@@ -147,10 +144,7 @@ impl Devices for LibNdctl {
 
     fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
-        let found = expendable(&inventory, volume, "destroy")?;
-        disable_unused(&inventory, found, volume)?;
-        destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))
+        Unlocked.destroy(&listing::inventory()?, volume)
     }
 }
 

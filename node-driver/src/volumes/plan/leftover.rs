@@ -10,6 +10,8 @@ pub enum LeftoverStep {
     Leave,
     /// Write zeros over every byte.
     Erase(Location),
+    /// Mark it as something that stays out of use.
+    Quarantine,
     /// Destroy it, which frees its space.
     Destroy,
 }
@@ -22,8 +24,10 @@ pub enum LeftoverStep {
 pub fn next_step(namespace: &Namespace, stage: Stage, bytes: &ByteState, is_wanted: bool) -> LeftoverStep {
     let location = Location::of(namespace);
     match stage {
-        Stage::Making if !is_wanted => LeftoverStep::Destroy,
-        Stage::Making | Stage::HandedOut | Stage::InUse | Stage::Quarantined => LeftoverStep::Leave,
+        Stage::Making if is_wanted => LeftoverStep::Leave,
+        Stage::HandedOut | Stage::InUse | Stage::Quarantined => LeftoverStep::Leave,
+        Stage::Making | Stage::Erasing if *bytes == ByteState::Bad(location.clone()) => LeftoverStep::Quarantine,
+        Stage::Making => LeftoverStep::Destroy,
         Stage::Erasing if *bytes == ByteState::Zero(location.clone()) => LeftoverStep::Destroy,
         Stage::Erasing => LeftoverStep::Erase(location),
     }

@@ -73,7 +73,9 @@ fn finish(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocke
             let spec = &observed.volume.spec;
             Step::Configure(location, spec.mode.with_map(spec.map))
         }
-        ByteState::Unknown | ByteState::Zero(_) | ByteState::Configured(_) => Step::Scrub(location),
+        // It stays out of use, and the volume is made elsewhere.
+        ByteState::Bad(bad) if *bad == location => Step::Mark(Stage::Quarantined),
+        ByteState::Unknown | ByteState::Zero(_) | ByteState::Bad(_) | ByteState::Configured(_) => Step::Scrub(location),
     })
 }
 

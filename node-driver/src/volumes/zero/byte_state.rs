@@ -24,6 +24,8 @@ pub enum ByteState {
     Unknown,
     /// Every byte there is zero, and had no block device since.
     Zero(Location),
+    /// Some bytes there cannot be zeroed; all others are zero.
+    Bad(Location),
     /// They were zero when the namespace was configured.
     Configured(Location),
 }

@@ -1,5 +1,6 @@
 //! Erasing on a thread of its own, with its progress.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::pass::{Progress, erase};
+use super::pass::{Progress, Zeroed, erase};
 use crate::devices::Devices;
 use crate::volumes::error::StepError;
 
@@ -17,7 +18,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// A namespace that is being erased. The thread goes on if this is dropped.
 pub(in crate::volumes) struct Erasure {
-    thread: JoinHandle<Result<(), StepError>>,
+    thread: JoinHandle<Result<Zeroed, StepError>>,
     progress: Arc<Progress>,
     clock: Interval,
 }
@@ -38,11 +39,11 @@ impl Erasure {
         }
     }
 
-    /// The bytes that are zero a second later, or none once all of them are. Not to be called again after that.
-    pub(in crate::volumes) async fn progress(&mut self) -> Result<Option<Bytes>, StepError> {
+    /// The bytes that are zero a second later, or how it ended. Not to be called again after that.
+    pub(in crate::volumes) async fn progress(&mut self) -> Result<ControlFlow<Zeroed, Bytes>, StepError> {
         tokio::select! {
-            ended = &mut self.thread => ended?.map(|()| None),
-            _ = self.clock.tick() => Ok(Some(self.progress.zeroed())),
+            ended = &mut self.thread => ended?.map(ControlFlow::Break),
+            _ = self.clock.tick() => Ok(ControlFlow::Continue(self.progress.zeroed())),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use placement::Bytes;
+use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
 use crate::devices::RawBytes;
@@ -20,22 +21,29 @@ pub struct Progress {
     stop: CancellationToken,
 }
 
-/// Why not every byte is zero.
+/// What a pass that came to its end left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zeroed {
+    /// Every byte is zero.
+    All,
+    /// Some cannot be zeroed: bad blocks that the device does not clear. All others are zero.
+    AllBut {
+        /// Offset of the first chunk with such bytes.
+        first: Bytes,
+        /// Bytes in all such chunks.
+        size: Bytes,
+    },
+}
+
+/// Why a pass did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ZeroError {
     /// The driver is shutting down; it starts again after that.
     #[error("stopped on request")]
     Stopped,
-    /// Some bytes can be neither read nor written; all others are zero.
-    #[error("{size} from offset {first} on cannot be zeroed: bad blocks that the device does not clear")]
-    BadBlocks {
-        /// Offset of the first chunk with such bytes.
-        first: Bytes,
-        /// Bytes in all such chunks.
-        size: Bytes,
-        #[source]
-        source: io::Error,
-    },
+    /// The device takes no zeros, and that is not for single bad blocks.
+    #[error("cannot write to the device")]
+    Write(#[source] io::Error),
     /// The device does not confirm that the zeros survive a power loss.
     #[error("cannot flush zeros to the device")]
     Flush(#[source] io::Error),
@@ -61,8 +69,8 @@ impl Progress {
 /// Writes zeros over every byte.
 ///
 /// # Errors
-/// Some bytes cannot be written (all others are zero then), the device does not flush, or the pass was stopped.
-pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<(), ZeroError> {
+/// The device takes no zeros or does not flush, or the pass was stopped.
+pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
     each_chunk(bytes, progress, |offset, length| {
         bytes.write_zeros(offset, zeros.first(length))
@@ -72,8 +80,8 @@ pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<(), ZeroError>
 /// Reads every byte, and writes zeros where something else is.
 ///
 /// # Errors
-/// Some bytes can be neither read nor written (all others are zero then), the device does not flush, or the pass was stopped.
-pub fn scrub(bytes: &dyn RawBytes, progress: &Progress) -> Result<(), ZeroError> {
+/// The device takes no zeros or does not flush, or the pass was stopped.
+pub fn scrub(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
     let mut buffer = Buffer::new();
     each_chunk(bytes, progress, |offset, length| {
@@ -91,26 +99,43 @@ fn each_chunk(
     bytes: &dyn RawBytes,
     progress: &Progress,
     mut act: impl FnMut(Bytes, usize) -> io::Result<()>,
-) -> Result<(), ZeroError> {
-    let mut bad: Option<(Bytes, Bytes, io::Error)> = None;
+) -> Result<Zeroed, ZeroError> {
+    let mut zeroed = Zeroed::All;
     let mut offset = Bytes::ZERO;
     while offset < bytes.size() {
         if progress.stop.is_cancelled() {
             return Err(ZeroError::Stopped);
         }
         let chunk = CHUNK.min(bytes.size().minus(offset));
-        match (act(offset, length(chunk)), &mut bad) {
-            (Ok(()), _) => _ = progress.zeroed.fetch_add(chunk.get(), Ordering::Relaxed),
-            (Err(_), Some((_, size, _))) => *size = size.plus(chunk),
-            (Err(error), None) => bad = Some((offset, chunk, error)),
+        match act(offset, length(chunk)) {
+            Ok(()) => _ = progress.zeroed.fetch_add(chunk.get(), Ordering::Relaxed),
+            Err(error) if is_bad_block(&error) => zeroed = zeroed.without(offset, chunk),
+            Err(error) => return Err(ZeroError::Write(error)),
         }
         offset = offset.plus(chunk);
     }
     bytes.flush().map_err(ZeroError::Flush)?;
-    match bad {
-        Some((first, size, source)) => Err(ZeroError::BadBlocks { first, size, source }),
-        None => Ok(()),
+    match zeroed {
+        // A device that takes nothing at all has another trouble than bad blocks.
+        Zeroed::AllBut { size, .. } if size == bytes.size() => Err(ZeroError::Write(Errno::IO.into())),
+        Zeroed::All | Zeroed::AllBut { .. } => Ok(zeroed),
     }
+}
+
+impl Zeroed {
+    fn without(self, offset: Bytes, chunk: Bytes) -> Self {
+        let (first, before) = match self {
+            Self::All => (offset, Bytes::ZERO),
+            Self::AllBut { first, size } => (first, size),
+        };
+        let size = before.plus(chunk);
+        Self::AllBut { first, size }
+    }
+}
+
+/// What the kernel answers for bad blocks that the device does not clear (`pmem_do_write` in `drivers/nvdimm/pmem.c`).
+fn is_bad_block(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
 fn length(chunk: Bytes) -> usize {
@@ -165,7 +190,7 @@ mod tests {
         for zero in [erase, scrub] {
             let (path, raw) = file(&dirty());
             let progress = Progress::default();
-            zero(&raw, &progress).unwrap();
+            assert_eq!(zero(&raw, &progress).unwrap(), Zeroed::All);
             let content = fs::read(path.path()).unwrap();
             assert!(content.len() == dirty().len() && content.iter().all(|byte| *byte == 0));
             assert_eq!(progress.zeroed(), raw.size);
@@ -182,23 +207,31 @@ mod tests {
         assert_eq!(fs::read(path.path()).unwrap(), dirty());
     }
 
-    struct Bad(RawFile);
+    /// Some chunks cannot be written.
+    struct Failing {
+        raw: RawFile,
+        error: Errno,
+        is_bad: fn(Bytes) -> bool,
+    }
 
-    impl RawBytes for Bad {
+    impl RawBytes for Failing {
         fn size(&self) -> Bytes {
-            self.0.size
+            self.raw.size
         }
         fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
-            self.0.read(offset, buffer)
+            if (self.is_bad)(offset) {
+                return Err(self.error.into());
+            }
+            self.raw.read(offset, buffer)
         }
         fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()> {
-            if offset == CHUNK {
-                return Err(io::Error::other("poison"));
+            if (self.is_bad)(offset) {
+                return Err(self.error.into());
             }
-            self.0.write_zeros(offset, zeros)
+            self.raw.write_zeros(offset, zeros)
         }
         fn flush(&self) -> io::Result<()> {
-            self.0.flush()
+            self.raw.flush()
         }
     }
 
@@ -206,12 +239,35 @@ mod tests {
     fn what_cannot_be_zeroed_is_named_and_the_rest_is_zero() {
         for zero in [erase, scrub] {
             let (path, raw) = file(&dirty());
-            match zero(&Bad(raw), &Progress::default()) {
-                Err(ZeroError::BadBlocks { first, size, .. }) => assert_eq!((first, size), (CHUNK, CHUNK)),
-                other => panic!("{other:?}"),
-            }
+            let is_bad = |offset| offset == CHUNK;
+            let failing = Failing {
+                raw,
+                error: Errno::IO,
+                is_bad,
+            };
+            let zeroed = zero(&failing, &Progress::default()).unwrap();
+            assert_eq!(
+                zeroed,
+                Zeroed::AllBut {
+                    first: CHUNK,
+                    size: CHUNK
+                }
+            );
             let content = fs::read(path.path()).unwrap();
             assert_eq!(content.iter().filter(|byte| **byte != 0).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_device_that_fails_otherwise_has_no_bad_blocks() {
+        let all: fn(Bytes) -> bool = |_| true;
+        let one: fn(Bytes) -> bool = |offset| offset == CHUNK;
+        for (error, is_bad) in [(Errno::IO, all), (Errno::NXIO, one), (Errno::ROFS, one)] {
+            for zero in [erase, scrub] {
+                let (_path, raw) = file(&dirty());
+                let failed = zero(&Failing { raw, error, is_bad }, &Progress::default());
+                assert!(matches!(failed, Err(ZeroError::Write(_))), "{failed:?}");
+            }
         }
     }
 }
