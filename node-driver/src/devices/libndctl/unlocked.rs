@@ -1,9 +1,11 @@
 //! Changes of single namespaces, for who holds the lock.
 
 use super::{
-    create, destroy, disable_unused, existing, expendable, failed, listing, new_label, ready_region, set_mark,
-    wrong_stage,
+    create, destroy, disable_unused, existing, expendable, failed, listing, new_label, not_ready, ready_region,
+    set_mark, wrong_stage,
 };
+use placement::RegionId;
+
 use crate::devices::backend::NewNamespace;
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::Inventory;
@@ -43,6 +45,17 @@ impl Pieces for Unlocked {
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
         let found = expendable(seen, volume, "destroy")?;
         disable_unused(seen, found, volume)?;
-        destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))
+        destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))?;
+        check_gone(&found.region)
+    }
+}
+
+/// The kernel forgets a namespace also if it could not delete its label: after a reboot it would be there again, over whatever
+/// got its space. Such a region is not seen any more.
+fn check_gone(region: &RegionId) -> Result<(), DeviceError> {
+    let inventory = listing::inventory()?;
+    match inventory.region(region) {
+        Some(seen) if !seen.state.shows_namespaces() => Err(not_ready(region, &seen.message)),
+        Some(_) | None => Ok(()),
     }
 }
