@@ -10,7 +10,7 @@
 //! ([`Error::Incomplete`]), so that no caller takes used space for free.
 #![allow(
     unsafe_code,
-    reason = "calls the C library libndctl; the only crate of the workspace that may"
+    reason = "calls the C library libndctl, and the kernel where only an ioctl tells; the only crate of the workspace that may"
 )]
 
 mod badblocks;
@@ -25,6 +25,7 @@ mod ffi;
 mod label;
 mod label_area;
 mod label_index;
+mod loop_device;
 mod mode;
 mod name;
 mod namespace;
@@ -43,6 +44,7 @@ pub use dimm::{Dimm, DimmFailure, Mapping};
 pub use error::{Error, Operation};
 pub use label::{Label, LabelError};
 pub use label_area::{IndexId, LabelArea, Labels};
+pub use loop_device::device_behind;
 pub use mode::{Mode, PageMap, PersistenceDomain};
 pub use name::{NameError, NamespaceName};
 pub use namespace::{Namespace, NamespaceKind};

@@ -30,6 +30,15 @@ enum Backend {
 }
 
 impl BackendArgs {
+    /// Whether it is persistent memory, which the host sees as well.
+    #[must_use]
+    pub fn is_real(&self) -> bool {
+        match self.backend {
+            Backend::Libndctl => true,
+            Backend::Emulated => false,
+        }
+    }
+
     /// Opens the devices.
     ///
     /// # Errors

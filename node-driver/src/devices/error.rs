@@ -66,13 +66,15 @@ pub enum DeviceError {
         /// The name.
         name: String,
     },
-    /// A process has the block device open, or it is mounted.
-    #[error("{device} of namespace {name} is in use: unmount it first")]
+    /// Somebody uses the block device.
+    #[error("{device} of namespace {name} is in use: {by}")]
     InUse {
         /// The name of the namespace.
         name: String,
         /// Its block device.
         device: String,
+        /// All that use it, as `in_use::User` names them.
+        by: String,
     },
     /// The region has no hole that is large enough.
     #[error("region {region} has no hole of {footprint}")]

@@ -7,6 +7,7 @@ mod backend;
 mod backend_args;
 mod emulated;
 mod error;
+mod in_use;
 mod inventory;
 mod libndctl;
 mod mark;

@@ -31,9 +31,9 @@ impl Filesystems for Kernel {
             Err(error) => return Err(FilesystemError::io("look at", path)(error)),
         };
         Ok(Some(if metadata.file_type().is_block_device() {
-            PathTarget::BlockDevice(device_number(metadata.rdev()))
+            PathTarget::BlockDevice(DeviceNumber::from_raw(metadata.rdev()))
         } else {
-            PathTarget::OnDevice(device_number(metadata.dev()))
+            PathTarget::OnDevice(DeviceNumber::from_raw(metadata.dev()))
         }))
     }
 
@@ -228,13 +228,6 @@ fn make_like(source: &Path, place: &Path) -> Result<(), FilesystemError> {
         options.open(place).map(drop)
     });
     made.map_err(FilesystemError::io("make", place))
-}
-
-fn device_number(number: u64) -> DeviceNumber {
-    DeviceNumber {
-        major: rustix::fs::major(number),
-        minor: rustix::fs::minor(number),
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub use content::{Content, Probe, read_probe};
 pub use error::FilesystemError;
 pub use format::{ContentError, filesystem_of, large_enough, mkfs_arguments};
 pub use kernel::Kernel;
+pub(crate) use mountinfo::unescape;
 pub use mountinfo::{DeviceNumber, Mount, MountTable, NotMountInfo};
 pub use operations::{Filesystems, PathTarget, Usage};
 pub use options::{MountOptions, OptionError};

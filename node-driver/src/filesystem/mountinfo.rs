@@ -42,6 +42,27 @@ pub struct MountTable {
 #[error("this line of /proc/self/mountinfo is not understood: {0:?}")]
 pub struct NotMountInfo(String);
 
+impl DeviceNumber {
+    /// From the one number that stat(2) has for a device.
+    #[must_use]
+    pub fn from_raw(number: u64) -> Self {
+        Self {
+            major: rustix::fs::major(number),
+            minor: rustix::fs::minor(number),
+        }
+    }
+
+    /// From `major:minor`, as the kernel writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once(':')?;
+        Some(Self {
+            major: major.parse().ok()?,
+            minor: minor.parse().ok()?,
+        })
+    }
+}
+
 impl Mount {
     /// Whether nothing can be written through this mount.
     #[must_use]
@@ -115,7 +136,7 @@ impl fmt::Display for DeviceNumber {
 /// Mount id, parent id, device, root, mount point, mount options, optional fields up to "-", type, source, super options.
 fn parse_line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let device = parse_device(fields.nth(2)?)?;
+    let device = DeviceNumber::parse(std::str::from_utf8(fields.nth(2)?).ok()?)?;
     let root = unescape(fields.next()?).into();
     let point = unescape(fields.next()?).into();
     let options = text(fields.next()?);
@@ -136,17 +157,9 @@ fn text(field: &[u8]) -> String {
     unescape(field).to_string_lossy().into_owned()
 }
 
-fn parse_device(field: &[u8]) -> Option<DeviceNumber> {
-    let (major, minor) = std::str::from_utf8(field).ok()?.split_once(':')?;
-    Some(DeviceNumber {
-        major: major.parse().ok()?,
-        minor: minor.parse().ok()?,
-    })
-}
-
 /// The kernel writes space, tab, newline, `#` and backslash as a backslash and three octal digits
 /// (`mangle_path` in `fs/seq_file.c`).
-fn unescape(field: &[u8]) -> OsString {
+pub(crate) fn unescape(field: &[u8]) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, behind)) = rest.split_first() {

@@ -218,6 +218,7 @@ impl Disk {
             return Err(DeviceError::InUse {
                 name: name.into(),
                 device: "/dev/pmem0".into(),
+                by: "mounted at /mnt".into(),
             });
         }
         let mut all = self.inventory.namespaces.iter_mut();
@@ -339,7 +340,11 @@ impl Devices for Run {
             let name = || earlier.volume.clone();
             if disk.mounted.contains(&earlier.volume) {
                 let device = "/dev/pmem0".into();
-                return Err(DeviceError::InUse { name: name(), device });
+                return Err(DeviceError::InUse {
+                    name: name(),
+                    device,
+                    by: "mounted at /mnt".into(),
+                });
             }
             let mut all = disk.inventory.namespaces.iter_mut();
             let found = all.find(|found| found.name == earlier.volume && found.extent == earlier.extent);

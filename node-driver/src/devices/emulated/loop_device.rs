@@ -1,13 +1,10 @@
 //! Loop devices for emulated volumes, by `losetup` of util-linux.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::OFlags;
-
 use crate::devices::error::DeviceError;
+use crate::devices::in_use::require_unused;
 
 /// `losetup` did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +34,7 @@ pub(super) fn detach(name: &str, file: &Path) -> Result<(), DeviceError> {
         return Ok(());
     };
     // `losetup --detach` of a busy device succeeds and happens later, so ask first.
-    let exclusive = i32::try_from(OFlags::EXCL.bits()).unwrap_or_default();
-    let alone = OpenOptions::new().read(true).custom_flags(exclusive).open(&device);
-    if alone.is_err_and(|error| error.kind() == std::io::ErrorKind::ResourceBusy) {
-        return Err(DeviceError::InUse {
-            name: name.into(),
-            device: device.display().to_string(),
-        });
-    }
+    require_unused(name, &device)?;
     let gone = Command::new("losetup").arg("--detach").arg(&device).output();
     said(gone).map(drop).map_err(failed("detach", name))
 }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
+use crate::devices::in_use::{self, require_unused};
 use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
 use crate::devices::mark::{self, Stage};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
@@ -331,12 +332,16 @@ fn destroy(device: &str) -> Result<(), ndctl::Error> {
 /// Disables a namespace that nobody uses, in a region that may be written to.
 fn disable_unused(inventory: &Inventory, found: &Namespace, volume: &str) -> Result<(), DeviceError> {
     check_writable(inventory, &found.region)?;
+    if let Some(block) = &found.block {
+        require_unused(volume, block)?;
+    }
     let in_use = || DeviceError::InUse {
         name: volume.into(),
         device: match &found.block {
             Some(block) => block.display().to_string(),
             None => found.device.clone(),
         },
+        by: in_use::SOMEBODY.to_string(),
     };
     disable(&found.device).map_err(|error| match error {
         ndctl::Error::InUse { .. } => in_use(),
