@@ -4,6 +4,8 @@
 //! - [`layout`]: what they look like now, and the layout revision that says when that changed.
 //! - [`report`]: writes that into the cluster, as a `PmemNode`.
 //! - [`volumes`]: brings the `PmemVolume`s of this node to where they should be.
+//! - [`host_rules`]: keeps the host from acting on what is inside of volumes.
+//! - [`node_lock`]: one process at a time works on the devices.
 //! - [`csi`], [`filesystem`], [`registration`]: what the kubelet calls.
 //! - [`run`]: all of these together.
 
@@ -11,7 +13,9 @@ mod conditions;
 pub mod csi;
 pub mod devices;
 pub mod filesystem;
+pub mod host_rules;
 pub mod layout;
+pub mod node_lock;
 pub mod registration;
 mod report;
 pub mod run;

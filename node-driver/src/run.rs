@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
+use crate::host_rules::HostRules;
 use crate::layout::{EventsError, Layout, Revision, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
@@ -70,13 +71,14 @@ pub enum RunError {
 pub async fn run(
     settings: Settings,
     devices: Arc<dyn Devices>,
+    host_rules: Option<HostRules>,
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let mut parts = JoinSet::new();
     let earlier = EarlierVolumes::default();
     serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
-    parts.spawn(work(settings.node, devices, earlier, client, stop.clone()));
+    parts.spawn(work(settings.node, devices, earlier, host_rules, client, stop.clone()));
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended = ended.map_err(RunError::from).flatten();
@@ -139,7 +141,7 @@ async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) ->
 }
 
 /// Reports what the node has, and works on its volumes, until `stop`: all that the driver does for the cluster, without a
-/// kubelet. Many nodes can do so in one process.
+/// kubelet. Many nodes can do so in one process. `host_rules` is what became of the rules for the host, if it needs any.
 ///
 /// # Errors
 /// A part died, or the kernel's announcements cannot be heard.
@@ -147,6 +149,7 @@ pub async fn work(
     node: String,
     devices: Arc<dyn Devices>,
     earlier: EarlierVolumes,
+    host_rules: Option<HostRules>,
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
@@ -170,7 +173,8 @@ pub async fn work(
         names.subscribe(),
         &worker.erasures(),
         last_report,
-    );
+    )
+    .with_condition(host_rules.as_ref().map(HostRules::condition));
     tokio::spawn(objects::follow(volumes.store(), names, stop.clone()));
     let (reporting, clearing, working, watching) = tokio::join!(
         tokio::spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone())),

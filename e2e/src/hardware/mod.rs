@@ -7,6 +7,8 @@
 mod cxl;
 mod driver;
 mod group;
+mod host_rules;
+mod in_use;
 mod interruptions;
 mod label_bytes;
 mod labels;
@@ -41,6 +43,8 @@ fn groups() -> Vec<Group> {
         labels::group(),
         unarmed::group(),
         cxl::group(),
+        in_use::group(),
+        host_rules::group(),
     ]
 }
 

@@ -104,7 +104,7 @@ async fn run(args: &Args, nodes: Nodes, client: Client) -> anyhow::Result<()> {
             None => Arc::clone(devices) as _,
         };
         let earlier = EarlierVolumes::default();
-        parts.spawn(work(node.clone(), devices, earlier, client.clone(), stop.clone()));
+        parts.spawn(work(node.clone(), devices, earlier, None, client.clone(), stop.clone()));
     }
     tokio::select! {
         ended = parts.join_next() => bail!("the driver of a node ended: {ended:?}"),

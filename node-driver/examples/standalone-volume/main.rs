@@ -3,6 +3,8 @@
 
 mod effects;
 
+use std::mem::ManuallyDrop;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
@@ -18,6 +20,7 @@ use node_driver::csi::NodeService;
 use node_driver::devices::{BackendArgs, Devices};
 use node_driver::filesystem::Kernel;
 use node_driver::layout::{Layout, Revision};
+use node_driver::node_lock::NodeLock;
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, Worker};
 use placement::{Bytes, MapLocation};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +65,7 @@ struct CreateArgs {
     #[command(flatten)]
     ending: EndArgs,
     #[command(flatten)]
-    backend: BackendArgs,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +78,7 @@ struct DeleteArgs {
     #[command(flatten)]
     ending: EndArgs,
     #[command(flatten)]
-    backend: BackendArgs,
+    node: NodeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +92,15 @@ struct StageArgs {
     fs: Option<String>,
     #[command(flatten)]
     ending: EndArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Where the driver of this node has its socket, and its lock: nothing is done while it runs.
+    #[arg(long, default_value = "/var/lib/kubelet/plugins/csi.daxfit.dev")]
+    plugin_folder: PathBuf,
     #[command(flatten)]
     backend: BackendArgs,
 }
@@ -143,7 +155,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         volume.status = Some(earlier_status(&args)?);
     }
     let older = args.older.map(|required| older_volume(required, now)).transpose()?;
-    let devices = counted(&args.backend, &args.ending.effects())?;
+    let devices = counted(&args.node, &args.ending.effects())?;
     let volume = Standalone::new(devices).reconcile(volume, older).await?;
     let volume = volume.context("the volume is gone")?;
     let status = volume.status.unwrap_or_default();
@@ -177,7 +189,7 @@ fn spec(args: &CreateArgs) -> PmemVolumeSpec {
 
 /// What the object of a volume of before there were marks says, whose namespace is there.
 fn earlier_status(args: &CreateArgs) -> anyhow::Result<PmemVolumeStatus> {
-    let inventory = args.backend.open()?.inventory()?;
+    let inventory = args.node.backend.open()?.inventory()?;
     let mut unmarked = inventory.unmarked(&args.name);
     let found = unmarked
         .next()
@@ -200,7 +212,7 @@ fn older_volume(required: Bytes, than: Timestamp) -> anyhow::Result<PmemVolume> 
 
 /// Only a namespace with the mark of the volume is erased.
 async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
-    let devices = counted(&args.backend, &args.ending.effects())?;
+    let devices = counted(&args.node, &args.ending.effects())?;
     let inventory = devices.inventory()?;
     let found = inventory
         .of_volume(&args.name)
@@ -243,7 +255,7 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
         ..NodeStageVolumeRequest::default()
     };
     let effects = args.ending.effects();
-    let devices = counted(&args.backend, &effects)?;
+    let devices = counted(&args.node, &effects)?;
     let kernel = CountedKernel {
         kernel: Kernel,
         effects,
@@ -253,9 +265,11 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
     staged.map(drop).map_err(|status| anyhow!("{}", status.message()))
 }
 
-fn counted(backend: &BackendArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
+/// The devices, for this process alone until it is gone.
+fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
+    let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
     Ok(Arc::new(CountedDevices {
-        devices: backend.open()?,
+        devices: node.backend.open()?,
         effects: effects.clone(),
     }))
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use node_driver::devices::BackendArgs;
+use node_driver::host_rules;
 use program::{LogFormat, start_log};
 
 /// Provisions, mounts and erases persistent memory on one node of a Kubernetes cluster.
@@ -31,6 +32,10 @@ struct RunArgs {
     /// The kubelet's directory of plugin sockets.
     #[arg(long, default_value = "/var/lib/kubelet/plugins_registry")]
     registration_dir: PathBuf,
+    /// The host's folder of rules for udev, such as /etc/udev/rules.d: gets a file that keeps the host from acting on what is
+    /// inside of volumes. Without it, the PmemNode says that this is missing.
+    #[arg(long)]
+    udev_rules_dir: Option<PathBuf>,
     /// Do not register with the kubelet: nothing can be mounted then.
     #[arg(long, conflicts_with = "registration_dir")]
     no_registration: bool,
@@ -61,8 +66,10 @@ struct LogArgs {
 enum Command {
     /// Ask the running driver whether it is ready; ends with 0 if it is.
     Probe(SocketArgs),
-    /// Print regions, namespaces and free extents as JSON.
+    /// Print regions, namespaces and free extents as JSON. Nothing on the devices changes, also beside a running driver.
     Inventory(BackendArgs),
+    /// Print the rules for udev that --udev-rules-dir installs.
+    UdevRules,
 }
 
 impl Cli {
@@ -81,6 +88,10 @@ impl Cli {
         match self.command {
             Some(Command::Probe(socket)) => probe(&socket.csi_socket).await,
             Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
+            Some(Command::UdevRules) => {
+                print!("{}", host_rules::RULES);
+                Ok(())
+            }
             None => run::run(self.run).await,
         }
     }

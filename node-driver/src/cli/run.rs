@@ -1,6 +1,11 @@
 //! Runs the driver.
 
+use std::mem::ManuallyDrop;
+use std::path::Path;
+
 use anyhow::Context;
+use node_driver::host_rules;
+use node_driver::node_lock::NodeLock;
 use node_driver::run::{self, Settings};
 use program::{DRAIN_LIMIT, stop_on_signal};
 
@@ -12,6 +17,13 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         .node_name
         .context("set --node-name or NODE_NAME to the name of this node in Kubernetes")?;
     let stop = stop_on_signal(DRAIN_LIMIT).context("signals cannot be received")?;
+    let folder = args.socket.csi_socket.parent().unwrap_or_else(|| Path::new("."));
+    // Until the process is gone: threads may write to devices for longer than this function runs.
+    let _lock = ManuallyDrop::new(NodeLock::take(folder)?);
+    let host_rules = args
+        .backend
+        .is_real()
+        .then(|| host_rules::install(args.udev_rules_dir.as_deref()));
     let devices = args.backend.open()?;
     let client = kube::Client::try_default()
         .await
@@ -25,11 +37,12 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     };
     tracing::info!(
         ?settings,
+        ?host_rules,
         backend = devices.backend(),
         version = env!("CARGO_PKG_VERSION"),
         "starting"
     );
-    run::run(settings, devices, client, stop).await?;
+    run::run(settings, devices, host_rules, client, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

@@ -17,6 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::FIELD_MANAGER;
+use crate::conditions::{NewCondition, set};
 use crate::layout::LastListing;
 use crate::volumes::{Erasures, Names};
 use status::{KnownVolumes, next_status};
@@ -34,6 +35,8 @@ pub struct Reporter {
     volumes: Store<PmemVolume>,
     objects: watch::Receiver<Names>,
     erasures: watch::Receiver<BTreeMap<String, ErasingVolume>>,
+    /// A condition that does not follow from the devices.
+    host: Option<NewCondition>,
     /// What was reported last. It outlives the object: while devices cannot be listed, it is the last listing.
     reported: PmemNodeStatus,
     /// Whether the object exists and has that status, unless somebody changed it since.
@@ -79,9 +82,16 @@ impl Reporter {
             volumes,
             objects,
             erasures: erasures.subscribe(),
+            host: None,
             is_written: reported.is_some(),
             reported: reported.unwrap_or_default(),
         }
+    }
+
+    /// Reports this condition, too.
+    #[must_use]
+    pub fn with_condition(self, host: Option<NewCondition>) -> Self {
+        Self { host, ..self }
     }
 
     /// Reports whenever `last` changes or `volumes_changed` is notified, until `stop`. What failed is repeated.
@@ -125,9 +135,13 @@ impl Reporter {
             objects: &objects,
             erasing: &self.erasures.borrow_and_update().clone(),
         };
-        let Some(status) = next_status(&self.reported, last, self.backend, known, Timestamp::now()) else {
+        let now = Timestamp::now();
+        let Some(mut status) = next_status(&self.reported, last, self.backend, known, now) else {
             return Ok(());
         };
+        if let Some(host) = &self.host {
+            status.conditions = set(&status.conditions, host, now);
+        }
         if self.is_written && self.reported == status {
             return Ok(());
         }

@@ -133,3 +133,18 @@ async fn an_object_that_somebody_deleted_is_made_again() {
     assert_eq!(status.body["status"]["totals"]["free"], 64 << 20);
     assert_eq!(status.body["status"]["conditions"][1]["reason"], "ListingFailed");
 }
+
+#[tokio::test]
+async fn what_the_host_does_is_reported_beside_what_the_devices_are() {
+    let mut driver = driver();
+    let condition = crate::host_rules::install(None).condition();
+    driver.reporter = driver.reporter.with_condition(Some(condition));
+    let last = driver.list().await;
+    let [_, _, status] = driver.report_first(&last).await;
+    let conditions = status.body["status"]["conditions"].as_array().unwrap();
+    let kinds: Vec<&str> = conditions.iter().map(|each| each["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["HostLeavesVolumesAlone", "Prepared", "Ready"]);
+    assert_eq!(conditions[0]["status"], "False");
+    // The server would have to answer any request, and nobody is there to do so.
+    driver.reporter.report(&last).await.unwrap();
+}

@@ -11,7 +11,7 @@ use crate::harness::cache::Key;
 use crate::harness::command::run;
 
 /// What the guest has beyond Debian's essential packages.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 21] = [
     "linux-image-amd64",
     "initramfs-tools",
     "busybox-static",
@@ -30,19 +30,27 @@ const PACKAGES: [&str; 18] = [
     "runc",
     "procps",
     "conntrack",
+    "lvm2",
+    "mdadm",
+    "bcache-tools",
 ];
 
 /// An initial RAM disk with these modules only, instead of all that any machine could need, is quick to unpack.
 const INITRD_MODULES: &str = "virtio_pci virtio_blk ext4 crc32c_generic";
 
-/// Not unpacked: documentation; udev in the initial RAM disk, which takes seconds to find the one disk that there is; and
-/// the loading of DIMM passphrases before libnvdimm, where no DIMM has one.
-const EXCLUDED: [&str; 7] = [
+/// Not unpacked: documentation; what takes seconds in the initial RAM disk to find the one disk that there is; and the loading
+/// of DIMM passphrases before libnvdimm, where no DIMM has one.
+const EXCLUDED: [&str; 12] = [
     "/usr/share/doc/*",
     "/usr/share/man/*",
     "/usr/share/locale/*",
     "/usr/share/initramfs-tools/hooks/udev",
+    "/usr/share/initramfs-tools/hooks/lvm2",
+    "/usr/share/initramfs-tools/hooks/mdadm",
+    "/usr/share/initramfs-tools/hooks/dmsetup",
+    "/usr/share/initramfs-tools/hooks/bcache",
     "/usr/share/initramfs-tools/scripts/init-*/udev",
+    "/usr/share/initramfs-tools/scripts/*/mdadm",
     "/etc/modprobe.d/nvdimm-security.conf",
     "/usr/lib/modprobe.d/nvdimm-security.conf",
 ];
