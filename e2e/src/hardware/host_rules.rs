@@ -35,7 +35,7 @@ const PREPARE: &str = r#"set -e
 
 /// The first five are as the driver makes them: by a UUID of version 5, or, made before that was so, by a name with its proof.
 /// Each has a signature of another kind, and each signature is in a namespace of an administrator as well.
-const WRITE: &str = r#"
+const WRITE: &str = r"
     make pvc-lvm region0 fsdax d56b0f85-bbb1-51bc-a10b-1d92a9d2b6a3
     make pvc-old.i-0123456789ab region0 fsdax $(random)
     make pvc-md region0 sector d56b0f85-bbb1-51bc-a10b-1d92a9d2b6a4
@@ -62,7 +62,7 @@ const WRITE: &str = r#"
             mdadm --stop /dev/md/$of
         done
     } >/run/written 2>&1 || { cat /run/written >&2; exit 1; }
-"#;
+";
 
 /// Starts udev as at boot: every device is announced to it.
 const COLDPLUG: &str = "set -e
