@@ -181,7 +181,7 @@ async fn lvm_by_hand_needs_a_filter(vm: &TestVm) -> Result<()> {
     let seen = "vgs --noheadings --options vg_name | sort | xargs";
     let all = vm.shell(seen).await?;
     ensure!(all == "earlier host tenant\n", "by hand, LVM sees {all:?}");
-    let filter = r#"global_filter = [ "r|^/dev/pmem|", "r|^/dev/loop|" ]"#;
+    let filter = r#"global_filter = [ "r,^/dev/pmem,", "r,^/dev/loop," ]"#;
     let set = format!("printf '%s\\n' 'devices {{' '{filter}' '}}' >>/etc/lvm/lvm.conf");
     vm.shell(&set).await?;
     let none = vm.shell(seen).await?;
