@@ -178,8 +178,7 @@ impl Staging<'_> {
             let fs = self.same(mount)?;
             return self.verify(fs);
         }
-        let fs = self.check(table.of(self.number).next().is_some())?;
-        let options = self.options(fs)?;
+        let (fs, options) = self.check(table.of(self.number).next().is_some())?;
         make_directory(self.target)?;
         self.mount(fs, &options)?;
         self.verify(fs)?;
@@ -225,17 +224,18 @@ impl Staging<'_> {
         }
     }
 
-    /// The file system on the device, checked unless it is mounted elsewhere.
-    fn check(&self, mounted_elsewhere: bool) -> Result<Filesystem, NodeStageVolumeError> {
+    /// The file system on the device, checked unless it is mounted elsewhere, and the options to mount it with.
+    fn check(&self, mounted_elsewhere: bool) -> Result<(Filesystem, MountOptions), NodeStageVolumeError> {
         let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
         let content = filesystems.content(path);
         let content = content.map_err(self.failed("identify what is on"))?;
         let fs = filesystem_of(&content, self.wanted)?;
+        let options = self.options(fs)?;
         if !mounted_elsewhere {
             let checked = filesystems.check(path, fs);
             checked.map_err(self.failed("check the file system of"))?;
         }
-        Ok(fs)
+        Ok((fs, options))
     }
 
     /// Unmounts the volume again if the device has DAX and it is not in effect.
