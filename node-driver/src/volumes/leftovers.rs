@@ -4,15 +4,95 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crds::PmemVolume;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::error::StepError;
 use super::objects::Names;
+use super::plan::{LeftoverStep, next_leftover_step};
 use super::record::Record;
 use super::retry::Backoff;
-use super::worker::Worker;
+use super::worker::{Worker, name};
+use super::zero::pass::ZeroError;
+use crate::devices::{Owner, Stage};
+use crate::layout::Listing;
+
+impl<R: Record> Worker<R> {
+    /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for. Without `objects_known`, nobody can
+    /// tell which are wanted.
+    fn leftovers(&self, listing: &Listing, objects_known: bool) -> Vec<String> {
+        let marks = listing
+            .inventory
+            .namespaces
+            .iter()
+            .filter_map(|found| match found.owner() {
+                Owner::Ours(mark) => Some(mark),
+                Owner::Newer { .. } | Owner::Foreign => None,
+            });
+        let has_step = |stage: Stage, volume: &str| match stage {
+            Stage::Erasing => true,
+            Stage::Making => objects_known && !self.is_wanted(volume),
+            Stage::HandedOut | Stage::InUse | Stage::Quarantined => false,
+        };
+        marks
+            .filter(|mark| has_step(mark.stage, mark.volume))
+            .map(|mark| mark.volume.to_owned())
+            .collect()
+    }
+
+    /// Erases and destroys the namespace of `volume`, if its mark says that nobody has data in it and no object wants it.
+    ///
+    /// # Errors
+    /// A step failed: call it again later. [`Worker::erasures`] show why.
+    pub async fn clear(&self, volume: &str) -> Result<(), StepError> {
+        let _lock = self.volumes.lock(volume.to_owned()).await;
+        let cleared = self.take_leftover_steps(volume).await;
+        match &cleared {
+            Ok(()) => self.erasures.ended(volume),
+            Err(StepError::Zero(ZeroError::Stopped)) => {}
+            Err(error) => self.erasures.failed(volume, program::chain(error)),
+        }
+        cleared
+    }
+
+    async fn take_leftover_steps(&self, volume: &str) -> Result<(), StepError> {
+        loop {
+            let listing = self.layout.list().await?;
+            let id = volume.to_owned();
+            match self.plan_leftover(volume, &listing) {
+                LeftoverStep::Leave => return Ok(()),
+                LeftoverStep::Erase(location) => self.erase(volume, location).await?,
+                LeftoverStep::Quarantine => {
+                    self.on_devices(move |devices| devices.mark(&id, Stage::Quarantined))
+                        .await?;
+                    self.bytes.forget(volume);
+                }
+                LeftoverStep::Destroy => {
+                    tracing::info!(volume, "destroying the namespace, which nobody has data in");
+                    self.bytes.forget(volume);
+                    self.on_devices(move |devices| devices.destroy(&id)).await?;
+                }
+            }
+        }
+    }
+
+    fn plan_leftover(&self, volume: &str, listing: &Listing) -> LeftoverStep {
+        match listing.inventory.of_volume(volume) {
+            Ok(Some((namespace, stage))) => {
+                next_leftover_step(namespace, stage, &self.bytes.get(volume), self.is_wanted(volume))
+            }
+            Ok(None) | Err(_) => LeftoverStep::Leave,
+        }
+    }
+
+    fn is_wanted(&self, volume: &str) -> bool {
+        let is_it = |object: &PmemVolume| name(object) == volume && object.metadata.deletion_timestamp.is_none();
+        self.record.all().iter().any(|object| is_it(object))
+    }
+}
 
 /// Calls [`Worker::clear`] for each of them, whenever the devices or the objects change, until `stop`; then waits for what is
 /// under way. What failed is repeated.

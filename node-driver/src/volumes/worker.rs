@@ -13,14 +13,14 @@ use super::earlier::EarlierVolumes;
 use super::error::StepError;
 use super::locks::Locks;
 use super::pending::free_for;
-use super::plan::{Blocked, LeftoverStep, Observed, Provisioned, Step, next_leftover_step, next_step};
+use super::plan::{Blocked, Observed, Provisioned, Step, next_step};
 use super::record::Record;
 use super::status;
 use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
 use super::zero::erasures::Erasures;
 use super::zero::pass::{Progress, ZeroError, Zeroed, scrub};
-use crate::devices::{DeviceError, Devices, EarlierVolume, Owner, Stage};
+use crate::devices::{DeviceError, Devices, EarlierVolume, Stage};
 use crate::layout::{Layout, Listing};
 use placement::RegionId;
 
@@ -38,21 +38,21 @@ pub enum WorkResult {
 /// Brings volumes of this node to where their objects say they should be.
 pub struct Worker<R> {
     pub(super) layout: Arc<Layout>,
-    record: R,
-    bytes: ByteStates,
+    pub(super) record: R,
+    pub(super) bytes: ByteStates,
     /// One volume at a time chooses a region and takes space there, so that each sees what the last one took.
     placing: Mutex<()>,
     /// One erasure at a time in each region.
     erasing: Locks<RegionId>,
     /// One task at a time works on a volume, with or without its object.
-    volumes: Locks<String>,
-    erasures: Erasures,
+    pub(super) volumes: Locks<String>,
+    pub(super) erasures: Erasures,
     earlier: EarlierVolumes,
     stop: CancellationToken,
 }
 
 /// What to do after a step.
-enum Next {
+pub(super) enum Next {
     /// Plan again, for the volume as it was written.
     Plan(Box<PmemVolume>),
     /// The devices changed: list them, and plan again.
@@ -218,78 +218,6 @@ impl<R: Record> Worker<R> {
         }
     }
 
-    /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for. Without `objects_known`, nobody can
-    /// tell which are wanted.
-    pub(super) fn leftovers(&self, listing: &Listing, objects_known: bool) -> Vec<String> {
-        let marks = listing
-            .inventory
-            .namespaces
-            .iter()
-            .filter_map(|found| match found.owner() {
-                Owner::Ours(mark) => Some(mark),
-                Owner::Newer { .. } | Owner::Foreign => None,
-            });
-        let has_step = |stage: Stage, volume: &str| match stage {
-            Stage::Erasing => true,
-            Stage::Making => objects_known && !self.is_wanted(volume),
-            Stage::HandedOut | Stage::InUse | Stage::Quarantined => false,
-        };
-        marks
-            .filter(|mark| has_step(mark.stage, mark.volume))
-            .map(|mark| mark.volume.to_owned())
-            .collect()
-    }
-
-    /// Erases and destroys the namespace of `volume`, if its mark says that nobody has data in it and no object wants it.
-    ///
-    /// # Errors
-    /// A step failed: call it again later. [`Worker::erasures`] show why.
-    pub async fn clear(&self, volume: &str) -> Result<(), StepError> {
-        let _lock = self.volumes.lock(volume.to_owned()).await;
-        let cleared = self.take_leftover_steps(volume).await;
-        match &cleared {
-            Ok(()) => self.erasures.ended(volume),
-            Err(StepError::Zero(ZeroError::Stopped)) => {}
-            Err(error) => self.erasures.failed(volume, program::chain(error)),
-        }
-        cleared
-    }
-
-    async fn take_leftover_steps(&self, volume: &str) -> Result<(), StepError> {
-        loop {
-            let listing = self.layout.list().await?;
-            let id = volume.to_owned();
-            match self.plan_leftover(volume, &listing) {
-                LeftoverStep::Leave => return Ok(()),
-                LeftoverStep::Erase(location) => self.erase(volume, location).await?,
-                LeftoverStep::Quarantine => {
-                    self.on_devices(move |devices| devices.mark(&id, Stage::Quarantined))
-                        .await?;
-                    self.bytes.forget(volume);
-                }
-                LeftoverStep::Destroy => {
-                    tracing::info!(volume, "destroying the namespace, which nobody has data in");
-                    self.bytes.forget(volume);
-                    self.on_devices(move |devices| devices.destroy(&id)).await?;
-                }
-            }
-        }
-    }
-
-    fn plan_leftover(&self, volume: &str, listing: &Listing) -> LeftoverStep {
-        match listing.inventory.of_volume(volume) {
-            Ok(Some((namespace, stage))) => {
-                next_leftover_step(namespace, stage, &self.bytes.get(volume), self.is_wanted(volume))
-            }
-            Ok(None) | Err(_) => LeftoverStep::Leave,
-        }
-    }
-
-    fn is_wanted(&self, volume: &str) -> bool {
-        let is_it = |object: &PmemVolume| name(object) == volume && object.metadata.deletion_timestamp.is_none();
-        self.record.all().iter().any(|object| is_it(object))
-    }
-
     /// Writes the status that a step leads to, if it is new.
     async fn write(&self, step: &Step, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<Next, StepError> {
         let is_new = volume.status.as_ref() != Some(&status);
@@ -311,7 +239,7 @@ impl<R: Record> Worker<R> {
         })
     }
 
-    async fn on_devices(
+    pub(super) async fn on_devices(
         &self,
         change: impl FnOnce(&dyn Devices) -> Result<(), DeviceError> + Send + 'static,
     ) -> Result<Next, StepError> {
@@ -334,7 +262,7 @@ impl<R: Record> Worker<R> {
     }
 
     /// Writes zeros over every byte of the volume, once no other erasure is at work in the region.
-    async fn erase(&self, volume: &str, location: Location) -> Result<(), StepError> {
+    pub(super) async fn erase(&self, volume: &str, location: Location) -> Result<(), StepError> {
         tracing::info!(volume, region = %location.region, "erasing");
         self.bytes.forget(volume);
         let lock = self.erasing.lock(location.region.clone());
@@ -382,7 +310,7 @@ impl<R: Record> Worker<R> {
     }
 }
 
-fn name(volume: &PmemVolume) -> &str {
+pub(super) fn name(volume: &PmemVolume) -> &str {
     volume.metadata.name.as_deref().unwrap_or_default()
 }
 
