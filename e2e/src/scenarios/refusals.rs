@@ -35,7 +35,7 @@ pub(super) async fn a_wrong_parameter_is_named_in_the_event(cluster: &mut TestCl
 }
 
 /// CreateVolume refuses the class. Where a PersistentVolume names the device, the node refuses to mount it, until the option
-/// is taken out.
+/// is taken out and the pod is made anew.
 pub(super) async fn a_mount_option_that_names_another_device_is_refused(cluster: &mut TestCluster) -> Result<()> {
     let xfs = json!({ "csi.storage.k8s.io/fstype": "xfs" });
     let words = [
@@ -61,8 +61,10 @@ pub(super) async fn a_mount_option_that_names_another_device_is_refused(cluster:
     cluster.submit("leads-away", &claims).await?;
     let words = ["journal_path=/dev/vda", "is not one that a volume with ext4 can have"];
     workload::event(kubectl, "leads-away", &words).await?;
+    // A kubelet keeps what it read of the volume as long as a pod that uses it is there.
+    kubectl.run(&["delete", "pod", "leads-away"]).await?;
     options(&["noatime"]).await?;
-    workload::running(kubectl, "leads-away").await?;
+    cluster.start("leads-away", &claims).await?;
     cluster.stop("leads-away", &claims).await?;
     kubectl.run(&["delete", "storageclass", WRONG]).await?;
     Ok(())
