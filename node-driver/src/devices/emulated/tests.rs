@@ -1,3 +1,6 @@
+use std::ffi::{OsStr, OsString};
+use std::process::Command;
+
 use placement::{Bytes, Extent, MapLocation, RegionId};
 
 use super::*;
@@ -125,4 +128,31 @@ fn a_damaged_layout_is_an_error_and_not_an_empty_node() {
     fs::write(directory.path().join("layout.json"), "{").unwrap();
     let opened = Emulated::open(directory.path(), &[], Attach::Nothing);
     assert!(matches!(opened, Err(EmulatedError::Damaged { .. })));
+}
+
+/// The kubelet holds a raw block volume by a loop device over its block device, which is no exclusive opener.
+#[test]
+#[ignore = "needs root and loop devices"]
+fn a_raw_block_volume_of_a_pod_is_not_erased() {
+    let run = |program: &str, arguments: &[&OsStr]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+        OsString::from(String::from_utf8(output.stdout).unwrap().trim())
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let regions = ["64Mi@0".parse().unwrap()];
+    let devices = Emulated::open(directory.path(), &regions, Attach::Loop).unwrap();
+    devices.create(&new("a", 0, 28)).unwrap();
+    devices.configure("a", FSDAX).unwrap();
+    let device = devices.find_volume("a").unwrap().unwrap().path;
+    let over = run("losetup", &["--find".as_ref(), "--show".as_ref(), device.as_os_str()]);
+    let refused = devices.open_raw("a").map(drop).map_err(|error| error.to_string());
+    run("losetup", &["--detach".as_ref(), &over]);
+    let shown = format!(
+        "loop device {} shows it",
+        Path::new(&over).file_name().unwrap().display()
+    );
+    let refused = refused.unwrap_err();
+    assert!(refused.ends_with(&shown), "{refused}");
+    devices.open_raw("a").unwrap();
 }
