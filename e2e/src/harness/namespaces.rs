@@ -48,6 +48,11 @@ impl Namespace {
     }
 }
 
+/// Whether the name in a label is that of a namespace of `volume`. Behind a dot is how far it has come.
+pub(super) fn is_of(label: &str, volume: &str) -> bool {
+    label.split('.').next() == Some(volume)
+}
+
 /// The namespaces that `ndctl list -N` printed: one as an object, several as a list, none as nothing. Those without a label
 /// are whole regions that are not divided, and are left out.
 pub(super) fn labelled(printed: &str) -> Result<Vec<Value>> {

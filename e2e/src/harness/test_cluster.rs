@@ -149,7 +149,7 @@ impl TestCluster {
     /// The one namespace with the name of a volume. It is an error if there is none, or more than one.
     pub(crate) async fn namespace(&self, volume: &str) -> Result<Namespace> {
         let all = self.namespaces().await?;
-        let mut named = all.iter().filter(|namespace| namespace.name == volume);
+        let mut named = all.iter().filter(|namespace| is_of(&namespace.name, volume));
         match (named.next(), named.next()) {
             (Some(one), None) => Ok(one.clone()),
             (None, _) => bail!("no namespace is called {volume}: {all:?}"),
@@ -161,7 +161,9 @@ impl TestCluster {
     pub(crate) async fn namespace_field(&self, volume: &str, field: &str) -> Result<Value> {
         let printed = self.on_node("ndctl list -N -v").await?;
         let all = labelled(&printed)?;
-        let found = all.iter().find(|namespace| namespace["name"] == *volume);
+        let found = all
+            .iter()
+            .find(|namespace| namespace["name"].as_str().is_some_and(|name| is_of(name, volume)));
         let found = found.with_context(|| format!("no namespace is called {volume}: {printed}"))?;
         Ok(found[field].clone())
     }
