@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::capacity::{self, Capacity};
 use super::cluster::Cluster;
 use super::kubectl::{Kubectl, SYSTEM_NAMESPACE};
-use super::namespaces::{Namespace, labelled};
+use super::namespaces::{Namespace, is_of, labelled};
 use super::workload::{self, Claim};
 
 /// A cluster with Daxfit installed and no volume.
