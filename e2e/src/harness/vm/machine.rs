@@ -315,7 +315,7 @@ impl Machine {
             return words("-nic none");
         };
         words(&format!(
-            "-netdev tap,id=net0,ifname={tap},script=no,downscript=no -device virtio-net-pci,netdev=net0,mac={mac}"
+            "-netdev tap,id=net0,ifname={tap},script=no,downscript=no -device virtio-net-pci,bus=pcie.0,netdev=net0,mac={mac}"
         ))
     }
 
@@ -359,15 +359,17 @@ fn disk_arguments(name: &str, image: &Path, option: &str) -> Vec<String> {
         "-drive".to_owned(),
         format!("if=none,id=disk-{name},format=raw,{option},file={}", image.display()),
         "-device".to_owned(),
-        format!("virtio-blk-pci,drive=disk-{name},serial={name}"),
+        // With CXL, QEMU would take one of its bridges for the default bus.
+        format!("virtio-blk-pci,bus=pcie.0,drive=disk-{name},serial={name}"),
     ]
 }
 
 /// The serial console goes to QEMU's standard output, which is the console log.
 fn port_arguments(folder: &Path) -> Vec<String> {
     let socket = agent_socket(folder);
-    let mut line =
-        words("-serial stdio -device virtio-serial-pci -device virtserialport,chardev=agent,name=daxfit.agent");
+    let mut line = words(
+        "-serial stdio -device virtio-serial-pci,bus=pcie.0 -device virtserialport,chardev=agent,name=daxfit.agent",
+    );
     line.extend([
         "-chardev".to_owned(),
         format!("socket,id=agent,path={}", socket.display()),
