@@ -48,7 +48,11 @@ async fn make_region(vm: &TestVm, ways: usize) -> Result<()> {
 }
 
 /// Writes empty label areas on the devices of the CXL region.
-const INITIALISE_LABELS: &str = "region=$(ndctl list --bus CXL --regions | jq --raw-output '.[].dev')
+const INITIALISE_LABELS: &str = "for n in $(seq 300); do
+        region=$(ndctl list --bus CXL --regions | jq --raw-output 'if type == \"array\" then .[] else . end | .dev')
+        [ -n \"$region\" ] && break
+        sleep 0.2
+    done
     ndctl disable-region $region && ndctl init-labels -f --bus CXL all && ndctl enable-region $region";
 
 fn cxl_region(seen: &Inventory) -> Result<&RegionStatus> {

@@ -306,13 +306,24 @@ fn volume_device(
     })
 }
 
-/// Name and UUID come before the size: the size writes the label, and so it never appears without its name.
-fn create(region: &str, label: &Label, footprint: Bytes) -> Result<(), ndctl::Error> {
+/// Name and UUID come before the size: the size writes the label, and so it never appears without its name. Returns the device.
+fn create(region: &str, label: &Label, footprint: Bytes) -> Result<String, ndctl::Error> {
     let context = Context::new()?;
     let namespace = context.region(region)?.idle_namespace()?;
     namespace.set_uuid(label.uuid)?;
     namespace.set_name(&label.name)?;
-    namespace.set_size(footprint)
+    namespace.set_size(footprint)?;
+    Ok(namespace.device())
+}
+
+/// Has the kernel offer another idle namespace in the region, which it does when the last one is enabled for the first time
+/// (`nd_region_notify_driver_action` in `drivers/nvdimm/region_devs.c`). Without, nobody could make one, not even `ndctl`.
+fn offer_next(device: &str) -> Result<(), ndctl::Error> {
+    let context = Context::new()?;
+    let namespace = context.namespace(device)?;
+    namespace.set_raw_mode(true)?;
+    namespace.enable()?;
+    namespace.disable()
 }
 
 fn rename(device: &str, name: &NamespaceName) -> Result<(), ndctl::Error> {

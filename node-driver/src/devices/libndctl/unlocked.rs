@@ -1,8 +1,8 @@
 //! Changes of single namespaces, for who holds the lock.
 
 use super::{
-    create, destroy, disable_unused, existing, expendable, failed, listing, new_label, not_ready, ready_region,
-    set_mark, wrong_stage,
+    create, destroy, disable_unused, existing, expendable, failed, listing, new_label, not_ready, offer_next,
+    ready_region, set_mark, wrong_stage,
 };
 use placement::RegionId;
 
@@ -23,7 +23,8 @@ impl Pieces for Unlocked {
     fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError> {
         let device = ready_region(seen, &new.region)?;
         let label = new_label(seen, &new.volume)?;
-        create(&device, &label, new.footprint).map_err(|source| match source {
+        let made = create(&device, &label, new.footprint).and_then(|made| offer_next(&made));
+        made.map_err(|source| match source {
             ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 DeviceError::NoSpace {
                     region: new.region.clone(),
