@@ -13,7 +13,9 @@ mod parameters;
 mod quantity;
 mod volume;
 
-pub use names::{CALLED, DELETE_VOLUME, DRIVER_NAME, FINALIZER, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY, UNUSED};
+pub use names::{
+    CALLED, DELETE_VOLUME, DRIVER_NAME, FINALIZER, KEPT, MANAGED_BY, PARAMETER_PREFIX, TOPOLOGY_KEY, UNUSED,
+};
 pub use node::{
     BusProvider, ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields,
     PmemNodeStatus, QuarantinedBytes, RegionState, RegionStatus,

@@ -16,5 +16,7 @@ pub const CALLED: &str = "called";
 /// Value of [`DELETE_VOLUME`]: no `PersistentVolume` names the volume, so nobody can have used it. What the cluster shows may
 /// be older than the data, so the device decides: a volume that is in use stays.
 pub const UNUSED: &str = "unused";
+/// Annotation of a [`PmemVolume`](crate::PmemVolume) that was made anew for a namespace that is there: it never gets another.
+pub const KEPT: &str = "csi.daxfit.dev/kept";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

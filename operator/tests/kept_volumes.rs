@@ -59,7 +59,9 @@ fn the_object_is_made_of_what_the_node_and_the_persistent_volume_say() {
     assert_eq!((made.spec.required, made.spec.limit), (Bytes::mib(28), None));
     assert_eq!(made.spec.mode, VolumeMode::Fsdax, "as the node reports");
     assert_eq!(made.spec.claim.unwrap().name, "data");
-    assert!(made.metadata.finalizers.is_none() && made.metadata.annotations.is_none());
+    assert_eq!(made.metadata.finalizers, None);
+    let annotations = made.metadata.annotations.unwrap_or_default();
+    assert_eq!(annotations.into_keys().collect::<Vec<_>>(), [crds::KEPT]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The device says what a namespace is and how far it has come, whatever the cluster holds.
 
-use crds::{DELETE_VOLUME, FINALIZER, Phase, PmemVolumeStatus, UNUSED, VolumeMode};
+use crds::{DELETE_VOLUME, FINALIZER, KEPT, Phase, PmemVolumeStatus, RegionState, UNUSED, VolumeMode};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::Extent;
@@ -220,4 +220,28 @@ async fn one_that_was_deleted_before_it_was_marked_is_erased() {
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
     worker.clear("v").await.unwrap();
     assert!(node.is_all(extent, 0) && node.disk().inventory.namespaces.is_empty());
+}
+
+/// Its object was made anew because the node showed it a moment ago.
+#[tokio::test]
+async fn a_kept_volume_whose_region_is_away_gets_no_second_namespace() {
+    let (node, _, _) = in_use().await;
+    let before = node.disk().inventory.clone();
+    let mut anew = node.add_volume("v", 20, VolumeMode::Fsdax);
+    anew.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
+    node.record.put(anew);
+    node.disk().inventory.namespaces.clear();
+    for (state, reason) in [
+        (RegionState::NotSeen, "RegionAway"),
+        (RegionState::Disabled, "RegionAway"),
+        (RegionState::Ready, "NamespaceGone"),
+    ] {
+        node.disk().inventory.regions[0].state = state;
+        let result = node.driver().reconcile(node.volume("v")).await.unwrap();
+        assert_eq!((result, &*node.reason("v")), (WorkResult::Blocked, reason));
+        assert!(node.disk().inventory.namespaces.is_empty());
+    }
+    node.disk().inventory = before;
+    node.driver().reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(node.status("v").phase, Some(Phase::Ready));
 }

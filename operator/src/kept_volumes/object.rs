@@ -1,13 +1,13 @@
 //! The PmemVolume of a volume that is kept, as far as it is known.
 
-use crds::{ClaimRef, ErasePolicy, KeptVolume, NumaChoice, PmemVolume, PmemVolumeSpec};
+use crds::{ClaimRef, ErasePolicy, KEPT, KeptVolume, NumaChoice, PmemVolume, PmemVolumeSpec};
 use k8s_openapi::api::core::v1::ObjectReference;
 use placement::{Bytes, MapLocation};
 
 use crate::index::NamedVolume;
 
 /// The PmemVolume of a volume that `node` keeps, and that `named` names. Its namespace is there already, so it says
-/// nothing about where to make one.
+/// nothing about where to make one, and that none may be made.
 #[must_use]
 pub fn object_of(node: &str, kept: &KeptVolume, named: Option<&NamedVolume>) -> PmemVolume {
     let spec = PmemVolumeSpec {
@@ -20,7 +20,9 @@ pub fn object_of(node: &str, kept: &KeptVolume, named: Option<&NamedVolume>) -> 
         erase: ErasePolicy::Zero,
         claim: named.and_then(|named| named.claim.as_ref()).and_then(claim_ref),
     };
-    PmemVolume::new(&kept.name, spec)
+    let mut volume = PmemVolume::new(&kept.name, spec);
+    volume.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
+    volume
 }
 
 /// What the `PersistentVolume` promises, but not more than there is.

@@ -1,6 +1,6 @@
 //! What the next step of a volume depends on.
 
-use crds::{Phase, PmemVolume, PmemVolumeStatus, RegionState};
+use crds::{KEPT, Phase, PmemVolume, PmemVolumeStatus, RegionState};
 use placement::{Node, RegionId};
 
 use super::blocked::Blocked;
@@ -60,6 +60,24 @@ impl<'a> Observed<'a> {
         let place = status.region.as_ref().zip(status.footprint).filter(|_| was_ready)?;
         let mut unmarked = self.inventory.unmarked(self.name());
         unmarked.find(|namespace| (&namespace.region, namespace.extent) == place)
+    }
+
+    /// Whether its namespace was there when its object was made anew.
+    pub(super) fn is_kept(&self) -> bool {
+        let annotations = self.volume.metadata.annotations.as_ref();
+        annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
+    }
+
+    /// Fails if a region may hide a namespace.
+    pub(super) fn shows_all_regions(&self) -> Result<(), Blocked> {
+        let mut regions = self.inventory.regions.iter();
+        match regions.find(|region| !region.state.shows_namespaces()) {
+            None => Ok(()),
+            Some(hidden) => Err(Blocked::RegionAway {
+                region: hidden.id.clone(),
+                message: hidden.message.clone(),
+            }),
+        }
     }
 
     /// Fails if the inventory would not show a namespace in the recorded region: a namespace that cannot be seen may exist.

@@ -19,6 +19,7 @@ pub(super) fn next_step(observed: &Observed<'_>) -> Step {
         (_, Err(blocked)) => Err(blocked),
         (_, Ok(Some((namespace, stage)))) => existing(observed, namespace, stage),
         (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
+        (None, Ok(None)) if observed.is_kept() => away(observed),
         (None | Some(Phase::Provisioning), Ok(None)) => begin(observed),
     };
     step.unwrap_or_else(Step::Wait)
@@ -140,6 +141,14 @@ fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
             && status.usable == Some(provisioned.usable)
             && status.layout_revision.is_some()
             && conditions::is_true(&status.conditions, PROVISIONED)
+    })
+}
+
+/// It had a namespace, which it never gets a second time.
+fn away(observed: &Observed<'_>) -> Result<Step, Blocked> {
+    observed.shows_all_regions()?;
+    Err(Blocked::Vanished {
+        name: observed.name().into(),
     })
 }
 
