@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use placement::{PodRequest, Reason};
-use serde::{Serialize, Serializer};
 
 use super::{Candidate, NodesForPod, PreparedRequirements};
 use crate::state::State;
@@ -40,20 +39,20 @@ impl NodeRefusal {
             reason.without_numbers("; no room here (/v1/explain has all numbers)");
         }
     }
-}
 
-impl fmt::Display for NodeRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
+    #[must_use]
+    pub fn parts(&self) -> [&str; 2] {
         match self {
-            Self::Space(reason) => reason.fmt(f),
-            Self::Other(text) => f.write_str(text),
+            Self::Space(reason) => reason.parts(),
+            Self::Other(text) => [text, ""],
         }
     }
 }
 
-impl Serialize for NodeRefusal {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl fmt::Display for NodeRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts().into_iter().try_for_each(|part| f.write_str(part))
     }
 }
 

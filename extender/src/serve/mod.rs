@@ -1,5 +1,6 @@
 //! The server: mutual TLS, certificates that are renewed under way, and an orderly end.
 
+mod read_buffer;
 #[cfg(test)]
 mod tests;
 
@@ -9,13 +10,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use hyper_util::rt::TokioTimer;
 use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+
+use read_buffer::WithReadBuffer;
 
 use crate::tls::{TlsDirectory, TlsError, renew_certificates, server_config};
 
@@ -92,7 +94,7 @@ impl Server {
     /// [`ServeError::Serve`] if the socket cannot be used; errors of single connections end only these.
     pub async fn run(self, app: Router, stop: CancellationToken) -> Result<(), ServeError> {
         let handle = Handle::new();
-        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(NoDelayAcceptor::new());
+        let acceptor = RustlsAcceptor::new(self.tls.clone()).acceptor(WithReadBuffer);
         let mut server = axum_server::from_tcp(self.listener)
             .map_err(ServeError::Serve)?
             .acceptor(acceptor)

@@ -2,9 +2,10 @@
 //! waiting for memory. With a `HashMap` from names to spaces, a filter call with 5,000 names takes 3.5 ms of processor
 //! time instead of 1.2 (docs/scheduling.md).
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::ops::Range;
 
+use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
 use super::NodeSpace;

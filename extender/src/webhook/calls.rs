@@ -19,7 +19,7 @@ impl<R: ObjectReader> Webhook<R> {
             let (state, requirements) = self.requirements(&args.pod, &mut read).await?;
             drop(state);
             if matches!(requirements, PreparedRequirements::Nothing) {
-                return response::all_passed(args.node_names);
+                return Ok(response::all_passed(args.node_names));
             }
             let names = args.names()?;
             let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
@@ -35,7 +35,7 @@ impl<R: ObjectReader> Webhook<R> {
             // What the pod requires may have changed since, so that something has to be read again.
             if let Ok(filtered) = filtered {
                 log_filtered(&args.pod, &filtered, names.len());
-                return response::filtered(&filtered);
+                return Ok(response::filtered(&filtered));
             }
         }
     }
@@ -45,7 +45,7 @@ impl<R: ObjectReader> Webhook<R> {
         let args = ExtenderArgs::decode(body)?;
         let (state, mut requirements) = self.requirements(&args.pod, &mut ReadObjects::default()).await?;
         if matches!(requirements, PreparedRequirements::Nothing) {
-            return response::scores(&[]);
+            return Ok(response::scores(&[]));
         }
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
@@ -55,6 +55,6 @@ impl<R: ObjectReader> Webhook<R> {
         let mut state = self.state.write();
         state.narrow(&args.pod.uid, &requirements.uids(), &names);
         drop(state);
-        response::scores(&scores)
+        Ok(response::scores(&scores))
     }
 }

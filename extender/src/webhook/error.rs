@@ -28,9 +28,6 @@ pub enum WebhookError {
     /// 503: the API server did not answer when something was read that the watches do not show yet.
     #[error("the API server did not answer within {} s", .0.as_secs_f32())]
     SlowApiServer(Duration),
-    /// 500: a defect, for names and texts can always be written.
-    #[error("the response cannot be written")]
-    Encode(#[source] serde_json::Error),
     /// 400: `namespace` or `pod` is missing in the query.
     #[error("say which pod: /v1/explain?namespace=NAMESPACE&pod=NAME")]
     WhichPod,
@@ -45,7 +42,6 @@ impl WebhookError {
             Self::Decode(_) | Self::WhichPod => StatusCode::BAD_REQUEST,
             Self::NoSuchPod(_) => StatusCode::NOT_FOUND,
             Self::SlowClient(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::NotSynced(_) | Self::Lookup(_) | Self::SlowApiServer(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }

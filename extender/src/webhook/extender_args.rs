@@ -17,9 +17,8 @@ use super::slim_pod::SlimPod;
 #[derive(Debug)]
 pub(super) struct ExtenderArgs<'a> {
     pub pod: Pod,
-    /// The names of the candidates as they were sent; none if null. Most pods have no claims of ours, and nobody needs the
-    /// names of thousands of nodes then: to decode them would make such a call take half as long again.
-    pub node_names: Option<&'a RawValue>,
+    /// The names of the candidates as they were sent; none if null. They are not decoded yet.
+    pub node_names: Option<&'a str>,
 }
 
 /// A request that is not one of kube-scheduler, or not as it is configured in the manifests.
@@ -43,20 +42,42 @@ pub(super) struct NodeName<'a>(#[serde(borrow)] pub Cow<'a, str>);
 impl<'a> ExtenderArgs<'a> {
     /// Reads the pod; the names of the candidates are left for [`ExtenderArgs::names`].
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
+        if let Some(args) = Self::as_go_writes(body) {
+            return Ok(args);
+        }
         let fields: Fields = serde_json::from_slice(body)?;
         if fields.has_nodes && fields.node_names.is_none() {
             return Err(DecodeError::NodesWithoutNames);
         }
         Ok(Self {
             pod: fields.pod.ok_or(DecodeError::NoPod)?.into(),
-            node_names: fields.node_names,
+            node_names: fields.node_names.map(RawValue::get),
+        })
+    }
+
+    /// A request with the names at its end, where Go writes them; none if it is any other, good or bad.
+    ///
+    /// Most pods have no claims of ours, and nobody needs the names of thousands of nodes then. So they are cut off, and
+    /// null stands in their place: if that is JSON, they were where the names of the candidates have to be.
+    fn as_go_writes(body: &'a [u8]) -> Option<Self> {
+        const KEY: &str = "\"NodeNames\":";
+        let body = std::str::from_utf8(body).ok()?.trim_ascii_end();
+        let (before, names) = body.split_at(body.find(KEY)? + KEY.len());
+        let names = names.strip_suffix('}')?;
+        // No list in it, and nothing behind it.
+        let is_one_list = names.starts_with('[') && names.find(']') == Some(names.len() - 1);
+        let without_names = is_one_list.then(|| format!("{before}null}}"))?;
+        let fields: Fields = serde_json::from_str(&without_names).ok()?;
+        Some(Self {
+            pod: fields.pod?.into(),
+            node_names: Some(names),
         })
     }
 
     /// Reads the names of the candidates.
     pub fn names(&self) -> Result<Vec<NodeName<'a>>, DecodeError> {
         match self.node_names {
-            Some(names) => Ok(serde_json::from_str(names.get())?),
+            Some(names) => Ok(serde_json::from_str(names)?),
             None => Ok(Vec::new()),
         }
     }
@@ -163,6 +184,30 @@ mod tests {
         assert!(args.names().is_err());
     }
 
+    /// The long way reads the same from requests that are as Go writes them, as long as they are JSON.
+    #[rstest]
+    #[case(r#"{"Pod":POD,"Nodes":null,"NodeNames":["a","b"]}"#, Some(r#"["a","b"]"#))]
+    #[case(r#"{"Pod":POD,"Nodes":null,"NodeNames":[]} "#, Some("[]"))]
+    #[case(r#"{"Pod":POD,"nodenames":["x"],"NodeNames":["a"]}"#, Some(r#"["a"]"#))]
+    #[case::not_last(r#"{"NodeNames":["a"],"Pod":POD}"#, None)]
+    #[case::of_something_else(r#"{"Pod":POD,"Other":{"NodeNames":["a"]}}"#, None)]
+    #[case::in_a_text(r#"{"Pod":POD,"Other":"\"NodeNames\":["}"#, None)]
+    #[case::twice(r#"{"Pod":POD,"NodeNames":["x"],"NodeNames":["a"]}"#, None)]
+    #[case::brackets_in_a_name(r#"{"Pod":POD,"NodeNames":["a]"]}"#, None)]
+    #[case::null(r#"{"Pod":POD,"NodeNames":null}"#, None)]
+    #[case::no_pod(r#"{"Pod":null,"NodeNames":["a"]}"#, None)]
+    #[case::broken(r#"{"Pod":{,"NodeNames":["a"]}"#, None)]
+    fn the_short_way(#[case] body: &str, #[case] expected: Option<&str>) {
+        let body = body.replace(":POD", &format!(":{POD}"));
+        let short = ExtenderArgs::as_go_writes(body.as_bytes());
+        assert_eq!(short.as_ref().and_then(|args| args.node_names), expected);
+        if let Some(short) = short {
+            let long: Fields = serde_json::from_str(&body).unwrap();
+            assert_eq!(long.node_names.map(RawValue::get), short.node_names);
+            assert_eq!(Pod::from(long.pod.unwrap()), short.pod);
+        }
+    }
+
     /// A request of kube-scheduler with something in it exchanged, cut off or put in.
     fn damaged() -> impl Strategy<Value = Vec<u8>> {
         let whole = format!(r#"{{"Pod":{POD},"Nodes":null,"NodeNames":["a","b\u00e9"]}}"#).into_bytes();
@@ -183,6 +228,17 @@ mod tests {
     }
 
     fn read_all(bytes: &[u8]) -> Result<usize, DecodeError> {
+        let short = ExtenderArgs::as_go_writes(bytes).map(|args| args.names().ok().map(|names| names.len()));
+        let long = serde_json::from_slice::<Fields>(bytes).ok();
+        if let (Some(short), Some(long)) = (short, &long) {
+            let names: Vec<NodeName> = serde_json::from_str(long.node_names.unwrap().get()).unwrap_or_default();
+            assert_eq!(
+                short.unwrap_or_default(),
+                names.len(),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
         Ok(ExtenderArgs::decode(bytes)?.names()?.len())
     }
 
