@@ -24,22 +24,16 @@ impl<R: Record> Worker<R> {
     /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for. Without `objects_known`, nobody can
     /// tell which are wanted.
     fn leftovers(&self, listing: &Listing, objects_known: bool) -> Vec<String> {
-        let marks = listing
+        let ids = listing
             .inventory
             .namespaces
             .iter()
             .filter_map(|found| match found.owner() {
-                Owner::Ours(mark) => Some(mark),
+                Owner::Ours(mark) => Some(mark.volume),
                 Owner::Newer { .. } | Owner::Foreign => None,
             });
-        let has_step = |stage: Stage, volume: &str| match stage {
-            Stage::Erasing => true,
-            Stage::Making => objects_known && !self.is_wanted(volume),
-            Stage::HandedOut | Stage::InUse | Stage::Quarantined => false,
-        };
-        marks
-            .filter(|mark| has_step(mark.stage, mark.volume))
-            .map(|mark| mark.volume.to_owned())
+        ids.filter(|id| self.plan_leftover(id, listing, objects_known) != LeftoverStep::Leave)
+            .map(ToOwned::to_owned)
             .collect()
     }
 
@@ -62,7 +56,7 @@ impl<R: Record> Worker<R> {
         loop {
             let listing = self.layout.list().await?;
             let id = volume.to_owned();
-            match self.plan_leftover(volume, &listing) {
+            match self.plan_leftover(volume, &listing, true) {
                 LeftoverStep::Leave => return Ok(()),
                 LeftoverStep::Erase(location) => self.erase(volume, location).await?,
                 LeftoverStep::Quarantine => {
@@ -79,11 +73,10 @@ impl<R: Record> Worker<R> {
         }
     }
 
-    fn plan_leftover(&self, volume: &str, listing: &Listing) -> LeftoverStep {
+    fn plan_leftover(&self, volume: &str, listing: &Listing, objects_known: bool) -> LeftoverStep {
+        let is_wanted = !objects_known || self.is_wanted(volume);
         match listing.inventory.of_volume(volume) {
-            Ok(Some((namespace, stage))) => {
-                next_leftover_step(namespace, stage, &self.bytes.get(volume), self.is_wanted(volume))
-            }
+            Ok(Some((namespace, stage))) => next_leftover_step(namespace, stage, &self.bytes.get(volume), is_wanted),
             Ok(None) | Err(_) => LeftoverStep::Leave,
         }
     }

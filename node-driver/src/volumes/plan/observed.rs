@@ -62,6 +62,11 @@ impl<'a> Observed<'a> {
         unmarked.find(|namespace| (&namespace.region, namespace.extent) == place)
     }
 
+    /// Whether it is recorded that its namespace is made in this region.
+    pub(super) fn is_made_in(&self, region: &RegionId) -> bool {
+        self.phase() == Some(Phase::Provisioning) && self.recorded_region() == Some(region)
+    }
+
     /// Whether its namespace was there when its object was made anew.
     pub(super) fn is_kept(&self) -> bool {
         let annotations = self.volume.metadata.annotations.as_ref();

@@ -43,9 +43,7 @@ fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
         Err(refusal) => return Ok(Step::Refuse(refusal)),
         Ok(placed) => placed,
     };
-    let is_recorded =
-        observed.phase() == Some(Phase::Provisioning) && observed.recorded_region() == Some(&placed.region);
-    Ok(if is_recorded {
+    Ok(if observed.is_made_in(&placed.region) {
         Step::Create(NewNamespace {
             volume: observed.name().into(),
             region: placed.region,
@@ -63,9 +61,7 @@ fn finish(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocke
     if !has_its_size(observed, namespace) {
         return Ok(Step::Destroy);
     }
-    let is_recorded =
-        observed.phase() == Some(Phase::Provisioning) && observed.recorded_region() == Some(&namespace.region);
-    if !is_recorded {
+    if !observed.is_made_in(&namespace.region) {
         return Ok(Step::RecordRegion(namespace.region.clone()));
     }
     Ok(match observed.bytes {
@@ -147,9 +143,7 @@ fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
 /// It had a namespace, which it never gets a second time.
 fn away(observed: &Observed<'_>) -> Result<Step, Blocked> {
     observed.shows_all_regions()?;
-    Err(Blocked::Vanished {
-        name: observed.name().into(),
-    })
+    Err(vanished(observed))
 }
 
 /// A volume without a marked namespace was made before there were marks, or it is away, or its data is gone. It is never made
@@ -159,7 +153,11 @@ fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
         return Ok(Step::MarkEarlier(Location::of(earlier), Stage::InUse));
     }
     observed.shows_recorded_region()?;
-    Err(Blocked::Vanished {
+    Err(vanished(observed))
+}
+
+fn vanished(observed: &Observed<'_>) -> Blocked {
+    Blocked::Vanished {
         name: observed.name().into(),
-    })
+    }
 }
