@@ -1,0 +1,1 @@
+//! Persistent memory of one node, in memory.
