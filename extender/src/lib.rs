@@ -6,6 +6,7 @@
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
+//! - [`start()`]: puts the parts together.
 //! - [`serve`]: the server; [`client`] and [`probe`] call it.
 //! - [`args`]: the command line.
 
@@ -20,8 +21,11 @@ pub mod ledger;
 
 pub mod probe;
 pub mod serve;
+mod start;
 pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;
 pub mod webhook;
+
+pub use start::start;

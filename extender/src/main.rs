@@ -6,12 +6,10 @@ use anyhow::Context;
 use clap::Parser;
 use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
-use extender::ledger::Ledger;
 use extender::probe::probe;
 use extender::serve::Server;
-use extender::state::{SharedState, State, expire_reservations, watch_all};
+use extender::start;
 use extender::tls::TlsDirectory;
-use extender::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
 use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 
 #[tokio::main]
@@ -30,19 +28,12 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
     let client = kube::Client::try_default()
         .await
         .context("no credentials for the API server")?;
-    let ledger = Ledger::new(Duration::from_secs(options.reservation_seconds.get().into()));
-    let state = SharedState::from(State::new(ledger));
-    let mut pumps = watch_all(&client, &state, &stop);
-    pumps.spawn(expire_reservations(state.clone(), stop.clone()));
-    let app = router(Webhook {
-        state,
-        reader: ApiServer(client),
-        choice: NodeChoice {
-            policy: options.score,
-            candidates: options.candidates.get().into(),
-        },
-        time_limit: TIME_LIMIT,
-    });
+    let choice = NodeChoice {
+        policy: options.score,
+        candidates: options.candidates.get().into(),
+    };
+    let reserved_for = Duration::from_secs(options.reservation_seconds.get().into());
+    let (app, pumps) = start(client, choice, reserved_for, &stop);
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;
     stop.cancel();

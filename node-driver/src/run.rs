@@ -18,7 +18,7 @@ use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::host_rules::HostRules;
-use crate::layout::{EventsError, Layout, Revision, cover_bad_blocks, watch_devices};
+use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
 use crate::volumes::{ClusterRecord, EarlierVolumes, Reconciler, Worker, leftovers, objects};
@@ -78,7 +78,12 @@ pub async fn run(
     let mut parts = JoinSet::new();
     let earlier = EarlierVolumes::default();
     serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
-    parts.spawn(work(settings.node, devices, earlier, host_rules, client, stop.clone()));
+    let cluster = Cluster {
+        node: settings.node,
+        client,
+        stop: stop.clone(),
+    };
+    parts.spawn(work(cluster, devices, earlier, host_rules, Uevents::listen()?));
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended = ended.map_err(RunError::from).flatten();
@@ -140,19 +145,30 @@ async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) ->
     Ok(registration::serve(socket, Path::new(&endpoint), state, stop).await?)
 }
 
-/// Reports what the node has, and works on its volumes, until `stop`: all that the driver does for the cluster, without a
-/// kubelet. Many nodes can do so in one process. `host_rules` is what became of the rules for the host, if it needs any.
+/// For whom the driver works, and how long.
+pub struct Cluster {
+    /// Name of the Node.
+    pub node: String,
+    /// The way to the API server.
+    pub client: kube::Client,
+    /// Ends the work.
+    pub stop: CancellationToken,
+}
+
+/// Reports what the node has, and works on its volumes, until it is stopped: all that the driver does for the cluster, without
+/// a kubelet. Many nodes can do so in one process. `host_rules` is what became of the rules for the host, if it needs any.
+/// Nothing goes on when this is dropped, but for work that blocks.
 ///
 /// # Errors
-/// A part died, or the kernel's announcements cannot be heard.
+/// A part died, or changes of devices cannot be heard.
 pub async fn work(
-    node: String,
+    cluster: Cluster,
     devices: Arc<dyn Devices>,
     earlier: EarlierVolumes,
     host_rules: Option<HostRules>,
-    client: kube::Client,
-    stop: CancellationToken,
+    announcements: impl Announcements,
 ) -> Result<(), RunError> {
+    let Cluster { node, client, stop } = cluster;
     let Some((last_report, written)) = stop.run_until_cancelled(read_past(&client, &node)).await else {
         return Ok(());
     };
@@ -175,18 +191,23 @@ pub async fn work(
         last_report,
     )
     .with_condition(host_rules.as_ref().map(HostRules::condition));
-    tokio::spawn(objects::follow(volumes.store(), names, stop.clone()));
-    let (reporting, clearing, working, watching, ()) = tokio::join!(
-        tokio::spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone())),
-        tokio::spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone())),
-        tokio::spawn(volumes.run(worker, reconciled, stop.clone())),
-        watch_devices(&layout, &stop),
-        cover_bad_blocks(&layout, &stop),
-    );
-    clearing?;
-    reporting?;
-    working?;
-    Ok(watching?)
+    let mut parts = JoinSet::new();
+    parts.spawn(objects::follow(volumes.store(), names, stop.clone()));
+    parts.spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone()));
+    parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
+    parts.spawn(volumes.run(worker, reconciled, stop.clone()));
+    let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };
+    let covering = async { Ok(cover_bad_blocks(&layout, &stop).await) };
+    tokio::try_join!(all_ended(parts), watching, covering)?;
+    Ok(())
+}
+
+/// Waits until all parts have ended, or one has died.
+async fn all_ended(mut parts: JoinSet<()>) -> Result<(), RunError> {
+    while let Some(ended) = parts.join_next().await {
+        ended?;
+    }
+    Ok(())
 }
 
 /// What this node reported, and the highest layout revision in the status of one of its volumes. Tries until it can be read.

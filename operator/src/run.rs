@@ -58,12 +58,12 @@ pub enum RunError {
 /// # Errors
 /// If the socket or health cannot be served, or a background task ends.
 pub async fn run(client: Client, settings: Settings, stop: CancellationToken) -> Result<(), RunError> {
-    let index = SharedIndex::default();
     let (connections, _file) = Socket::bind(&settings.csi_socket)?.into_incoming();
-    let mut background = JoinSet::new();
-    start_watches(&mut background, &client, &settings.namespace, &index);
-    start_writers(&mut background, &client, settings.namespace, &index);
-    let service = Service::new(client, index.clone(), stop.clone());
+    let Operator {
+        service,
+        index,
+        mut background,
+    } = Operator::start(client, settings.namespace, stop.clone());
     let health = health::serve(settings.http_listen, index.clone(), stop.clone());
     let csi = serve(connections, identity(index), service, stop);
     let csi = async { csi.await.map_err(RunError::Serve) };
@@ -71,6 +71,33 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
     tokio::select! {
         served = async { tokio::try_join!(csi, health) } => served.map(drop),
         ended = background.join_next() => Err(RunError::Background(ended.and_then(Result::err))),
+    }
+}
+
+/// All that works for the cluster, without a socket. Nothing goes on when it is dropped.
+pub struct Operator {
+    /// Answers the calls of external-provisioner.
+    pub service: Service,
+    /// What its watches show.
+    pub index: SharedIndex,
+    /// Its watches and writers. None of them ever ends.
+    pub background: JoinSet<()>,
+}
+
+impl Operator {
+    /// Starts the watches and the writers. CSIStorageCapacity objects are in `namespace`.
+    #[must_use]
+    pub fn start(client: Client, namespace: String, stop: CancellationToken) -> Self {
+        let index = SharedIndex::default();
+        let mut background = JoinSet::new();
+        start_watches(&mut background, &client, &namespace, &index);
+        start_writers(&mut background, &client, namespace, &index);
+        let service = Service::new(client, index.clone(), stop);
+        Self {
+            service,
+            index,
+            background,
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Ends reservations whose time is up. Not with every call: there may be thousands of reservations.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::SharedState;
@@ -16,7 +16,7 @@ pub async fn expire_reservations(state: SharedState, stop: CancellationToken) {
     let expiring = async {
         loop {
             ticks.tick().await;
-            state.write().expire(Instant::now());
+            state.write().expire(Instant::now().into_std());
         }
     };
     stop.run_until_cancelled(expiring).await;

@@ -1,8 +1,7 @@
 //! From the bytes of a request to the bytes of its response.
 
-use std::time::Instant;
-
 use cluster::ReadObjects;
+use tokio::time::Instant;
 
 use super::api_server::ObjectReader;
 use super::extender_args::ExtenderArgs;
@@ -30,7 +29,7 @@ impl<R: ObjectReader> Webhook<R> {
                 &args.pod,
                 &names,
                 self.choice,
-                Instant::now(),
+                Instant::now().into_std(),
             );
             // What the pod requires may have changed since, so that something has to be read again.
             if let Ok(filtered) = filtered {

@@ -14,7 +14,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use node_driver::devices::{Attach, Devices, Emulated, RegionFlag};
-use node_driver::run::{RunError, work};
+use node_driver::layout::Uevents;
+use node_driver::run::{Cluster, RunError, work};
 use node_driver::volumes::EarlierVolumes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::task::JoinSet;
@@ -104,7 +105,12 @@ async fn run(args: &Args, nodes: Nodes, client: Client) -> anyhow::Result<()> {
             None => Arc::clone(devices) as _,
         };
         let earlier = EarlierVolumes::default();
-        parts.spawn(work(node.clone(), devices, earlier, None, client.clone(), stop.clone()));
+        let cluster = Cluster {
+            node: node.clone(),
+            client: client.clone(),
+            stop: stop.clone(),
+        };
+        parts.spawn(work(cluster, devices, earlier, None, Uevents::listen()?));
     }
     tokio::select! {
         ended = parts.join_next() => bail!("the driver of a node ended: {ended:?}"),

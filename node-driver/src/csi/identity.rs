@@ -43,7 +43,7 @@ impl Readiness for DeviceReadiness {
             return true;
         }
         let devices = Arc::clone(&self.devices);
-        match tokio::task::spawn_blocking(move || devices.inventory()).await {
+        match program::spawn_blocking(move || devices.inventory()).await {
             Ok(Ok(_)) => self.listed.store(true, Ordering::Relaxed),
             Ok(Err(error)) => tracing::warn!(
                 error = program::chain(&error),

@@ -97,7 +97,12 @@ impl NodeService {
         E: From<JoinError> + Send + 'static,
     {
         let host = Arc::clone(&self.host);
-        self.work.spawn_blocking(move || work(&host)).await?
+        let token = self.work.token();
+        let work = program::spawn_blocking(move || {
+            let _token = token;
+            work(&host)
+        });
+        work.await?
     }
 
     async fn stage(&self, request: NodeStageVolumeRequest) -> Result<NodeStageVolumeResponse, NodeStageVolumeError> {

@@ -1,7 +1,7 @@
 //! Regions, namespaces and their bytes, on persistent memory ([`LibNdctl`]) or on files that look like it ([`Emulated`]).
 //!
 //! [`Devices`] is what the rest of the driver works on. Every call blocks: async code wraps it in
-//! `tokio::task::spawn_blocking`.
+//! `program::spawn_blocking`.
 
 mod backend;
 mod backend_args;

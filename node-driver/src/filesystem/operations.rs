@@ -11,7 +11,7 @@ use super::mountinfo::{DeviceNumber, MountTable};
 use super::options::MountOptions;
 
 /// What the CSI calls use of the kernel and of tools. Every call blocks: async code wraps it in
-/// `tokio::task::spawn_blocking`.
+/// `program::spawn_blocking`.
 pub trait Filesystems: Send + Sync + 'static {
     /// What is at `path`, following symbolic links; none if there is nothing.
     ///

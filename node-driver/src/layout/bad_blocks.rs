@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use placement::RegionId;
+use program::spawn_blocking;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,7 @@ pub async fn cover_bad_blocks(layout: &Layout, stop: &CancellationToken) {
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             changed = last.changed() => if changed.is_err() { return },
             () = sleep(AFTER_ERROR), if failed => {}

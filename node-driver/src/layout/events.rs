@@ -28,24 +28,56 @@ const AFTER_ERROR: Duration = Duration::from_secs(5);
 #[error("cannot listen to the kernel's device events")]
 pub struct EventsError(#[from] io::Error);
 
-/// Lists the devices whenever the kernel announces a change of persistent memory, and once a minute, until `stop`. A
-/// listing that fails is repeated.
+/// Where changes of persistent memory are announced.
+pub trait Announcements: Send {
+    /// Returns after a change, when the announcements that belong to it have arrived.
+    ///
+    /// # Errors
+    /// None can be received any more.
+    fn next(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// The kernel's announcements.
+pub struct Uevents(AsyncFd<OwnedFd>);
+
+impl Uevents {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn listen() -> Result<Self, EventsError> {
+        #[expect(
+            deprecated,
+            reason = "sound for an OwnedFd, which nobody else can close; what replaces it is unsafe"
+        )]
+        let socket = AsyncFd::new(listen()?)?;
+        Ok(Self(socket))
+    }
+}
+
+impl Announcements for Uevents {
+    async fn next(&mut self) -> io::Result<()> {
+        next_change(&self.0).await
+    }
+}
+
+/// Lists the devices whenever a change is announced, and once a minute, until `stop`. A listing that fails is repeated.
 ///
 /// # Errors
-/// The kernel's events cannot be received: the driver should end, since it would notice changes late.
-pub async fn watch_devices(layout: &Layout, stop: &CancellationToken) -> Result<(), EventsError> {
-    #[expect(
-        deprecated,
-        reason = "sound for an OwnedFd, which nobody else can close; what replaces it is unsafe"
-    )]
-    let socket = AsyncFd::new(listen()?)?;
+/// Nothing can be announced any more: the driver should end, since it would notice changes late.
+pub async fn watch_devices(
+    layout: &Layout,
+    mut announcements: impl Announcements,
+    stop: &CancellationToken,
+) -> Result<(), EventsError> {
     while !stop.is_cancelled() {
         let failed = layout.list().await.is_err();
         let pause = if failed { AFTER_ERROR } else { WITHOUT_EVENT };
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = sleep(pause) => {}
-            received = next_change(&socket) => received?,
+            received = announcements.next() => received?,
         }
     }
     Ok(())

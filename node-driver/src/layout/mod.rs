@@ -15,7 +15,7 @@ use tokio::task::JoinError;
 use crate::devices::{DeviceError, Devices, Inventory};
 
 pub use bad_blocks::cover_bad_blocks;
-pub use events::{EventsError, watch_devices};
+pub use events::{Announcements, EventsError, Uevents, watch_devices};
 pub use revision::Revision;
 
 /// The devices, and what they looked like last.
@@ -79,7 +79,7 @@ impl Layout {
     pub async fn list(&self) -> Result<Listing, ListError> {
         let mut revision = self.revision.lock().await;
         let devices = self.devices();
-        let listed = tokio::task::spawn_blocking(move || devices.inventory()).await;
+        let listed = program::spawn_blocking(move || devices.inventory()).await;
         match listed.map_err(ListError::from).and_then(|inventory| Ok(inventory?)) {
             Ok(inventory) => {
                 let listing = Listing {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{ErasingVolume, PmemNode, PmemNodeStatus, PmemVolume};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::Store;
@@ -118,6 +117,7 @@ impl Reporter {
                 }
             };
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = volumes_changed.notified() => {}
                 Ok(()) = self.objects.changed() => {}
@@ -135,7 +135,7 @@ impl Reporter {
             objects: &objects,
             erasing: &self.erasures.borrow_and_update().clone(),
         };
-        let now = Timestamp::now();
+        let now = program::now();
         let Some(mut status) = next_status(&self.reported, last, self.backend, known, now) else {
             return Ok(());
         };

@@ -107,6 +107,7 @@ pub(crate) async fn run<R: Record>(
             }
         }
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             Ok(()) = listings.changed() => {}
             Ok(()) = objects.changed() => {}

@@ -4,9 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crds::{PmemVolume, PmemVolumeStatus};
-use jiff::Timestamp;
+use program::spawn_blocking;
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::earlier::EarlierVolumes;
@@ -149,7 +148,7 @@ impl<R: Record> Worker<R> {
     async fn carry_out(&self, step: Step, volume: &PmemVolume, listing: &Listing) -> Result<Next, StepError> {
         let id = name(volume).to_owned();
         log(&id, &step);
-        if let Some(status) = status::after(&step, volume, listing.revision, Timestamp::now()) {
+        if let Some(status) = status::after(&step, volume, listing.revision, program::now()) {
             return self.write(&step, volume, status).await;
         }
         match step {
@@ -297,7 +296,7 @@ impl<R: Record> Worker<R> {
         let before = volume.status.clone().unwrap_or_default();
         let is_deleted = volume.metadata.deletion_timestamp.is_some();
         let message = program::chain(error);
-        let status = status::failing(&before, is_deleted, error.reason(), message.clone(), Timestamp::now());
+        let status = status::failing(&before, is_deleted, error.reason(), message.clone(), program::now());
         if status != before {
             tracing::warn!(
                 volume = name(volume),

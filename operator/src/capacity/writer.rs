@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
+use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use super::{Change, desired, diff};
@@ -24,13 +25,15 @@ const PARALLEL: usize = 32;
 /// Keeps the objects in `namespace` as they should be. It never returns.
 pub async fn run(client: Client, namespace: String, index: SharedIndex) {
     let api = Api::namespaced(client, &namespace);
+    let mut retries = JoinSet::new();
     loop {
         index.wait_for(|index| index.is_dirty().then_some(())).await;
         tokio::time::sleep(SETTLE).await;
         let failed = write_once(&api, &namespace, &index).await;
         if !failed.is_empty() {
-            tokio::spawn(retry_later(index.clone(), failed));
+            retries.spawn(retry_later(index.clone(), failed));
         }
+        while retries.try_join_next().is_some() {}
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use placement::Bytes;
-use tokio::task::{JoinHandle, spawn_blocking};
+use program::spawn_blocking;
+use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +43,7 @@ impl Erasure {
     /// The bytes that are zero a second later, or how it ended. Not to be called again after that.
     pub(in crate::volumes) async fn progress(&mut self) -> Result<ControlFlow<Zeroed, Bytes>, StepError> {
         tokio::select! {
+            biased;
             ended = &mut self.thread => ended?.map(ControlFlow::Break),
             _ = self.clock.tick() => Ok(ControlFlow::Continue(self.progress.zeroed())),
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crds::PmemVolume;
 use csi::Busy;
 use csi::v1::{CreateVolumeRequest, Volume};
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 use tracing::info;
@@ -67,7 +66,7 @@ impl Service {
     async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
         let kept = self.index.read(|index| kept_place(index, request))?;
         let companions = companions(self, request).await?;
-        let now = Time(Timestamp::now());
+        let now = Time(program::now());
         let (volume, reservation) = self.index.reserve(|index| {
             let chosen = match kept {
                 Some(kept) => kept,

@@ -69,6 +69,7 @@ pub async fn wait_for_node(
         provisioning_result(shown, uid)
     });
     tokio::select! {
+        biased;
         result = tokio::time::timeout_at(until, result) => result.map_err(|_| Unfinished::TimeUp),
         () = stop.cancelled() => Err(Unfinished::Stopping),
     }

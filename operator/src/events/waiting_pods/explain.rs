@@ -135,9 +135,7 @@ impl Explainer {
     async fn refusal(&self, space: SpaceRequirements) -> Result<Option<String>, ExplainError> {
         let index = self.index.clone();
         let compare = move || refusal(&space, free_spaces(&index));
-        tokio::task::spawn_blocking(compare)
-            .await
-            .map_err(ExplainError::Compare)
+        program::spawn_blocking(compare).await.map_err(ExplainError::Compare)
     }
 }
 

@@ -46,6 +46,7 @@ async fn explain_for_ever(pods: &WaitingPods, explainer: &Explainer, index: &Sha
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
+            biased;
             _ = ticks.tick() => pods.make_due(),
             () = pods.changed() => {}
         }

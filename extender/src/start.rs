@@ -1,0 +1,34 @@
+//! Puts the parts together, but for the server.
+
+use std::time::Duration;
+
+use axum::Router;
+use kube::Client;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::decide::NodeChoice;
+use crate::ledger::Ledger;
+use crate::state::{SharedState, State, expire_reservations, watch_all};
+use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
+
+/// Starts the pumps, which end at `stop`, and returns them with what answers the calls of kube-scheduler. A claim is reserved
+/// for so long without being bound to a node.
+#[must_use]
+pub fn start(
+    client: Client,
+    choice: NodeChoice,
+    reserved_for: Duration,
+    stop: &CancellationToken,
+) -> (Router, JoinSet<()>) {
+    let state = SharedState::from(State::new(Ledger::new(reserved_for)));
+    let mut pumps = watch_all(&client, &state, stop);
+    pumps.spawn(expire_reservations(state.clone(), stop.clone()));
+    let app = router(Webhook {
+        state,
+        reader: ApiServer(client),
+        choice,
+        time_limit: TIME_LIMIT,
+    });
+    (app, pumps)
+}
