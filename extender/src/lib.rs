@@ -6,7 +6,7 @@
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
-//! - [`start()`]: puts the parts together.
+//! - [`Extender`]: puts the parts together.
 //! - [`serve`]: the server; [`client`] and [`probe`] call it.
 //! - [`args`]: the command line.
 
@@ -28,4 +28,4 @@ mod testing;
 pub mod tls;
 pub mod webhook;
 
-pub use start::start;
+pub use start::Extender;

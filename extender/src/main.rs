@@ -8,7 +8,7 @@ use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
 use extender::probe::probe;
 use extender::serve::Server;
-use extender::start;
+use extender::Extender;
 use extender::tls::TlsDirectory;
 use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 
@@ -33,7 +33,7 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
         candidates: options.candidates.get().into(),
     };
     let reserved_for = Duration::from_secs(options.reservation_seconds.get().into());
-    let (app, pumps) = start(client, choice, reserved_for, &stop);
+    let Extender { app, pumps, .. } = Extender::start(client, choice, reserved_for, &stop);
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;
     stop.cancel();

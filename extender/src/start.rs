@@ -12,23 +12,29 @@ use crate::ledger::Ledger;
 use crate::state::{SharedState, State, expire_reservations, watch_all};
 use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
 
-/// Starts the pumps, which end at `stop`, and returns them with what answers the calls of kube-scheduler. A claim is reserved
-/// for so long without being bound to a node.
-#[must_use]
-pub fn start(
-    client: Client,
-    choice: NodeChoice,
-    reserved_for: Duration,
-    stop: &CancellationToken,
-) -> (Router, JoinSet<()>) {
-    let state = SharedState::from(State::new(Ledger::new(reserved_for)));
-    let mut pumps = watch_all(&client, &state, stop);
-    pumps.spawn(expire_reservations(state.clone(), stop.clone()));
-    let app = router(Webhook {
-        state,
-        reader: ApiServer(client),
-        choice,
-        time_limit: TIME_LIMIT,
-    });
-    (app, pumps)
+/// The extender without a server.
+pub struct Extender {
+    /// Answers the calls of kube-scheduler.
+    pub app: Router,
+    /// What the cluster shows, and what is reserved.
+    pub state: SharedState,
+    /// They carry the cluster into the state, until they are stopped.
+    pub pumps: JoinSet<()>,
+}
+
+impl Extender {
+    /// Starts the pumps, which end at `stop`. A claim is reserved for so long without being bound to a node.
+    #[must_use]
+    pub fn start(client: Client, choice: NodeChoice, reserved_for: Duration, stop: &CancellationToken) -> Self {
+        let state = SharedState::from(State::new(Ledger::new(reserved_for)));
+        let mut pumps = watch_all(&client, &state, stop);
+        pumps.spawn(expire_reservations(state.clone(), stop.clone()));
+        let app = router(Webhook {
+            state: state.clone(),
+            reader: ApiServer(client),
+            choice,
+            time_limit: TIME_LIMIT,
+        });
+        Self { app, state, pumps }
+    }
 }

@@ -1,1 +1,0 @@
-//! Persistent memory of one node, in memory.

@@ -1,0 +1,302 @@
+//! What goes wrong. One who adds a fault touches this file alone.
+
+use std::time::Duration;
+
+use placement::{Bytes, Extent};
+use tokio::time::sleep;
+
+use crate::api_server::{Key, Kind, NetworkState, Snapshot};
+use crate::devices::DeviceFault;
+use crate::programs::Process;
+use crate::world::{Node, World, add_node};
+
+/// Something that goes wrong. Numbers choose among what there is at that moment; what lasts ends after a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A program is killed.
+    Kill(usize),
+    /// A program is killed by one of its next effects.
+    KillAfter(usize, u64),
+    /// A program does not run for a while.
+    Absent(usize, Duration),
+    /// A second copy of the operator runs beside the first.
+    SecondOperator(Duration),
+    /// A program does not reach the API server.
+    Partition(usize, Duration),
+    /// The watches of a program deliver nothing.
+    Freeze(usize, Duration),
+    /// Requests and events take long.
+    Slow(usize, Duration),
+    /// Requests and answers get lost.
+    Lossy(usize, Duration),
+    /// All watches end.
+    BreakWatches,
+    /// All watches end, and cannot go on where they were.
+    Compact,
+    /// Somebody takes a snapshot of etcd.
+    TakeSnapshot,
+    /// Somebody restores the last snapshot of etcd.
+    Restore,
+    /// The clock on the wall jumps.
+    ClockJump(i64),
+    /// A node loses its power.
+    PowerCut(usize),
+    /// A node is off for a while.
+    NodeOff(usize, Duration),
+    /// Somebody deletes a Node object; it comes back under its name.
+    NodeDeleted(usize, Duration),
+    /// Hardware or kernel misbehave.
+    Device(usize, DeviceFault, Duration),
+    /// Somebody makes a namespace that is not ours.
+    ForeignCreated(usize),
+    /// Somebody destroys a namespace that is not ours.
+    ForeignDestroyed(usize),
+    /// Bytes of a region go bad.
+    Poison(usize, usize),
+    /// A region is not there.
+    RegionHidden(usize, usize, Duration),
+    /// What is in a region cannot be seen.
+    RegionNotSeen(usize, usize, Duration),
+    /// A region is disabled.
+    RegionDisabled(usize, usize, Duration),
+    /// Space that looks free is refused.
+    SpaceHidden(usize, usize, Duration),
+}
+
+/// The last snapshot of etcd.
+pub type LastSnapshot = std::sync::Mutex<Option<Snapshot>>;
+
+impl Fault {
+    /// Anything that goes wrong.
+    pub fn any(rng: &mut fastrand::Rng) -> Self {
+        let (which, other) = (rng.usize(..), rng.usize(..));
+        let long = Duration::from_millis(rng.u64(100..90_000));
+        match rng.u32(..120) {
+            0..12 => Self::Kill(which),
+            12..32 => Self::KillAfter(which, rng.u64(1..12)),
+            32..36 => Self::Absent(which, long),
+            36..39 => Self::SecondOperator(long),
+            39..44 => Self::Partition(which, long),
+            44..50 => Self::Freeze(which, long),
+            50..54 => Self::Slow(which, long),
+            54..59 => Self::Lossy(which, long),
+            59..62 => Self::BreakWatches,
+            62..65 => Self::Compact,
+            65..67 => Self::TakeSnapshot,
+            67..69 => Self::Restore,
+            69..70 => Self::ClockJump(rng.i64(-100_000..100_000)),
+            70..76 => Self::PowerCut(which),
+            76..79 => Self::NodeOff(which, long),
+            79..81 => Self::NodeDeleted(which, long),
+            81..98 => Self::Device(which, DeviceFault::ALL[other % DeviceFault::ALL.len()], long),
+            98..103 => Self::ForeignCreated(which),
+            103..106 => Self::ForeignDestroyed(which),
+            106..108 => Self::Poison(which, other),
+            108..111 => Self::RegionHidden(which, other, long),
+            111..114 => Self::RegionNotSeen(which, other, long),
+            114..116 => Self::RegionDisabled(which, other, long),
+            _ => Self::SpaceHidden(which, other, long),
+        }
+    }
+
+    /// The kind of fault, for the counts.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let text = format!("{self:?}");
+        let name = text.split(['(', ' ']).next().unwrap_or_default().to_owned();
+        match self {
+            Self::Device(_, fault, _) => format!("{name} {fault:?}"),
+            _ => name,
+        }
+    }
+
+    /// Lets it happen.
+    pub fn happen(&self, world: &World, snapshot: &LastSnapshot) {
+        match *self {
+            Self::Kill(_) | Self::KillAfter(..) | Self::Absent(..) | Self::SecondOperator(_) => self.happen_to_program(world),
+            Self::Partition(..) | Self::Freeze(..) | Self::Slow(..) | Self::Lossy(..) => self.happen_to_network(world),
+            Self::BreakWatches => world.api.break_watches(),
+            Self::Compact => world.api.compact(),
+            Self::TakeSnapshot => set(snapshot, Some(world.api.snapshot())),
+            Self::Restore => restore(world, snapshot),
+            Self::ClockJump(seconds) => crate::time::jump(seconds),
+            _ => self.happen_to_node(world),
+        }
+    }
+
+    fn happen_to_program(&self, world: &World) {
+        match *self {
+            Self::Kill(which) => each_program(world, which, &|process| process.kill()),
+            Self::KillAfter(which, effects) => each_program(world, which, &|process| process.kill_after(effects)),
+            Self::Absent(which, long) => each_program(world, which, &|process| process.absent(long)),
+            Self::SecondOperator(long) => {
+                let second = world.second_operator();
+                later(long, move || second.allow(false));
+            }
+            _ => {}
+        }
+    }
+
+    fn happen_to_network(&self, world: &World) {
+        let (which, long) = match *self {
+            Self::Partition(which, long) | Self::Freeze(which, long) | Self::Slow(which, long) | Self::Lossy(which, long) => {
+                (which, long)
+            }
+            _ => return,
+        };
+        let networks = world.networks();
+        let network = networks[which % networks.len()].1.clone();
+        let (fault, healthy) = (self.clone(), NetworkState::default());
+        network.change(|state| match fault {
+            Self::Partition(..) => state.is_partitioned = true,
+            Self::Freeze(..) => state.is_frozen = true,
+            Self::Slow(..) => {
+                state.latency = Duration::from_secs(3);
+                state.lag = Duration::from_secs(20);
+            }
+            _ => {
+                state.requests_lost = 100;
+                state.answers_lost = 100;
+            }
+        });
+        later(long, move || network.change(|state| *state = healthy));
+    }
+
+    fn happen_to_node(&self, world: &World) {
+        match *self {
+            Self::PowerCut(which) => {
+                let node = node(world, which);
+                node.switch(&world.api, false);
+                world.dice.with(|rng| node.machine.cut_power(rng));
+                switch_on_later(world, &node, Duration::from_secs(5));
+            }
+            Self::NodeOff(which, long) => {
+                let node = node(world, which);
+                node.switch(&world.api, false);
+                node.machine.reboot();
+                switch_on_later(world, &node, long);
+            }
+            Self::NodeDeleted(which, long) => {
+                let (name, api) = (node(world, which).name, world.api.clone());
+                let _ = api.delete(&Key::of(Kind::Node, &name));
+                later(long, move || add_node(&api, &name));
+            }
+            Self::Device(which, fault, long) => {
+                let machine = node(world, which).machine;
+                machine.set_fault(fault, true);
+                later(long, move || machine.set_fault(fault, false));
+            }
+            Self::ForeignCreated(which) => {
+                let machine = node(world, which).machine;
+                world.dice.with(|rng| machine.foreign_create(rng));
+            }
+            Self::ForeignDestroyed(which) => {
+                let machine = node(world, which).machine;
+                world.dice.with(|rng| machine.foreign_destroy(rng));
+            }
+            _ => self.happen_to_region(world),
+        }
+    }
+
+    fn happen_to_region(&self, world: &World) {
+        match *self {
+            Self::Poison(which, other) => {
+                let node = node(world, which);
+                let start = Bytes::kib(4).times(i64::try_from(other % 8192).unwrap_or_default());
+                node.machine.poison(region(&node, other), Extent::new(start, Bytes::kib(4)));
+            }
+            Self::RegionHidden(which, other, long) => {
+                for_a_while(world, which, other, long, |node, region, on| node.machine.hide_region(region, on));
+            }
+            Self::RegionNotSeen(which, other, long) => {
+                for_a_while(world, which, other, long, |node, region, on| node.machine.not_seen(region, on));
+            }
+            Self::RegionDisabled(which, other, long) => {
+                for_a_while(world, which, other, long, |node, region, on| node.machine.disable(region, on));
+            }
+            Self::SpaceHidden(which, other, long) => {
+                let start = Bytes::mib(2).times(i64::try_from(other % 16).unwrap_or_default());
+                let extent = Extent::new(start, Bytes::mib(4));
+                for_a_while(world, which, other, long, move |node, region, on| {
+                    if on { node.machine.hide_space(region, extent) } else { node.machine.show_space(region) }
+                });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Calls `act` with a program as one that can be killed.
+fn each_program(world: &World, which: usize, act: &dyn Fn(&dyn Killable)) {
+    let mut all: Vec<&dyn Killable> = vec![&world.operator, &world.extender, &world.scheduler, &world.provisioner];
+    for node in &world.nodes {
+        all.push(&node.driver);
+        all.push(&node.kubelet);
+    }
+    act(all[which % all.len()]);
+}
+
+/// A program that can be killed.
+trait Killable {
+    fn kill(&self);
+    fn kill_after(&self, effects: u64);
+    fn absent(&self, long: Duration);
+}
+
+impl<S: Clone + Send + Sync + 'static> Killable for Process<S> {
+    fn kill(&self) {
+        Self::kill(self);
+    }
+    fn kill_after(&self, effects: u64) {
+        Self::kill_after(self, effects);
+    }
+    fn absent(&self, long: Duration) {
+        self.allow(false);
+        let process = self.clone();
+        later(long, move || process.allow(true));
+    }
+}
+
+fn node(world: &World, which: usize) -> Node {
+    world.nodes[which % world.nodes.len()].clone()
+}
+
+fn region(node: &Node, which: usize) -> &str {
+    &node.regions[which % node.regions.len()]
+}
+
+fn later(long: Duration, act: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        sleep(long).await;
+        act();
+    });
+}
+
+fn for_a_while(
+    world: &World,
+    which: usize,
+    other: usize,
+    long: Duration,
+    set: impl Fn(&Node, &str, bool) + Send + 'static,
+) {
+    let node = node(world, which);
+    let region = region(&node, other).to_owned();
+    set(&node, &region, true);
+    later(long, move || set(&node, &region, false));
+}
+
+fn switch_on_later(world: &World, node: &Node, long: Duration) {
+    let (node, api) = (node.clone(), world.api.clone());
+    later(long, move || node.switch(&api, true));
+}
+
+fn set(snapshot: &LastSnapshot, to: Option<Snapshot>) {
+    *snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = to;
+}
+
+fn restore(world: &World, snapshot: &LastSnapshot) {
+    let last = snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    if let Some(last) = last {
+        world.api.restore(last);
+    }
+}

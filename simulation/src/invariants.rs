@@ -1,0 +1,326 @@
+//! What has to hold: at each moment, and when everything has settled. One who adds an invariant touches this file alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cluster::names::SELECTED_NODE;
+use cluster::{Claim, Class, OurClass};
+use crds::{Phase, PmemNode, PmemVolume, TOPOLOGY_KEY, bytes_of_quantity};
+use extender::ledger::ReservationState;
+use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use node_driver::devices::{Inventory, Stage};
+use placement::{Bytes, NumaWish, VolumeRequest};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api_server::{Key, Kind};
+use crate::devices::Fuse;
+use crate::surroundings::{claims_of, is_deleted, text};
+use crate::world::{Node, World};
+
+/// Something that has to hold. It returns what does not, in sentences.
+pub type Invariant = fn(&World) -> Vec<String>;
+
+/// What has to hold at each moment.
+pub const ALWAYS: [(&str, Invariant); 4] = [
+    ("devices are used as their rules say", devices_are_used_rightly),
+    ("pods find what they wrote", pods_find_what_they_wrote),
+    ("nothing that somebody wrote is lost", nothing_is_lost),
+    ("no volume is in use twice", no_volume_is_in_use_twice),
+];
+
+/// What has to hold when faults have ended and some time has passed.
+pub const AT_THE_END: [(&str, Invariant); 8] = [
+    ("every claim that can have a volume has it", claims_are_bound),
+    ("every pod that can run runs", pods_run),
+    ("every volume belongs to a claim", volumes_belong_to_claims),
+    ("every namespace belongs to a volume", namespaces_belong_to_volumes),
+    ("each node reports what it has", nodes_report),
+    ("capacity is what one volume can get", capacity_is_true),
+    ("nothing is reserved for nobody", nothing_is_reserved),
+    ("nothing is erased or marked for it any more", nothing_is_left_to_erase),
+];
+
+fn devices_are_used_rightly(world: &World) -> Vec<String> {
+    let all = world.nodes.iter().map(|node| (&node.name, node.machine.violations()));
+    all.flat_map(|(name, found)| found.into_iter().map(move |found| format!("{name}: {found}"))).collect()
+}
+
+fn pods_find_what_they_wrote(world: &World) -> Vec<String> {
+    world.oracle.violations()
+}
+
+fn nothing_is_lost(world: &World) -> Vec<String> {
+    let owed = world.oracle.owed();
+    if owed.is_empty() {
+        return Vec::new();
+    }
+    let mut found: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for node in &world.nodes {
+        for namespace in node.machine.truth().namespaces {
+            if let Some((volume, Stage::InUse)) = namespace.volume() {
+                found.entry(volume.to_owned()).or_default().extend(&namespace.tokens);
+            }
+        }
+    }
+    let is_lost = |(volume, tokens): &(String, BTreeSet<u64>)| {
+        found.get(volume).is_none_or(|found| !tokens.iter().any(|token| found.contains(token))) && tokens.len() == 1
+    };
+    let lost = owed.into_iter().filter(is_lost);
+    lost.map(|(volume, tokens)| format!("{volume} held {tokens:?}, and holds {:?}", found.get(&volume))).collect()
+}
+
+fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for node in &world.nodes {
+        for namespace in node.machine.truth().namespaces {
+            if let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() {
+                places.entry(volume.to_owned()).or_default().push(node.name.clone());
+            }
+        }
+    }
+    let twice = places.into_iter().filter(|(_, nodes)| nodes.len() > 1);
+    twice.map(|(volume, nodes)| format!("{volume} is on {nodes:?}")).collect()
+}
+
+fn typed<K: DeserializeOwned>(world: &World, kind: Kind) -> Vec<K> {
+    let all = world.api.list(kind);
+    all.iter().filter_map(|object| serde_json::from_value((**object).clone()).ok()).collect()
+}
+
+fn name(object: &Value) -> &str {
+    text(object, "/metadata/name")
+}
+
+fn claims_are_bound(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let pods = world.api.list(Kind::Pod);
+    let used: BTreeSet<&str> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    for claim in world.api.list(Kind::PersistentVolumeClaim) {
+        let volume = text(&claim, "/spec/volumeName");
+        if is_deleted(&claim) && !used.contains(name(&claim)) {
+            wrong.push(format!("claim {} was deleted and is there", name(&claim)));
+        } else if !volume.is_empty() && world.api.get(&Key::of(Kind::PersistentVolume, volume)).is_none() {
+            // What etcd has forgotten of a restored cluster is lost to it; only a person can help.
+            continue;
+        } else if volume.is_empty() && text(&claim, "/spec/storageClassName") == "immediate" && !is_deleted(&claim) {
+            let request = request_of(world, &claim);
+            if request.is_some_and(|request| nodes_that_hold(world, &[request]).next().is_some()) {
+                wrong.push(format!("claim {} has no volume although it fits", name(&claim)));
+            }
+        }
+    }
+    wrong
+}
+
+fn request_of(world: &World, claim: &Value) -> Option<VolumeRequest> {
+    let typed: PersistentVolumeClaim = serde_json::from_value(claim.clone()).ok()?;
+    let class = world.api.get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")))?;
+    let class: StorageClass = serde_json::from_value((*class).clone()).ok()?;
+    let class = Class::from(&class);
+    let ours: &OurClass = class.ours()?;
+    Claim::from(&typed).request(ours).ok()
+}
+
+/// What the devices of a node show.
+fn inventory(node: &Node) -> Inventory {
+    node.machine.devices(&Fuse::new()).inventory().unwrap_or_default()
+}
+
+/// The nodes that hold all of these volumes now.
+fn nodes_that_hold<'a>(world: &'a World, requests: &'a [VolumeRequest]) -> impl Iterator<Item = &'a Node> {
+    world.nodes.iter().filter(move |node| is_schedulable(world, node) && inventory(node).to_placement().fits(requests).is_ok())
+}
+
+fn is_schedulable(world: &World, node: &Node) -> bool {
+    let object = world.api.get(&Key::of(Kind::Node, &node.name));
+    object.is_some_and(|object| object["spec"]["unschedulable"] != true)
+}
+
+fn pods_run(world: &World) -> Vec<String> {
+    let pods = world.api.list(Kind::Pod).into_iter();
+    pods.filter_map(|pod| why_it_should_run(world, &pod)).collect()
+}
+
+/// None if it runs, or cannot.
+fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
+    if is_deleted(pod) {
+        return Some(format!("pod {} was deleted and is there", name(pod)));
+    }
+    let claims: Option<Vec<Arc<Value>>> = claims_of(pod)
+        .map(|claim| world.api.get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim)))
+        .collect();
+    let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
+    if !text(pod, "/spec/nodeName").is_empty() {
+        let is_lost = claims.iter().any(|claim| world.api.get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName"))).is_none());
+        let runs = text(pod, "/status/phase") == "Running" || is_lost;
+        return (!runs).then(|| format!("pod {} has node {} and does not run", name(pod), text(pod, "/spec/nodeName")));
+    }
+    let mut places = BTreeSet::new();
+    let mut requests = Vec::new();
+    for claim in &claims {
+        let volume = text(claim, "/spec/volumeName");
+        if volume.is_empty() {
+            requests.push(request_of(world, claim)?);
+        } else {
+            let volume = world.api.get(&Key::of(Kind::PersistentVolume, volume))?;
+            let node = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
+            places.insert(text(&volume, node).to_owned());
+        }
+    }
+    if !places.is_empty() && requests.iter().any(|request| matches!(request.numa, NumaWish::Together)) {
+        // Which NUMA nodes are left depends on the volumes that are there.
+        return None;
+    }
+    let is_allowed = |node: &&Node| places.is_empty() || places.len() == 1 && places.contains(&node.name);
+    let holds = nodes_that_hold(world, &requests).find(is_allowed)?;
+    let asked: Vec<String> = claims.iter().map(|claim| crate::users::describe_claim(claim)).collect();
+    Some(format!("pod {} waits although {} holds its claims {asked:?}", name(pod), holds.name))
+}
+
+fn volumes_belong_to_claims(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let volumes = world.api.list(Kind::PersistentVolume);
+    for volume in &volumes {
+        if text(volume, "/status/phase") != "Bound" {
+            wrong.push(format!("volume {} is {}", name(volume), text(volume, "/status/phase")));
+        }
+    }
+    let handles: BTreeSet<&str> = volumes.iter().map(|volume| text(volume, "/spec/csi/volumeHandle")).collect();
+    for volume in typed::<PmemVolume>(world, Kind::PmemVolume) {
+        let name = volume.metadata.name.clone().unwrap_or_default();
+        let phase = volume.status.and_then(|status| status.phase);
+        if volume.metadata.deletion_timestamp.is_some() {
+            wrong.push(format!("PmemVolume {name} was deleted and is there"));
+        } else if !handles.contains(name.as_str()) {
+            wrong.push(format!("PmemVolume {name} ({phase:?}) belongs to nobody"));
+        } else if phase != Some(Phase::Ready) {
+            wrong.push(format!("PmemVolume {name} is {phase:?}"));
+        }
+    }
+    for handle in handles {
+        if world.api.get(&Key::of(Kind::PmemVolume, handle)).is_none() {
+            wrong.push(format!("there is no PmemVolume {handle}, which a PersistentVolume names"));
+        }
+    }
+    wrong
+}
+
+fn namespaces_belong_to_volumes(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        let kept = kept_on(world, node);
+        for namespace in node.machine.truth().namespaces {
+            let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
+                continue;
+            };
+            let object = world.api.get(&Key::of(Kind::PmemVolume, volume));
+            let is_here = object.is_some_and(|object| text(&object, "/spec/node") == node.name);
+            if !is_here && !kept.contains(volume) {
+                wrong.push(format!("{} has a namespace of {volume}, and nobody is told", node.name));
+            }
+        }
+    }
+    wrong
+}
+
+fn kept_on(world: &World, node: &Node) -> BTreeSet<String> {
+    let report = world.api.get(&Key::of(Kind::PmemNode, &node.name));
+    let report = report.and_then(|report| serde_json::from_value::<PmemNode>((*report).clone()).ok());
+    let regions = report.and_then(|report| report.status).map(|status| status.regions).unwrap_or_default();
+    regions.into_iter().flat_map(|region| region.kept).map(|kept| kept.name).collect()
+}
+
+fn nodes_report(world: &World) -> Vec<String> {
+    let reports = typed::<PmemNode>(world, Kind::PmemNode);
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        let report = reports.iter().find(|report| report.metadata.name.as_deref() == Some(&node.name));
+        let shown = report.and_then(|report| report.status.as_ref());
+        let inventory = inventory(node);
+        for region in &inventory.regions {
+            let free = inventory.free(region);
+            let said = shown.and_then(|status| status.regions.iter().find(|said| said.id == region.id));
+            if said.is_none_or(|said| said.free != free) {
+                let said = said.map(|said| &said.free);
+                wrong.push(format!("{} reports {said:?} of region {}, and has {free:?}", node.name, region.id));
+            }
+        }
+    }
+    wrong
+}
+
+fn capacity_is_true(world: &World) -> Vec<String> {
+    let mut said: BTreeMap<(String, String), Bytes> = BTreeMap::new();
+    for object in typed::<CSIStorageCapacity>(world, Kind::CSIStorageCapacity) {
+        let labels = object.node_topology.and_then(|topology| topology.match_labels).unwrap_or_default();
+        let node = labels.get(TOPOLOGY_KEY).cloned().unwrap_or_default();
+        let size = object.maximum_volume_size.and_then(|size| bytes_of_quantity(&size).ok()).unwrap_or_default();
+        let largest = said.entry((node, object.storage_class_name)).or_default();
+        *largest = (*largest).max(size);
+    }
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        let free = inventory(node).to_placement();
+        for class in typed::<StorageClass>(world, Kind::StorageClass) {
+            let class_name = class.metadata.name.clone().unwrap_or_default();
+            let class = Class::from(&class);
+            let Some(settings) = class.ours().and_then(|ours| ours.settings.clone().ok()) else { continue };
+            let mode = settings.parameters.mode.with_map(settings.parameters.map);
+            let numas = free.regions.iter().map(|region| region.numa).filter(|numa| settings.parameters.numa.allows(*numa));
+            let largest = numas.map(|numa| free.largest_usable(mode, numa)).max().unwrap_or_default();
+            let smallest = settings.filesystem.smallest_request();
+            let largest = if largest < smallest { Bytes::ZERO } else { largest };
+            let published = said.get(&(node.name.clone(), class_name.clone())).copied().unwrap_or_default();
+            if published != largest {
+                wrong.push(format!("{} offers {published} of class {class_name}, and has {largest}", node.name));
+            }
+        }
+    }
+    wrong
+}
+
+fn nothing_is_reserved(world: &World) -> Vec<String> {
+    let Some(extender) = world.extender.calls() else {
+        return vec!["the extender does not run".into()];
+    };
+    let state = extender.state.read();
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for (reservation, how) in state.ledger().reservations_on(&node.name) {
+            if how == ReservationState::Tentative || !is_selected(world, &reservation.uid) {
+                wrong.push(format!("{how:?} on {} for claim {}", node.name, reservation.claim));
+            }
+        }
+    }
+    wrong
+}
+
+fn is_selected(world: &World, uid: &str) -> bool {
+    let claims = world.api.list(Kind::PersistentVolumeClaim);
+    claims.iter().any(|claim| {
+        text(claim, "/metadata/uid") == uid
+            && claim["metadata"]["annotations"][SELECTED_NODE].is_string()
+            && text(claim, "/spec/volumeName").is_empty()
+    })
+}
+
+fn nothing_is_left_to_erase(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for namespace in node.machine.truth().namespaces {
+            if let Some((volume, stage @ (Stage::Making | Stage::Erasing))) = namespace.volume() {
+                wrong.push(format!("{} has a namespace of {volume} that is {stage}", node.name));
+            }
+        }
+    }
+    wrong
+}
+
+/// What does not hold of `invariants`.
+#[must_use]
+pub fn violated(world: &World, invariants: &[(&'static str, Invariant)]) -> Vec<(&'static str, Vec<String>)> {
+    let found = invariants.iter().map(|(name, holds)| (*name, holds(world)));
+    found.filter(|(_, wrong)| !wrong.is_empty()).collect()
+}

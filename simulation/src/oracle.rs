@@ -1,0 +1,83 @@
+//! What pods wrote, and so what has to be there: the judge of data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What pods wrote, by the handle of the volume. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// What may be on a volume: one token, or two while a write is not known to have succeeded.
+    written: BTreeMap<String, BTreeSet<u64>>,
+    /// Volumes whose users gave them up.
+    given_up: BTreeSet<String>,
+    violations: Vec<String>,
+    tokens: u64,
+    reads: u64,
+}
+
+impl Oracle {
+    /// Something that nobody wrote before.
+    #[must_use]
+    pub fn next_token(&self) -> u64 {
+        let mut state = self.lock();
+        state.tokens += 1;
+        state.tokens
+    }
+
+    /// A pod begins to write.
+    pub fn writes(&self, handle: &str, token: u64) {
+        self.lock().written.entry(handle.into()).or_default().insert(token);
+    }
+
+    /// A pod's write survives from now on.
+    pub fn wrote(&self, handle: &str, token: u64) {
+        self.lock().written.insert(handle.into(), BTreeSet::from([token]));
+    }
+
+    /// A pod found this.
+    pub fn read(&self, handle: &str, found: Option<u64>) {
+        let mut state = self.lock();
+        state.reads += 1;
+        let expected = state.written.get(handle).cloned().unwrap_or_default();
+        let is_fine = match found {
+            Some(token) => expected.contains(&token),
+            // The first write may not have come far.
+            None => expected.len() != 1 || state.given_up.contains(handle),
+        };
+        if !is_fine {
+            state.violations.push(format!("a pod found {found:?} on {handle}, where {expected:?} was written"));
+        }
+    }
+
+    /// The users of a volume gave it up: it may be erased.
+    pub fn give_up(&self, handle: &str) {
+        self.lock().given_up.insert(handle.into());
+    }
+
+    /// What has to be on volumes: the tokens of each, one of which it has.
+    #[must_use]
+    pub fn owed(&self) -> BTreeMap<String, BTreeSet<u64>> {
+        let state = self.lock();
+        let owed = state.written.iter().filter(|(handle, _)| !state.given_up.contains(*handle));
+        owed.map(|(handle, tokens)| (handle.clone(), tokens.clone())).collect()
+    }
+
+    /// What pods should not have found.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        self.lock().violations.clone()
+    }
+
+    /// How often pods read.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

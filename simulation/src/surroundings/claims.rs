@@ -1,0 +1,77 @@
+//! kube-controller-manager's controllers of claims and volumes: binding, release, and protection while in use.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{after_each_change, claims_of, is_deleted, remove_finalizer, text};
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::dice::Dice;
+
+/// Holds a claim while a pod uses it.
+pub const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
+/// Holds a volume while a claim is bound to it.
+pub const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
+
+/// Binds, releases and protects for ever.
+pub async fn run(api: ApiServer, dice: Dice) {
+    after_each_change(&api, &dice, || {
+        let volumes = api.list(Kind::PersistentVolume);
+        for volume in &volumes {
+            bind_or_release(&api, volume);
+        }
+        unprotect_claims(&api);
+    })
+    .await;
+}
+
+/// The claim that a volume was made for, if it is still that one.
+fn claim_of(api: &ApiServer, volume: &Value) -> Option<(Key, std::sync::Arc<Value>)> {
+    let key = Key::in_namespace(
+        Kind::PersistentVolumeClaim,
+        text(volume, "/spec/claimRef/namespace"),
+        text(volume, "/spec/claimRef/name"),
+    );
+    let claim = api.get(&key)?;
+    (claim["metadata"]["uid"] == volume["spec"]["claimRef"]["uid"]).then_some((key, claim))
+}
+
+fn bind_or_release(api: &ApiServer, volume: &Value) {
+    let name = text(volume, "/metadata/name");
+    let key = Key::of(Kind::PersistentVolume, name);
+    match claim_of(api, volume) {
+        Some((claim_key, claim)) => {
+            let bound_to = text(&claim, "/spec/volumeName");
+            if bound_to.is_empty() && !is_deleted(&claim) {
+                let _ = api.update(&claim_key, |claim| claim["spec"]["volumeName"] = json!(name));
+                let _ = api.update_status(&claim_key, |status| status["phase"] = json!("Bound"));
+            }
+            if bound_to.is_empty() || bound_to == name {
+                set_phase(api, &key, "Bound");
+            }
+        }
+        None => {
+            set_phase(api, &key, "Released");
+            if is_deleted(volume) {
+                let _ = api.update(&key, |volume| remove_finalizer(volume, VOLUME_PROTECTION));
+            }
+        }
+    }
+}
+
+fn set_phase(api: &ApiServer, key: &Key, phase: &str) {
+    // One that is there already changes nothing.
+    let _ = api.update_status(key, |status| status["phase"] = json!(phase));
+}
+
+fn unprotect_claims(api: &ApiServer) {
+    let pods = api.list(Kind::Pod);
+    let used: BTreeSet<&str> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    for claim in api.list(Kind::PersistentVolumeClaim) {
+        let name = text(&claim, "/metadata/name");
+        if is_deleted(&claim) && !used.contains(name) {
+            let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", name);
+            let _ = api.update(&key, |claim| remove_finalizer(claim, CLAIM_PROTECTION));
+        }
+    }
+}

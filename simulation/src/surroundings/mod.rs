@@ -1,0 +1,61 @@
+//! Models of the parts of a cluster that are not ours, as small as can be.
+//!
+//! - [`claims`]: binds claims and volumes, and protects them.
+//! - [`provisioner`]: external-provisioner, with its rules for repeating calls.
+//! - [`scheduler`]: kube-scheduler, with its calls of the extender.
+//! - [`kubelet`]: stages, publishes, and runs what is in pods.
+//! - [`garbage`]: deletes what belongs to objects that are gone.
+
+pub mod claims;
+pub mod garbage;
+pub mod kubelet;
+pub mod provisioner;
+pub mod scheduler;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::api_server::ApiServer;
+use crate::dice::Dice;
+
+/// How long a controller takes at most to notice a change.
+const NOTICED_WITHIN: Duration = Duration::from_millis(50);
+
+/// Calls `look` now and a little after each change, for ever.
+async fn after_each_change(api: &ApiServer, dice: &Dice, mut look: impl FnMut()) {
+    let mut revisions = api.revisions();
+    loop {
+        revisions.mark_unchanged();
+        look();
+        if revisions.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(dice.up_to(NOTICED_WITHIN)).await;
+    }
+}
+
+/// A text in an object, empty if there is none.
+#[must_use]
+pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether somebody deleted the object already.
+#[must_use]
+pub fn is_deleted(object: &Value) -> bool {
+    !text(object, "/metadata/deletionTimestamp").is_empty()
+}
+
+/// The names of the claims of a pod.
+pub fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    volumes.map(|volume| text(volume, "/persistentVolumeClaim/claimName"))
+}
+
+/// Takes a finalizer away.
+fn remove_finalizer(object: &mut Value, finalizer: &str) {
+    if let Some(finalizers) = object["metadata"]["finalizers"].as_array_mut() {
+        finalizers.retain(|held| held != finalizer);
+    }
+}

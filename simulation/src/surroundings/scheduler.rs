@@ -1,0 +1,337 @@
+//! kube-scheduler 1.36 with our extender: queue, filters that matter to us, extender calls, and the binding of volumes
+//! (`pkg/scheduler/schedule_one.go`, `backend/queue`, `framework/plugins/volumebinding`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::body::Body;
+use cluster::names::SELECTED_NODE;
+use crds::{TOPOLOGY_KEY, bytes_of_quantity};
+use http::Request;
+use http_body_util::BodyExt;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use placement::Bytes;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tower::ServiceExt;
+
+use super::kubelet::HELD_BY_KUBELET;
+use super::{claims_of, is_deleted, text};
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::dice::Dice;
+use crate::programs::{ExtenderCalls, Process, Run};
+
+/// `httpTimeout` of our configuration.
+const EXTENDER_TIMEOUT: Duration = Duration::from_secs(1);
+/// `bindTimeoutSeconds` of VolumeBindingArgs.
+const BIND_TIMEOUT: Duration = Duration::from_secs(600);
+/// `podInitialBackoffSeconds` and `podMaxBackoffSeconds`.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LAST_BACKOFF: Duration = Duration::from_secs(10);
+/// `podMaxInUnschedulablePodsDuration`, and how often it is looked at.
+const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(300);
+/// The longest that a decision is on its way to the API server.
+const WRITE_DELAY: Duration = Duration::from_millis(200);
+
+/// One run of it. What it decided and not written is in memory only.
+pub fn run(api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> Run<()> {
+    let scheduler = Scheduler {
+        api: api.clone(),
+        dice: dice.clone(),
+        extender: extender.clone(),
+        queue: Arc::default(),
+    };
+    Run::new((), scheduler.work())
+}
+
+#[derive(Clone)]
+struct Scheduler {
+    api: ApiServer,
+    dice: Dice,
+    extender: Process<ExtenderCalls>,
+    queue: Arc<Mutex<BTreeMap<String, Waiting>>>,
+}
+
+/// A pod without a node, by its unique id.
+#[derive(Clone, Debug)]
+struct Waiting {
+    attempts: u32,
+    /// Not before this.
+    backoff_until: Instant,
+    /// It could not be placed; the version of the cluster then. None: it is to be tried.
+    refused_at: Option<(u64, Instant)>,
+    /// Its volumes are being bound.
+    is_binding: bool,
+}
+
+/// Kinds of which any change makes refused pods be tried again (`UnrollWildCardResource`).
+const WAKING: [Kind; 6] = [
+    Kind::Node,
+    Kind::Pod,
+    Kind::PersistentVolume,
+    Kind::PersistentVolumeClaim,
+    Kind::StorageClass,
+    Kind::CSIStorageCapacity,
+];
+
+impl Scheduler {
+    async fn work(self) {
+        let mut bindings = JoinSet::new();
+        let mut revisions = self.api.revisions();
+        loop {
+            revisions.mark_unchanged();
+            self.take_in_pods();
+            while let Some(pod) = self.next_pod() {
+                let uid = text(&pod, "/metadata/uid").to_owned();
+                match self.schedule(&pod).await {
+                    Some(node) => {
+                        self.change(&uid, |waiting| waiting.is_binding = true);
+                        bindings.spawn(self.clone().bind(pod, node));
+                    }
+                    None => self.refused(&uid),
+                }
+            }
+            let next = self.next_time();
+            tokio::select! {
+                biased;
+                changed = revisions.changed() => if changed.is_err() { return },
+                () = sleep_until(next) => {}
+                Some(_) = bindings.join_next() => {}
+            }
+            sleep(self.dice.up_to(Duration::from_millis(20))).await;
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Waiting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, uid: &str, change: impl FnOnce(&mut Waiting)) {
+        if let Some(waiting) = self.lock().get_mut(uid) {
+            change(waiting);
+        }
+    }
+
+    fn pods_without_node(&self) -> Vec<Arc<Value>> {
+        let mut pods = self.api.list(Kind::Pod);
+        pods.retain(|pod| text(pod, "/spec/nodeName").is_empty() && !is_deleted(pod));
+        pods
+    }
+
+    fn take_in_pods(&self) {
+        let pods = self.pods_without_node();
+        let uids: BTreeSet<&str> = pods.iter().map(|pod| text(pod, "/metadata/uid")).collect();
+        let mut queue = self.lock();
+        queue.retain(|uid, _| uids.contains(&uid.as_str()));
+        for uid in uids {
+            queue.entry(uid.into()).or_insert_with(|| Waiting {
+                attempts: 0,
+                backoff_until: Instant::now(),
+                refused_at: None,
+                is_binding: false,
+            });
+        }
+    }
+
+    /// A pod that may be tried now.
+    fn next_pod(&self) -> Option<Arc<Value>> {
+        let now = Instant::now();
+        let mut pods = self.pods_without_node();
+        let mut queue = self.lock();
+        pods.retain(|pod| {
+            let waiting = queue.get_mut(text(pod, "/metadata/uid"));
+            waiting.is_some_and(|waiting| {
+                if let Some((revision, since)) = waiting.refused_at
+                    && (self.api.has_changed_since(revision, &WAKING) || now >= since + UNSCHEDULABLE_FOR)
+                {
+                    waiting.refused_at = None;
+                }
+                !waiting.is_binding && waiting.refused_at.is_none() && waiting.backoff_until <= now
+            })
+        });
+        drop(queue);
+        self.dice.pick(&pods).cloned()
+    }
+
+    fn next_time(&self) -> Instant {
+        let queue = self.lock();
+        let times = queue.values().filter(|waiting| !waiting.is_binding).map(|waiting| match waiting.refused_at {
+            None => waiting.backoff_until,
+            Some((_, since)) => since + UNSCHEDULABLE_FOR,
+        });
+        times.min().unwrap_or_else(|| Instant::now() + UNSCHEDULABLE_FOR)
+    }
+
+    fn refused(&self, uid: &str) {
+        let revision = *self.api.revisions().borrow();
+        self.change(uid, |waiting| {
+            let backoff = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(waiting.attempts)).min(LAST_BACKOFF);
+            waiting.attempts += 1;
+            waiting.backoff_until = Instant::now() + backoff;
+            waiting.refused_at = Some((revision, Instant::now()));
+            waiting.is_binding = false;
+        });
+    }
+
+    /// The node for a pod.
+    async fn schedule(&self, pod: &Value) -> Option<String> {
+        let claims = self.claims(pod)?;
+        let mut nodes: Vec<String> = self.nodes().filter(|node| self.fits(node, &claims)).collect();
+        if nodes.is_empty() {
+            return None;
+        }
+        // It begins where it ended the last time.
+        self.dice.with(|rng| rng.shuffle(&mut nodes));
+        // The extender is ignorable: without it, the nodes stay as they are.
+        if let Some(answer) = self.ask("/filter", pod, &nodes).await {
+            nodes = names(&answer["NodeNames"]);
+        }
+        if nodes.len() > 1
+            && let Some(scores) = self.ask("/prioritize", pod, &nodes).await
+        {
+            let score = |node: &String| {
+                let scores = scores.as_array().into_iter().flatten();
+                let of_node = scores.filter(|score| score["Host"] == **node);
+                of_node.filter_map(|score| score["Score"].as_i64()).max().unwrap_or(0)
+            };
+            nodes.sort_by_cached_key(|node| -score(node));
+        }
+        nodes.into_iter().next()
+    }
+
+    /// The claims of a pod; none if one of them is missing.
+    fn claims(&self, pod: &Value) -> Option<Vec<Arc<Value>>> {
+        let claims = claims_of(pod).map(|name| {
+            let claim = self.api.get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", name))?;
+            (!is_deleted(&claim)).then_some(claim)
+        });
+        claims.collect()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = String> {
+        let nodes = self.api.list(Kind::Node).into_iter();
+        let ready = nodes.filter(|node| node["spec"]["unschedulable"] != json!(true) && text(node, "/status/ready") == "True");
+        ready.map(|node| text(&node, "/metadata/name").to_owned())
+    }
+
+    /// The filter of the plugin VolumeBinding.
+    fn fits(&self, node: &str, claims: &[Arc<Value>]) -> bool {
+        claims.iter().all(|claim| {
+            let volume = text(claim, "/spec/volumeName");
+            if !volume.is_empty() {
+                return self.is_reached_from(volume, node);
+            }
+            let selected = claim["metadata"]["annotations"][SELECTED_NODE].as_str();
+            selected.is_none_or(|selected| selected == node) && self.has_capacity(node, claim)
+        })
+    }
+
+    fn is_reached_from(&self, volume: &str, node: &str) -> bool {
+        let volume = self.api.get(&Key::of(Kind::PersistentVolume, volume));
+        let path = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
+        volume.is_some_and(|volume| text(&volume, path) == node)
+    }
+
+    fn has_capacity(&self, node: &str, claim: &Value) -> bool {
+        let bytes = |text: &str| bytes_of_quantity(&Quantity(text.into())).unwrap_or(Bytes::ZERO);
+        let wanted = bytes(text(claim, "/spec/resources/requests/storage"));
+        let class = text(claim, "/spec/storageClassName");
+        let all = self.api.list(Kind::CSIStorageCapacity);
+        all.iter().any(|capacity| {
+            text(capacity, "/storageClassName") == class
+                && capacity["nodeTopology"]["matchLabels"][TOPOLOGY_KEY] == node
+                && bytes(text(capacity, "/maximumVolumeSize")) >= wanted
+        })
+    }
+
+    /// None if the extender does not answer in time, or with an error.
+    async fn ask(&self, path: &str, pod: &Value, nodes: &[String]) -> Option<Value> {
+        let body = json!({ "Pod": pod, "Nodes": null, "NodeNames": nodes }).to_string();
+        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body)).ok()?;
+        let call = self.extender.call(move |calls: ExtenderCalls| async move {
+            let response = calls.app.oneshot(request).await.ok()?;
+            let is_success = response.status().is_success();
+            let body = response.into_body().collect().await.ok()?.to_bytes();
+            if is_success { serde_json::from_slice(&body).ok() } else { None }
+        });
+        timeout(EXTENDER_TIMEOUT, call).await.ok()?.ok()?
+    }
+
+    /// The binding cycle: volumes first, then the pod.
+    async fn bind(self, pod: Arc<Value>, node: String) {
+        let uid = text(&pod, "/metadata/uid").to_owned();
+        sleep(self.dice.up_to(WRITE_DELAY)).await;
+        let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
+        if bound != Ok(true) || !self.bind_pod(&pod, &node) {
+            self.refused(&uid);
+        }
+    }
+
+    /// False if the volumes of the pod cannot be bound for this node any more.
+    async fn bind_volumes(&self, pod: &Value, node: &str) -> bool {
+        let Some(claims) = self.claims(pod) else {
+            return false;
+        };
+        for claim in &claims {
+            if !text(claim, "/spec/volumeName").is_empty() {
+                continue;
+            }
+            let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(claim, "/metadata/name"));
+            let written = self.api.update(&key, |now| {
+                if now["metadata"]["resourceVersion"] == claim["metadata"]["resourceVersion"] {
+                    now["metadata"]["annotations"][SELECTED_NODE] = json!(node);
+                }
+            });
+            let is_ours = |now: &Value| now["metadata"]["annotations"][SELECTED_NODE] == node;
+            if !written.is_ok_and(|now| is_ours(&now)) {
+                return false;
+            }
+        }
+        let mut revisions = self.api.revisions();
+        loop {
+            revisions.mark_unchanged();
+            match self.are_bound(pod, node) {
+                Some(done) => return done,
+                None => if revisions.changed().await.is_err() { return false },
+            }
+        }
+    }
+
+    /// None while it is not known yet (`checkBindings`).
+    fn are_bound(&self, pod: &Value, node: &str) -> Option<bool> {
+        let Some(claims) = self.claims(pod) else {
+            return Some(false);
+        };
+        let mut all_bound = true;
+        for claim in claims {
+            let volume = text(&claim, "/spec/volumeName");
+            if volume.is_empty() {
+                if claim["metadata"]["annotations"][SELECTED_NODE] != node {
+                    return Some(false);
+                }
+                all_bound = false;
+            } else if !self.is_reached_from(volume, node) {
+                return Some(false);
+            }
+        }
+        all_bound.then_some(true)
+    }
+
+    fn bind_pod(&self, pod: &Value, node: &str) -> bool {
+        let key = Key::in_namespace(Kind::Pod, "default", text(pod, "/metadata/name"));
+        let is_same = |now: &Value| now["metadata"]["uid"] == pod["metadata"]["uid"] && !is_deleted(now);
+        self.api.get(&key).is_some_and(|now| is_same(&now))
+            && self.api.get(&Key::of(Kind::Node, node)).is_some()
+            && self.api.update(&key, |now| {
+                now["spec"]["nodeName"] = json!(node);
+                now["metadata"]["finalizers"] = json!([HELD_BY_KUBELET]);
+            }).is_ok()
+    }
+}
+
+fn names(list: &Value) -> Vec<String> {
+    let names = list.as_array().into_iter().flatten();
+    names.filter_map(Value::as_str).map(Into::into).collect()
+}

@@ -1,0 +1,59 @@
+//! Simulated time: tokio's clock, which goes on when nothing is left to do, and a clock on the wall beside it that may jump.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use program::{Surroundings, simulate};
+use tokio::time::Instant;
+
+use crate::dice::Dice;
+
+thread_local! {
+    /// By how many seconds the clock on the wall is wrong.
+    static JUMPED: Cell<i64> = const { Cell::new(0) };
+}
+
+/// The longest that a piece of work that blocks takes.
+const BLOCKING: Duration = Duration::from_millis(20);
+
+struct Simulated {
+    began: Instant,
+    dice: Dice,
+}
+
+impl Surroundings for Simulated {
+    fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed()).unwrap_or_default();
+        // 2026-11-28.
+        let began = Timestamp::from_second(1_795_824_000).unwrap_or(Timestamp::UNIX_EPOCH);
+        let jumped = SignedDuration::from_secs(JUMPED.get());
+        began.checked_add(passed + jumped).unwrap_or(began)
+    }
+
+    fn blocking_time(&self) -> Duration {
+        self.dice.up_to(BLOCKING)
+    }
+}
+
+/// Runs one simulation on this thread, with a clock of its own. The same seed and the same `simulation` make the same history.
+pub fn simulated<T>(seed: u64, simulation: impl Future<Output = T>) -> std::io::Result<T> {
+    fastrand::seed(seed);
+    JUMPED.set(0);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let result = runtime.block_on(async {
+        simulate(Some(Rc::new(Simulated {
+            began: Instant::now(),
+            dice: Dice::new(seed, "blocking work"),
+        })));
+        simulation.await
+    });
+    simulate(None);
+    Ok(result)
+}
+
+/// The clock on the wall jumps by so many seconds.
+pub fn jump(seconds: i64) {
+    JUMPED.set(JUMPED.get() + seconds);
+}

@@ -1,0 +1,190 @@
+//! What users and administrators do. One who adds something that they do touches this file alone.
+
+use cluster::names::SELECTED_NODE;
+use serde_json::{Value, json};
+
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::surroundings::claims::CLAIM_PROTECTION;
+use crate::surroundings::{claims_of, is_deleted, text};
+use crate::world::{CLASSES, World};
+
+/// Something that users do. Numbers choose among what there is at that moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserAction {
+    /// A pod with new claims.
+    CreateApp(Vec<NewClaim>),
+    /// Another pod for the claims of an earlier one.
+    CreatePod(usize),
+    /// A pod, in order.
+    DeletePod(usize),
+    /// A pod, though its node has not taken it down.
+    ForceDeletePod(usize),
+    /// A pod and its claims.
+    DeleteApp(usize),
+    /// The claims of a pod, while it may use them.
+    DeleteClaims(usize),
+    /// A PmemVolume, by hand.
+    DeletePmemVolume(usize),
+    /// A PmemNode, by hand.
+    DeletePmemNode(usize),
+    /// A capacity object, by hand.
+    DeleteCapacity(usize),
+    /// A node takes no new pods, or takes them again.
+    Cordon(usize, bool),
+    /// All pods leave a node.
+    Drain(usize),
+}
+
+/// A claim to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewClaim {
+    class: usize,
+    bytes: i64,
+    is_block: bool,
+}
+
+impl UserAction {
+    /// Anything that users do, the usual things more often.
+    pub fn any(rng: &mut fastrand::Rng) -> Self {
+        let number = rng.usize(..);
+        match rng.u32(..100) {
+            0..40 => Self::CreateApp((0..rng.usize(1..=3)).map(|_| NewClaim::any(rng)).collect()),
+            40..52 => Self::CreatePod(number),
+            52..62 => Self::DeletePod(number),
+            62..66 => Self::ForceDeletePod(number),
+            66..82 => Self::DeleteApp(number),
+            82..86 => Self::DeleteClaims(number),
+            86..90 => Self::DeletePmemVolume(number),
+            90..92 => Self::DeletePmemNode(number),
+            92..94 => Self::DeleteCapacity(number),
+            94..97 => Self::Cordon(number, rng.bool()),
+            _ => Self::Drain(number),
+        }
+    }
+
+    /// Does it.
+    pub fn carry_out(&self, world: &World, name: &str) {
+        let api = &world.api;
+        match self {
+            Self::CreateApp(claims) => create_app(api, name, claims),
+            Self::CreatePod(number) => create_pod_again(api, name, *number),
+            Self::DeletePod(number) => with(api, Kind::Pod, *number, |key, _| delete_pod(api, key)),
+            Self::ForceDeletePod(number) => with(api, Kind::Pod, *number, |key, _| force_delete_pod(api, key)),
+            Self::DeleteApp(number) => with(api, Kind::Pod, *number, |key, pod| {
+                delete_pod(api, key);
+                delete_claims(world, pod);
+            }),
+            Self::DeleteClaims(number) => with(api, Kind::Pod, *number, |_, pod| delete_claims(world, pod)),
+            Self::DeletePmemVolume(number) => with(api, Kind::PmemVolume, *number, |key, _| _ = api.delete(key)),
+            Self::DeletePmemNode(number) => with(api, Kind::PmemNode, *number, |key, _| _ = api.delete(key)),
+            Self::DeleteCapacity(number) => with(api, Kind::CSIStorageCapacity, *number, |key, _| _ = api.delete(key)),
+            Self::Cordon(number, is_cordoned) => with(api, Kind::Node, *number, |key, _| {
+                let _ = api.update(key, |node| node["spec"]["unschedulable"] = json!(is_cordoned));
+            }),
+            Self::Drain(number) => with(api, Kind::Node, *number, |_, node| drain(api, text(node, "/metadata/name"))),
+        }
+    }
+}
+
+impl NewClaim {
+    fn any(rng: &mut fastrand::Rng) -> Self {
+        let largest = if rng.u32(..5) == 0 { 48 << 20 } else { 12 << 20 };
+        Self {
+            class: rng.usize(..CLASSES.len()),
+            bytes: rng.i64(1 << 20..largest),
+            is_block: rng.u32(..6) == 0,
+        }
+    }
+}
+
+/// Acts on one of the objects of a kind, if there is one.
+fn with(api: &ApiServer, kind: Kind, number: usize, act: impl FnOnce(&Key, &Value)) {
+    let all = api.list(kind);
+    if let Some(object) = all.get(number.checked_rem(all.len()).unwrap_or_default()) {
+        let key = Key::in_namespace(kind, text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+        act(&key, object);
+    }
+}
+
+fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
+    let names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
+    for (name, claim) in names.iter().zip(claims) {
+        let object = json!({
+            "metadata": { "finalizers": [CLAIM_PROTECTION], "annotations": {} },
+            "spec": {
+                "accessModes": ["ReadWriteOnce"],
+                "storageClassName": CLASSES[claim.class].0,
+                "volumeMode": if claim.is_block { "Block" } else { "Filesystem" },
+                "resources": { "requests": { "storage": claim.bytes.to_string() } },
+            },
+            "status": { "phase": "Pending" },
+        });
+        let _ = api.create(Key::in_namespace(Kind::PersistentVolumeClaim, "default", name), object);
+    }
+    create_pod(api, name, &names);
+}
+
+fn create_pod(api: &ApiServer, name: &str, claims: &[String]) {
+    let volumes: Vec<Value> = claims
+        .iter()
+        .map(|claim| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } }))
+        .collect();
+    let pod = json!({ "spec": { "volumes": volumes }, "status": { "phase": "Pending" } });
+    let _ = api.create(Key::in_namespace(Kind::Pod, "default", name), pod);
+}
+
+/// For the claims that begin with the name of an earlier pod.
+fn create_pod_again(api: &ApiServer, name: &str, number: usize) {
+    with(api, Kind::PersistentVolumeClaim, number, |key, _| {
+        let app = key.name.rsplit_once('-').map_or("", |(app, _)| app);
+        let claims = api.list(Kind::PersistentVolumeClaim);
+        let names = claims.iter().filter(|claim| !is_deleted(claim)).map(|claim| text(claim, "/metadata/name").to_owned());
+        let of_app: Vec<String> = names.filter(|claim| claim.rsplit_once('-').is_some_and(|(of, _)| of == app)).collect();
+        if !of_app.is_empty() {
+            create_pod(api, name, &of_app);
+        }
+    });
+}
+
+/// Its node has to take it down first, if it has one (see `Finalizer` of the kubelet's model).
+fn delete_pod(api: &ApiServer, key: &Key) {
+    let _ = api.delete(key);
+}
+
+/// As `kubectl delete --force --grace-period=0` does.
+pub fn force_delete_pod(api: &ApiServer, key: &Key) {
+    let _ = api.update(key, |pod| pod["metadata"]["finalizers"] = json!([]));
+    let _ = api.delete(key);
+}
+
+fn delete_claims(world: &World, pod: &Value) {
+    for claim in claims_of(pod) {
+        let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim);
+        let Some(object) = world.api.get(&key) else { continue };
+        let volume = world.api.get(&Key::of(Kind::PersistentVolume, text(&object, "/spec/volumeName")));
+        if let Some(volume) = volume {
+            world.oracle.give_up(text(&volume, "/spec/csi/volumeHandle"));
+        }
+        world.oracle.give_up(&format!("pvc-{}", text(&object, "/metadata/uid")));
+        let _ = world.api.delete(&key);
+    }
+}
+
+fn drain(api: &ApiServer, node: &str) {
+    for pod in api.list(Kind::Pod) {
+        if text(&pod, "/spec/nodeName") == node {
+            delete_pod(api, &Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")));
+        }
+    }
+}
+
+/// Used by nobody but people who look into a failed history.
+#[must_use]
+pub fn describe_claim(claim: &Value) -> String {
+    format!(
+        "{} of {} on {}",
+        text(claim, "/metadata/name"),
+        text(claim, "/spec/resources/requests/storage"),
+        claim["metadata"]["annotations"][SELECTED_NODE].as_str().unwrap_or("no node"),
+    )
+}

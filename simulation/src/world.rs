@@ -1,0 +1,236 @@
+//! All parts of one simulated cluster.
+
+use std::time::Duration;
+
+use cluster::names::FSTYPE;
+use crds::DRIVER_NAME;
+use node_driver::csi::NodeService;
+use placement::Bytes;
+use serde_json::json;
+
+use crate::api_server::{ApiServer, Key, Kind, Network};
+use crate::devices::{DeviceFault, Machine, RegionSpec};
+use crate::dice::Dice;
+use crate::oracle::Oracle;
+use crate::programs::{self, ExtenderCalls, OperatorCalls, Process};
+use crate::surroundings::kubelet::Kubelet;
+use crate::surroundings::{claims, garbage, provisioner, scheduler};
+
+/// All parts of one simulated cluster.
+pub struct World {
+    /// The API server.
+    pub api: ApiServer,
+    /// Randomness of users and faults.
+    pub dice: Dice,
+    /// What pods wrote.
+    pub oracle: Oracle,
+    /// The operator.
+    pub operator: Process<OperatorCalls>,
+    /// The extender.
+    pub extender: Process<ExtenderCalls>,
+    /// kube-scheduler.
+    pub scheduler: Process<()>,
+    /// external-provisioner.
+    pub provisioner: Process<()>,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    seed: u64,
+}
+
+/// A node with persistent memory.
+#[derive(Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its hardware and its kernel.
+    pub machine: Machine,
+    /// The regions of the hardware.
+    pub regions: Vec<String>,
+    /// The driver there.
+    pub driver: Process<NodeService>,
+    /// The kubelet there.
+    pub kubelet: Process<()>,
+    set_up: Kubelet,
+}
+
+/// The classes that users choose from, as name, parameters, binding mode.
+pub const CLASSES: [(&str, &[(&str, &str)], &str); 5] = [
+    ("ext4", &[("csi.daxfit.dev/mode", "fsdax")], "WaitForFirstConsumer"),
+    ("sector", &[("csi.daxfit.dev/mode", "sector")], "WaitForFirstConsumer"),
+    ("numa-0", &[("csi.daxfit.dev/numa", "0")], "WaitForFirstConsumer"),
+    ("together", &[("csi.daxfit.dev/numa", "together")], "WaitForFirstConsumer"),
+    ("immediate", &[("csi.daxfit.dev/mode", "fsdax")], "Immediate"),
+];
+
+impl World {
+    /// Starts everything. `nodes` nodes have one or two regions each.
+    #[must_use]
+    pub fn start(seed: u64, nodes: usize) -> Self {
+        let api = ApiServer::default();
+        let dice = |part: &str| Dice::new(seed, part);
+        let oracle = Oracle::default();
+        make_classes(&api);
+        let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
+        let extender = Process::start("extender", &api, None, &dice("extender"), programs::extender);
+        let scheduler = {
+            let (api, dice, extender) = (api.clone(), dice("scheduler"), extender.clone());
+            let run = move |_: &_| scheduler::run(&api, &dice, &extender);
+            Process::start("scheduler", &ApiServer::default(), None, &Dice::new(seed, "scheduler process"), run)
+        };
+        let provisioner = {
+            let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
+            let run = move |_: &_| provisioner::run(&api, &dice, &operator);
+            Process::start("provisioner", &ApiServer::default(), None, &Dice::new(seed, "provisioner process"), run)
+        };
+        tokio::spawn(claims::run(api.clone(), dice("claims")));
+        tokio::spawn(garbage::run(api.clone(), dice("garbage")));
+        let layout = dice("regions");
+        let nodes = (0..nodes).map(|number| Node::start(seed, number, &api, &oracle, &layout)).collect();
+        Self {
+            api,
+            dice: dice("world"),
+            oracle,
+            operator,
+            extender,
+            scheduler,
+            provisioner,
+            nodes,
+            seed,
+        }
+    }
+
+    /// The ways of our programs to the API server, by the names of the programs.
+    #[must_use]
+    pub fn networks(&self) -> Vec<(String, Network)> {
+        let ours = [
+            (self.operator.name(), self.operator.network()),
+            (self.extender.name(), self.extender.network()),
+        ];
+        let drivers = self.nodes.iter().map(|node| (node.driver.name(), node.driver.network()));
+        ours.into_iter().chain(drivers).map(|(name, network)| (name.to_owned(), network.clone())).collect()
+    }
+
+    /// A second copy of the operator, which runs beside the first until it is not allowed any more.
+    #[must_use]
+    pub fn second_operator(&self) -> Process<OperatorCalls> {
+        Process::start("second operator", &self.api, None, &Dice::new(self.seed, "second operator"), programs::operator)
+    }
+
+    /// Writes of our programs and changes of devices so far.
+    #[must_use]
+    pub fn effects(&self) -> u64 {
+        let drivers = self.nodes.iter().map(|node| node.driver.all_effects());
+        self.operator.all_effects() + self.extender.all_effects() + drivers.sum::<u64>()
+    }
+
+    /// Takes back every fault: networks work, nodes run, devices are whole.
+    pub fn heal(&self) {
+        for (_, network) in self.networks() {
+            network.change(|state| *state = crate::api_server::NetworkState::default());
+        }
+        for node in &self.nodes {
+            node.heal(&self.api);
+        }
+        self.operator.allow(true);
+        self.extender.allow(true);
+        self.scheduler.allow(true);
+        self.provisioner.allow(true);
+    }
+}
+
+impl Node {
+    fn start(seed: u64, number: usize, api: &ApiServer, oracle: &Oracle, layout: &Dice) -> Self {
+        let name = format!("node-{number}");
+        let specs: Vec<RegionSpec> = (0..=layout.below(2)).map(|region| spec(number, region, layout)).collect();
+        let machine = Machine::new(&name, &specs);
+        let node_dice = |part: &str| Dice::new(seed, &format!("{name} {part}"));
+        add_node(api, &name);
+        let driver = {
+            let (name, machine) = (name.clone(), machine.clone());
+            let run = move |link: &_| programs::driver(link, &name, &machine);
+            let process = format!("driver of node-{number}");
+            Process::start(&process, api, Some(&format!("node-{number}")), &node_dice("driver"), run)
+        };
+        let set_up = Kubelet {
+            api: api.clone(),
+            dice: node_dice("kubelet"),
+            node: name.clone(),
+            machine: machine.clone(),
+            driver: driver.clone(),
+            oracle: oracle.clone(),
+            pods: std::sync::Arc::default(),
+        };
+        let kubelet = {
+            let set_up = set_up.clone();
+            let process = format!("kubelet of {name}");
+            let dice = node_dice("kubelet process");
+            Process::start(&process, &ApiServer::default(), None, &dice, move |_| set_up.run())
+        };
+        Self {
+            name,
+            machine,
+            regions: specs.into_iter().map(|spec| spec.id).collect(),
+            driver,
+            kubelet,
+            set_up,
+        }
+    }
+
+    /// Switches it on or off, in whatever way the machine ends.
+    pub fn switch(&self, api: &ApiServer, on: bool) {
+        self.driver.allow(on);
+        self.kubelet.allow(on);
+        if !on {
+            self.set_up.forget();
+        }
+        let ready = if on { "True" } else { "False" };
+        let _ = api.update_status(&Key::of(Kind::Node, &self.name), |status| status["ready"] = json!(ready));
+    }
+
+    fn heal(&self, api: &ApiServer) {
+        for fault in DeviceFault::ALL {
+            self.machine.set_fault(fault, false);
+        }
+        for region in &self.regions {
+            self.machine.hide_region(region, false);
+            self.machine.not_seen(region, false);
+            self.machine.disable(region, false);
+            self.machine.show_space(region);
+        }
+        add_node(api, &self.name);
+        let _ = api.update(&Key::of(Kind::Node, &self.name), |node| node["spec"]["unschedulable"] = json!(false));
+        self.switch(api, true);
+    }
+}
+
+/// Makes the Node object, if there is none.
+pub fn add_node(api: &ApiServer, name: &str) {
+    let node = json!({ "spec": {}, "status": { "ready": "True" } });
+    let _ = api.create(Key::of(Kind::Node, name), node);
+}
+
+fn spec(node: usize, region: usize, layout: &Dice) -> RegionSpec {
+    let alignments = [Bytes::mib(2), Bytes::mib(2), Bytes::kib(4), Bytes::mib(16)];
+    RegionSpec {
+        id: format!("r{node}{region}"),
+        numa: u32::try_from(region).ok(),
+        size: Bytes::mib(32).times(1 + i64::try_from(layout.below(3)).unwrap_or_default()),
+        alignment: *layout.pick(&alignments).unwrap_or(&alignments[0]),
+    }
+}
+
+fn make_classes(api: &ApiServer) {
+    for (name, parameters, binding) in CLASSES {
+        let mut all = json!({ FSTYPE: "ext4" });
+        for (key, value) in parameters {
+            all[key] = json!(value);
+        }
+        let class = json!({
+            "provisioner": DRIVER_NAME, "parameters": all, "volumeBindingMode": binding, "reclaimPolicy": "Delete",
+        });
+        let _ = api.create(Key::of(Kind::StorageClass, name), class);
+    }
+}
+
+/// How long after something went wrong it is mended at most.
+pub const MENDED_WITHIN: Duration = Duration::from_secs(90);
