@@ -2,7 +2,7 @@
 //! then looked at by whoever started it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::park;
@@ -150,6 +150,22 @@ pub struct CountedKernel {
 impl Filesystems for CountedKernel {
     fn stat(&self, path: &Path) -> Result<Option<PathTarget>, FilesystemError> {
         self.kernel.stat(path)
+    }
+
+    fn resolve(&self, path: &Path) -> Result<PathBuf, FilesystemError> {
+        self.kernel.resolve(path)
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<(), FilesystemError> {
+        self.kernel.make_directory(path)
+    }
+
+    fn make_file(&self, path: &Path) -> Result<(), FilesystemError> {
+        self.kernel.make_file(path)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FilesystemError> {
+        self.kernel.remove(path)
     }
 
     fn content(&self, device: &Path) -> Result<Content, FilesystemError> {

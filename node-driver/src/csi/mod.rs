@@ -16,7 +16,6 @@ mod node_publish_volume;
 mod node_stage_volume;
 mod node_unpublish_volume;
 mod node_unstage_volume;
-mod paths;
 mod request;
 mod server;
 mod volume;

@@ -9,7 +9,6 @@ use placement::Bytes;
 use tonic::Code;
 
 use super::host::Host;
-use super::paths::{PathError, resolve};
 use super::request::{BadRequest, required};
 use super::volume::{FoundVolume, VolumeError, find};
 use crate::filesystem::{DeviceNumber, FilesystemError, PathTarget, Usage};
@@ -32,7 +31,7 @@ pub(super) enum NodeGetVolumeStatsError {
     #[error("volume {volume} is not at {}", path.display())]
     NotThere { volume: String, path: PathBuf },
     #[error(transparent)]
-    Path(#[from] PathError),
+    Path(#[from] FilesystemError),
     #[error("cannot measure volume {volume}")]
     Filesystem {
         volume: String,
@@ -97,7 +96,7 @@ impl NodeGetVolumeStats {
             volume: self.volume.clone(),
             source,
         })?;
-        let mount = table.at(&resolve(&self.path)?).cloned();
+        let mount = table.at(&host.filesystems.resolve(&self.path)?).cloned();
         let ours = mount.filter(|mount| mount.device == number);
         Ok(ours.is_some_and(|mount| mount.super_read_only() && !mount.read_only()))
     }

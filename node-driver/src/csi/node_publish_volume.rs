@@ -8,7 +8,6 @@ use tonic::Code;
 
 use super::capability::{Access, Capability, Sharing};
 use super::host::Host;
-use super::paths::{PathError, make_directory, make_file, resolve};
 use super::request::{BadRequest, absolute, required};
 use super::volume::{Use, VolumeError, find_usable};
 use crate::filesystem::{DeviceNumber, FilesystemError, Mount, MountTable, PathTarget};
@@ -54,7 +53,7 @@ pub(super) enum NodePublishVolumeError {
         wanted: &'static str,
     },
     #[error(transparent)]
-    Path(#[from] PathError),
+    Path(#[from] FilesystemError),
     #[error("cannot publish volume {volume}")]
     Filesystem {
         volume: String,
@@ -110,8 +109,8 @@ impl NodePublishVolume {
             host,
             call: self,
             number: found.number,
-            staging: resolve(&self.staging)?,
-            target: resolve(&self.target)?,
+            staging: host.filesystems.resolve(&self.staging)?,
+            target: host.filesystems.resolve(&self.target)?,
         };
         match self.capability.access {
             Access::Block => publishing.block(&found.device.path),
@@ -148,7 +147,7 @@ impl Publishing<'_> {
             return self.same(mount, mount.device == self.number, read_only);
         }
         self.single(table.of(self.number).map(|mount| &*mount.point))?;
-        make_directory(&self.target)?;
+        self.host.filesystems.make_directory(&self.target)?;
         self.bind(&self.staging, read_only)
     }
 
@@ -168,7 +167,7 @@ impl Publishing<'_> {
             }
         }
         self.single(ours.into_iter())?;
-        make_file(&self.target)?;
+        self.host.filesystems.make_file(&self.target)?;
         self.bind(device, self.call.read_only)
     }
 

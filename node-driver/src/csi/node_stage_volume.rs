@@ -8,7 +8,6 @@ use tonic::Code;
 
 use super::capability::{Access, Capability};
 use super::host::Host;
-use super::paths::{PathError, make_directory, resolve};
 use super::request::{BadRequest, absolute, required};
 use super::volume::{FoundVolume, Use, VolumeError, find_usable};
 use crate::devices::{Dax, Stage, VolumeDevice};
@@ -62,7 +61,7 @@ pub(super) enum NodeStageVolumeError {
         source: FilesystemError,
     },
     #[error(transparent)]
-    Path(#[from] PathError),
+    Path(#[from] FilesystemError),
     #[error("cannot {step} volume {volume}")]
     Filesystem {
         /// What was tried, as a verb.
@@ -108,7 +107,7 @@ impl NodeStageVolume {
                 Use::Again => Ok(()),
             },
             Access::Mount { fs, flags } => {
-                let target = resolve(&self.target)?;
+                let target = host.filesystems.resolve(&self.target)?;
                 let found = match found.usage {
                     Use::First => self.format(host, &found.device, fs.unwrap_or_default(), flags)?,
                     Use::Again => found,
@@ -179,7 +178,7 @@ impl Staging<'_> {
             return self.verify(fs);
         }
         let (fs, options) = self.check(table.of(self.number).next().is_some())?;
-        make_directory(self.target)?;
+        self.host.filesystems.make_directory(self.target)?;
         self.mount(fs, &options)?;
         self.verify(fs)?;
         self.report(fs, &options);

@@ -7,7 +7,6 @@ use ::csi::{Busy, RpcError};
 use tonic::Code;
 
 use super::host::Host;
-use super::paths::{PathError, remove, resolve};
 use super::request::{BadRequest, absolute, required};
 use crate::filesystem::FilesystemError;
 
@@ -26,7 +25,7 @@ pub(super) enum NodeUnpublishVolumeError {
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error(transparent)]
-    Path(#[from] PathError),
+    Path(#[from] FilesystemError),
     #[error("cannot unpublish volume {volume}")]
     Filesystem {
         volume: String,
@@ -59,7 +58,7 @@ impl NodeUnpublishVolume {
     /// Does the work: what was made for the pod goes away, an empty directory or a file. A volume that is unknown or not
     /// published is fine: it must be possible to clean up after it is gone.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeUnpublishVolumeError> {
-        let target = resolve(&self.target)?;
+        let target = host.filesystems.resolve(&self.target)?;
         let unmounted = host
             .unmount_all(&target)
             .and_then(|()| host.filesystems.clear_interrupted_bind(&target));
@@ -67,6 +66,6 @@ impl NodeUnpublishVolume {
             volume: self.volume.clone(),
             source,
         })?;
-        Ok(remove(&target)?)
+        Ok(host.filesystems.remove(&target)?)
     }
 }

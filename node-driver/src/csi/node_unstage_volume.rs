@@ -7,7 +7,6 @@ use ::csi::{Busy, RpcError};
 use tonic::Code;
 
 use super::host::Host;
-use super::paths::{PathError, resolve};
 use super::request::{BadRequest, absolute, required};
 use crate::filesystem::FilesystemError;
 
@@ -26,7 +25,7 @@ pub(super) enum NodeUnstageVolumeError {
     #[error(transparent)]
     Busy(#[from] Busy),
     #[error(transparent)]
-    Path(#[from] PathError),
+    Path(#[from] FilesystemError),
     #[error("cannot unstage volume {volume}")]
     Filesystem {
         volume: String,
@@ -58,7 +57,7 @@ impl NodeUnstageVolume {
 
     /// Does the work. A volume that is unknown or not staged is fine: it must be possible to clean up after it is gone.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeUnstageVolumeError> {
-        let unmounted = host.unmount_all(&resolve(&self.target)?);
+        let unmounted = host.unmount_all(&host.filesystems.resolve(&self.target)?);
         unmounted.map_err(|source| NodeUnstageVolumeError::Filesystem {
             volume: self.volume.clone(),
             source,

@@ -20,5 +20,6 @@ pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
 pub use inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
 pub use libndctl::LibNdctl;
-pub use mark::{Mark, Owner, Stage, name as mark_name, uuid_of};
+pub use mark::{Mark, Owner, Stage, free_uuid, name as mark_name, read as owner_of, uuid_of};
+pub use quarantine::{Pieces, cover};
 pub use raw_bytes::{RawBytes, RawFile};

@@ -17,7 +17,7 @@ use super::format::mkfs_arguments;
 use super::mountinfo::{DeviceNumber, MountTable, has_option};
 use super::operations::{Filesystems, PathTarget, Usage};
 use super::options::MountOptions;
-use super::{badblocks, tool};
+use super::{badblocks, paths, tool};
 
 /// The real kernel and tools. Most calls need root.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,22 @@ impl Filesystems for Kernel {
         } else {
             PathTarget::OnDevice(DeviceNumber::from_raw(metadata.dev()))
         }))
+    }
+
+    fn resolve(&self, path: &Path) -> Result<PathBuf, FilesystemError> {
+        paths::resolve(path)
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<(), FilesystemError> {
+        paths::make_directory(path)
+    }
+
+    fn make_file(&self, path: &Path) -> Result<(), FilesystemError> {
+        paths::make_file(path)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FilesystemError> {
+        paths::remove(path)
     }
 
     fn content(&self, device: &Path) -> Result<Content, FilesystemError> {

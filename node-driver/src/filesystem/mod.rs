@@ -13,6 +13,7 @@ mod kernel;
 mod mountinfo;
 mod operations;
 mod options;
+mod paths;
 mod tool;
 
 pub use cluster::{Filesystem, UnknownFilesystem};

@@ -1,6 +1,6 @@
 //! What the CSI calls use of the kernel and of tools, as a trait, so that tests can do without both.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cluster::Filesystem;
 use placement::Bytes;
@@ -18,6 +18,33 @@ pub trait Filesystems: Send + Sync + 'static {
     /// # Errors
     /// The kernel refuses for any other reason than that nothing is there.
     fn stat(&self, path: &Path) -> Result<Option<PathTarget>, FilesystemError>;
+
+    /// The path without symbolic links in its parents, as the table of mounts has it; the last part may not exist yet.
+    ///
+    /// The path as it is if its parent does not exist: then nothing is mounted there.
+    ///
+    /// # Errors
+    /// The kernel refuses for any other reason than that nothing is there.
+    fn resolve(&self, path: &Path) -> Result<PathBuf, FilesystemError>;
+
+    /// Makes a directory that only its owner can change. Already there counts as success, but not a symbolic link: what is
+    /// mounted on it would be somewhere else.
+    ///
+    /// # Errors
+    /// Something else is there, or the kernel refuses.
+    fn make_directory(&self, path: &Path) -> Result<(), FilesystemError>;
+
+    /// Makes an empty file to bind a device to. Already there counts as success, but not a symbolic link.
+    ///
+    /// # Errors
+    /// Something else is there, or the kernel refuses.
+    fn make_file(&self, path: &Path) -> Result<(), FilesystemError>;
+
+    /// Removes an empty directory or a file. Already gone counts as success. A directory with contents stays: it may be data.
+    ///
+    /// # Errors
+    /// It is a directory with contents, something is mounted there, or the kernel refuses.
+    fn remove(&self, path: &Path) -> Result<(), FilesystemError>;
 
     /// What is on a block device.
     ///

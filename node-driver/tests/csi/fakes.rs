@@ -11,7 +11,8 @@ use node_driver::devices::{
     self, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
-    Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Mount, MountOptions, MountTable, PathTarget, Usage,
+    Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, Mount, MountOptions, MountTable,
+    PathTarget, Usage,
 };
 
 #[derive(Default)]
@@ -179,6 +180,22 @@ impl Filesystems for FakeKernel {
             Some(mount) => Some(PathTarget::OnDevice(mount.device)),
             None => other,
         })
+    }
+
+    fn resolve(&self, path: &Path) -> Result<PathBuf, FilesystemError> {
+        Kernel.resolve(path)
+    }
+
+    fn make_directory(&self, path: &Path) -> Result<(), FilesystemError> {
+        Kernel.make_directory(path)
+    }
+
+    fn make_file(&self, path: &Path) -> Result<(), FilesystemError> {
+        Kernel.make_file(path)
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), FilesystemError> {
+        Kernel.remove(path)
     }
 
     fn content(&self, device: &Path) -> Result<Content, FilesystemError> {

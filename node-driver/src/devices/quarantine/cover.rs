@@ -11,11 +11,29 @@ use crate::devices::mark::Stage;
 
 /// What a backend does with single namespaces while it lets nobody else change anything. `seen` is a listing that shows the
 /// namespace in question, or that there is none of that id.
-pub(in crate::devices) trait Pieces {
+pub trait Pieces {
+    /// As [`Devices::inventory`](crate::devices::Devices::inventory).
+    ///
+    /// # Errors
+    /// Anything could not be read.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
+
     /// Makes a namespace that is marked [`Stage::Making`].
+    ///
+    /// # Errors
+    /// As [`Devices::create`](crate::devices::Devices::create).
     fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError>;
+
+    /// Changes the mark of a namespace.
+    ///
+    /// # Errors
+    /// As [`Devices::mark`](crate::devices::Devices::mark).
     fn mark(&self, seen: &Inventory, id: &str, stage: Stage) -> Result<(), DeviceError>;
+
+    /// Destroys a namespace that nobody has data in.
+    ///
+    /// # Errors
+    /// As [`Devices::destroy`](crate::devices::Devices::destroy).
     fn destroy(&self, seen: &Inventory, id: &str) -> Result<(), DeviceError>;
 }
 
@@ -24,7 +42,7 @@ pub(in crate::devices) trait Pieces {
 ///
 /// # Errors
 /// [`DeviceError::NotCovered`] if somebody else changed the region meanwhile; or what an operation on a namespace said.
-pub(in crate::devices) fn cover(devices: &impl Pieces, id: &RegionId) -> Result<(), DeviceError> {
+pub fn cover(devices: &impl Pieces, id: &RegionId) -> Result<(), DeviceError> {
     destroy_temporary(devices, id)?;
     let inventory = devices.inventory()?;
     let Some(region) = inventory.region(id) else {

@@ -13,7 +13,7 @@ use placement::{Bytes, Extent, RegionId, free_between};
 use super::inventory::{Inventory, Namespace, Region};
 use super::mark::{Mark, Owner, Stage};
 
-pub(in crate::devices) use cover::{Pieces, cover};
+pub use cover::{Pieces, cover};
 
 /// What the ids of namespaces begin with that cover bad blocks. No volume has such an id: it is no DNS label.
 const BAD: &str = "bad_";

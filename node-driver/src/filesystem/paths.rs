@@ -7,57 +7,50 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// A path could not be made, found or removed.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", path.display())]
-pub(super) struct PathError {
-    action: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PathError {
-    let path = path.to_owned();
-    move |source| PathError { action, path, source }
-}
+use super::error::FilesystemError;
 
 /// The path without symbolic links in its parents, as the table of mounts has it; the last part may not exist yet.
 ///
 /// The path as it is if its parent does not exist: then nothing is mounted there.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf, PathError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, FilesystemError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(path.to_owned());
     };
     match fs::canonicalize(parent) {
         Ok(parent) => Ok(parent.join(name)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
-        Err(error) => Err(failed("resolve", path)(error)),
+        Err(error) => Err(FilesystemError::io("resolve", path)(error)),
     }
 }
 
 /// Makes a directory that only its owner can change. Already there counts as success, but not a symbolic link: what is
 /// mounted on it would be somewhere else.
-pub(super) fn make_directory(path: &Path) -> Result<(), PathError> {
+pub(super) fn make_directory(path: &Path) -> Result<(), FilesystemError> {
     match DirBuilder::new().mode(0o750).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(failed("make directory", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(FilesystemError::io("make directory", path)(error))
+        }
         _ if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) => Ok(()),
         _ => {
             let error = io::Error::from(io::ErrorKind::NotADirectory);
-            Err(failed("use as a directory", path)(error))
+            Err(FilesystemError::io("use as a directory", path)(error))
         }
     }
 }
 
 /// Makes an empty file to bind a device to. Already there counts as success, but not a symbolic link.
-pub(super) fn make_file(path: &Path) -> Result<(), PathError> {
+pub(super) fn make_file(path: &Path) -> Result<(), FilesystemError> {
     let no_link = OFlags::NOFOLLOW.bits().cast_signed();
     let mut options = OpenOptions::new();
     let options = options.create(true).append(true).mode(0o600).custom_flags(no_link);
-    options.open(path).map(drop).map_err(failed("make file", path))
+    options
+        .open(path)
+        .map(drop)
+        .map_err(FilesystemError::io("make file", path))
 }
 
 /// Removes an empty directory or a file. Already gone counts as success. A directory with contents stays: it may be data.
-pub(super) fn remove(path: &Path) -> Result<(), PathError> {
+pub(super) fn remove(path: &Path) -> Result<(), FilesystemError> {
     let removed = fs::symlink_metadata(path).and_then(|metadata| {
         if metadata.is_dir() {
             fs::remove_dir(path)
@@ -66,7 +59,7 @@ pub(super) fn remove(path: &Path) -> Result<(), PathError> {
         }
     });
     match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FilesystemError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,328 @@
+//! The devices as one run of the driver has them: the order of effects is that of `node_driver::devices::LibNdctl`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crds::{RegionState, VolumeMode};
+use node_driver::devices::{
+    Dax, DeviceError, Devices, EarlierVolume, Inventory, Namespace, NamespaceMode, NewNamespace, Pieces as _, RawBytes,
+    Region, Source, Stage, Unclear, VolumeDevice, cover, mark_name,
+};
+use placement::{Mode, RegionId};
+
+use super::bytes::ModelBytes;
+use super::faults::Call;
+use super::fuse::{Blown, Fuse};
+use super::label::Label;
+use super::machine::Machine;
+use super::state::State;
+use super::tag::Serial;
+
+/// What one run of the driver has of a machine.
+pub(super) struct Run {
+    pub(super) machine: Machine,
+    pub(super) fuse: Fuse,
+    /// Locked while devices change and while they are listed, as in a real driver.
+    changes: Mutex<()>,
+}
+
+impl Run {
+    pub(super) fn new(machine: Machine, fuse: Fuse) -> Self {
+        Self {
+            machine,
+            fuse,
+            changes: Mutex::new(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        // It guards no data.
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the machine, unless this run was killed before.
+    pub(super) fn effect<T>(
+        &self,
+        change: impl FnOnce(&mut State) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        let done = self.fuse.effect(|| change(&mut self.machine.state()));
+        done.unwrap_or_else(|blown| Err(killed(blown)))
+    }
+
+    pub(super) fn list(&self, call: Call) -> Result<Inventory, DeviceError> {
+        self.fuse.check().map_err(killed)?;
+        let mut state = self.machine.state();
+        match state.faults.refuses(call) {
+            Some(error) => Err(DeviceError::Listing(error.into())),
+            None => Ok(state.inventory()),
+        }
+    }
+
+    fn serial(&self, found: &Namespace) -> Result<Serial, DeviceError> {
+        let serial = self.machine.state().of_device(&found.device);
+        serial.ok_or_else(|| DeviceError::NotFound {
+            name: found.name.clone(),
+        })
+    }
+
+    /// Fails and remembers it, if the stage does not allow what is to be done.
+    pub(super) fn allowed(
+        &self,
+        action: &'static str,
+        volume: &str,
+        stage: Stage,
+        is_allowed: bool,
+    ) -> Result<(), DeviceError> {
+        if is_allowed {
+            return Ok(());
+        }
+        let what = format!("asked to {action} volume {volume}, which is {stage}");
+        self.machine.state().violated(what);
+        Err(DeviceError::WrongStage {
+            action,
+            name: volume.to_owned(),
+            stage,
+        })
+    }
+
+    /// Disables a namespace that nobody uses, in a region that may be written to.
+    pub(super) fn disable_unused(
+        &self,
+        seen: &Inventory,
+        found: &Namespace,
+        volume: &str,
+    ) -> Result<Serial, DeviceError> {
+        check_writable(seen, &found.region)?;
+        let serial = self.serial(found)?;
+        self.effect(|state| state.disable(serial, found, volume))?;
+        Ok(serial)
+    }
+
+    /// Writes the mark, reads it back, and brings the namespace up again, unless it is to be erased.
+    pub(super) fn set_mark(
+        &self,
+        seen: &Inventory,
+        found: &Namespace,
+        volume: &str,
+        stage: Stage,
+    ) -> Result<(), DeviceError> {
+        let label = label_of(found, volume, stage)?;
+        let serial = self.disable_unused(seen, found, volume)?;
+        let marked = self
+            .write_label(serial, label, volume)
+            .and_then(|()| self.check_recorded(found));
+        if stage == Stage::Erasing || found.mode == NamespaceMode::Raw {
+            return marked;
+        }
+        let enabled = self.effect(|state| {
+            state.enable(serial);
+            Ok(())
+        });
+        marked.and(enabled)
+    }
+
+    fn write_label(&self, serial: Serial, label: Label, volume: &str) -> Result<(), DeviceError> {
+        self.effect(|state| state.write_label(serial, label))
+            .map_err(|error| failed_at("mark", volume, error))?;
+        self.machine.state().complete_label(serial);
+        Ok(())
+    }
+
+    fn check_recorded(&self, found: &Namespace) -> Result<(), DeviceError> {
+        let now = self.list(Call::ReadBack)?;
+        let mut all = now.namespaces.iter();
+        match all.find(|other| other.device == found.device) {
+            Some(now) if now.is_recorded => Ok(()),
+            Some(_) | None => Err(DeviceError::NotRecorded {
+                device: found.device.clone(),
+            }),
+        }
+    }
+}
+
+impl Devices for Run {
+    fn backend(&self) -> &'static str {
+        "simulation"
+    }
+
+    fn inventory(&self) -> Result<Inventory, DeviceError> {
+        let _lock = self.lock();
+        self.list(Call::Listing)
+    }
+
+    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+        let inventory = Devices::inventory(self)?;
+        if let Some((found, stage)) = of_volume(&inventory, volume)? {
+            return volume_device(&inventory, found, volume, Some(stage)).map(Some);
+        }
+        let unmarked: Vec<&Namespace> = inventory.unmarked(volume).collect();
+        match unmarked[..] {
+            [] => Ok(None),
+            [only] => volume_device(&inventory, only, volume, None).map(Some),
+            _ => Err(DeviceError::Ambiguous {
+                name: volume.to_owned(),
+                count: unmarked.len(),
+            }),
+        }
+    }
+
+    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        if seen.to_cover().any(|region| *region == new.region) {
+            cover(self, &new.region)?;
+        }
+        self.make(&seen, new)
+    }
+
+    fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        cover(self, region)
+    }
+
+    fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        node_driver::devices::Pieces::mark(self, &seen, volume, stage)
+    }
+
+    fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        let is_it = |found: &&Namespace| found.region == earlier.region && found.extent == earlier.extent;
+        let found = seen.unmarked(&earlier.volume).find(is_it);
+        let found = found.ok_or_else(|| DeviceError::NotFound {
+            name: earlier.volume.clone(),
+        })?;
+        self.set_mark(&seen, found, &earlier.volume, stage)
+    }
+
+    fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        let action = "open all bytes of";
+        let (found, stage) = existing(&seen, volume)?;
+        self.allowed(action, volume, stage, stage.is_expendable())?;
+        let serial = self.disable_unused(&seen, found, volume)?;
+        let handle = self.effect(|state| Ok(state.open_raw(serial, &self.fuse)))?;
+        Ok(Box::new(ModelBytes {
+            machine: self.machine.clone(),
+            fuse: self.fuse.clone(),
+            volume: volume.to_owned(),
+            serial,
+            handle,
+            size: found.extent.size,
+        }))
+    }
+
+    fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        let (found, stage) = existing(&seen, volume)?;
+        self.allowed("configure", volume, stage, stage == Stage::Making)?;
+        let serial = self.disable_unused(&seen, found, volume)?;
+        self.effect(|state| {
+            state.write_info(serial, mode);
+            Ok(())
+        })?;
+        self.effect(|state| {
+            state.enable(serial);
+            Ok(())
+        })
+    }
+
+    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        node_driver::devices::Pieces::destroy(self, &seen, volume)
+    }
+}
+
+pub(super) fn killed(blown: Blown) -> DeviceError {
+    DeviceError::Listing(blown.into())
+}
+
+pub(super) fn failed(action: &'static str, name: &str, source: impl Into<Source>) -> DeviceError {
+    DeviceError::Operation {
+        action,
+        name: name.to_owned(),
+        source: source.into(),
+    }
+}
+
+/// A refusal of the kernel, with the name of what it was about.
+fn failed_at(action: &'static str, volume: &str, error: DeviceError) -> DeviceError {
+    match error {
+        DeviceError::Operation { source, .. } => failed(action, volume, source),
+        other => other,
+    }
+}
+
+fn of_volume<'a>(seen: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
+    let name = volume.to_owned();
+    seen.of_volume(volume).map_err(|unclear| match unclear {
+        Unclear::Several { count } => DeviceError::Ambiguous { name, count },
+        Unclear::Newer { label } => DeviceError::Newer { name, label },
+    })
+}
+
+/// The namespace of a volume, which has to be there.
+pub(super) fn existing<'a>(seen: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
+    of_volume(seen, volume)?.ok_or_else(|| DeviceError::NotFound {
+        name: volume.to_owned(),
+    })
+}
+
+fn label_of(found: &Namespace, volume: &str, stage: Stage) -> Result<Label, DeviceError> {
+    let name = found.uuid.and_then(|uuid| mark_name(volume, uuid, stage));
+    let name = name.ok_or_else(|| DeviceError::NoMark {
+        name: volume.to_owned(),
+    })?;
+    Ok(Label { name, uuid: found.uuid })
+}
+
+fn volume_device(
+    seen: &Inventory,
+    found: &Namespace,
+    volume: &str,
+    stage: Option<Stage>,
+) -> Result<VolumeDevice, DeviceError> {
+    let (Some(mode), Some(path), Some(usable)) = (found.mode.of_volume(), found.block.clone(), found.usable) else {
+        return Err(DeviceError::Incomplete {
+            name: volume.to_owned(),
+        });
+    };
+    Ok(VolumeDevice {
+        path,
+        stage,
+        mode,
+        usable,
+        numa: seen.region(&found.region).and_then(|region| region.numa),
+        dax: match mode {
+            VolumeMode::Fsdax => Dax::Offered,
+            VolumeMode::Sector => Dax::NotOffered,
+        },
+    })
+}
+
+/// A region that may be written to.
+fn check_writable(seen: &Inventory, id: &RegionId) -> Result<(), DeviceError> {
+    let is_fine = |region: &Region| matches!(region.state, RegionState::Ready | RegionState::Degraded);
+    region_if(seen, id, is_fine).map(drop)
+}
+
+/// A region that is in a state that will do.
+pub(super) fn region_if<'a>(
+    seen: &'a Inventory,
+    id: &RegionId,
+    will_do: impl Fn(&Region) -> bool,
+) -> Result<&'a Region, DeviceError> {
+    let not_ready = |message: &str| DeviceError::NotReady {
+        region: id.clone(),
+        message: message.to_owned(),
+    };
+    match seen.region(id) {
+        None => Err(not_ready("the kernel does not show it")),
+        Some(region) if will_do(region) => Ok(region),
+        Some(region) => Err(not_ready(&region.message)),
+    }
+}

@@ -1,0 +1,52 @@
+//! Changes of single namespaces, for who holds the lock of the run.
+
+use crds::RegionState;
+use node_driver::devices::{DeviceError, Inventory, NewNamespace, Pieces, Stage, free_uuid, mark_name};
+
+use super::driver::{Run, existing, failed, region_if};
+use super::faults::Call;
+use super::label::Label;
+
+impl Pieces for Run {
+    fn inventory(&self) -> Result<Inventory, DeviceError> {
+        self.list(Call::Listing)
+    }
+
+    fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError> {
+        region_if(seen, &new.region, |region| region.state == RegionState::Ready)?;
+        let is_used = |uuid| seen.namespaces.iter().any(|other| other.uuid == Some(uuid));
+        let label = free_uuid(&new.volume, is_used).and_then(|uuid| {
+            let name = mark_name(&new.volume, uuid, Stage::Making)?;
+            Some(Label { name, uuid: Some(uuid) })
+        });
+        let label = label.ok_or_else(|| DeviceError::NoMark {
+            name: new.volume.clone(),
+        })?;
+        let serial = self.effect(|state| state.create(new, label))?;
+        self.machine.state().complete_label(serial);
+        Ok(())
+    }
+
+    fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        let (found, now) = existing(seen, volume)?;
+        self.allowed("mark", volume, now, now.may_become(stage))?;
+        self.set_mark(seen, found, volume, stage)
+    }
+
+    fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
+        let (found, stage) = existing(seen, volume)?;
+        self.allowed("destroy", volume, stage, stage.is_expendable())?;
+        let serial = self.disable_unused(seen, found, volume)?;
+        self.effect(|state| {
+            let destroyed = state.destroy(serial);
+            destroyed.map_err(|error| failed("destroy", volume, error))
+        })?;
+        self.machine.state().complete_destruction(serial);
+        let now = self.list(Call::ReadBack)?;
+        let shows_all = |region: &node_driver::devices::Region| region.state.shows_namespaces();
+        match now.region(&found.region) {
+            None => Ok(()),
+            Some(_) => region_if(&now, &found.region, shows_all).map(drop),
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The rules of the model, and the real driver on it.
+
+mod life;
+mod node;
