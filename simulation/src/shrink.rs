@@ -35,7 +35,7 @@ pub fn shrink(history: &History, outcome: Outcome, tries: usize) -> std::io::Res
 fn without(history: &History, from: usize, size: usize) -> History {
     let mut smaller = history.clone();
     let to = (from + size).min(smaller.steps.len());
-    let left_out = smaller.steps.drain(from..to).map(|step| step.after).sum();
+    let left_out: std::time::Duration = smaller.steps.drain(from..to).map(|step| step.after).sum();
     if let Some(next) = smaller.steps.get_mut(from) {
         next.after += left_out;
     }
