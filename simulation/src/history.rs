@@ -98,7 +98,7 @@ impl History {
     /// # Errors
     /// There is no runtime for it.
     pub fn run(&self) -> std::io::Result<Outcome> {
-        simulated(self.seed, self.live())
+        simulated(self.seed, async || self.live().await)
     }
 
     async fn live(&self) -> Outcome {
@@ -109,6 +109,7 @@ impl History {
         for step in &self.steps {
             sleep(step.after).await;
             outcome.steps += 1;
+            tracing::debug!(time = ?began.elapsed(), "step {step}");
             match &step.what {
                 What::User(action) => action.carry_out(&world, &format!("app{}", step.number)),
                 What::Fault(fault) => {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 use simulation::history::{History, Outcome};
 use simulation::shrink::shrink;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
 /// The whole system in one process under one seed, with every fault that the world has.
 #[derive(Parser)]
@@ -40,7 +42,9 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_writer(std::io::stderr).init();
+    // The programs report each failure that the simulation makes: only who looks into a history wants that.
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time().with_writer(std::io::stderr).init();
     match Args::parse().command {
         Command::Replay { seed, shrink } => replay(seed, shrink),
         Command::Soak { seed, histories, minutes } => soak(seed, histories, minutes),

@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use std::{io, thread};
 
 use jiff::{SignedDuration, Timestamp};
 use program::{Surroundings, simulate};
 use tokio::time::Instant;
 
 use crate::dice::Dice;
+use crate::hashing;
 
 thread_local! {
     /// By how many seconds the clock on the wall is wrong.
@@ -37,8 +39,21 @@ impl Surroundings for Simulated {
     }
 }
 
-/// Runs one simulation on this thread, with a clock of its own. The same seed and the same `simulation` make the same history.
-pub fn simulated<T>(seed: u64, simulation: impl Future<Output = T>) -> std::io::Result<T> {
+/// Runs one simulation, on a thread of its own and with a clock of its own. The same seed and the same `simulation` make the
+/// same history. One at a time in a process.
+///
+/// # Errors
+/// There is no thread, or no runtime for it.
+pub fn simulated<T: Send>(seed: u64, simulation: impl AsyncFnOnce() -> T + Send) -> io::Result<T> {
+    hashing::make_repeatable(seed);
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, || on_this_thread(seed, simulation))?;
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn on_this_thread<T>(seed: u64, simulation: impl AsyncFnOnce() -> T) -> io::Result<T> {
+    // kube takes the jitter of its pauses from here.
     fastrand::seed(seed);
     JUMPED.set(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
@@ -47,7 +62,7 @@ pub fn simulated<T>(seed: u64, simulation: impl Future<Output = T>) -> std::io::
             began: Instant::now(),
             dice: Dice::new(seed, "blocking work"),
         })));
-        simulation.await
+        simulation().await
     });
     simulate(None);
     Ok(result)

@@ -167,6 +167,7 @@ impl Store {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         let object = Arc::new(object);
+        tracing::debug!(kind = key.kind.name(), name = key.name, revision = self.revision, %object, "written");
         self.log.push(Change {
             kind: key.kind,
             before,
@@ -184,6 +185,7 @@ impl Store {
         self.revision += 1;
         last["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         let last = Arc::new(last);
+        tracing::debug!(kind = key.kind.name(), name = key.name, revision = self.revision, "gone");
         self.log.push(Change {
             kind: key.kind,
             before: Some(Arc::clone(before)),
