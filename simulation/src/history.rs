@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::faults::{Fault, LastSnapshot};
@@ -43,19 +44,28 @@ pub enum What {
     Fault(Fault),
 }
 
+/// What did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// The name of the invariant.
+    pub invariant: String,
+    /// What is wrong, in sentences.
+    pub wrong: Vec<String>,
+}
+
 /// What became of a history.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Outcome {
-    /// What did not hold, if anything: the name of the invariant first.
-    pub broken: Vec<(String, Vec<String>)>,
-    /// After how many steps.
-    pub steps: usize,
+    /// What did not hold, if anything.
+    pub broken: Vec<Broken>,
+    /// The numbers of the steps that happened.
+    pub steps: Vec<usize>,
     /// Writes of our programs, changes of devices, and steps.
     pub events: u64,
     /// Faults by kind.
     pub faults: BTreeMap<String, u64>,
     /// How long it took in simulated time.
-    pub time: Duration,
+    pub simulated_seconds: u64,
     /// How often pods read what was written.
     pub reads: u64,
     /// A number that differs if anything went another way.
@@ -93,7 +103,20 @@ impl History {
         }
     }
 
-    /// Lives through it.
+    /// The steps with these numbers do not happen; the others happen when they would have.
+    pub fn leave_out(&mut self, numbers: &[usize]) {
+        let mut waited = Duration::ZERO;
+        self.steps.retain_mut(|step| {
+            let stays = !numbers.contains(&step.number);
+            waited += step.after;
+            if stays {
+                step.after = std::mem::take(&mut waited);
+            }
+            stays
+        });
+    }
+
+    /// Lives through it. A process has one history only: see [`simulated`].
     ///
     /// # Errors
     /// There is no runtime for it.
@@ -108,7 +131,7 @@ impl History {
         let snapshot = LastSnapshot::default();
         for step in &self.steps {
             sleep(step.after).await;
-            outcome.steps += 1;
+            outcome.steps.push(step.number);
             tracing::debug!(time = ?began.elapsed(), "step {step}");
             match &step.what {
                 What::User(action) => action.carry_out(&world, &format!("app{}", step.number)),
@@ -127,16 +150,16 @@ impl History {
         if outcome.broken.is_empty() {
             outcome.broken = settle(&world).await;
         }
-        outcome.events = world.effects() + outcome.steps as u64;
+        outcome.events = world.effects() + outcome.steps.len() as u64;
         outcome.reads = world.oracle.reads();
-        outcome.time = began.elapsed();
+        outcome.simulated_seconds = began.elapsed().as_secs();
         outcome.fingerprint = outcome.events ^ world.api.fingerprint();
         outcome
     }
 }
 
 /// What did not come right, or did not stay so.
-async fn settle(world: &World) -> Vec<(String, Vec<String>)> {
+async fn settle(world: &World) -> Vec<Broken> {
     world.heal();
     // What was still to end by itself, ends.
     sleep(Duration::from_secs(90)).await;
@@ -163,13 +186,20 @@ async fn settle(world: &World) -> Vec<(String, Vec<String>)> {
     let mut wrong = owned(wrong);
     let written = world.api.written_since(version);
     if !written.is_empty() {
-        wrong.push(("nothing is written when everything has settled".into(), written));
+        wrong.push(Broken {
+            invariant: "nothing is written when everything has settled".into(),
+            wrong: written,
+        });
     }
     wrong
 }
 
-fn owned(wrong: Vec<(&'static str, Vec<String>)>) -> Vec<(String, Vec<String>)> {
-    wrong.into_iter().map(|(name, wrong)| (name.to_owned(), wrong)).collect()
+fn owned(wrong: Vec<(&'static str, Vec<String>)>) -> Vec<Broken> {
+    let broken = |(name, wrong): (&str, _)| Broken {
+        invariant: name.to_owned(),
+        wrong,
+    };
+    wrong.into_iter().map(broken).collect()
 }
 
 impl fmt::Display for Step {

@@ -9,7 +9,6 @@ pub mod history;
 pub mod invariants;
 pub mod oracle;
 pub mod programs;
-pub mod shrink;
 pub mod surroundings;
 pub mod time;
 pub mod users;

@@ -1,71 +1,53 @@
-//! Runs histories, and prints what fails.
+//! Lives through one history, in a process of its own: some libraries count for the whole process, so that a second history in
+//! it would go another way.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
-use clap::{Parser, Subcommand};
+use clap::{Parser, ValueEnum};
 use simulation::history::{History, Outcome};
-use simulation::shrink::shrink;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-/// The whole system in one process under one seed, with every fault that the world has.
+/// Lives through one history of the whole system, with every fault that the world has. `cargo soak` runs many.
 #[derive(Parser)]
 #[command(version)]
 struct Args {
-    #[command(subcommand)]
-    command: Command,
+    /// What everything else follows from.
+    seed: u64,
+    /// The numbers of steps that do not happen, to find out which of them matter.
+    #[arg(long, value_delimiter = ',')]
+    leave_out: Vec<usize>,
+    /// How to print what became of it. The environment variable `RUST_LOG` adds what the programs and the simulation say.
+    #[arg(long, value_enum, default_value_t)]
+    print: Print,
 }
 
-#[derive(Subcommand)]
-enum Command {
-    /// Lives through one history, twice, and prints it.
-    Replay {
-        /// Its seed.
-        seed: u64,
-        /// Makes it smaller first if it fails.
-        #[arg(long)]
-        shrink: bool,
-    },
-    /// Lives through many.
-    Soak {
-        /// The first seed; without it, they come from the clock.
-        #[arg(long)]
-        seed: Option<u64>,
-        /// How many.
-        #[arg(long)]
-        histories: Option<u64>,
-        /// For how long.
-        #[arg(long)]
-        minutes: Option<u64>,
-    },
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Print {
+    /// For people, with each step.
+    #[default]
+    Text,
+    /// One line of JSON.
+    Json,
 }
 
 fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
     // The programs report each failure that the simulation makes: only who looks into a history wants that.
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).without_time().with_writer(std::io::stderr).init();
-    match Args::parse().command {
-        Command::Replay { seed, shrink } => replay(seed, shrink),
-        Command::Soak { seed, histories, minutes } => soak(seed, histories, minutes),
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::OFF.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .without_time()
+        .with_writer(std::io::stderr)
+        .init();
+    let mut history = History::of(args.seed);
+    history.leave_out(&args.leave_out);
+    let outcome = history.run()?;
+    match args.print {
+        Print::Text => print(&history, &outcome),
+        Print::Json => println!("{}", serde_json::to_string(&outcome)?),
     }
-}
-
-fn replay(seed: u64, smaller: bool) -> anyhow::Result<()> {
-    let mut history = History::of(seed);
-    let mut outcome = history.run()?;
-    if smaller && !outcome.broken.is_empty() {
-        (history, outcome) = shrink(&history, outcome, 400)?;
-    }
-    let again = history.run()?;
-    print(&history, &outcome);
-    anyhow::ensure!(
-        again.fingerprint == outcome.fingerprint,
-        "the second run went another way: {} and {} events",
-        outcome.events,
-        again.events
-    );
-    anyhow::ensure!(outcome.broken.is_empty(), "failed");
     Ok(())
 }
 
@@ -74,47 +56,14 @@ fn print(history: &History, outcome: &Outcome) {
     for step in &history.steps {
         println!("  {step}");
     }
-    println!("{} events, {} reads, {:?} of simulated time", outcome.events, outcome.reads, outcome.time);
-    for (name, wrong) in &outcome.broken {
-        println!("BROKEN: {name}");
-        for wrong in wrong {
+    println!(
+        "{} events, {} reads by pods, {} s of simulated time, fingerprint {:x}",
+        outcome.events, outcome.reads, outcome.simulated_seconds, outcome.fingerprint
+    );
+    for broken in &outcome.broken {
+        println!("BROKEN: {}", broken.invariant);
+        for wrong in &broken.wrong {
             println!("  {wrong}");
         }
     }
-}
-
-fn soak(seed: Option<u64>, histories: Option<u64>, minutes: Option<u64>) -> anyhow::Result<()> {
-    let first = seed.unwrap_or_else(|| fastrand::u64(..1 << 48));
-    let until = minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
-    let began = Instant::now();
-    let (mut done, mut events, mut reads) = (0, 0, 0);
-    let mut faults: BTreeMap<String, u64> = BTreeMap::new();
-    let mut failures: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for seed in first.. {
-        if histories.is_some_and(|most| done >= most) || until.is_some_and(|until| Instant::now() >= until) {
-            break;
-        }
-        let outcome = History::of(seed).run()?;
-        done += 1;
-        events += outcome.events;
-        reads += outcome.reads;
-        for (kind, count) in outcome.faults {
-            *faults.entry(kind).or_default() += count;
-        }
-        if let Some((name, wrong)) = outcome.broken.first() {
-            let seeds = failures.entry(name.clone()).or_default();
-            seeds.push(seed);
-            if seeds.len() <= 3 {
-                println!("seed {seed}: {name}: {}", wrong.first().map_or("", String::as_str));
-            }
-        }
-    }
-    let seconds = began.elapsed().as_secs_f64();
-    println!("{done} histories, {events} events, {reads} reads, {seconds:.1} s");
-    println!("faults: {faults:?}");
-    for (name, seeds) in &failures {
-        println!("{} x {name}: {:?}", seeds.len(), seeds.iter().take(8).collect::<Vec<_>>());
-    }
-    anyhow::ensure!(failures.is_empty(), "failed");
-    Ok(())
 }
