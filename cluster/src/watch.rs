@@ -19,6 +19,9 @@ pub trait Indexes<K> {
     fn apply(&mut self, object: &K);
     /// The object is gone.
     fn delete(&mut self, key: &ObjectKey);
+    /// A list begins: what is applied next is as the cluster is, however new what the index has seemed. A cluster that was
+    /// restored from a backup shows old versions again.
+    fn begin_list(&mut self) {}
     /// A list is complete: what is not in it is gone. Before the first list is complete, that an object is not in the
     /// index means nothing.
     fn reset(&mut self, listed: &HashSet<ObjectKey>);
@@ -85,7 +88,10 @@ impl<K: Resource> Pump<K> {
     /// most of an object.
     pub fn take(&mut self, index: &mut impl Indexes<K>, event: Event<K>) {
         match event.modify(|object| object.managed_fields_mut().clear()) {
-            Event::Init => self.listed.clear(),
+            Event::Init => {
+                self.listed.clear();
+                index.begin_list();
+            }
             Event::InitApply(object) => {
                 self.listed.insert(ObjectKey::of(&object));
                 index.apply(&object);

@@ -5,6 +5,7 @@
 //! - [`capacity`]: CSIStorageCapacity objects for kube-scheduler.
 //! - [`controller`]: the CSI Controller service. [`identity`] and [`serve`] go with it, [`health`] is beside it.
 //! - [`kept_volumes`]: volumes that have data on a node and no PmemVolume.
+//! - [`unclaimed_volumes`]: volumes that nobody asked for any more when they were ready.
 //! - [`events`]: Warning events on pods that wait, on volumes without a node, and on classes with a mistake.
 
 pub mod capacity;
@@ -19,3 +20,4 @@ pub mod index;
 pub mod kept_volumes;
 pub mod run;
 pub mod serve;
+pub mod unclaimed_volumes;

@@ -24,6 +24,7 @@ use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::kept_volumes::{maker, warner};
 use crate::serve::serve;
+use crate::unclaimed_volumes;
 
 /// What is set on the command line.
 #[derive(Clone, Debug)]
@@ -93,6 +94,7 @@ impl Operator {
         start_watches(&mut background, &client, &namespace, &index);
         start_writers(&mut background, &client, namespace, &index);
         let service = Service::new(client, index.clone(), stop);
+        background.spawn(unclaimed_volumes::run(service.clone()));
         Self {
             service,
             index,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cluster::names::SELECTED_NODE;
+use cluster::names::{SELECTED_NODE, VOLUME_PREFIX};
 use cluster::{Claim, Class, OurClass};
 use crds::{Phase, PmemNode, PmemVolume, TOPOLOGY_KEY, bytes_of_quantity};
 use extender::ledger::ReservationState;
@@ -153,7 +153,8 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         .collect();
     let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
     if !text(pod, "/spec/nodeName").is_empty() {
-        let is_lost = claims.iter().any(|claim| world.api.get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName"))).is_none());
+        // No file system is made, checked or mounted on bytes that cannot be read.
+        let is_lost = is_bad(world, &claims) || claims.iter().any(|claim| world.api.get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName"))).is_none());
         let runs = text(pod, "/status/phase") == "Running" || is_lost;
         return (!runs).then(|| format!("pod {} has node {} and does not run", name(pod), text(pod, "/spec/nodeName")));
     }
@@ -179,6 +180,18 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
     Some(format!("pod {} waits although {} holds its claims {asked:?}", name(pod), holds.name))
 }
 
+fn is_bad(world: &World, claims: &[Arc<Value>]) -> bool {
+    let volumes: BTreeSet<String> = claims.iter().map(|claim| text(claim, "/spec/volumeName").to_owned()).collect();
+    world.nodes.iter().any(|node| {
+        let truth = node.machine.truth();
+        truth.namespaces.iter().any(|namespace| {
+            let is_its = namespace.volume().is_some_and(|(volume, _)| volumes.contains(volume));
+            let region = truth.regions.iter().find(|region| region.id == namespace.namespace.region);
+            is_its && region.is_some_and(|region| region.bad.iter().any(|bad| bad.overlaps(namespace.namespace.extent)))
+        })
+    })
+}
+
 fn volumes_belong_to_claims(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
     let volumes = world.api.list(Kind::PersistentVolume);
@@ -188,12 +201,15 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
         }
     }
     let handles: BTreeSet<&str> = volumes.iter().map(|volume| text(volume, "/spec/csi/volumeHandle")).collect();
+    // One that was deleted and is held by a pod is there as well.
+    let claims = world.api.list(Kind::PersistentVolumeClaim);
+    let claims: BTreeSet<&str> = claims.iter().map(|claim| text(claim, "/metadata/uid")).collect();
     for volume in typed::<PmemVolume>(world, Kind::PmemVolume) {
         let name = volume.metadata.name.clone().unwrap_or_default();
         let phase = volume.status.and_then(|status| status.phase);
         if volume.metadata.deletion_timestamp.is_some() {
             wrong.push(format!("PmemVolume {name} was deleted and is there"));
-        } else if !handles.contains(name.as_str()) {
+        } else if !handles.contains(name.as_str()) && !claims.contains(name.strip_prefix(VOLUME_PREFIX).unwrap_or_default()) {
             wrong.push(format!("PmemVolume {name} ({phase:?}) belongs to nobody"));
         } else if phase != Some(Phase::Ready) {
             wrong.push(format!("PmemVolume {name} is {phase:?}"));

@@ -10,7 +10,7 @@ use super::capability::{Access, Capability};
 use super::host::Host;
 use super::request::{BadRequest, absolute, required};
 use super::volume::{FoundVolume, Use, VolumeError, find_usable};
-use crate::devices::{Dax, Stage, VolumeDevice};
+use crate::devices::{Dax, DeviceError, Stage, VolumeDevice};
 use crate::filesystem::{
     ContentError, DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, filesystem_of,
     large_enough,
@@ -100,7 +100,7 @@ impl NodeStageVolume {
 
     /// Does the work. A block volume is only marked as in use: publishing shows its device.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
-        let found = find_usable(host, &self.volume)?;
+        let found = self.recorded(host, find_usable(host, &self.volume)?)?;
         match &self.capability.access {
             Access::Block => match found.usage {
                 Use::First => self.mark_in_use(host).map(drop),
@@ -145,6 +145,22 @@ impl NodeStageVolume {
             source,
         })?;
         self.mark_in_use(host)
+    }
+
+    /// Of a volume with data, the label may not be on all modules: the mark was written and not confirmed, or a module changed.
+    /// It is written again before anybody gets the volume, which could be formatted after a reboot else. Who has it already
+    /// goes on.
+    fn recorded(&self, host: &Host, found: FoundVolume) -> Result<FoundVolume, NodeStageVolumeError> {
+        if found.usage == Use::First || found.device.is_recorded || found.device.stage.is_none() {
+            return Ok(found);
+        }
+        match self.mark_in_use(host) {
+            Err(NodeStageVolumeError::Volume(VolumeError::Device {
+                source: DeviceError::InUse { .. },
+                ..
+            })) => Ok(found),
+            marked => marked,
+        }
     }
 
     /// On the device it says so before anybody gets the volume: from then on nothing formats it. It has another device then.

@@ -113,6 +113,8 @@ pub struct VolumeDevice {
     pub path: PathBuf,
     /// How far it has come; none if its namespace has no mark.
     pub stage: Option<Stage>,
+    /// Whether its label says so on each of its modules: only then it is so after a reboot.
+    pub is_recorded: bool,
     /// The mode of its namespace.
     pub mode: VolumeMode,
     /// Size of the block device.

@@ -3,13 +3,17 @@
 mod status;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crds::{ErasingVolume, PmemNode, PmemNodeStatus, PmemVolume};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::Store;
+use kube::runtime::watcher::{self, watch_object};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
@@ -22,8 +26,6 @@ use crate::volumes::{Erasures, Names};
 use status::{KnownVolumes, next_status};
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
-/// How often to check whether the object still exists.
-const CHECK_EVERY: Duration = Duration::from_secs(60);
 
 /// Writes the PmemNode of one node.
 pub struct Reporter {
@@ -105,17 +107,17 @@ impl Reporter {
         if listed.is_none_or(|listed| listed.is_err()) {
             return;
         }
+        let mut shown = pin!(watch_object(self.pmem_nodes.clone(), &self.name).default_backoff());
         while !stop.is_cancelled() {
             let now = last.borrow_and_update().clone();
-            let pause = match stop.run_until_cancelled(self.report(&now)).await {
+            let reported = match stop.run_until_cancelled(self.report(&now)).await {
                 None => return,
-                Some(Ok(())) => CHECK_EVERY,
-                Some(Err(error)) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "cannot report what this node has; it will be repeated");
-                    AFTER_ERROR
-                }
+                Some(reported) => reported,
             };
+            if let Err(error) = &reported {
+                let error = error as &dyn std::error::Error;
+                tracing::warn!(error, "cannot report what this node has; it will be repeated");
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
@@ -123,7 +125,8 @@ impl Reporter {
                 Ok(()) = self.objects.changed() => {}
                 Ok(()) = self.erasures.changed() => {}
                 changed = last.changed() => if changed.is_err() { return },
-                () = sleep(pause) => self.check().await,
+                Some(object) = shown.next() => self.compare(object).await,
+                () = sleep(AFTER_ERROR), if reported.is_err() => {}
             }
         }
     }
@@ -198,15 +201,25 @@ impl Reporter {
         written.map(drop).map_err(|source| self.not_written(source))
     }
 
-    /// Notices that somebody deleted the object; the next report makes it again.
-    async fn check(&mut self) {
+    /// Notices that somebody deleted the object or changed its status, or restored an old one; the next report writes it again.
+    /// What the watch shows may be older than what was written, so the API server is asked before anything is.
+    async fn compare(&mut self, shown: watcher::Result<Option<PmemNode>>) {
+        if !self.is_written || shown.is_ok_and(|shown| self.is_as_reported(shown)) {
+            return;
+        }
         match self.pmem_nodes.get_opt(&self.name).await {
-            Ok(found) => self.is_written &= found.is_some(),
+            Ok(found) => self.is_written = self.is_as_reported(found),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "cannot check whether the PmemNode still exists");
+                tracing::debug!(error, "cannot read the PmemNode");
             }
         }
+    }
+
+    /// Compared as written: the API server keeps whole seconds of times.
+    fn is_as_reported(&self, found: Option<PmemNode>) -> bool {
+        let written = |status: &PmemNodeStatus| serde_json::to_value(status).ok();
+        found.and_then(|found| found.status).and_then(|found| written(&found)) == written(&self.reported)
     }
 
     fn not_written(&self, source: kube::Error) -> ReportError {

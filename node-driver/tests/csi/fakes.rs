@@ -19,6 +19,8 @@ use node_driver::filesystem::{
 pub struct FakeDevices {
     pub volumes: Mutex<HashMap<String, VolumeDevice>>,
     pub broken: Mutex<bool>,
+    /// Whether the modules lose every label that is written.
+    pub labels_are_lost: Mutex<bool>,
 }
 
 impl FakeDevices {
@@ -50,7 +52,12 @@ impl Devices for FakeDevices {
         let found = volumes.get_mut(volume).unwrap();
         assert!(found.stage.unwrap().may_become(stage));
         found.stage = Some(stage);
-        Ok(())
+        found.is_recorded = !*self.labels_are_lost.lock().unwrap();
+        if found.is_recorded {
+            return Ok(());
+        }
+        let device = found.path.display().to_string();
+        Err(DeviceError::NotRecorded { device })
     }
 
     fn mark_earlier(&self, _: &EarlierVolume, _: Stage) -> Result<(), DeviceError> {
@@ -304,6 +311,7 @@ pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
     VolumeDevice {
         path: path.to_owned(),
         stage: Some(Stage::HandedOut),
+        is_recorded: true,
         mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
         usable,
         numa: None,

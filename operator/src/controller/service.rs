@@ -19,6 +19,12 @@ pub struct Service {
 }
 
 impl Service {
+    /// What it decides from.
+    #[must_use]
+    pub fn index(&self) -> &SharedIndex {
+        &self.index
+    }
+
     /// Decides from `index` and writes through `client`. Calls that wait for a node end with UNAVAILABLE at `stop`.
     #[must_use]
     pub fn new(client: Client, index: SharedIndex, stop: CancellationToken) -> Self {

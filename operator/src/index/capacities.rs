@@ -11,6 +11,8 @@ use crate::capacity_object::PublishedCapacity;
 pub struct Capacities {
     store: Store<PublishedCapacity>,
     by_node: BTreeMap<String, BTreeSet<String>>,
+    /// The versions that our own writes returned: the watch may still show older ones.
+    written: BTreeMap<String, u64>,
 }
 
 impl Capacities {
@@ -30,12 +32,31 @@ impl Capacities {
         names.filter_map(|name| Some((name, self.store.get(name)?)))
     }
 
-    /// Takes in an object, unless a newer version of it is there. Returns the nodes whose objects changed.
+    /// Takes in an object that a write of ours returned. Returns the nodes whose objects changed.
+    pub fn apply_written(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
+        if let Some(version) = number(&object.resource_version) {
+            self.written.insert(name.clone(), version);
+        }
+        self.put(name, object)
+    }
+
+    /// A list begins, which shows the cluster as it is.
+    pub fn forget_written(&mut self) {
+        self.written.clear();
+    }
+
+    /// Takes in an object that the watch shows, unless a write of ours returned a newer version of it. Returns the nodes whose
+    /// objects changed.
     pub fn apply(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
-        if self.store.get(&name).is_some_and(|stored| is_stale(&object, stored)) {
+        let stored = self.store.get(&name).filter(|stored| stored.uid == object.uid);
+        if stored.is_some() && self.is_stale(&name, &object) {
             return BTreeSet::new();
         }
-        let mut touched: BTreeSet<String> = self.delete(&name).into_iter().collect();
+        self.put(name, object)
+    }
+
+    fn put(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
+        let mut touched: BTreeSet<String> = self.take_out(&name).into_iter().collect();
         let node = object.node.clone().unwrap_or_default();
         self.by_node.entry(node.clone()).or_default().insert(name.clone());
         self.store.insert(name, object);
@@ -45,6 +66,11 @@ impl Capacities {
 
     /// Takes in that an object was deleted. Returns its node.
     pub fn delete(&mut self, name: &str) -> Option<String> {
+        self.written.remove(name);
+        self.take_out(name)
+    }
+
+    fn take_out(&mut self, name: &str) -> Option<String> {
         let node = self.store.remove(name)?.node.unwrap_or_default();
         if let Some(names) = self.by_node.get_mut(&node) {
             names.remove(name);
@@ -66,10 +92,9 @@ impl Capacities {
         self.store.retain(listed);
         touched
     }
-}
 
-/// Whether an event shows a version that is not newer than the one that our own write returned.
-fn is_stale(event: &PublishedCapacity, stored: &PublishedCapacity) -> bool {
-    let numbers = (number(&event.resource_version), number(&stored.resource_version));
-    event.uid == stored.uid && matches!(numbers, (Some(event), Some(stored)) if event <= stored)
+    fn is_stale(&self, name: &str, event: &PublishedCapacity) -> bool {
+        let numbers = (number(&event.resource_version), self.written.get(name));
+        matches!(numbers, (Some(event), Some(written)) if event <= *written)
+    }
 }

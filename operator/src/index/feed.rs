@@ -87,6 +87,10 @@ impl Indexes<StorageClass> for Index {
 }
 
 impl Indexes<CSIStorageCapacity> for Index {
+    fn begin_list(&mut self) {
+        self.capacities.forget_written();
+    }
+
     fn apply(&mut self, object: &CSIStorageCapacity) {
         let nodes = self.capacities.apply(object.name_any(), PublishedCapacity::of(object));
         self.mark_dirty(nodes);

@@ -149,7 +149,7 @@ impl Index {
 
     /// Takes in a CSIStorageCapacity object that was just written.
     pub fn capacity_written(&mut self, name: String, object: PublishedCapacity) {
-        self.capacities.apply(name, object);
+        self.capacities.apply_written(name, object);
     }
 
     /// Takes in that a CSIStorageCapacity object was just deleted: its node may need another in its place.
