@@ -246,3 +246,20 @@ async fn of_a_region_that_is_away_nothing_is_shown_and_everything_is_there_again
         assert_eq!(shown(), (1, 1));
     }
 }
+
+#[tokio::test]
+async fn a_new_file_system_does_not_show_what_an_older_one_had() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    let kubelet = node.kubelet(&Fuse::new(), as_filesystem());
+    kubelet.stage("v").await.unwrap();
+    node.machine.write(&staging("v"), 7).unwrap();
+    kubelet.unstage("v").await.unwrap();
+    let (found, _) = node.only("v");
+    let device = found.namespace.block.unwrap();
+    let filesystems = node.machine.filesystems(&Fuse::new());
+    filesystems.format(&device, Filesystem::Ext4, Bytes::mib(20)).unwrap();
+    kubelet.stage("v").await.unwrap();
+    assert_eq!(node.machine.read(&staging("v")).unwrap(), None);
+    assert_eq!(node.only("v").0.tokens, [7].into(), "the bytes are there all the same");
+}

@@ -84,18 +84,15 @@ async fn mounts_vanish_and_what_a_pod_wrote_stays() {
     node.is_fine();
 }
 
-#[test]
-fn what_comes_back_is_up_in_the_mode_that_is_written_in_it() {
-    let machine = machine(64);
-    let devices = machine.devices(&Fuse::new());
-    let node = Node {
-        machine: machine.clone(),
-        record: Default::default(),
-    };
-    make(&*devices, "raw");
-    machine.reboot();
+#[tokio::test]
+async fn what_comes_back_is_up_in_the_mode_that_is_written_in_it() {
+    let node = Node::new();
+    make(&*node.machine.devices(&Fuse::new()), "raw");
+    node.make("configured", 20, VolumeMode::Fsdax).await;
+    node.machine.reboot();
     let raw = node.only("raw").0.namespace;
     assert_eq!((raw.block, raw.usable), (None, None));
+    assert!(node.only("configured").0.namespace.block.is_some());
 }
 
 /// The same seed, the same machine.

@@ -1,0 +1,76 @@
+//! How long a machine takes for the life of many volumes: of a whole history, this is the part of the hardware.
+//!
+//! `cargo run --release -p simulation --example machine-speed`
+
+use std::time::{Duration, Instant};
+
+use node_driver::devices::{DeviceError, Devices, NewNamespace, Stage};
+use placement::{Bytes, MapLocation, Mode, RegionId};
+use simulation::devices::{Fuse, Machine, RegionSpec};
+
+/// What the driver writes or reads at once.
+const CHUNK: usize = 1 << 20;
+const VOLUMES: u32 = 40;
+const ROUNDS: u32 = 20;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let region = RegionSpec {
+        id: "r0".into(),
+        numa: None,
+        size: Bytes::gib(1),
+        alignment: Bytes::mib(2),
+    };
+    let mut buffer = vec![0; CHUNK];
+    let (mut total, mut reading) = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..ROUNDS {
+        let begin = Instant::now();
+        let machine = Machine::new("node", std::slice::from_ref(&region));
+        let devices = machine.devices(&Fuse::new());
+        for volume in 0..VOLUMES {
+            reading += make(&*devices, &format!("pvc-{volume}"), &mut buffer)?;
+        }
+        for volume in 0..VOLUMES {
+            devices.destroy(&format!("pvc-{volume}")).or_else(ignore_stage)?;
+        }
+        total += begin.elapsed();
+    }
+    println!(
+        "{VOLUMES} volumes: {:?} in all, {:?} of it reading raw bytes",
+        total / ROUNDS,
+        reading / ROUNDS
+    );
+    Ok(())
+}
+
+fn ignore_stage(error: DeviceError) -> Result<(), DeviceError> {
+    match error {
+        DeviceError::WrongStage { .. } => Ok(()),
+        other => Err(other),
+    }
+}
+
+/// As the driver does, with two scrubs: one that finds an earlier tenant's bytes, and one that finds zeros.
+fn make(devices: &dyn Devices, volume: &str, buffer: &mut [u8]) -> Result<Duration, Box<dyn std::error::Error>> {
+    let footprint = Bytes::mib(16);
+    devices.inventory()?;
+    devices.create(&NewNamespace {
+        volume: volume.into(),
+        region: RegionId("r0".into()),
+        footprint,
+    })?;
+    let mut reading = Duration::ZERO;
+    for _ in 0..2 {
+        let raw = devices.open_raw(volume)?;
+        for chunk in 0..16 {
+            let begin = Instant::now();
+            raw.read(Bytes::mib(chunk), buffer)?;
+            reading += begin.elapsed();
+            raw.write_zeros(Bytes::mib(chunk), buffer)?;
+        }
+        raw.flush()?;
+        devices.inventory()?;
+    }
+    devices.configure(volume, Mode::Fsdax(MapLocation::Dev))?;
+    devices.mark(volume, Stage::HandedOut)?;
+    Ok(reading)
+}
