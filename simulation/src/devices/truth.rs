@@ -10,6 +10,7 @@ use placement::{Bytes, Extent, RegionId, free_between};
 
 use super::granules::granules_of;
 use super::label::{Label, OnModules};
+use super::machine::Machine;
 use super::mounts::Shows;
 use super::namespace::ModelNamespace;
 use super::region::ModelRegion;
@@ -206,5 +207,28 @@ fn after_power_loss(on_modules: &OnModules) -> Vec<Option<String>> {
         OnModules::Nothing => vec![None],
         OnModules::Whole(label) => vec![Some(name(label))],
         OnModules::Mixed { old, new } => vec![old.as_ref().map(name), Some(name(new))],
+    }
+}
+
+impl Machine {
+    /// Whether every byte of an extent is zero, also after a power loss.
+    #[must_use]
+    pub fn is_zero(&self, region: &str, extent: Extent) -> bool {
+        self.holds_only(region, extent, |tag| tag == Tag::Zero)
+    }
+
+    /// Whether every byte of an extent has this token, but for what the kernel needs there.
+    #[must_use]
+    pub fn has_token(&self, region: &str, extent: Extent, token: u64) -> bool {
+        self.holds_only(region, extent, |tag| {
+            matches!(tag, Tag::Info { .. }) || tag.token() == Some(token)
+        })
+    }
+
+    fn holds_only(&self, region: &str, extent: Extent, is_fine: impl Fn(Tag) -> bool) -> bool {
+        let state = self.state();
+        let mut regions = state.regions.iter();
+        let found = regions.find(|found| found.id.0 == region);
+        found.is_some_and(|found| found.holds_only(extent, is_fine))
     }
 }
