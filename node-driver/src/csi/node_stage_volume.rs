@@ -10,7 +10,7 @@ use super::capability::{Access, Capability};
 use super::host::Host;
 use super::request::{BadRequest, absolute, required};
 use super::volume::{FoundVolume, Use, VolumeError, find_usable};
-use crate::devices::{Dax, Stage, VolumeDevice};
+use crate::devices::{Dax, DeviceError, Stage, VolumeDevice};
 use crate::filesystem::{
     ContentError, DeviceNumber, Filesystem, FilesystemError, Mount, MountOptions, OptionError, filesystem_of,
     large_enough,
@@ -104,13 +104,13 @@ impl NodeStageVolume {
         match &self.capability.access {
             Access::Block => match found.usage {
                 Use::First => self.mark_in_use(host).map(drop),
-                Use::Again => Ok(()),
+                Use::Again => self.recorded(host, found).map(drop),
             },
             Access::Mount { fs, flags } => {
                 let target = host.filesystems.resolve(&self.target)?;
                 let found = match found.usage {
                     Use::First => self.format(host, &found.device, fs.unwrap_or_default(), flags)?,
-                    Use::Again => found,
+                    Use::Again => self.recorded(host, found)?,
                 };
                 let staging = Staging {
                     host,
@@ -145,6 +145,21 @@ impl NodeStageVolume {
             source,
         })?;
         self.mark_in_use(host)
+    }
+
+    /// The volume once its mark is on the device. A power loss would take the mark back that an earlier call could not write,
+    /// and the volume would be formatted again with somebody's data in it. One that somebody uses was handed over before.
+    fn recorded(&self, host: &Host, found: FoundVolume) -> Result<FoundVolume, NodeStageVolumeError> {
+        if found.device.is_recorded || found.device.stage.is_none() {
+            return Ok(found);
+        }
+        match self.mark_in_use(host) {
+            Err(NodeStageVolumeError::Volume(VolumeError::Device {
+                source: DeviceError::InUse { .. },
+                ..
+            })) => Ok(found),
+            marked => marked,
+        }
     }
 
     /// On the device it says so before anybody gets the volume: from then on nothing formats it. It has another device then.

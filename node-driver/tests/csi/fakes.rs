@@ -304,6 +304,7 @@ pub fn device(path: &Path, usable: Bytes, dax: bool) -> VolumeDevice {
     VolumeDevice {
         path: path.to_owned(),
         stage: Some(Stage::HandedOut),
+        is_recorded: true,
         mode: if dax { VolumeMode::Fsdax } else { VolumeMode::Sector },
         usable,
         numa: None,

@@ -294,6 +294,7 @@ fn volume_device(
     Ok(VolumeDevice {
         path,
         stage,
+        is_recorded: found.is_recorded,
         mode,
         usable,
         numa: seen.region(&found.region).and_then(|region| region.numa),

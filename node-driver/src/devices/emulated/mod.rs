@@ -163,6 +163,7 @@ impl Emulated {
         Ok(VolumeDevice {
             path,
             stage,
+            is_recorded: true,
             mode,
             usable,
             numa: layout.numa(&stored.region),

@@ -299,6 +299,7 @@ fn volume_device(
     Ok(VolumeDevice {
         path,
         stage,
+        is_recorded: found.is_recorded,
         mode,
         usable,
         numa,

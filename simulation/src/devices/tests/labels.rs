@@ -145,8 +145,7 @@ async fn what_has_no_label_does_not_outlive_a_reboot() {
     assert!(node.machine.truth().namespaces.is_empty());
 }
 
-/// The kubelet tries again, and the driver goes by what the kernel was told: after a power loss the volume is formatted anew.
-#[ignore = "a defect of the driver: it hands over a volume whose mark is not recorded"]
+/// The kubelet tries again. What the kernel was told is not what is there after a power loss: the volume would be formatted anew.
 #[tokio::test]
 async fn a_volume_whose_mark_was_lost_is_not_handed_over_at_the_second_try() {
     let node = handed_out().await;
@@ -158,8 +157,7 @@ async fn a_volume_whose_mark_was_lost_is_not_handed_over_at_the_second_try() {
     assert!(!handed_over);
 }
 
-/// The object goes although a power loss brings the volume back, which nobody deletes then.
-#[ignore = "a defect of the driver: it lets go of a volume whose mark to be erased is not recorded"]
+/// A power loss would bring the volume back, and nobody would delete it then.
 #[tokio::test]
 async fn a_volume_whose_erasure_is_not_recorded_is_not_released() {
     let node = handed_out().await;
