@@ -8,3 +8,4 @@ mod life;
 mod node;
 mod others;
 mod power;
+mod story;
