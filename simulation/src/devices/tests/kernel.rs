@@ -89,6 +89,36 @@ fn configuring_and_handing_out_what_is_not_zero_is_remembered() {
     );
 }
 
+/// Zeros that a power loss may take back are none.
+#[test]
+fn configuring_what_was_not_flushed_is_remembered() {
+    for is_flushed in [false, true] {
+        let node = Node::new();
+        let devices = node.machine.devices(&Fuse::new());
+        devices.create(&new("v", 16)).unwrap();
+        let raw = devices.open_raw("v").unwrap();
+        raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
+        if is_flushed {
+            raw.flush().unwrap();
+        }
+        drop(raw);
+        devices.configure("v", Mode::Sector).unwrap();
+        assert_eq!(node.machine.violations().is_empty(), is_flushed);
+    }
+}
+
+/// What is erased is free only when every byte is zero, also after a power loss.
+#[tokio::test]
+async fn freeing_what_is_not_zero_is_remembered() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    let devices = node.machine.devices(&Fuse::new());
+    devices.mark("v", Stage::Erasing).unwrap();
+    devices.destroy("v").unwrap();
+    let violations = node.machine.violations();
+    assert!(violations[0].contains("before its bytes are zero"), "{violations:?}");
+}
+
 #[tokio::test]
 async fn what_the_mark_forbids_is_refused_and_remembered() {
     let node = Node::new();

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crds::{Phase, VolumeMode};
 use node_driver::devices::Stage;
+use placement::{Bytes, Extent};
 use rstest::rstest;
 
-use super::node::{Node, as_filesystem, staging, target};
+use super::node::{Node, REGION, as_filesystem, staging, target};
 use crate::devices::{DeviceFault, Fuse};
 
 /// What the world wants and knows of a volume.
@@ -24,6 +25,7 @@ struct Story {
     wanted: BTreeMap<String, Wanted>,
     made: u32,
     faults: Vec<DeviceFault>,
+    bad_blocks: bool,
 }
 
 impl Story {
@@ -34,6 +36,7 @@ impl Story {
             wanted: BTreeMap::new(),
             made: 0,
             faults: faults.to_vec(),
+            bad_blocks: seed % 2 == 1,
         }
     }
 
@@ -62,6 +65,7 @@ impl Story {
             4 => self.unpublish().await,
             5 => self.delete(),
             6 | 7 => self.work().await,
+            8 if self.rng.bool() => self.region(),
             8 => self.fault(),
             9 if self.rng.bool() => self.power(),
             9 => _ = self.node.machine.foreign_create(&mut self.rng),
@@ -73,8 +77,11 @@ impl Story {
     async fn add(&mut self) {
         let truth = self.node.machine.truth();
         let record = &self.node.record;
-        self.wanted
-            .retain(|name, it| !it.is_deleted || record.get(name).is_some() || truth.of_volume(name).next().is_some());
+        self.wanted.retain(|name, it| {
+            !it.is_deleted
+                || record.get(name).is_some()
+                || truth.of_volume(name).any(|(_, stage)| stage != Stage::Quarantined)
+        });
         if self.wanted.len() > 2 {
             return;
         }
@@ -160,6 +167,28 @@ impl Story {
         }
     }
 
+    fn region(&mut self) {
+        let on = self.rng.bool();
+        let machine = &self.node.machine;
+        let page = Extent::new(Bytes::kib(4).times(self.rng.i64(0..64 * 256)), Bytes::kib(4));
+        match self.rng.u8(0..6) {
+            0 => machine.hide_region(REGION, on),
+            1 => machine.not_seen(REGION, on),
+            2 => machine.disable(REGION, on),
+            3 if on => machine.hide_space(REGION, page),
+            3 => machine.show_space(REGION),
+            4 if self.bad_blocks && self.is_free(page) => self.node.machine.poison(REGION, page),
+            5 if self.bad_blocks && self.is_free(page) => self.node.machine.poison_unknown(REGION, page),
+            _ => {}
+        }
+    }
+
+    /// Bytes that go bad under a volume are the business of its file system.
+    fn is_free(&self, page: Extent) -> bool {
+        let truth = self.node.machine.truth();
+        truth.regions[0].free.iter().any(|free| free.overlaps(page))
+    }
+
     fn power(&mut self) {
         if self.rng.bool() {
             self.node.machine.cut_power(&mut self.rng);
@@ -177,7 +206,10 @@ impl Story {
         let truth = self.node.machine.truth();
         for (name, it) in &self.wanted {
             if let (Some(token), false) = (it.token, it.is_deleted) {
-                let found: Vec<_> = truth.of_volume(name).collect();
+                let found: Vec<_> = truth
+                    .of_volume(name)
+                    .filter(|(_, stage)| *stage != Stage::Quarantined)
+                    .collect();
                 assert_eq!(found.len(), 1, "{name}: {found:?}");
                 assert_eq!(found[0].1, Stage::InUse);
                 assert_eq!(found[0].0.tokens, [token].into(), "{name}");
@@ -189,6 +221,9 @@ impl Story {
         for fault in DeviceFault::ALL {
             self.node.machine.set_fault(fault, false);
         }
+        self.node.machine.hide_region(REGION, false);
+        self.node.machine.not_seen(REGION, false);
+        self.node.machine.show_space(REGION);
         self.node.machine.reboot();
         let fuse = Fuse::new();
         for _ in 0..3 {
@@ -198,7 +233,8 @@ impl Story {
             let truth = self.node.machine.truth();
             if it.is_deleted {
                 assert!(self.node.record.get(&name).is_none(), "{name} is not released");
-                let left: Vec<_> = truth.of_volume(&name).collect();
+                let is_left = |stage| stage != Stage::Quarantined;
+                let left: Vec<_> = truth.of_volume(&name).filter(|(_, stage)| is_left(*stage)).collect();
                 assert!(left.is_empty(), "leaked: {left:?}");
                 continue;
             }
