@@ -26,15 +26,16 @@ use crate::devices::{Fuse, Machine, RegionSpec, TrueNamespace};
 pub(super) const REGION: &str = "r0";
 
 pub(super) fn machine(mib: u32) -> Machine {
-    Machine::new(
-        "node-1",
-        &[RegionSpec {
-            id: REGION.into(),
-            numa: Some(0),
-            size: Bytes::mib(mib),
-            alignment: Bytes::mib(2),
-        }],
-    )
+    Machine::new("node-1", &[region(REGION, mib, 2)])
+}
+
+pub(super) fn region(id: &str, mib: u32, alignment: u32) -> RegionSpec {
+    RegionSpec {
+        id: id.into(),
+        numa: Some(0),
+        size: Bytes::mib(mib),
+        alignment: Bytes::mib(alignment),
+    }
 }
 
 /// A node with a driver, and what the cluster wants of it.

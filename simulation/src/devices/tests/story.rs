@@ -1,14 +1,17 @@
 //! Many lives of volumes on one machine, with every fault, until all faults end.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crds::{Phase, VolumeMode};
 use node_driver::devices::Stage;
 use placement::{Bytes, Extent};
 use rstest::rstest;
 
-use super::node::{Node, REGION, as_filesystem, staging, target};
-use crate::devices::{DeviceFault, Fuse};
+use super::node::{Node, as_filesystem, region, staging, target};
+use crate::devices::{DeviceFault, Fuse, Machine};
+
+const REGIONS: [&str; 2] = ["r0", "r1"];
 
 /// What the world wants and knows of a volume.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +34,10 @@ struct Story {
 impl Story {
     fn new(seed: u64, faults: &[DeviceFault]) -> Self {
         Self {
-            node: Node::new(),
+            node: Node {
+                machine: Machine::new("node-1", &[region(REGIONS[0], 64, 2), region(REGIONS[1], 64, 16)]),
+                record: Arc::default(),
+            },
             rng: fastrand::Rng::with_seed(seed),
             wanted: BTreeMap::new(),
             made: 0,
@@ -82,7 +88,7 @@ impl Story {
                 || record.get(name).is_some()
                 || truth.of_volume(name).any(|(_, stage)| stage != Stage::Quarantined)
         });
-        if self.wanted.len() > 2 {
+        if self.wanted.len() > 4 {
             return;
         }
         self.made += 1;
@@ -169,24 +175,26 @@ impl Story {
 
     fn region(&mut self) {
         let on = self.rng.bool();
+        let position = self.rng.usize(0..REGIONS.len());
+        let region = REGIONS[position];
         let machine = &self.node.machine;
         let page = Extent::new(Bytes::kib(4).times(self.rng.i64(0..64 * 256)), Bytes::kib(4));
         match self.rng.u8(0..6) {
-            0 => machine.hide_region(REGION, on),
-            1 => machine.not_seen(REGION, on),
-            2 => machine.disable(REGION, on),
-            3 if on => machine.hide_space(REGION, page),
-            3 => machine.show_space(REGION),
-            4 if self.bad_blocks && self.is_free(page) => self.node.machine.poison(REGION, page),
-            5 if self.bad_blocks && self.is_free(page) => self.node.machine.poison_unknown(REGION, page),
+            0 => machine.hide_region(region, on),
+            1 => machine.not_seen(region, on),
+            2 => machine.disable(region, on),
+            3 if on => machine.hide_space(region, page),
+            3 => machine.show_space(region),
+            4 if self.bad_blocks && self.is_free(position, page) => machine.poison(region, page),
+            5 if self.bad_blocks && self.is_free(position, page) => machine.poison_unknown(region, page),
             _ => {}
         }
     }
 
     /// Bytes that go bad under a volume are the business of its file system.
-    fn is_free(&self, page: Extent) -> bool {
+    fn is_free(&self, region: usize, page: Extent) -> bool {
         let truth = self.node.machine.truth();
-        truth.regions[0].free.iter().any(|free| free.overlaps(page))
+        truth.regions[region].free.iter().any(|free| free.overlaps(page))
     }
 
     fn power(&mut self) {
@@ -221,9 +229,11 @@ impl Story {
         for fault in DeviceFault::ALL {
             self.node.machine.set_fault(fault, false);
         }
-        self.node.machine.hide_region(REGION, false);
-        self.node.machine.not_seen(REGION, false);
-        self.node.machine.show_space(REGION);
+        for region in REGIONS {
+            self.node.machine.hide_region(region, false);
+            self.node.machine.not_seen(region, false);
+            self.node.machine.show_space(region);
+        }
         self.node.machine.reboot();
         let fuse = Fuse::new();
         for _ in 0..3 {
