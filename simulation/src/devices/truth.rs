@@ -202,12 +202,8 @@ fn filesystem(tag: Tag) -> Option<Filesystem> {
 }
 
 fn after_power_loss(on_modules: &OnModules) -> Vec<Option<String>> {
-    let name = |label: &Label| label.name.clone();
-    match on_modules {
-        OnModules::Nothing => vec![None],
-        OnModules::Whole(label) => vec![Some(name(label))],
-        OnModules::Mixed { old, new } => vec![old.as_ref().map(name), Some(name(new))],
-    }
+    let name = |label: Option<&Label>| label.map(|label| label.name.clone());
+    on_modules.candidates().into_iter().map(name).collect()
 }
 
 impl Machine {

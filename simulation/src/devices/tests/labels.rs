@@ -171,3 +171,24 @@ async fn a_volume_whose_erasure_is_not_recorded_is_not_released() {
         assert!(node.record.get("v").is_some());
     }
 }
+
+/// A power loss takes the quarantine back, and two namespaces have the mark of the volume.
+#[ignore = "a defect of the driver: nobody repeats the mark of a quarantine that is not recorded"]
+#[tokio::test]
+async fn a_quarantine_that_is_not_recorded_is_no_reason_for_a_second_namespace() {
+    let node = Node::new();
+    let devices = node.machine.devices(&Fuse::new());
+    let new = NewNamespace {
+        volume: "v".into(),
+        region: RegionId(REGION.into()),
+        footprint: Bytes::mib(16),
+    };
+    devices.create(&new).unwrap();
+    node.machine.set_fault(DeviceFault::LabelsLost, true);
+    devices.mark("v", Stage::Quarantined).unwrap_err();
+    node.machine.set_fault(DeviceFault::LabelsLost, false);
+    let worker = node.worker(&Fuse::new());
+    let _result = worker.reconcile(node.add("v", 4, VolumeMode::Fsdax)).await;
+    node.machine.cut_power(&mut fastrand::Rng::with_seed(0));
+    node.is_fine();
+}

@@ -2,7 +2,7 @@
 
 use crds::VolumeMode;
 use node_driver::devices::{Devices, NewNamespace, Stage};
-use placement::{Bytes, RegionId};
+use placement::{Bytes, Mode, RegionId};
 
 use super::node::{Node, REGION, as_filesystem, machine, target};
 use crate::devices::{Fuse, Holds, Machine};
@@ -93,6 +93,27 @@ async fn what_comes_back_is_up_in_the_mode_that_is_written_in_it() {
     let raw = node.only("raw").0.namespace;
     assert_eq!((raw.block, raw.usable), (None, None));
     assert!(node.only("configured").0.namespace.block.is_some());
+}
+
+/// The UUID of a volume follows from its id. So the kernel takes what an earlier namespace of the id left for that of the new one.
+#[tokio::test]
+async fn what_an_earlier_namespace_of_the_uuid_left_is_taken_for_a_mode() {
+    let node = Node::new();
+    let devices = node.machine.devices(&Fuse::new());
+    make(&*devices, "v");
+    let raw = devices.open_raw("v").unwrap();
+    raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
+    raw.flush().unwrap();
+    drop(raw);
+    devices.configure("v", Mode::Sector).unwrap();
+    devices.destroy("v").unwrap();
+    make(&*devices, "v");
+    assert!(node.only("v").0.namespace.block.is_none());
+    node.machine.reboot();
+    assert!(node.only("v").0.namespace.block.is_some());
+    node.is_fine();
+    devices.mark("v", Stage::HandedOut).unwrap();
+    assert!(node.machine.violations()[0].contains("is handed out"));
 }
 
 /// The same seed, the same machine.
