@@ -100,17 +100,17 @@ impl NodeStageVolume {
 
     /// Does the work. A block volume is only marked as in use: publishing shows its device.
     pub(super) fn run(&self, host: &Host) -> Result<(), NodeStageVolumeError> {
-        let found = self.recorded(host, find_usable(host, &self.volume)?)?;
+        let found = find_usable(host, &self.volume)?;
         match &self.capability.access {
             Access::Block => match found.usage {
                 Use::First => self.mark_in_use(host).map(drop),
-                Use::Again => Ok(()),
+                Use::Again => self.recorded(host, found).map(drop),
             },
             Access::Mount { fs, flags } => {
                 let target = host.filesystems.resolve(&self.target)?;
                 let found = match found.usage {
                     Use::First => self.format(host, &found.device, fs.unwrap_or_default(), flags)?,
-                    Use::Again => found,
+                    Use::Again => self.recorded(host, found)?,
                 };
                 let staging = Staging {
                     host,
@@ -147,11 +147,10 @@ impl NodeStageVolume {
         self.mark_in_use(host)
     }
 
-    /// Of a volume with data, the label may not be on all modules: the mark was written and not confirmed, or a module changed.
-    /// It is written again before anybody gets the volume, which could be formatted after a reboot else. Who has it already
-    /// goes on.
+    /// The volume once its mark is on the device. A power loss would take the mark back that an earlier call could not write,
+    /// and the volume would be formatted again with somebody's data in it. One that somebody uses was handed over before.
     fn recorded(&self, host: &Host, found: FoundVolume) -> Result<FoundVolume, NodeStageVolumeError> {
-        if found.usage == Use::First || found.device.is_recorded || found.device.stage.is_none() {
+        if found.device.is_recorded || found.device.stage.is_none() {
             return Ok(found);
         }
         match self.mark_in_use(host) {

@@ -113,7 +113,7 @@ pub struct VolumeDevice {
     pub path: PathBuf,
     /// How far it has come; none if its namespace has no mark.
     pub stage: Option<Stage>,
-    /// Whether its label says so on each of its modules: only then it is so after a reboot.
+    /// Whether its label is on the device as it is shown: only then it is known after a power loss how far it has come.
     pub is_recorded: bool,
     /// The mode of its namespace.
     pub mode: VolumeMode,

@@ -29,6 +29,21 @@ async fn formats_and_mounts_once() {
     assert_eq!(later, ["unmount", "check ext4", "mount ext4 dax=always"]);
 }
 
+/// After a power loss it would be taken for one that nobody had, and formatted with somebody's data in it.
+#[tokio::test]
+async fn a_volume_whose_mark_is_not_recorded_is_handed_to_nobody() {
+    let mut driver = Driver::new().await;
+    *driver.devices.labels_are_lost.lock().unwrap() = true;
+    for _ in 0..2 {
+        let refused = driver.node.node_stage_volume(driver.stage()).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Internal, "{refused}");
+    }
+    assert!(driver.kernel.state().mounts.is_empty());
+    *driver.devices.labels_are_lost.lock().unwrap() = false;
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    assert_eq!(driver.kernel.calls(), ["format ext4", "check ext4", "mount ext4 dax=always"]);
+}
+
 #[tokio::test]
 async fn honours_the_users_options() {
     let mut driver = Driver::new().await;

@@ -4,7 +4,7 @@ use crds::{Phase, RegionState, VolumeMode};
 use placement::{Bytes, Extent};
 use rstest::rstest;
 
-use crate::model::{Node, OLD};
+use crate::node::{Node, REGION};
 use node_driver::devices::{NamespaceMode, Stage};
 use node_driver::volumes::WorkResult;
 
@@ -21,20 +21,20 @@ async fn a_strangers_namespace_of_the_name_is_left_alone() {
         NamespaceMode::Devdax,
     ] {
         let node = Node::new();
-        node.put_namespace("v", 0, 32, mode);
+        node.machine.put_foreign("v", REGION, mib(0, 32), mode);
         let worker = node.driver();
         worker
             .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
             .await
             .unwrap();
         assert_eq!(node.status("v").footprint, Some(mib(32, 30)));
-        assert!(node.is_all(mib(0, 32), OLD), "{mode:?}");
+        node.is_fine();
 
         node.delete("v");
         assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
         worker.clear("v").await.unwrap();
         assert_eq!((node.namespaces("v").len(), node.foreign("v")), (0, 1), "{mode:?}");
-        assert!(node.is_all(mib(0, 32), OLD), "{mode:?}");
+        node.is_fine();
     }
 }
 
@@ -47,8 +47,8 @@ async fn a_strangers_namespace_is_not_taken_for_a_volume_that_is_gone() {
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    node.disk().inventory.namespaces.clear();
-    node.put_namespace("v", 32, 30, NamespaceMode::Fsdax);
+    node.destroy_all();
+    node.machine.put_foreign("v", REGION, mib(32, 30), NamespaceMode::Fsdax);
     let worker = node.driver();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "NamespaceGone");
@@ -56,6 +56,7 @@ async fn a_strangers_namespace_is_not_taken_for_a_volume_that_is_gone() {
     worker.reconcile(node.volume("v")).await.unwrap();
     worker.clear("v").await.unwrap();
     assert_eq!(node.foreign("v"), 1);
+    node.is_fine();
 }
 
 #[tokio::test]
@@ -66,16 +67,17 @@ async fn a_mark_of_a_newer_version_is_left_alone() {
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    node.disk().inventory.namespaces[0].name = "v.p2".into();
-    let extent = node.disk().inventory.namespaces[0].extent;
-    node.fill(extent, 7);
+    let found = node.namespaces("v").remove(0);
+    node.machine.rename_by_hand(&found.device, "v.p2");
+    node.fill("v");
     let worker = node.driver();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "NewerMark");
     node.delete("v");
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     worker.clear("v").await.unwrap();
-    assert!(node.is_all(extent, 7));
+    assert!(node.is_filled(found.extent));
+    node.is_fine();
 }
 
 #[tokio::test]
@@ -86,7 +88,7 @@ async fn a_volume_that_vanished_is_never_made_anew() {
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    node.disk().inventory.namespaces.clear();
+    node.destroy_all();
     let worker = node.driver();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "NamespaceGone");
@@ -104,17 +106,13 @@ async fn a_used_volume_that_is_disabled_keeps_its_data() {
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    let extent = node.namespaces("v")[0].extent;
-    node.fill(extent, 7);
-    {
-        let mut disk = node.disk();
-        disk.inventory.namespaces[0].mode = NamespaceMode::Raw;
-        disk.inventory.namespaces[0].usable = None;
-    }
+    let found = node.namespaces("v").remove(0);
+    node.fill("v");
     let worker = node.driver();
+    node.machine.disable_by_hand(&found.device);
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "NamespaceDisabled");
-    assert!(node.is_all(extent, 7));
+    assert!(node.is_filled(found.extent));
 }
 
 /// `None`: the kernel does not show the region at all.
@@ -130,11 +128,9 @@ async fn a_region_that_is_not_seen_frees_nothing_and_gets_no_second_namespace(#[
         .reconcile(node.add_volume("v", 28, VolumeMode::Fsdax))
         .await
         .unwrap();
-    let before = node.disk().inventory.clone();
-    node.disk().inventory.namespaces.clear();
     match state {
-        Some(state) => node.disk().inventory.regions[0].state = state,
-        None => node.disk().inventory.regions.clear(),
+        Some(state) => node.machine.set_region_state(REGION, state, false),
+        None => node.machine.hide_region(REGION, true),
     }
     let worker = node.driver();
     for deleted in [false, true] {
@@ -143,9 +139,10 @@ async fn a_region_that_is_not_seen_frees_nothing_and_gets_no_second_namespace(#[
         }
         assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
         assert_eq!(node.reason("v"), "RegionAway");
-        assert!(node.disk().inventory.namespaces.is_empty());
+        assert_eq!(node.all().len(), 1);
     }
-    node.disk().inventory = before;
+    node.machine.set_region_state(REGION, RegionState::Ready, true);
+    node.machine.hide_region(REGION, false);
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
     assert_eq!(node.stage("v"), Stage::Erasing);
 }
@@ -164,13 +161,13 @@ async fn nothing_is_written_to_a_region_that_is_not_ready() {
             .await
             .unwrap();
         let extent = node.namespaces("v")[0].extent;
-        node.fill(extent, 7);
-        node.disk().inventory.regions[0].state = state;
+        node.fill("v");
+        node.machine.set_region_state(REGION, state, true);
         node.delete("v");
         let worker = node.driver();
         assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
         assert_eq!(node.reason("v"), "RegionNotReady");
-        assert!(node.is_all(extent, 7));
+        assert!(node.is_filled(extent));
         worker
             .reconcile(node.add_volume("w", 4, VolumeMode::Fsdax))
             .await

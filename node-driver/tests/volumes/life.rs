@@ -4,9 +4,10 @@ use crds::{Phase, VolumeMode};
 use placement::{Bytes, Extent, RegionId};
 use rstest::rstest;
 
-use crate::model::{NODE_NAME, Node, OLD};
+use crate::node::{NODE_NAME, Node};
 use node_driver::devices::Stage;
 use node_driver::volumes::WorkResult;
+use simulation::devices::Holds;
 
 #[rstest]
 #[case(VolumeMode::Fsdax, 28, 30)]
@@ -27,9 +28,13 @@ async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u
     assert!(status.usable.unwrap() >= Bytes::mib(required));
     assert!(status.layout_revision.is_some());
     assert_eq!(status.conditions[0].status, "True");
-    assert!(node.is_all(extent, 0), "an earlier tenant's bytes can be read");
+    assert_eq!(
+        node.all()[0].holds,
+        Holds::Blank,
+        "an earlier tenant's bytes can be read"
+    );
 
-    node.fill(extent, 7);
+    node.fill("v");
     node.delete("v");
     let result = worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(result, WorkResult::Released);
@@ -37,7 +42,8 @@ async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u
     assert_eq!(node.stage("v"), Stage::Erasing);
     worker.clear("v").await.unwrap();
     assert!(node.namespaces("v").is_empty());
-    assert!(node.is_all(extent, 0));
+    assert!(node.is_zero(extent));
+    node.is_fine();
 }
 
 #[tokio::test]
@@ -110,17 +116,19 @@ async fn what_is_mounted_is_not_erased() {
         .await
         .unwrap();
     let extent = node.namespaces("v")[0].extent;
-    node.fill(extent, OLD);
-    node.disk().mounted.push("v".into());
+    node.set_stage("v", Stage::InUse);
+    node.fill("v");
+    node.bind("v");
     node.delete("v");
     assert!(worker.reconcile(node.volume("v")).await.is_err());
     assert_eq!(node.reason("v"), "InUse");
-    assert!(node.is_all(extent, OLD));
+    assert!(node.is_filled(extent));
 
-    node.disk().mounted.clear();
+    node.unbind();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
     worker.clear("v").await.unwrap();
-    assert!(node.is_all(extent, 0));
+    assert!(node.is_zero(extent));
+    node.is_fine();
 }
 
 #[tokio::test]

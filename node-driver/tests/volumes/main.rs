@@ -1,4 +1,4 @@
-//! The worker on model devices, whose bytes stay what earlier tenants wrote, and which can be killed at any point.
+//! The worker on a simulated machine, whose bytes stay what earlier tenants wrote, and which can be killed at any point.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bad_blocks;
@@ -6,5 +6,5 @@ mod foreign;
 mod killed;
 mod life;
 mod marks;
-mod model;
+mod node;
 mod side_by_side;

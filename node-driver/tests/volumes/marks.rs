@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::Extent;
 
-use crate::model::{Node, Run};
-use node_driver::devices::{NamespaceMode, Stage};
+use crate::node::{Node, REGION, Run, TOKEN};
+use node_driver::devices::Stage;
 use node_driver::volumes::{EarlierVolumes, WorkResult, Worker};
+use simulation::devices::DeviceFault;
 
 /// A node with the volume "v", which is in use and full of data.
 async fn in_use() -> (Node, Worker<Run>, Extent) {
@@ -19,7 +20,7 @@ async fn in_use() -> (Node, Worker<Run>, Extent) {
         .unwrap();
     node.set_stage("v", Stage::InUse);
     let extent = node.namespaces("v")[0].extent;
-    node.fill(extent, 7);
+    node.fill("v");
     (node, worker, extent)
 }
 
@@ -34,14 +35,14 @@ async fn an_object_that_was_only_deleted_goes_and_the_data_stays() {
         worker.reconcile(node.volume("v")).await.unwrap();
         node.record.remove("v");
         worker.clear("v").await.unwrap();
-        assert!(node.is_all(extent, 7));
+        assert!(node.is_filled(extent));
         assert_eq!(node.stage("v"), Stage::InUse);
 
         let anew = node.add_volume("v", 20, VolumeMode::Fsdax);
         worker.reconcile(anew).await.unwrap();
         assert_eq!(node.status("v").phase, Some(Phase::Ready));
         assert_eq!(node.status("v").footprint, Some(extent));
-        assert!(node.is_all(extent, 7));
+        assert!(node.is_filled(extent));
     }
 }
 
@@ -60,7 +61,7 @@ async fn a_cluster_of_yesterday_does_not_scrub_a_filled_volume() {
         node.record.put(volume);
         let worker = node.driver();
         worker.reconcile(node.volume("v")).await.unwrap();
-        assert!(node.is_all(extent, 7));
+        assert!(node.is_filled(extent));
         assert_eq!(node.status("v").phase, Some(Phase::Ready));
         assert_eq!(node.namespaces("v").len(), 1);
     }
@@ -71,7 +72,7 @@ async fn what_was_never_handed_out_goes_with_its_object_and_what_was_stays() {
     let node = Node::new();
     // Killed when the namespace is there.
     let _killed = node
-        .driver_killed_after(6)
+        .driver_killed_after(2)
         .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
         .await;
     assert_eq!(node.stage("v"), Stage::Making);
@@ -95,7 +96,7 @@ async fn what_was_never_handed_out_goes_with_its_object_and_what_was_stays() {
 async fn an_object_that_was_made_anew_with_another_size_gets_another_namespace() {
     let node = Node::new();
     let _killed = node
-        .driver_killed_after(6)
+        .driver_killed_after(2)
         .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
         .await;
     let small = node.namespaces("v")[0].extent;
@@ -111,14 +112,14 @@ async fn an_object_that_was_made_anew_with_another_size_gets_another_namespace()
 #[tokio::test]
 async fn a_volume_is_not_ready_before_its_label_is_on_the_device() {
     let node = Node::new();
-    node.disk().labels_are_lost = true;
+    node.machine.set_fault(DeviceFault::LabelsLost, true);
     let worker = node.driver();
     let volume = node.add_volume("v", 20, VolumeMode::Fsdax);
     assert!(worker.reconcile(volume).await.is_err());
     assert_eq!(node.reason("v"), "NotRecorded");
     assert_ne!(node.status("v").phase, Some(Phase::Ready));
 
-    node.disk().labels_are_lost = false;
+    node.machine.set_fault(DeviceFault::LabelsLost, false);
     worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
     assert!(node.namespaces("v")[0].is_recorded);
@@ -136,7 +137,7 @@ async fn erasing_needs_no_object_and_a_new_volume_of_the_id_waits_for_it() {
     assert_eq!(worker.reconcile(anew).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "StillErasing");
     worker.clear("v").await.unwrap();
-    assert!(node.is_all(extent, 0));
+    assert!(node.is_zero(extent));
     worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
 }
@@ -151,14 +152,14 @@ async fn a_volume_that_is_deleted_as_unused_is_erased_only_if_it_is() {
         worker.reconcile(node.volume("v")).await.unwrap();
         worker.clear("v").await.unwrap();
         assert!(node.record.get("v").is_none());
-        assert_eq!(node.is_all(extent, 7), stage == Stage::InUse);
+        assert_eq!(node.is_filled(extent), stage == Stage::InUse);
         assert_eq!(node.namespaces("v").is_empty(), stage == Stage::HandedOut);
     }
     let (node, extent) = earlier().await;
     delete_as_unused(&node);
     node.driver().reconcile(node.volume("v")).await.unwrap();
     assert!(
-        node.record.get("v").is_none() && node.is_all(extent, 7),
+        node.record.get("v").is_none() && node.is_filled(extent),
         "nobody can tell"
     );
 }
@@ -173,12 +174,8 @@ fn delete_as_unused(node: &Node) {
 /// A node as an earlier version of the driver left it: the volume "v" has its object and no mark.
 async fn earlier() -> (Node, Extent) {
     let (node, _, extent) = in_use().await;
-    let mut disk = node.disk();
-    disk.inventory.namespaces.clear();
-    drop(disk);
-    node.put_namespace("v", 0, 22, NamespaceMode::Fsdax);
-    assert_eq!(extent, node.disk().inventory.namespaces[0].extent);
-    node.fill(extent, 7);
+    node.destroy_all();
+    node.machine.put_earlier("v", REGION, extent, TOKEN);
     (node, extent)
 }
 
@@ -188,28 +185,28 @@ async fn a_volume_of_before_there_were_marks_is_marked_and_keeps_its_data() {
     let worker = node.driver();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Settled);
     assert_eq!(node.stage("v"), Stage::InUse);
-    assert!(node.is_all(extent, 7));
+    assert!(node.is_filled(extent));
 
     node.delete("v");
     worker.reconcile(node.volume("v")).await.unwrap();
     worker.clear("v").await.unwrap();
-    assert!(node.is_all(extent, 0) && node.disk().inventory.namespaces.is_empty());
+    assert!(node.is_zero(extent) && node.all().is_empty());
 }
 
 #[tokio::test]
 async fn one_that_is_mounted_is_vouched_for_and_marked_later() {
     let (node, extent) = earlier().await;
-    node.disk().mounted.push("v".into());
+    node.bind("v");
     let known = EarlierVolumes::default();
     let worker = node.driver().with_earlier(known.clone());
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
     assert_eq!(node.reason("v"), "", "it is usable as it was");
     assert!(known.contains("v"));
 
-    node.disk().mounted.clear();
+    node.unbind();
     worker.reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.stage("v"), Stage::InUse);
-    assert!(!known.contains("v") && node.is_all(extent, 7));
+    assert!(!known.contains("v") && node.is_filled(extent));
 }
 
 #[tokio::test]
@@ -219,29 +216,28 @@ async fn one_that_was_deleted_before_it_was_marked_is_erased() {
     let worker = node.driver();
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);
     worker.clear("v").await.unwrap();
-    assert!(node.is_all(extent, 0) && node.disk().inventory.namespaces.is_empty());
+    assert!(node.is_zero(extent) && node.all().is_empty());
 }
 
 /// Its object was made anew because the node showed it a moment ago.
 #[tokio::test]
 async fn a_kept_volume_whose_region_is_away_gets_no_second_namespace() {
     let (node, _, _) = in_use().await;
-    let before = node.disk().inventory.clone();
     let mut anew = node.add_volume("v", 20, VolumeMode::Fsdax);
     anew.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
     node.record.put(anew);
-    node.disk().inventory.namespaces.clear();
     for (state, reason) in [
         (RegionState::NotSeen, "RegionAway"),
         (RegionState::Disabled, "RegionAway"),
         (RegionState::Ready, "NamespaceGone"),
     ] {
-        node.disk().inventory.regions[0].state = state;
+        node.machine.set_region_state(REGION, state, false);
         let result = node.driver().reconcile(node.volume("v")).await.unwrap();
         assert_eq!((result, &*node.reason("v")), (WorkResult::Blocked, reason));
-        assert!(node.disk().inventory.namespaces.is_empty());
+        assert_eq!(node.all().len(), 1);
     }
-    node.disk().inventory = before;
+    node.machine.set_region_state(REGION, RegionState::Ready, true);
     node.driver().reconcile(node.volume("v")).await.unwrap();
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
+    node.is_fine();
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crds::{Phase, VolumeMode};
 
-use crate::model::Node;
+use crate::node::Node;
 use node_driver::volumes::WorkResult;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -28,6 +28,7 @@ async fn each_gets_its_own_bytes() {
     for (i, one) in extents.iter().enumerate() {
         assert!(extents[..i].iter().all(|other| !one.overlaps(*other)));
     }
+    node.is_fine();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -38,7 +39,7 @@ async fn an_erasure_keeps_nobody_waiting() {
         .reconcile(node.add_volume("old", 14, VolumeMode::Fsdax))
         .await
         .unwrap();
-    node.disk().paused.push("old".into());
+    node.machine.hold_zeros("old", true);
     node.delete("old");
     let erasing = tokio::spawn({
         let (worker, volume) = (Arc::clone(&worker), node.volume("old"));
@@ -55,7 +56,7 @@ async fn an_erasure_keeps_nobody_waiting() {
     assert_eq!(node.status("new").phase, Some(Phase::Ready));
     assert!(!erasing.is_finished());
 
-    node.disk().paused.clear();
+    node.machine.hold_zeros("old", false);
     erasing.await.unwrap();
     assert!(node.namespaces("old").is_empty());
 }

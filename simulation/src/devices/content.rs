@@ -5,7 +5,7 @@ use std::path::Path;
 
 use node_driver::devices::Stage;
 use node_driver::filesystem::{Content, Filesystem};
-use placement::Extent;
+use placement::{Bytes, Extent};
 use rustix::io::Errno;
 
 use super::granules::{GRANULE, granules_of};
@@ -85,42 +85,92 @@ impl State {
         }
     }
 
-    /// What holds the data of a mount: the region, the part of it that a pod can fill, and whose it is.
-    fn data_at(&self, path: &Path) -> io::Result<(Serial, usize, Extent, bool)> {
-        let mounted = self.mount_at(path).ok_or(Errno::NOENT)?;
-        let (region, part) = self.shown_part(mounted.serial).ok_or(Errno::IO)?;
-        let first = match mounted.shows {
+    /// Where a pod writes: the region, and the part of it. In a file system that is behind its superblock.
+    fn data_of(&self, serial: Serial, shows: Shows) -> Option<(usize, Extent)> {
+        let (region, part) = self.shown_part(serial)?;
+        let first = match shows {
             Shows::Filesystem => GRANULE,
-            Shows::Device(_) => placement::Bytes::ZERO,
+            Shows::Device(_) => Bytes::ZERO,
         };
-        let data = Extent::new(part.start.plus(first), part.size.minus(first));
-        Ok((mounted.serial, region, data, mounted.mount.read_only()))
+        Some((region, Extent::new(part.start.plus(first), part.size.minus(first))))
+    }
+
+    /// How often a namespace was formatted, as its superblock says.
+    fn generation(&self, serial: Serial) -> u32 {
+        let superblock = self.shown_part(serial).map(|(region, part)| {
+            let first = granules_of(part).start;
+            self.regions[region].shown.at(first)
+        });
+        match superblock {
+            Some(Tag::Superblock { generation, .. }) => generation,
+            _ => 0,
+        }
     }
 
     pub(super) fn write(&mut self, path: &Path, token: u64) -> io::Result<()> {
-        let (serial, region, data, is_read_only) = self.data_at(path)?;
-        if is_read_only {
+        let mounted = self.mount_at(path).ok_or(Errno::NOENT)?;
+        if mounted.mount.read_only() {
             return Err(Errno::ROFS.into());
         }
-        self.regions[region].write(data, Tag::Data { of: serial, token });
+        let (serial, shows) = (mounted.serial, mounted.shows);
+        let (region, data) = self.data_of(serial, shows).ok_or(Errno::IO)?;
+        let tag = Tag::Data {
+            of: serial,
+            token,
+            generation: self.generation_for(serial, shows),
+        };
+        self.regions[region].write(data, tag);
         Ok(())
     }
 
+    /// Every byte of a block device is this token.
+    pub(super) fn fill(&mut self, serial: Serial, token: u64) {
+        if let Some((region, part)) = self.shown_part(serial) {
+            let tag = Tag::Data {
+                of: serial,
+                token,
+                generation: 0,
+            };
+            self.regions[region].write(part, tag);
+        }
+    }
+
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Option<u64>> {
-        let (serial, region, data, _) = self.data_at(path)?;
+        let mounted = self.mount_at(path).ok_or(Errno::NOENT)?;
+        let (serial, shows) = (mounted.serial, mounted.shows);
         self.look(serial, "read");
+        let (region, data) = self.data_of(serial, shows).ok_or(Errno::IO)?;
+        let generation = self.generation_for(serial, shows);
         let region = &self.regions[region];
         if region.has_bad(data) {
             return Err(Errno::IO.into());
         }
-        let mut runs = region.shown.runs(granules_of(data)).map(|(_, tag)| tag);
-        match (runs.next(), runs.next()) {
-            (Some(Tag::Zero), None) => Ok(None),
-            (Some(Tag::Data { of, token }), None) if of == serial => Ok(Some(token)),
-            (first, second) => {
-                let what = format!("not what one write left: {first:?}, {second:?}");
+        let tokens = region.shown.runs(granules_of(data)).map(|(_, tag)| match tag {
+            Tag::Data {
+                of,
+                token,
+                generation: written,
+            } if of == serial && written == generation => Ok(Some(token)),
+            Tag::Zero => Ok(None),
+            // What a file system does not know of, it does not show.
+            _ if shows == Shows::Filesystem => Ok(None),
+            other => Err(other),
+        });
+        let tokens: Vec<_> = tokens.collect();
+        match tokens[..] {
+            [Ok(token)] => Ok(token),
+            _ if tokens.iter().all(|token| *token == Ok(None)) => Ok(None),
+            _ => {
+                let what = format!("not what one write left: {:?}", tokens.get(..3).unwrap_or(&tokens));
                 Err(io::Error::new(io::ErrorKind::InvalidData, what))
             }
+        }
+    }
+
+    fn generation_for(&self, serial: Serial, shows: Shows) -> u32 {
+        match shows {
+            Shows::Filesystem => self.generation(serial),
+            Shows::Device(_) => 0,
         }
     }
 }

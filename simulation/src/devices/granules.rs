@@ -90,7 +90,11 @@ mod tests {
     use crate::devices::tag::Serial;
 
     fn data(token: u64) -> Tag {
-        Tag::Data { of: Serial(0), token }
+        Tag::Data {
+            of: Serial(0),
+            token,
+            generation: 0,
+        }
     }
 
     /// The same as one tag for each granule.

@@ -31,10 +31,7 @@ impl State {
                 return Err(failed("create", &new.volume, error));
             }
             LabelFate::Lost => OnModules::Nothing,
-            LabelFate::Mixed | LabelFate::TornIfKilled => OnModules::Mixed {
-                old: None,
-                new: label.clone(),
-            },
+            LabelFate::Mixed | LabelFate::TornIfKilled => OnModules::mixed(None, label.clone()),
         };
         let made = self.make(region, new.footprint, label, on_modules);
         let serial = made.ok_or_else(no_space)?;

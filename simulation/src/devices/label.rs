@@ -15,10 +15,12 @@ pub(super) struct Label {
 pub(super) enum OnModules {
     Nothing,
     Whole(Label),
-    /// Some have the old one, or none, some the new one.
+    /// Some have the old one, or none, some the new one. The kernel goes by one of them, at each start the same.
     Mixed {
         old: Option<Label>,
         new: Label,
+        /// Whether it goes by the new one; none before it has read them.
+        goes_by_new: Option<bool>,
     },
 }
 
@@ -48,12 +50,24 @@ impl Label {
 }
 
 impl OnModules {
-    /// All that may be found after a power loss.
-    fn candidates(&self) -> Vec<Option<&Label>> {
+    pub(super) fn mixed(old: Option<Label>, new: Label) -> Self {
+        Self::Mixed {
+            old,
+            new,
+            goes_by_new: None,
+        }
+    }
+
+    /// All that may be found after a power loss; none: no label.
+    pub(super) fn candidates(&self) -> Vec<Option<&Label>> {
         match self {
             Self::Nothing => vec![None],
             Self::Whole(label) => vec![Some(label)],
-            Self::Mixed { old, new } => vec![old.as_ref(), Some(new)],
+            Self::Mixed { old, new, goes_by_new } => match goes_by_new {
+                None => vec![old.as_ref(), Some(new)],
+                Some(true) => vec![Some(new)],
+                Some(false) => vec![old.as_ref()],
+            },
         }
     }
 }
@@ -81,11 +95,14 @@ impl Labelled {
         let old = match std::mem::replace(&mut self.on_modules, OnModules::Nothing) {
             OnModules::Nothing => None,
             OnModules::Whole(old) => Some(old),
-            OnModules::Mixed { old, new } => Some(old.unwrap_or(new)),
+            OnModules::Mixed { old, new, goes_by_new } => match goes_by_new {
+                Some(true) => Some(new),
+                Some(false) | None => old,
+            },
         };
         self.on_modules = match reaches_modules {
             Reach::All => OnModules::Whole(new.clone()),
-            Reach::Some => OnModules::Mixed { old, new: new.clone() },
+            Reach::Some => OnModules::mixed(old, new.clone()),
             Reach::None => old.map_or(OnModules::Nothing, OnModules::Whole),
         };
         self.shown = new;
@@ -93,21 +110,14 @@ impl Labelled {
 
     /// The kernel reads the labels again, of which it takes the one that `choose` names among two. False: there is none.
     pub(super) fn read_again(&mut self, mut choose: impl FnMut(Choice) -> bool) -> bool {
-        let found = match &self.on_modules {
-            OnModules::Nothing => None,
-            OnModules::Whole(label) => Some(label.clone()),
-            OnModules::Mixed { old, new } => {
-                let taken = if choose(Choice::New) {
-                    Some(new.clone())
-                } else {
-                    old.clone()
-                };
-                if choose(Choice::Settles) {
-                    self.on_modules = taken.clone().map_or(OnModules::Nothing, OnModules::Whole);
-                }
-                taken
+        if let OnModules::Mixed { old, new, goes_by_new } = &mut self.on_modules {
+            let is_new = *goes_by_new.get_or_insert_with(|| choose(Choice::New));
+            if choose(Choice::Settles) {
+                let taken = if is_new { Some(new.clone()) } else { old.clone() };
+                self.on_modules = taken.map_or(OnModules::Nothing, OnModules::Whole);
             }
-        };
+        }
+        let found = self.on_modules.candidates().first().copied().flatten().cloned();
         match found {
             Some(found) => {
                 self.shown = found;

@@ -44,7 +44,6 @@ impl Machine {
             uuid: Some(Uuid::from_u128(u128::from(extent.start.get_u64()) + 1)),
         };
         let serial = state.put(position, extent, Labelled::whole(label));
-        state.regions[position].write(extent, Tag::Data { of: serial, token });
         let info = Tag::Info {
             of: serial,
             mode: FSDAX,
@@ -52,6 +51,7 @@ impl Machine {
         let before = state.namespace(serial).map(|found| found.info_of(FSDAX));
         state.regions[position].write(before.unwrap_or(extent), info);
         state.enable(serial);
+        state.fill(serial, token);
     }
 
     /// An administrator takes a namespace away, whatever is in it.
@@ -96,11 +96,8 @@ impl Machine {
     /// The volume in a namespace has this token in every byte of its block device, whoever wrote it.
     pub fn fill_by_hand(&self, device: &str, token: u64) {
         let mut state = self.state();
-        let serial = state.of_device(device);
-        if let Some(serial) = serial
-            && let Some((region, part)) = state.shown_part(serial)
-        {
-            state.regions[region].write(part, Tag::Data { of: serial, token });
+        if let Some(serial) = state.of_device(device) {
+            state.fill(serial, token);
         }
     }
 }

@@ -8,6 +8,7 @@ use node_driver::devices::{Inventory, Stage};
 use node_driver::filesystem::DeviceNumber;
 use placement::{Bytes, Extent, Mode, RegionId};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use super::faults::{Call, Faults};
 use super::granules::granules_of;
@@ -35,6 +36,8 @@ pub(super) struct State {
     pub(super) theirs: BTreeMap<Serial, Theirs>,
     /// Volumes to which no zeros are written now.
     pub(super) held: BTreeSet<String>,
+    /// Of all namespaces that ever were.
+    uuids: BTreeMap<Serial, Option<Uuid>>,
     pub(super) changes: watch::Sender<u64>,
     /// Whose label is half written, if the run that writes it is killed with it.
     pub(super) under_way: Option<Serial>,
@@ -58,6 +61,7 @@ impl State {
             paths: BTreeMap::new(),
             theirs: BTreeMap::new(),
             held: BTreeSet::new(),
+            uuids: BTreeMap::new(),
             changes: watch::Sender::new(0),
             under_way: None,
             violations: Vec::new(),
@@ -141,6 +145,7 @@ impl State {
         let serial = Serial(self.next_serial);
         self.next_serial += 1;
         let number = self.free_number(region);
+        self.uuids.insert(serial, label.shown.uuid);
         self.namespaces.push(ModelNamespace {
             serial,
             label,
@@ -177,9 +182,15 @@ impl State {
         }
         let first = granules_of(found.extent).start;
         match self.regions[found.region].shown.at(first) {
-            Tag::Info { of, mode } if of == found.serial => Some(mode),
+            Tag::Info { of, mode } if self.has_uuid_of(found, of) => Some(mode),
             _ => None,
         }
+    }
+
+    /// Whether a namespace has the UUID that another had: the kernel takes what is written in it for its own then.
+    fn has_uuid_of(&self, found: &ModelNamespace, other: Serial) -> bool {
+        let uuid = found.label.shown.uuid;
+        uuid.is_some() && self.uuids.get(&other) == Some(&uuid)
     }
 
     /// Brings a namespace up in the mode that is written in it.

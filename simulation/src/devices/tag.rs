@@ -41,6 +41,8 @@ pub enum Tag {
         of: Serial,
         /// What it wrote.
         token: u64,
+        /// How often the namespace had been formatted: a file system that was made later does not show it.
+        generation: u32,
     },
     /// What somebody keeps in a namespace of their own.
     Foreign {

@@ -10,6 +10,7 @@ use placement::{Bytes, Extent, RegionId, free_between};
 
 use super::granules::granules_of;
 use super::label::{Label, OnModules};
+use super::machine::Machine;
 use super::mounts::Shows;
 use super::namespace::ModelNamespace;
 use super::region::ModelRegion;
@@ -201,10 +202,29 @@ fn filesystem(tag: Tag) -> Option<Filesystem> {
 }
 
 fn after_power_loss(on_modules: &OnModules) -> Vec<Option<String>> {
-    let name = |label: &Label| label.name.clone();
-    match on_modules {
-        OnModules::Nothing => vec![None],
-        OnModules::Whole(label) => vec![Some(name(label))],
-        OnModules::Mixed { old, new } => vec![old.as_ref().map(name), Some(name(new))],
+    let name = |label: Option<&Label>| label.map(|label| label.name.clone());
+    on_modules.candidates().into_iter().map(name).collect()
+}
+
+impl Machine {
+    /// Whether every byte of an extent is zero, also after a power loss.
+    #[must_use]
+    pub fn is_zero(&self, region: &str, extent: Extent) -> bool {
+        self.holds_only(region, extent, |tag| tag == Tag::Zero)
+    }
+
+    /// Whether every byte of an extent has this token, but for what the kernel needs there.
+    #[must_use]
+    pub fn has_token(&self, region: &str, extent: Extent, token: u64) -> bool {
+        self.holds_only(region, extent, |tag| {
+            matches!(tag, Tag::Info { .. }) || tag.token() == Some(token)
+        })
+    }
+
+    fn holds_only(&self, region: &str, extent: Extent, is_fine: impl Fn(Tag) -> bool) -> bool {
+        let state = self.state();
+        let mut regions = state.regions.iter();
+        let found = regions.find(|found| found.id.0 == region);
+        found.is_some_and(|found| found.holds_only(extent, is_fine))
     }
 }

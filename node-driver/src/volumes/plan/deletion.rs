@@ -10,6 +10,11 @@ use crate::devices::Stage;
 pub(super) fn next_step(observed: &Observed<'_>) -> Step {
     let step = match observed.namespace() {
         Err(blocked) => Err(blocked),
+        // A power loss would bring the volume back, and nobody would delete it then.
+        Ok(Some((namespace, Stage::Erasing))) if !namespace.is_recorded => {
+            let writable = observed.writable(namespace);
+            writable.map(|_| Step::Mark(Stage::Erasing))
+        }
         Ok(Some((_, Stage::Making | Stage::Erasing | Stage::Quarantined))) => Ok(Step::RemoveFinalizer),
         Ok(Some((_, Stage::InUse))) if is_taken_for_unused(observed) => Ok(Step::RemoveFinalizer),
         Ok(Some((namespace, Stage::HandedOut | Stage::InUse))) => {

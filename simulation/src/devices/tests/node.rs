@@ -26,15 +26,16 @@ use crate::devices::{Fuse, Machine, RegionSpec, TrueNamespace};
 pub(super) const REGION: &str = "r0";
 
 pub(super) fn machine(mib: u32) -> Machine {
-    Machine::new(
-        "node-1",
-        &[RegionSpec {
-            id: REGION.into(),
-            numa: Some(0),
-            size: Bytes::mib(mib),
-            alignment: Bytes::mib(2),
-        }],
-    )
+    Machine::new("node-1", &[region(REGION, mib, 2)])
+}
+
+pub(super) fn region(id: &str, mib: u32, alignment: u32) -> RegionSpec {
+    RegionSpec {
+        id: id.into(),
+        numa: Some(0),
+        size: Bytes::mib(mib),
+        alignment: Bytes::mib(alignment),
+    }
 }
 
 /// A node with a driver, and what the cluster wants of it.
@@ -77,8 +78,8 @@ impl Node {
 
     pub(super) async fn make(&self, name: &str, mib: u32, mode: VolumeMode) {
         let worker = self.worker(&Fuse::new());
-        let made = worker.reconcile(self.add(name, mib, mode)).await.unwrap();
-        assert_eq!(made, WorkResult::Settled);
+        let result = worker.reconcile(self.add(name, mib, mode)).await.unwrap();
+        assert_eq!(result, WorkResult::Settled);
     }
 
     pub(super) fn delete(&self, name: &str) {
@@ -131,20 +132,20 @@ pub(super) fn target(volume: &str) -> PathBuf {
 }
 
 impl Kubelet {
-    fn capability(&self) -> Option<VolumeCapability> {
-        Some(VolumeCapability {
+    fn capability(&self) -> VolumeCapability {
+        VolumeCapability {
             access_type: Some(self.access.clone()),
             access_mode: Some(AccessMode {
                 mode: Mode::SingleNodeWriter.into(),
             }),
-        })
+        }
     }
 
     pub(super) async fn stage(&self, volume: &str) -> Result<(), Status> {
         let request = NodeStageVolumeRequest {
             volume_id: volume.into(),
             staging_target_path: staging(volume).display().to_string(),
-            volume_capability: self.capability(),
+            volume_capability: Some(self.capability()),
             ..Default::default()
         };
         self.service.node_stage_volume(Request::new(request)).await.map(drop)
@@ -155,7 +156,7 @@ impl Kubelet {
             volume_id: volume.into(),
             staging_target_path: staging(volume).display().to_string(),
             target_path: target(volume).display().to_string(),
-            volume_capability: self.capability(),
+            volume_capability: Some(self.capability()),
             readonly,
             ..Default::default()
         };
