@@ -21,7 +21,7 @@ use crate::host_rules::HostRules;
 use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
-use crate::volumes::{ClusterRecord, EarlierVolumes, Reconciler, Worker, leftovers, objects};
+use crate::volumes::{ClusterRecord, EarlierVolumes, Objects, Reconciler, Worker, leftovers};
 
 /// How long to wait before asking the API server again.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -179,21 +179,18 @@ pub async fn work(
     let record = ClusterRecord::new(client.clone(), volumes.store());
     let reconciled = Arc::new(Notify::new());
     let worker = Arc::new(Worker::new(Arc::clone(&layout), record, stop.clone()).with_earlier(earlier));
-    let names = watch::Sender::new(None);
-    let objects = names.subscribe();
     let reporter = Reporter::new(
         &client,
         &node,
         backend,
-        volumes.store(),
-        names.subscribe(),
+        Objects::new(volumes.store()),
         &worker.erasures(),
         last_report,
     )
     .with_condition(host_rules.as_ref().map(HostRules::condition));
     let mut parts = JoinSet::new();
-    parts.spawn(objects::follow(volumes.store(), names, stop.clone()));
     parts.spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone()));
+    let objects = Objects::new(volumes.store());
     parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
     parts.spawn(volumes.run(worker, reconciled, stop.clone()));
     let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };

@@ -197,6 +197,11 @@ impl Node {
             self.machine.disable(region, false);
             self.machine.show_space(region);
         }
+        // A label that could not be deleted is gone, or back, with the next start of the kernel.
+        if self.machine.truth().regions.iter().any(|region| region.ghosts > 0) {
+            self.switch(api, false);
+            self.machine.reboot();
+        }
         add_node(api, &self.name);
         let _ = api.update(&Key::of(Kind::Node, &self.name), |node| node["spec"]["unschedulable"] = json!(false));
         self.switch(api, true);

@@ -7,12 +7,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::{ErasingVolume, PmemNode, PmemNodeStatus, PmemVolume};
+use crds::{ErasingVolume, PmemNode, PmemNodeStatus};
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::Store;
 use kube::runtime::watcher::{self, watch_object};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::FIELD_MANAGER;
 use crate::conditions::{NewCondition, set};
 use crate::layout::LastListing;
-use crate::volumes::{Erasures, Names};
+use crate::volumes::{Erasures, Objects};
 use status::{KnownVolumes, next_status};
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -33,8 +32,7 @@ pub struct Reporter {
     pmem_nodes: Api<PmemNode>,
     name: String,
     backend: &'static str,
-    volumes: Store<PmemVolume>,
-    objects: watch::Receiver<Names>,
+    objects: Objects,
     erasures: watch::Receiver<BTreeMap<String, ErasingVolume>>,
     /// A condition that does not follow from the devices.
     host: Option<NewCondition>,
@@ -63,15 +61,13 @@ pub enum ReportError {
 }
 
 impl Reporter {
-    /// Reports for node `name`. `volumes` has to hold those of this node, `objects` their names, and `reported` is the status in
-    /// the cluster.
+    /// Reports for node `name`. `objects` has to hold the volumes of this node, and `reported` is the status in the cluster.
     #[must_use]
     pub fn new(
         client: &kube::Client,
         name: &str,
         backend: &'static str,
-        volumes: Store<PmemVolume>,
-        objects: watch::Receiver<Names>,
+        objects: Objects,
         erasures: &Erasures,
         reported: Option<PmemNodeStatus>,
     ) -> Self {
@@ -80,7 +76,6 @@ impl Reporter {
             pmem_nodes: Api::all(client.clone()),
             name: name.into(),
             backend,
-            volumes,
             objects,
             erasures: erasures.subscribe(),
             host: None,
@@ -103,8 +98,7 @@ impl Reporter {
         stop: CancellationToken,
     ) {
         // Without the objects, all volumes would look kept.
-        let listed = stop.run_until_cancelled(self.objects.wait_for(Option::is_some)).await;
-        if listed.is_none_or(|listed| listed.is_err()) {
+        if stop.run_until_cancelled(self.objects.changed()).await.is_none() {
             return;
         }
         let mut shown = pin!(watch_object(self.pmem_nodes.clone(), &self.name).default_backoff());
@@ -122,7 +116,7 @@ impl Reporter {
                 biased;
                 () = stop.cancelled() => {}
                 () = volumes_changed.notified() => {}
-                Ok(()) = self.objects.changed() => {}
+                () = self.objects.changed() => {}
                 Ok(()) = self.erasures.changed() => {}
                 changed = last.changed() => if changed.is_err() { return },
                 Some(object) = shown.next() => self.compare(object).await,
@@ -133,7 +127,7 @@ impl Reporter {
 
     /// Writes the status that follows from the last listing, unless it is written already.
     async fn report(&mut self, last: &LastListing) -> Result<(), ReportError> {
-        let objects = self.volumes.state();
+        let objects = self.objects.look().unwrap_or_default();
         let known = KnownVolumes {
             objects: &objects,
             erasing: &self.erasures.borrow_and_update().clone(),

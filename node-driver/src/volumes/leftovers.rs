@@ -5,13 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crds::PmemVolume;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::error::StepError;
-use super::objects::Names;
+use super::objects::Objects;
 use super::plan::{LeftoverStep, next_leftover_step};
 use super::record::Record;
 use super::retry::Backoff;
@@ -91,14 +90,14 @@ impl<R: Record> Worker<R> {
 /// under way. What failed is repeated.
 pub(crate) async fn run<R: Record>(
     worker: Arc<Worker<R>>,
-    mut objects: watch::Receiver<Names>,
+    mut objects: Objects,
     stop: CancellationToken,
 ) {
     let mut listings = worker.layout.subscribe();
     let mut at_work = HashSet::new();
     let mut tasks = JoinSet::new();
     while !stop.is_cancelled() {
-        let objects_known = objects.borrow_and_update().is_some();
+        let objects_known = objects.look().is_some();
         let listing = listings.borrow_and_update().listing.clone();
         let found = listing.map(|listing| worker.leftovers(&listing, objects_known));
         for volume in found.unwrap_or_default() {
@@ -110,7 +109,7 @@ pub(crate) async fn run<R: Record>(
             biased;
             () = stop.cancelled() => {}
             Ok(()) = listings.changed() => {}
-            Ok(()) = objects.changed() => {}
+            () = objects.changed() => {}
             Some(done) = tasks.join_next() => match done {
                 Ok(volume) => _ = at_work.remove(&volume),
                 // Which one died is not known; each volume has a lock, so that none is worked on twice.

@@ -11,7 +11,7 @@ mod earlier;
 mod error;
 pub(crate) mod leftovers;
 mod locks;
-pub(crate) mod objects;
+mod objects;
 mod pending;
 mod plan;
 mod reconcile;
@@ -22,7 +22,7 @@ mod worker;
 mod zero;
 
 pub use earlier::EarlierVolumes;
-pub(crate) use objects::Names;
+pub(crate) use objects::Objects;
 pub(crate) use reconcile::Reconciler;
 pub(crate) use record::ClusterRecord;
 pub use record::{InMemoryRecord, Record, RecordError};

@@ -1,54 +1,81 @@
-//! Which objects there are: a signal when one comes or goes.
+//! Which objects there are, and a signal when others come or go.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crds::PmemVolume;
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-
-/// The names of the volumes of this node; none until they were listed.
-pub type Names = Option<BTreeSet<String>>;
 
 /// How often to look. The controller says nothing of an object that vanished.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Notes in `names` which objects are in `store`, until `stop`.
-pub(crate) async fn follow(store: Store<PmemVolume>, names: watch::Sender<Names>, stop: CancellationToken) {
-    if stop.run_until_cancelled(are_listed(&store)).await != Some(true) {
-        return;
+/// The volumes of this node, for somebody who has to know when others come or go.
+///
+/// What counts is what its owner saw last: an object that came and went between two looks of somebody else would be missed.
+pub(crate) struct Objects {
+    store: Store<PmemVolume>,
+    /// The names at the last look; none before they were listed.
+    seen: Option<BTreeSet<String>>,
+}
+
+impl Objects {
+    /// Nobody has looked yet.
+    pub(crate) fn new(store: Store<PmemVolume>) -> Self {
+        Self { store, seen: None }
     }
-    while !stop.is_cancelled() {
-        let now = Some(store.state().iter().map(|volume| volume.name_any()).collect());
-        names.send_if_modified(|before| {
-            let is_new = *before != now;
-            *before = now;
-            is_new
-        });
-        stop.run_until_cancelled(sleep(LOOK_EVERY)).await;
+
+    /// The objects now; none if they were not listed yet.
+    pub(crate) fn look(&mut self) -> Option<Vec<Arc<PmemVolume>>> {
+        self.seen.as_ref()?;
+        let objects = self.store.state();
+        self.seen = Some(names(&objects));
+        Some(objects)
+    }
+
+    /// Returns when there are other objects than at the last look, or when they were listed if they were not then. Never, if
+    /// nobody lists them any more.
+    pub(crate) async fn changed(&mut self) {
+        if self.seen.is_none() {
+            self.are_listed().await;
+            self.seen = Some(BTreeSet::new());
+            return;
+        }
+        while self.seen.as_ref() == Some(&names(&self.store.state())) {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The controller waits for the same, and of two that wait only the later one is woken (`DelayedInit` in kube-runtime 5.0
+    /// keeps one waker), so this asks again and again.
+    async fn are_listed(&self) {
+        loop {
+            match timeout(Duration::from_millis(50), self.store.wait_until_ready()).await {
+                Ok(Ok(())) => return,
+                Ok(Err(_nobody_lists)) => std::future::pending().await,
+                Err(_time_is_up) => {}
+            }
+        }
     }
 }
 
-/// Waits until the volumes have been listed. False if nobody lists them any more.
-///
-/// The controller waits for the same, and of two that wait only the later one is woken (`DelayedInit` in kube-runtime 5.0 keeps
-/// one waker), so this asks again and again.
-async fn are_listed(volumes: &Store<PmemVolume>) -> bool {
-    loop {
-        if let Ok(ready) = timeout(Duration::from_millis(50), volumes.wait_until_ready()).await {
-            return ready.is_ok();
-        }
-    }
+fn names(objects: &[Arc<PmemVolume>]) -> BTreeSet<String> {
+    objects.iter().map(|object| object.name_any()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use kube::runtime::reflector;
+    use kube::runtime::watcher::Event;
 
     use super::*;
+
+    fn volume(name: &str) -> PmemVolume {
+        let spec = serde_json::json!({ "node": "n", "required": 1, "mode": "fsdax" });
+        PmemVolume::new(name, serde_json::from_value(spec).unwrap())
+    }
 
     /// kube's store wakes only one of those who wait for it.
     #[tokio::test]
@@ -58,17 +85,34 @@ mod tests {
             let volumes = volumes.clone();
             async move { volumes.wait_until_ready().await.is_ok() }
         });
-        let names = watch::Sender::new(None);
-        let mut seen = names.subscribe();
-        let stop = CancellationToken::new();
-        let following = tokio::spawn(follow(volumes, names, stop.clone()));
+        let mut objects = Objects::new(volumes);
+        assert!(objects.look().is_none());
+        let waiting = tokio::spawn(async move {
+            objects.changed().await;
+            objects.look()
+        });
         tokio::task::yield_now().await;
-        writer.apply_watcher_event(&kube::runtime::watcher::Event::Init);
-        writer.apply_watcher_event(&kube::runtime::watcher::Event::InitDone);
-        let listed = seen.wait_for(Option::is_some).await.unwrap().clone();
-        assert_eq!(listed, Some(BTreeSet::new()));
-        stop.cancel();
-        following.await.unwrap();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        assert_eq!(waiting.await.unwrap().unwrap().len(), 0);
         controller.abort();
+    }
+
+    /// Found by the simulation: a report had it, and nobody was told that it went.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_seen_once_and_went_is_told() {
+        let (volumes, mut writer) = reflector::store::<PmemVolume>();
+        writer.apply_watcher_event(&Event::Init);
+        writer.apply_watcher_event(&Event::InitDone);
+        let mut objects = Objects::new(volumes);
+        objects.changed().await;
+        objects.look();
+        writer.apply_watcher_event(&Event::Apply(volume("v")));
+        assert_eq!(objects.look().unwrap().len(), 1);
+        writer.apply_watcher_event(&Event::Delete(volume("v")));
+        objects.changed().await;
+        assert_eq!(objects.look().unwrap().len(), 0);
+        let again = tokio::time::timeout(Duration::from_secs(60), objects.changed()).await;
+        assert!(again.is_err(), "nothing changed since");
     }
 }
