@@ -9,6 +9,7 @@ use crds::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::Status;
 use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaNode, Region, RegionId};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -273,6 +274,15 @@ fn killed(name: &str) -> RecordError {
     }
 }
 
+fn gone(name: &str) -> RecordError {
+    RecordError {
+        name: name.into(),
+        source: Box::new(kube::Error::Api(
+            Status::failure("not found", "NotFound").with_code(404).boxed(),
+        )),
+    }
+}
+
 impl Record for Run {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
         self.node.record.all()
@@ -282,6 +292,11 @@ impl Record for Run {
         let name = volume.metadata.name.clone().unwrap();
         if !self.is_alive() {
             return Err(killed(&name));
+        }
+        let now = self.node.record.get(&name);
+        if now.is_none_or(|now| now.metadata.uid != volume.metadata.uid) {
+            // As the API server does for an object that is gone, or another of the name.
+            return Err(gone(&name));
         }
         self.recorded(&name)(self.node.record.write_status(volume, status).await)
     }
