@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use super::{all_is_erased, behind_proxy, claim, delete_claim, is_made_once, restart_in};
+use super::{WITH_POD, all_is_erased, behind_proxy, claim, delete_claim, is_made_once, restart_in};
 use crate::harness::cluster::part::Part;
 use crate::harness::test_cluster::TestCluster;
 use crate::harness::wait::{HANG_LIMIT, until};
@@ -18,16 +18,15 @@ const KINDS: [&str; 4] = [
 ];
 
 const FIRST: [Claim; 2] = [
-    Claim::new("first-0", "300Mi", "daxfit-ext4"),
-    Claim::new("first-1", "300Mi", "daxfit-ext4"),
+    Claim::new("first-0", "30Mi", "daxfit-ext4"),
+    Claim::new("first-1", "30Mi", "daxfit-ext4"),
 ];
 /// It never fits, so that its pod waits and can be asked about.
 const ASKED: [Claim; 1] = [Claim::new("asked", "900Mi", "daxfit-ext4")];
-/// Each fits beside one of 300 MiB in a region, and no two of them do.
-const LATE: [Claim; 3] = [
-    Claim::new("late-0", "150Mi", "daxfit-ext4"),
-    Claim::new("late-1", "150Mi", "daxfit-ext4"),
-    Claim::new("late-2", "150Mi", "daxfit-ext4"),
+/// Each fits beside one of 300 MiB, and both do not.
+const LATE: [Claim; 2] = [
+    Claim::new("late-0", "150Mi", WITH_POD),
+    Claim::new("late-1", "150Mi", WITH_POD),
 ];
 
 /// Unobserved state: a pod and its claims came and went, and no event told of them, or of their volumes.
@@ -62,10 +61,8 @@ async fn nothing_is_reserved(cluster: &mut TestCluster) -> Result<()> {
 pub(in crate::scenarios) async fn an_extender_in_the_past_gives_no_byte_twice(cluster: &mut TestCluster) -> Result<()> {
     behind_proxy(cluster, async |cluster, seen| {
         let past = seen.extender.record().await?;
-        for name in ["large-0", "large-1"] {
-            claim(cluster, name, "300Mi").await?;
-            is_made_once(cluster, name).await?;
-        }
+        claim(cluster, "large", "300Mi").await?;
+        is_made_once(cluster, "large").await?;
         restart_in(cluster, Part::Extender, &past, "pmemvolumes").await?;
         cluster.submit("late", &LATE).await?;
         until("a claim is refused", HANG_LIMIT, async || {
@@ -73,10 +70,9 @@ pub(in crate::scenarios) async fn an_extender_in_the_past_gives_no_byte_twice(cl
         })
         .await?;
         seen.extender.catch_up();
-        delete_claim(cluster, "large-0").await?;
+        delete_claim(cluster, "large").await?;
         workload::running(&cluster.kubectl, "late").await?;
         cluster.stop("late", &LATE).await?;
-        delete_claim(cluster, "large-1").await?;
         all_is_erased(cluster).await
     })
     .await

@@ -43,8 +43,11 @@ use crate::harness::test_cluster::TestCluster;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use crate::harness::workload::{self, Claim, volume_of};
 
-/// A class whose claims are bound at once: no pod is needed to have a volume made.
+/// A class whose claims are bound at once: no pod is needed to have a volume made. It is for one NUMA node only, so that one
+/// region is soon full.
 const AT_ONCE: &str = "at-once";
+/// The same, for claims that wait for a pod.
+const WITH_POD: &str = "with-pod";
 
 /// What our programs see of the API server.
 struct Seen {
@@ -65,8 +68,9 @@ where
         extender: started.proxy().caller(Part::Extender)?,
         driver: started.proxy().caller(Part::NodeDriver)?,
     };
-    let class = workload::class(AT_ONCE, "any", "Immediate");
-    cluster.kubectl.apply(&[class]).await?;
+    let classes = [(AT_ONCE, "Immediate"), (WITH_POD, "WaitForFirstConsumer")];
+    let classes = classes.map(|(name, binding)| workload::class(name, "0", binding));
+    cluster.kubectl.apply(&classes).await?;
     truth::capacity_is_true(cluster).await?;
     let outcome = scenario(cluster, &seen).await;
     for caller in [&seen.operator, &seen.extender, &seen.driver] {
@@ -112,7 +116,7 @@ async fn delete_claim(cluster: &TestCluster, claim: &str) -> Result<()> {
         .map(drop)
 }
 
-/// Waits until no volume is left, as an object or on the device.
+/// Waits until no volume is left: no object, nothing on the device, nothing in what the node reports.
 async fn all_is_erased(cluster: &TestCluster) -> Result<()> {
     workload::none_left(&cluster.kubectl, &["persistentvolumes"]).await?;
     workload::none_left(&cluster.kubectl, &["pmemvolumes"]).await?;
