@@ -31,8 +31,8 @@ pub(super) fn relayed(upstream: Body, kind: String, controls: watch::Receiver<Co
         sender,
     };
     tokio::spawn(relay.run());
-    let received = |mut receiver: mpsc::Receiver<_>| async move { Some((receiver.recv().await?, receiver)) };
-    Body::from_stream(stream::unfold(receiver, received))
+    let next = |mut receiver: mpsc::Receiver<_>| async move { Some((receiver.recv().await?, receiver)) };
+    Body::from_stream(stream::unfold(receiver, next))
 }
 
 struct Relay {

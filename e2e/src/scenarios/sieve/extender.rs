@@ -32,11 +32,15 @@ const LATE: [Claim; 2] = [
 /// Unobserved state: a pod and its claims came and went, and no event told of them, or of their volumes.
 pub(in crate::scenarios) async fn space_of_claims_that_went_unseen_is_free(cluster: &mut TestCluster) -> Result<()> {
     behind_proxy(cluster, async |cluster, seen| {
-        KINDS.iter().for_each(|kind| seen.extender.freeze(kind));
+        for kind in KINDS {
+            seen.extender.freeze(kind);
+        }
         cluster.start("first", &FIRST).await?;
         cluster.stop("first", &FIRST).await?;
         all_is_erased(cluster).await?;
-        KINDS.iter().for_each(|kind| seen.extender.lose(kind));
+        for kind in KINDS {
+            seen.extender.lose(kind);
+        }
         cluster.submit("asked", &ASKED).await?;
         until("nothing is reserved", HANG_LIMIT, async || {
             nothing_is_reserved(cluster).await.into()

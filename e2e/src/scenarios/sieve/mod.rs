@@ -79,16 +79,16 @@ where
     outcome?;
     cluster
         .kubectl
-        .run(&["delete", "storageclass", AT_ONCE])
+        .run(&["delete", "storageclass", AT_ONCE, WITH_POD])
         .await
         .map(drop)
 }
 
 /// Kills a program, which starts again with lists of the past, and waits until it has read one of `kind` and watches from there.
-async fn restart_in(cluster: &mut TestCluster, part: Part, past: &Past, kind: &str) -> Result<()> {
+async fn restart_in(cluster: &mut TestCluster, part: Part, lists: &Past, kind: &str) -> Result<()> {
     let started = cluster.started()?;
     let caller = started.proxy().caller(part)?;
-    caller.live_in(past);
+    caller.live_in(lists);
     let mark = caller.mark();
     started.kill(part).await?;
     let what = format!("{} watches {kind} from the past on", part.name());
@@ -142,7 +142,7 @@ async fn object(cluster: &TestCluster, what: &str, object: [&str; 2], is_so: imp
     .await
 }
 
-/// Waits until the PmemVolumes that there are `are_so`.
+/// Waits until the `PmemVolumes` that there are `are_so`.
 async fn volumes_become(cluster: &TestCluster, what: &str, are_so: impl Fn(&[Value]) -> bool) -> Result<()> {
     until(what, HANG_LIMIT, async || {
         match cluster.kubectl.items(&["pmemvolumes"]).await {
