@@ -1,12 +1,13 @@
 //! The extender's index and ledger. It writes nothing, so that there is no state between two of its writes.
 
 use anyhow::{Result, anyhow};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{WITH_POD, all_is_erased, behind_proxy, claim, delete_claim, is_made_once, restart_in};
+use crate::harness::api_proxy::{Asked, Verb, When};
 use crate::harness::cluster::part::Part;
 use crate::harness::test_cluster::TestCluster;
-use crate::harness::wait::{HANG_LIMIT, until};
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use crate::harness::workload::{self, Claim};
 
 /// What tells it that space is taken.
@@ -17,10 +18,7 @@ const KINDS: [&str; 4] = [
     "persistentvolumes",
 ];
 
-const FIRST: [Claim; 2] = [
-    Claim::new("first-0", "30Mi", "daxfit-ext4"),
-    Claim::new("first-1", "30Mi", "daxfit-ext4"),
-];
+const FIRST: [Claim; 1] = [Claim::new("first", "30Mi", "daxfit-ext4")];
 /// It never fits, so that its pod waits and can be asked about.
 const ASKED: [Claim; 1] = [Claim::new("asked", "900Mi", "daxfit-ext4")];
 /// Each fits beside one of 300 MiB, and both do not.
@@ -29,35 +27,55 @@ const LATE: [Claim; 2] = [
     Claim::new("late-1", "150Mi", WITH_POD),
 ];
 
-/// Unobserved state: a pod and its claims came and went, and no event told of them, or of their volumes.
+/// Unobserved state: space is reserved for a claim that was given a node. No event tells that it got its volume, and that both
+/// went.
 pub(in crate::scenarios) async fn space_of_claims_that_went_unseen_is_free(cluster: &mut TestCluster) -> Result<()> {
     behind_proxy(cluster, async |cluster, seen| {
+        let is_it = |asked: &Asked| asked.is(Verb::Create, "pmemvolumes");
+        let mut write = seen.operator.hold_write("the volume is written", When::Before, is_it);
+        cluster.submit("first", &FIRST).await?;
+        write.reached().await?;
+        let is_assigned = |reserved: &Value| reserved[0]["state"] == "assigned";
+        reserved_becomes(cluster, "first", "the claim has its node", is_assigned).await?;
         for kind in KINDS {
             seen.extender.freeze(kind);
         }
-        cluster.start("first", &FIRST).await?;
+        drop(write);
+        workload::running(&cluster.kubectl, "first").await?;
         cluster.stop("first", &FIRST).await?;
         all_is_erased(cluster).await?;
         for kind in KINDS {
             seen.extender.lose(kind);
         }
         cluster.submit("asked", &ASKED).await?;
-        until("nothing is reserved", HANG_LIMIT, async || {
-            nothing_is_reserved(cluster).await.into()
-        })
-        .await?;
+        let is_nothing = |reserved: &Value| *reserved == json!([]);
+        reserved_becomes(cluster, "asked", "nothing is reserved or pending", is_nothing).await?;
         cluster.stop("asked", &ASKED).await
     })
     .await
 }
 
-async fn nothing_is_reserved(cluster: &mut TestCluster) -> Result<()> {
+/// Waits until what the extender has reserved on the node, as it says about a pod, `is_so`, and nothing is pending.
+async fn reserved_becomes(
+    cluster: &mut TestCluster,
+    pod: &str,
+    what: &str,
+    is_so: impl Fn(&Value) -> bool,
+) -> Result<()> {
     let name = cluster.node()?;
-    let why = cluster.started()?.explain("asked").await?;
-    let mut nodes = why["nodes"].as_array().into_iter().flatten();
-    let node = nodes.find(|node| node["node"] == *name);
-    let is_free = node.is_some_and(|node| node["reserved"] == json!([]) && node["pending"] == json!([]));
-    is_free.then_some(()).ok_or_else(|| anyhow!("{why}"))
+    let started = cluster.started()?;
+    until(what, HANG_LIMIT, async || {
+        let why = match started.explain(pod).await {
+            Ok(why) => why,
+            Err(error) => return Probe::NotYet(error),
+        };
+        let mut nodes = why["nodes"].as_array().into_iter().flatten();
+        match nodes.find(|node| node["node"] == *name) {
+            Some(node) if is_so(&node["reserved"]) && node["pending"] == json!([]) => Probe::Ready(()),
+            _ => Probe::NotYet(anyhow!("{why}")),
+        }
+    })
+    .await
 }
 
 /// Stale state: it takes the node for empty and lets a pod through that does not fit. CreateVolume does not, and the pod runs
@@ -87,7 +105,7 @@ async fn a_claim_is_refused(cluster: &TestCluster) -> Result<()> {
         .kubectl
         .items(&["events", "--field-selector", "reason=ProvisioningFailed"])
         .await?;
-    let about = |event: &serde_json::Value| {
+    let about = |event: &Value| {
         let name = event["involvedObject"]["name"].as_str().unwrap_or_default();
         let message = event["message"].as_str().unwrap_or_default();
         name.starts_with("late-") && message.contains("asked 150 MiB")
