@@ -18,6 +18,7 @@ use support::api_server::ApiServer;
 use support::{Watched, erasing, index, keeping, list, persistent_volume, plain_node, volume};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces";
+const NAMED: &str = "/api/v1/persistentvolumes/pv-of-pvc-1";
 
 /// Node "a" keeps a volume of 28 MiB that a `PersistentVolume` names there.
 fn kept() -> SharedIndex {
@@ -180,10 +181,38 @@ async fn shown(index: &SharedIndex) {
     index.wait_for(|index| index.volume("pvc-1").map(drop)).await;
 }
 
+/// What the API server itself says of the `PersistentVolume`.
+fn store(server: &ApiServer, object: &PersistentVolume) {
+    server.store(NAMED.into(), serde_json::to_value(object).unwrap());
+}
+
+/// The watches show what was some time ago, and one of them may be further behind than another.
+#[tokio::test(start_paused = true)]
+async fn what_was_erased_meanwhile_is_not_made_from_what_the_watches_show() {
+    let index = kept();
+    let (server, client) = ApiServer::start(&index, not_yet);
+    let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+    let maker = tokio::spawn(maker::run(client, recorder, index.clone()));
+    let pause = || tokio::time::sleep(std::time::Duration::from_secs(45));
+    pause().await;
+    assert_eq!(server.take_writes().len(), 0, "it is named no more");
+    store(&server, &released("Delete"));
+    pause().await;
+    assert_eq!(server.take_writes().len(), 0, "it is being deleted");
+    let elsewhere = persistent_volume("pvc-1", "b");
+    store(&server, &elsewhere);
+    pause().await;
+    assert_eq!(server.take_writes().len(), 0, "the name is another volume's");
+    store(&server, &persistent_volume("pvc-1", "a"));
+    shown(&index).await;
+    maker.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_object_that_was_deleted_by_hand_is_back_and_its_user_is_told() {
     let index = kept();
     let (server, client) = ApiServer::start(&index, not_yet);
+    store(&server, &persistent_volume("pvc-1", "a"));
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     let maker = tokio::spawn(maker::run(client, recorder, index.clone()));
     shown(&index).await;
@@ -205,6 +234,7 @@ async fn an_object_that_was_deleted_by_hand_is_back_and_its_user_is_told() {
 async fn an_api_server_that_takes_no_object_is_asked_again() {
     let index = kept();
     let (server, client) = ApiServer::start(&index, not_yet);
+    store(&server, &persistent_volume("pvc-1", "a"));
     server.fail(Some(http::StatusCode::FORBIDDEN));
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     let maker = tokio::spawn(maker::run(client, recorder, index.clone()));

@@ -5,12 +5,14 @@
 //! | clusters, as the tests use them | [`test_cluster`] (real nodes), [`hollow`] (nodes without machines) |
 //! | what a person sees and does in one | [`capacity`], [`namespaces`], [`workload`], [`kubectl`] |
 //! | a cluster with two nodes | [`cluster`] |
+//! | what our programs see of its API server | [`api_proxy`] |
 //! | what runs on a node | [`images`], [`containerd`] |
 //! | virtual machines | [`vm`], and what they boot from: [`guest`] |
 //! | one run | [`sandbox`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
 //! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`] |
 //! | the smallest parts | [`command`], [`progress`], [`wait`] |
 
+pub(crate) mod api_proxy;
 pub(crate) mod cache;
 pub(crate) mod capacity;
 pub(crate) mod client;

@@ -15,6 +15,7 @@ mod numa;
 mod policy;
 mod refusals;
 mod sharing;
+mod sieve;
 mod volumes;
 
 use std::pin::Pin;
@@ -73,6 +74,22 @@ fn cases() -> Vec<Case> {
         case!(kept::the_advice_about_a_node_that_is_gone_works),
         case!(kept::removing_and_installing_changes_no_byte),
         case!(conformance::csi_sanity_passes),
+        // From here on our programs reach the API server through the proxy.
+        case!(sieve::capacity_is_true_wherever_the_operator_dies),
+        case!(sieve::capacity_follows_changes_that_no_event_told),
+        case!(sieve::capacity_becomes_true_after_a_start_in_the_past),
+        case!(sieve::one_volume_is_made_and_erased_wherever_the_operator_dies),
+        case!(sieve::a_volume_that_became_ready_unseen_is_handed_out),
+        case!(sieve::an_operator_in_the_past_gives_no_byte_twice),
+        case!(sieve::an_object_that_vanished_is_made_anew_once),
+        case!(sieve::a_volume_that_was_erased_is_not_made_anew_by_an_operator_in_the_past),
+        case!(sieve::a_volume_without_object_is_erased_by_an_operator_in_the_past),
+        case!(sieve::space_of_claims_that_went_unseen_is_free),
+        case!(sieve::an_extender_in_the_past_gives_no_byte_twice),
+        case!(sieve::a_volume_is_made_and_erased_once_wherever_its_driver_dies),
+        case!(sieve::a_volume_that_was_replaced_unseen_keeps_its_data),
+        case!(sieve::a_volume_whose_object_vanished_while_it_was_made_is_taken_up),
+        case!(sieve::no_namespace_is_made_for_a_volume_of_the_past),
     ]
 }
 

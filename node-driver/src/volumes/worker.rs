@@ -107,6 +107,7 @@ impl<R: Record> Worker<R> {
     async fn take_steps(&self, volume: &mut PmemVolume) -> Result<WorkResult, StepError> {
         let mut listing = self.first_listing(volume).await?;
         let mut placing: Option<MutexGuard<'_, ()>> = None;
+        let mut is_confirmed = false;
         loop {
             let step = self.plan(volume, &listing);
             let takes_space = matches!(step, Step::Refuse(_) | Step::RecordRegion(_) | Step::Create(_));
@@ -116,12 +117,25 @@ impl<R: Record> Worker<R> {
                 continue;
             }
             placing = placing.filter(|_| takes_space);
+            if matches!(step, Step::Create(_) | Step::Mark(Stage::HandedOut)) && !is_confirmed {
+                *volume = self.confirm(volume).await?;
+                is_confirmed = true;
+                continue;
+            }
+            is_confirmed |= matches!(step, Step::RecordRegion(_));
             match self.carry_out(step, volume, &listing).await? {
                 Next::Plan(next) => *volume = *next,
                 Next::List => listing = self.layout.list().await?,
                 Next::Stop(result) => return Ok(result),
             }
         }
+    }
+
+    /// Writes the status as it is, which fails unless the object is there. What the watch shows may be of the past: a namespace is
+    /// neither made nor handed out for an object that is gone.
+    async fn confirm(&self, volume: &PmemVolume) -> Result<PmemVolume, StepError> {
+        let status = volume.status.clone().unwrap_or_default();
+        Ok(self.record.write_status(volume, status).await?)
     }
 
     /// Most calls are about volumes that are as they should be: for them, the last listing is enough.

@@ -46,6 +46,44 @@ async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u
     node.is_fine();
 }
 
+/// A driver that starts may be shown an object that was being made and is gone by now, or one that another of its name has
+/// replaced.
+#[tokio::test]
+async fn nothing_is_made_for_an_object_of_the_past() {
+    let node = Node::new();
+    let before = node.add_volume("v", 20, VolumeMode::Fsdax);
+    let killed = node.driver_killed_after(1).reconcile(before).await;
+    assert!(killed.is_err());
+    let past = node.volume("v");
+    assert_eq!(past.status.as_ref().unwrap().phase, Some(Phase::Provisioning));
+    node.record.remove("v");
+    assert!(node.driver().reconcile(past.clone()).await.is_err());
+    assert!(node.namespaces("v").is_empty(), "a namespace for nobody");
+
+    let mut other = node.add_volume("v", 30, VolumeMode::Fsdax);
+    other.metadata.uid = Some("another".into());
+    node.record.put(other);
+    assert!(node.driver().reconcile(past).await.is_err());
+    assert!(node.namespaces("v").is_empty(), "a namespace of the size of before");
+}
+
+/// Effects: the region is recorded, and that is known; the namespace is made, and that is known.
+#[rstest]
+#[tokio::test]
+async fn a_namespace_is_handed_out_only_while_its_object_is_there(#[values(3, 4)] effects: i64) {
+    let node = Node::new();
+    let before = node.add_volume("v", 20, VolumeMode::Fsdax);
+    assert!(node.driver_killed_after(effects).reconcile(before).await.is_err());
+    let past = node.volume("v");
+    assert_eq!(node.stage("v"), Stage::Making);
+    node.record.remove("v");
+    let worker = node.driver();
+    assert!(worker.reconcile(past).await.is_err());
+    assert_eq!(node.stage("v"), Stage::Making, "handed out to nobody");
+    worker.clear("v").await.unwrap();
+    assert!(node.namespaces("v").is_empty());
+}
+
 #[tokio::test]
 async fn a_ready_volume_stays_as_it_is() {
     let node = Node::new();

@@ -113,18 +113,36 @@ impl Service {
         if !self.index.read(Index::synced) {
             return Err(DeleteError::Starting);
         }
-        let (kept, node) = self.index.read(|index| {
+        let node = self.look_again(id).await?;
+        let kept = self.index.read(|index| {
             let place = KeptPlace::find(index, id.as_str())?;
             let named = index.persistent_volumes_of(id.as_str()).next();
-            let kept = place.map(|place| object_of(place.node, place.kept, named));
-            let node = named.and_then(|named| named.volume.node.clone());
-            Ok::<_, KeptPlaceError>((kept, node))
+            Ok::<_, KeptPlaceError>(place.map(|place| object_of(place.node, place.kept, named)))
         })?;
         match (kept, node) {
             (Some(volume), _) => self.erase_kept(id, volume).await,
             (None, Some(node)) => self.is_not_hidden(id, &node).await,
             (None, None) => Ok(()),
         }
+    }
+
+    /// Brings what the node of the volume reports into the index, and returns the node, if a `PersistentVolume` names one: the
+    /// watches may be behind, and all of them may be from before there was the volume.
+    async fn look_again(&self, id: &VolumeId) -> Result<Option<String>, DeleteError> {
+        let shown = self.index.read(|index| {
+            let named = index.persistent_volumes_of(id.as_str()).next();
+            named.and_then(|named| named.volume.node.as_deref().map(String::from))
+        });
+        let node = match self.volumes.named_node(id).await? {
+            Some(named) => Some(named),
+            None => shown,
+        };
+        if let Some(node) = &node
+            && let Some(report) = self.volumes.report_of(id, node).await?
+        {
+            self.index.update(|index| index.refresh_node(report));
+        }
+        Ok(node)
     }
 
     async fn erase_kept(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {

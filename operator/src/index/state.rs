@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use cluster::{Class, ClassError, ClassSettings, OurClass};
-use crds::{KeptVolume, PmemNodeStatus, PmemVolume};
+use crds::{KeptVolume, PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
 use super::capacities::Capacities;
 use super::nodes::{Nodes, OnDevice};
 use super::persistent_volumes::{NamedVolume, PersistentVolumes};
 use super::store::Store;
+use super::version::is_older;
 use super::volumes::Volumes;
 use crate::capacity_object::PublishedCapacity;
 
@@ -162,6 +163,16 @@ impl Index {
     pub fn refresh_volume(&mut self, name: &str, volume: PmemVolume) {
         let nodes = self.volumes.refresh(name, volume);
         self.mark_dirty(nodes);
+    }
+
+    /// Takes in a PmemNode that the API server returned, unless the watch has shown a newer version.
+    pub fn refresh_node(&mut self, node: PmemNode) {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let shown = self.nodes.get(&name);
+        if shown.is_none_or(|shown| !is_older(&node.metadata, &shown.metadata)) {
+            self.nodes.insert(name.clone(), node);
+            self.mark_dirty([name]);
+        }
     }
 
     pub(super) fn reserve(&mut self, name: String, volume: PmemVolume) {

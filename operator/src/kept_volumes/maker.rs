@@ -17,15 +17,24 @@ const PAUSE: Duration = Duration::from_secs(10);
 /// How long the watch may take to show what was written. Nothing is lost after that: writing it again is refused.
 const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
+/// Where objects are written, and where those are read that name their volumes.
+struct Apis {
+    volumes: Api<PmemVolume>,
+    persistent_volumes: Api<PersistentVolume>,
+}
+
 /// Makes the PmemVolume of each volume anew that a node keeps and a `PersistentVolume` names. It never returns.
 pub async fn run(client: Client, recorder: Recorder, index: SharedIndex) {
-    let volumes = Api::<PmemVolume>::all(client);
+    let apis = Apis {
+        volumes: Api::all(client.clone()),
+        persistent_volumes: Api::all(client),
+    };
     loop {
         let to_make = index
             .wait_for(|index| Some(objects_to_make(index)).filter(|to_make| !to_make.is_empty()))
             .await;
         for volume in to_make {
-            if !make(&volumes, &recorder, &index, volume).await {
+            if !make(&apis, &recorder, &index, volume).await {
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -33,7 +42,7 @@ pub async fn run(client: Client, recorder: Recorder, index: SharedIndex) {
 }
 
 /// Whether the object is there now.
-async fn make(volumes: &Api<PmemVolume>, recorder: &Recorder, index: &SharedIndex, volume: PmemVolume) -> bool {
+async fn make(apis: &Apis, recorder: &Recorder, index: &SharedIndex, volume: PmemVolume) -> bool {
     let name = volume.name_any();
     // CreateVolume may be at it.
     let reserved = index.reserve(|index| match index.newest_volume(&name) {
@@ -43,8 +52,15 @@ async fn make(volumes: &Api<PmemVolume>, recorder: &Recorder, index: &SharedInde
     let Ok((volume, _reservation)) = reserved else {
         return true;
     };
-    match volumes.create(&PostParams::default(), &volume).await {
-        Ok(_) => tell(recorder, index, &volume).await,
+    match create_if_named(apis, index, &volume).await {
+        Ok(None) => {
+            info!(
+                volume = name,
+                "PmemVolume not made anew: the watches are behind, nobody names it any more"
+            );
+            return false;
+        }
+        Ok(Some(_)) => tell(recorder, index, &volume).await,
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
         Err(error) => {
             let error = program::chain(&error);
@@ -54,6 +70,31 @@ async fn make(volumes: &Api<PmemVolume>, recorder: &Recorder, index: &SharedInde
     }
     let shown = index.wait_for(|index| index.volume(&name).map(drop));
     tokio::time::timeout(SHOWN_WITHIN, shown).await.is_ok()
+}
+
+/// Writes the object, if a `PersistentVolume` names it at the API server itself. Each watch shows the cluster as it was some time
+/// ago, and one may be further behind than another: what they show together may be from before the volume was erased, and an
+/// object that is made then is nobody's.
+async fn create_if_named(apis: &Apis, index: &SharedIndex, volume: &PmemVolume) -> kube::Result<Option<PmemVolume>> {
+    let id = volume.name_any();
+    let shown = index.read(|index| {
+        let named = index.persistent_volumes_of(&id).map(|named| named.name.clone());
+        named.collect::<Vec<_>>()
+    });
+    for name in shown {
+        let now = apis.persistent_volumes.get_opt(&name).await?;
+        if now.as_ref().is_some_and(|now| names(now, volume)) {
+            return apis.volumes.create(&PostParams::default(), volume).await.map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn names(now: &PersistentVolume, volume: &PmemVolume) -> bool {
+    NamedVolume::of(now).is_some_and(|now| {
+        let is_it = *now.volume.handle == *volume.name_any() && now.volume.node.as_deref() == Some(&volume.spec.node);
+        is_it && !now.is_released_for_deletion
+    })
 }
 
 /// On the claim, where its user looks; on the `PersistentVolume` if it has none.

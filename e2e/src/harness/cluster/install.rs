@@ -6,15 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::part::Part;
 use crate::harness::images::Image;
 use crate::harness::kubectl::{Kubectl, SYSTEM_NAMESPACE};
 
-/// What the manifests bring up. A part is up when all its pods are.
-const PARTS: [&str; 3] = [
-    "deployment/daxfit-operator",
-    "daemonset/daxfit-extender",
-    "daemonset/daxfit-node-driver",
-];
 const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
 /// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
 const LIMIT: &str = "--timeout=15m";
@@ -38,20 +33,36 @@ pub(crate) fn kinds() -> PathBuf {
     manifests().join("crds")
 }
 
-/// Applies the kinds and `manifests/base` with these images, and waits until all parts are up. `folder` is for the overlay.
+/// How our programs reach the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ApiAccess {
+    /// As the manifests have it.
+    Direct,
+    /// Through the API proxy of the harness.
+    Proxy,
+}
+
+/// Applies the kinds and `manifests/base` with these images, and waits until all parts are up: a part is when all its pods
+/// are. `folder` is for the overlay.
 pub(crate) async fn install<'a>(
     kubectl: &Kubectl,
     images: impl Iterator<Item = &'a Image>,
+    access: ApiAccess,
     folder: &Path,
 ) -> Result<()> {
     kubectl.run(&["apply", "-k", &kinds().to_string_lossy()]).await?;
     crds_are_served(kubectl).await?;
     let images: Vec<Value> = images.map(named).collect();
-    write_overlay(folder, json!({ "images": images }))?;
+    let patches: Vec<Value> = match access {
+        ApiAccess::Direct => Vec::new(),
+        ApiAccess::Proxy => Part::ALL.map(Part::behind_proxy).into(),
+    };
+    write_overlay(folder, json!({ "images": images, "patches": patches }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
-    for part in PARTS {
+    for part in Part::ALL {
+        let workload = part.workload();
         kubectl
-            .run(&["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, part])
+            .run(&["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, &workload])
             .await?;
     }
     Ok(())

@@ -7,6 +7,7 @@ mod explain;
 pub(crate) mod install;
 mod native_node;
 mod node;
+pub(crate) mod part;
 pub(crate) mod pki;
 mod vm_node;
 
@@ -18,18 +19,20 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use super::api_proxy::ApiProxy;
 use super::guest::Guest;
 use super::images::{BUSYBOX_IMAGE, Images};
 use super::kubectl::Kubectl;
 use super::progress::step;
 use super::run_dir::RunDir;
-use super::sandbox::Sandbox;
+use super::sandbox::{Inside, Sandbox};
 use super::tools::{Tool, Tools};
 use super::vm::Vm;
 use super::{cache, client, logs, packages};
 use control_plane::{Component, ControlPlane};
-use install::Removal;
+use install::{ApiAccess, Removal};
 use native_node::NativeNode;
+use part::Part;
 use pki::{Pki, Subject};
 use vm_node::{VmNode, VmNodePlan};
 
@@ -55,6 +58,7 @@ struct Parts {
     _native_node: NativeNode,
     control_plane: Mutex<ControlPlane>,
     kubeconfig: PathBuf,
+    proxy: ApiProxy,
     sandbox: Arc<Sandbox>,
 }
 
@@ -91,9 +95,33 @@ impl Cluster {
 
     /// Installs Daxfit as a user does, waits until all its parts are up, and connects the scheduler to the extender.
     pub(crate) async fn install(&self) -> Result<()> {
-        install::install(&self.kubectl(), self.images.all(), &self.run.folder(OVERLAY)?).await?;
+        self.install_with(ApiAccess::Direct).await?;
         let config = install::scheduler_config()?;
         self.parts.control_plane.lock().await.restart_scheduler(config).await
+    }
+
+    /// Has our programs reach the API server through [`Cluster::proxy`] from now on, and waits until they do.
+    pub(crate) async fn put_behind_proxy(&self) -> Result<()> {
+        self.install_with(ApiAccess::Proxy).await
+    }
+
+    async fn install_with(&self, access: ApiAccess) -> Result<()> {
+        let folder = self.run.folder(OVERLAY)?;
+        install::install(&self.kubectl(), self.images.all(), access, &folder).await
+    }
+
+    /// What our programs see of the API server, once they are behind it.
+    pub(crate) fn proxy(&self) -> &ApiProxy {
+        &self.parts.proxy
+    }
+
+    /// Kills the processes of a program. The kubelet starts it again.
+    pub(crate) async fn kill(&self, part: Part) -> Result<()> {
+        let command = part.kill_command();
+        match part {
+            Part::NodeDriver => self.on_node(&command).await.map(drop),
+            Part::Operator | Part::Extender => self.parts.sandbox.run(Inside::All, &["sh", "-c", &command]).await,
+        }
     }
 
     /// Removes Daxfit as docs/install.md says.
@@ -172,6 +200,7 @@ impl Parts {
         let control_plane = step("starting the control plane", starting).await?;
         let kubeconfig = pki.kubeconfig_file("admin", sandbox.address_from_host(), &Subject::admin())?;
         let client = client::of_kubeconfig(&kubeconfig).await?;
+        let proxy = ApiProxy::start(&sandbox, &pki).await?;
         let folder = run.folder(vm_node::NAME)?;
         let plan = VmNodePlan::prepare(
             Arc::clone(&sandbox),
@@ -192,6 +221,7 @@ impl Parts {
             _native_node: native_node,
             control_plane: Mutex::new(control_plane),
             kubeconfig,
+            proxy,
             sandbox,
         })
     }

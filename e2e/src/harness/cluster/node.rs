@@ -92,7 +92,8 @@ fn readiness(node: &Node) -> Result<()> {
     }
 }
 
-/// The kubelet's configuration: tokens and certificates are checked by the API server, and nothing is evicted for lack of disk.
+/// The kubelet's configuration: tokens and certificates are checked by the API server, nothing is evicted for lack of disk, and
+/// what a test kills is soon started again.
 pub(crate) fn kubelet_config(paths: &NodePaths) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -107,6 +108,7 @@ pub(crate) fn kubelet_config(paths: &NodePaths) -> Value {
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": paths.certificate,
         "tlsPrivateKeyFile": paths.key,
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "1s"},
         "failSwapOn": false,
         "evictionHard": {},
         "imageGCHighThresholdPercent": 100,

@@ -1,7 +1,7 @@
 //! Reading, writing and deleting volumes at the API server.
 
 use cluster::VolumeOfOurs;
-use crds::PmemVolume;
+use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
@@ -16,6 +16,7 @@ pub struct VolumesApi {
     volumes: Api<PmemVolume>,
     persistent_volumes: Api<PersistentVolume>,
     nodes: Api<Node>,
+    pmem_nodes: Api<PmemNode>,
 }
 
 impl VolumesApi {
@@ -25,7 +26,8 @@ impl VolumesApi {
         Self {
             volumes: Api::all(client.clone()),
             persistent_volumes: Api::all(client.clone()),
-            nodes: Api::all(client),
+            nodes: Api::all(client.clone()),
+            pmem_nodes: Api::all(client),
         }
     }
 
@@ -83,6 +85,27 @@ impl VolumesApi {
         let read = self.nodes.get_metadata_opt(node).await;
         let node = read.map_err(|error| ApiError::new("look up the node of volume", id, error))?;
         Ok(node.is_some())
+    }
+
+    /// The node of volume `id`, as its `PersistentVolume` names it now. external-provisioner calls both alike.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn named_node(&self, id: &VolumeId) -> Result<Option<String>, ApiError> {
+        let read = self.persistent_volumes.get_opt(id.as_str()).await;
+        let named = read.map_err(|error| ApiError::new("look up the PersistentVolume of volume", id, error))?;
+        let ours = named.as_ref().and_then(VolumeOfOurs::of);
+        let ours = ours.filter(|ours| *ours.handle == *id.as_str());
+        Ok(ours.and_then(|ours| ours.node).map(String::from))
+    }
+
+    /// What the node that volume `id` is said to be on reports now: newer than any watch.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn report_of(&self, id: &VolumeId, node: &str) -> Result<Option<PmemNode>, ApiError> {
+        let read = self.pmem_nodes.get_opt(node).await;
+        read.map_err(|error| ApiError::new("read what the node reports of volume", id, error))
     }
 
     /// By uid and resource version. One that does not exist any more counts as success.

@@ -1,0 +1,91 @@
+//! Our programs in a cluster.
+
+use serde_json::{Value, json};
+
+use crate::harness::kubectl::SYSTEM_NAMESPACE;
+use crate::harness::sandbox::GATEWAY;
+
+/// One of our programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    Operator,
+    Extender,
+    NodeDriver,
+}
+
+impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Operator, Self::Extender, Self::NodeDriver];
+
+    /// The name of the program, and of what runs its pods.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "daxfit-operator",
+            Self::Extender => "daxfit-extender",
+            Self::NodeDriver => "daxfit-node-driver",
+        }
+    }
+
+    /// What runs its pods.
+    pub(crate) fn workload(self) -> String {
+        format!("{}/{}", self.kind().to_lowercase(), self.name())
+    }
+
+    /// The shell command that kills its processes on their machine, without a chance to clean up. The kernel keeps 15 letters of
+    /// a name.
+    pub(crate) fn kill_command(self) -> String {
+        let (kept, _) = self.name().split_at_checked(15).unwrap_or((self.name(), ""));
+        format!("pkill -KILL -x {kept}")
+    }
+
+    /// The port of the API proxy that is for it.
+    pub(crate) fn proxy_port(self) -> u16 {
+        match self {
+            Self::Operator => 16441,
+            Self::Extender => 16442,
+            Self::NodeDriver => 16443,
+        }
+    }
+
+    /// The patch (kustomize) that leads it to the API proxy instead of the API server.
+    pub(super) fn behind_proxy(self) -> Value {
+        let variable = |name: &str, value: String| json!({ "name": name, "value": value });
+        let environment = [
+            variable("KUBERNETES_SERVICE_HOST", GATEWAY.to_string()),
+            variable("KUBERNETES_SERVICE_PORT", self.proxy_port().to_string()),
+        ];
+        let container = json!({ "name": self.container(), "env": environment });
+        let patch = json!({
+            "apiVersion": "apps/v1",
+            "kind": self.kind(),
+            "metadata": { "name": self.name(), "namespace": SYSTEM_NAMESPACE },
+            "spec": { "template": { "spec": { "containers": [container] } } },
+        });
+        json!({ "patch": patch.to_string() })
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Operator => "Deployment",
+            Self::Extender | Self::NodeDriver => "DaemonSet",
+        }
+    }
+
+    fn container(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Extender => "extender",
+            Self::NodeDriver => "node-driver",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_knows_the_names_that_are_killed() {
+        assert_eq!(Part::NodeDriver.kill_command(), "pkill -KILL -x daxfit-node-dri");
+        assert_eq!(Part::Operator.kill_command(), "pkill -KILL -x daxfit-operator");
+    }
+}
