@@ -204,6 +204,15 @@ impl Run {
         }
     }
 
+    /// As the API server says of an object that is gone, or has been replaced by another of the name.
+    fn gone(name: &str) -> RecordError {
+        let status = kube::core::Status::failure("not found", "NotFound").with_code(404);
+        RecordError {
+            name: name.into(),
+            source: Box::new(kube::Error::Api(status.boxed())),
+        }
+    }
+
     /// What was written is there, but a run that is killed with it does not learn of it.
     fn learn<T>(&self, name: &str, done: T) -> Result<T, RecordError> {
         self.fuse.effect(|| done).map_err(|_| Self::failed(name))
@@ -218,6 +227,10 @@ impl Record for Run {
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
         let name = volume.metadata.name.clone().unwrap();
         self.fuse.check().map_err(|_| Self::failed(&name))?;
+        let now = self.record.get(&name);
+        if now.is_none_or(|now| now.metadata.uid != volume.metadata.uid) {
+            return Err(Self::gone(&name));
+        }
         let written = self.record.write_status(volume, status).await?;
         self.learn(&name, written)
     }
