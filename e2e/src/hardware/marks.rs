@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::driver::{VOLUME, create, delete, fails, inventory};
+use super::driver::{create, delete, fails};
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{TestVm, VOLUME, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
