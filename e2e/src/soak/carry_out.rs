@@ -1,0 +1,167 @@
+//! A part of a volume's life, interrupted or not, until it is done.
+
+use anyhow::{Context, Result};
+
+use super::ending::{Ending, Fault};
+use super::finding::Finding;
+use super::layout::{Presence, Subject};
+use super::matrix::Outcome;
+use super::part::Part;
+use super::program::{self, Done, Ended};
+use super::session::Session;
+use super::volume::Volume;
+
+/// Of so many, a first try is left alone once, and a second interrupted once.
+const ONE_IN: u8 = 4;
+/// Of so many faults, one is a power cut: it costs a boot.
+const POWER_CUT_ONE_IN: u8 = 5;
+/// Of so many volumes whose making was interrupted, one is given up.
+const GIVEN_UP_ONE_IN: u8 = 6;
+/// Tries that may be interrupted.
+const INTERRUPTED_TRIES: u32 = 3;
+
+/// A call of the program.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    /// What it does.
+    pub(super) part: Part,
+    /// To what.
+    pub(super) volume: Volume,
+    /// Its arguments.
+    pub(super) arguments: String,
+}
+
+/// How it came to an end.
+#[derive(Debug)]
+pub(super) enum Finished {
+    /// The program said that it was done.
+    Done(Done),
+    /// After an interruption, nothing was left to do.
+    AlreadyDone,
+    /// After an interruption, nobody wants it any more.
+    GivenUp,
+}
+
+impl Work {
+    fn subject(&self) -> Subject<'_> {
+        let presence = match self.part {
+            Part::Make | Part::Erase => Presence::Possible,
+            Part::HandOut | Part::UseAgain => Presence::Certain,
+        };
+        let name = &self.volume.name;
+        Subject { name, presence }
+    }
+
+    /// How many effects of one name it has, at least: zeros are written MiB by MiB.
+    fn repeats(&self) -> u64 {
+        self.volume.required.get_u64() >> 20
+    }
+}
+
+impl Session {
+    /// Has the program do its work, interrupts it now and then, checks what that left, and has it do the rest.
+    pub(super) async fn finish(&mut self, work: &Work) -> Result<Finished> {
+        for tries in 0.. {
+            let ending = self.draw_ending(work, tries);
+            match program::run(&self.vm, &work.arguments, ending.as_ref()).await? {
+                Ended::Done(done) => {
+                    self.finished(work, &done);
+                    return Ok(Finished::Done(done));
+                }
+                Ended::Failed(why) => return Err(Finding::stuck(why).into()),
+                Ended::Killed | Ended::Stopped => {
+                    let ending = ending.context("nobody interrupted it")?;
+                    if let Some(finished) = self.interrupted(work, ending).await? {
+                        return Ok(finished);
+                    }
+                }
+            }
+        }
+        Ok(Finished::AlreadyDone)
+    }
+
+    fn draw_ending(&mut self, work: &Work, tries: u32) -> Option<Ending> {
+        let is_one_of_few = self.rng.u8(..ONE_IN) == 0;
+        let is_interrupted = if tries == 0 { !is_one_of_few } else { is_one_of_few };
+        let fault = match self.rng.u8(..POWER_CUT_ONE_IN) {
+            0 => Fault::PowerCut,
+            _ => Fault::Kill,
+        };
+        if !is_interrupted || tries >= INTERRUPTED_TRIES {
+            return None;
+        }
+        let course = (work.part, work.volume.kind.is_block());
+        self.points.least_tried(course, fault, work.repeats(), &mut self.rng)
+    }
+
+    fn finished(&mut self, work: &Work, done: &Done) {
+        if self.pending.is_empty() {
+            let course = (work.part, work.volume.kind.is_block());
+            self.points.learn(course, &done.effects, done.time);
+        }
+        self.settle(done.effects.is_empty());
+    }
+
+    /// Takes note of the outcome of all interruptions of a work that is finished now.
+    fn settle(&mut self, was_nothing_left: bool) {
+        let last = self.pending.pop();
+        for ending in self.pending.drain(..) {
+            self.matrix.count(&ending, Outcome::ByRepeating);
+        }
+        if let Some(ending) = last {
+            let outcome = if was_nothing_left {
+                Outcome::ByItself
+            } else {
+                Outcome::ByRepeating
+            };
+            self.matrix.count(&ending, outcome);
+        }
+    }
+
+    /// Checks what an interruption left. What was wanted may be done by then, or not be wanted any more.
+    async fn interrupted(&mut self, work: &Work, ending: Ending) -> Result<Option<Finished>> {
+        self.log.line(&format!("       {}: {ending}", work.part))?;
+        self.points.happened(&ending);
+        let fault = ending.fault;
+        self.pending.push(ending);
+        match fault {
+            Fault::Kill => {
+                self.counts.sigkills += 1;
+                self.after_sigkill(work.subject()).await?;
+            }
+            Fault::PowerCut => {
+                self.counts.power_cuts += 1;
+                self.after_power_cut(work.subject()).await?;
+            }
+        }
+        self.what_is_left(work).await
+    }
+
+    async fn what_is_left(&mut self, work: &Work) -> Result<Option<Finished>> {
+        let is_there = self.is_there(&work.volume.name).await?;
+        match work.part {
+            Part::Erase if !is_there => {
+                self.settle(true);
+                Ok(Some(Finished::AlreadyDone))
+            }
+            Part::Make if self.rng.u8(..GIVEN_UP_ONE_IN) == 0 => {
+                self.give_up(&work.volume.name, is_there).await?;
+                self.settle(!is_there);
+                Ok(Some(Finished::GivenUp))
+            }
+            Part::Make | Part::HandOut | Part::UseAgain | Part::Erase => Ok(None),
+        }
+    }
+
+    /// Erases what there is of a volume that nobody ever had.
+    async fn give_up(&mut self, name: &str, is_there: bool) -> Result<()> {
+        self.log.line("       it is given up")?;
+        if !is_there {
+            return Ok(());
+        }
+        match program::run(&self.vm, &format!("delete --destroy-data {name}"), None).await? {
+            Ended::Done(_) => Ok(()),
+            other => Err(Finding::stuck(format!("{name} cannot be given up: {other:?}")).into()),
+        }
+    }
+}

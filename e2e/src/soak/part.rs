@@ -1,0 +1,27 @@
+//! The parts of a volume's life that our program carries out.
+
+use std::fmt;
+
+/// A part of a volume's life. Each is one call of the program, and has effects of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// A namespace whose bytes are all zero.
+    Make,
+    /// Formatted and mounted, or given out as a block device, for the first time.
+    HandOut,
+    /// Mounted again.
+    UseAgain,
+    /// All bytes zeroed, and the namespace destroyed.
+    Erase,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Make => "make",
+            Self::HandOut => "hand out",
+            Self::UseAgain => "use again",
+            Self::Erase => "erase",
+        })
+    }
+}
