@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 
+use super::crash_points::Course;
 use super::ending::{Ending, Fault};
 use super::finding::Finding;
 use super::layout::{Presence, Subject};
@@ -52,6 +53,10 @@ impl Work {
         Subject { name, presence }
     }
 
+    fn course(&self) -> Course {
+        (self.part, self.volume.kind.is_block())
+    }
+
     /// How many effects of one name it has, at least: zeros are written MiB by MiB.
     fn repeats(&self) -> u64 {
         self.volume.required.get_u64() >> 20
@@ -61,11 +66,16 @@ impl Work {
 impl Session {
     /// Has the program do its work, interrupts it now and then, checks what that left, and has it do the rest.
     pub(super) async fn finish(&mut self, work: &Work) -> Result<Finished> {
-        for tries in 0.. {
+        let mut tries = 0;
+        loop {
             let ending = self.draw_ending(work, tries);
+            tries += 1;
             match program::run(&self.vm, &work.arguments, ending.as_ref()).await? {
                 Ended::Done(done) => {
-                    self.finished(work, &done);
+                    if tries == 1 && ending.is_none() {
+                        self.points.learn(work.course(), &done.effects, done.time);
+                    }
+                    self.settle(done.effects.is_empty());
                     return Ok(Finished::Done(done));
                 }
                 Ended::Failed(why) => return Err(Finding::stuck(why).into()),
@@ -77,7 +87,6 @@ impl Session {
                 }
             }
         }
-        Ok(Finished::AlreadyDone)
     }
 
     fn draw_ending(&mut self, work: &Work, tries: u32) -> Option<Ending> {
@@ -90,16 +99,7 @@ impl Session {
         if !is_interrupted || tries >= INTERRUPTED_TRIES {
             return None;
         }
-        let course = (work.part, work.volume.kind.is_block());
-        self.points.least_tried(course, fault, work.repeats(), &mut self.rng)
-    }
-
-    fn finished(&mut self, work: &Work, done: &Done) {
-        if self.pending.is_empty() {
-            let course = (work.part, work.volume.kind.is_block());
-            self.points.learn(course, &done.effects, done.time);
-        }
-        self.settle(done.effects.is_empty());
+        self.points.draw(work.course(), fault, work.repeats(), &mut self.rng)
     }
 
     /// Takes note of the outcome of all interruptions of a work that is finished now.
@@ -122,7 +122,7 @@ impl Session {
     async fn interrupted(&mut self, work: &Work, ending: Ending) -> Result<Option<Finished>> {
         self.log.line(&format!("       {}: {ending}", work.part))?;
         self.points.happened(&ending);
-        let fault = ending.fault;
+        let (fault, is_named) = (ending.fault, ending.is_named());
         self.pending.push(ending);
         match fault {
             Fault::Kill => {
@@ -134,17 +134,18 @@ impl Session {
                 self.after_power_cut(work.subject()).await?;
             }
         }
-        self.what_is_left(work).await
+        self.what_is_left(work, is_named).await
     }
 
-    async fn what_is_left(&mut self, work: &Work) -> Result<Option<Finished>> {
+    /// Only what the seed decides may lead to another end than the one that was wanted.
+    async fn what_is_left(&mut self, work: &Work, is_named: bool) -> Result<Option<Finished>> {
         let is_there = self.is_there(&work.volume.name).await?;
         match work.part {
             Part::Erase if !is_there => {
                 self.settle(true);
                 Ok(Some(Finished::AlreadyDone))
             }
-            Part::Make if self.rng.u8(..GIVEN_UP_ONE_IN) == 0 => {
+            Part::Make if is_named && self.rng.u8(..GIVEN_UP_ONE_IN) == 0 => {
                 self.give_up(&work.volume.name, is_there).await?;
                 self.settle(!is_there);
                 Ok(Some(Finished::GivenUp))

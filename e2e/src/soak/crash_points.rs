@@ -22,7 +22,7 @@ pub(super) struct CrashPoint {
 }
 
 /// What volumes have in common that have the same effects in a part: it, and whether they are block volumes.
-type Course = (Part, bool);
+pub(super) type Course = (Part, bool);
 
 /// What was seen of uninterrupted runs.
 #[derive(Debug, Default)]
@@ -55,14 +55,29 @@ impl CrashPoints {
         }
     }
 
-    /// Takes note that an interruption took place.
+    /// Takes note that an interruption took place. Whether one at any moment does is a matter of time, on which nothing else may
+    /// depend: it counts when it is drawn.
     pub(super) fn happened(&mut self, ending: &Ending) {
-        *self.tried.entry((ending.point.clone(), ending.fault)).or_default() += 1;
+        if ending.is_named() {
+            self.count(ending);
+        }
     }
 
     /// The least tried end of a part; none if nothing is known of it. Of several effects of one name, at most the first
     /// `most`.
-    pub(super) fn least_tried(&self, course: Course, fault: Fault, most: u64, rng: &mut Rng) -> Option<Ending> {
+    pub(super) fn draw(&mut self, course: Course, fault: Fault, most: u64, rng: &mut Rng) -> Option<Ending> {
+        let drawn = self.least_tried(course, fault, most, rng);
+        if let Some(ending) = drawn.as_ref().filter(|ending| !ending.is_named()) {
+            self.count(ending);
+        }
+        drawn
+    }
+
+    fn count(&mut self, ending: &Ending) {
+        *self.tried.entry((ending.point.clone(), ending.fault)).or_default() += 1;
+    }
+
+    fn least_tried(&self, course: Course, fault: Fault, most: u64, rng: &mut Rng) -> Option<Ending> {
         let seen = self.seen.get(&course).filter(|seen| !seen.effects.is_empty())?;
         let part = course.0;
         let named = seen
@@ -104,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_is_tried_before_it_is_known() {
         let mut rng = Rng::with_seed(1);
-        let points = learned();
+        let mut points = learned();
         assert!(
             points
                 .least_tried((Part::Erase, false), Fault::Kill, 9, &mut rng)
@@ -118,22 +133,22 @@ mod tests {
         let mut rng = Rng::with_seed(2);
         for round in 1..=3 {
             for _ in 0..4 {
-                let ending = points.least_tried(MAKE, Fault::Kill, 9, &mut rng).unwrap();
+                let ending = points.draw(MAKE, Fault::Kill, 9, &mut rng).unwrap();
                 points.happened(&ending);
             }
             assert_eq!(points.tried.values().copied().collect::<Vec<_>>(), [round; 4]);
         }
-        let cut = points.least_tried(MAKE, Fault::PowerCut, 9, &mut rng).unwrap();
+        let cut = points.draw(MAKE, Fault::PowerCut, 9, &mut rng).unwrap();
         assert!(!points.tried.contains_key(&(cut.point, Fault::PowerCut)));
     }
 
     #[test]
     fn of_many_effects_of_one_name_any_can_be_the_last() {
-        let points = learned();
+        let mut points = learned();
         let mut rng = Rng::with_seed(3);
         let mut numbers = std::collections::BTreeSet::new();
         for _ in 0..200 {
-            let ending = points.least_tried(MAKE, Fault::Kill, 2, &mut rng).unwrap();
+            let ending = points.draw(MAKE, Fault::Kill, 2, &mut rng).unwrap();
             if ending.point.effect == "zero"
                 && let When::After(number) = ending.when
             {

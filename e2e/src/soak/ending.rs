@@ -34,6 +34,16 @@ pub(super) struct Ending {
     pub(super) when: When,
 }
 
+impl Ending {
+    /// Whether it comes after an effect that has a name, and so at the same place each time.
+    pub(super) fn is_named(&self) -> bool {
+        match self.when {
+            When::After(_) => true,
+            When::Within(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

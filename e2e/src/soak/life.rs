@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use cluster::Filesystem;
 use crds::PmemVolumeStatus;
-use placement::{Extent, NumaWish};
+use placement::NumaWish;
 
 use super::carry_out::{Finished, Work};
 use super::checks::device;
@@ -14,6 +14,7 @@ use super::part::Part;
 use super::program::Done;
 use super::session::Session;
 use super::volume::{Place, State, Volume};
+use crate::harness::vm::DeviceBytes;
 
 impl Session {
     /// Makes a volume, of which every byte has to be zero.
@@ -122,6 +123,7 @@ impl Session {
         if self.volume(name)?.state == State::Staged {
             self.unstage(name).await?;
         }
+        let is_made_dirty = self.rng.bool();
         let volume = self.volume(name)?.clone();
         let work = Work {
             part: Part::Erase,
@@ -130,25 +132,26 @@ impl Session {
         };
         self.finish(&work).await?;
         self.world.volumes.remove(name);
-        self.is_gone(work.volume.place.context("it was nowhere")?).await
+        let place = work.volume.place.context("it was nowhere")?;
+        let module = self.is_gone(&place).await?;
+        if is_made_dirty {
+            device_bytes::make_dirty(&module, place.extent)?;
+        }
+        Ok(())
     }
 
-    async fn is_gone(&mut self, place: Place) -> Result<()> {
+    async fn is_gone(&mut self, place: &Place) -> Result<DeviceBytes> {
         let seen = self.look(None).await?;
         let region = seen.regions.iter().find(|region| region.id == place.region);
         let numa = region
             .and_then(|region| region.numa_node)
             .context("its region is gone")?;
         let module = self.module(numa.0)?;
-        let Extent { start, size } = place.extent;
         if let Some(at) = device_bytes::first_not_zero(&module, place.extent)? {
             return Err(Finding::shown(format!("bytes at {at} of {place:?} outlive it")).into());
         }
-        self.checked(size);
-        if self.rng.bool() {
-            device_bytes::make_dirty(&module, Extent::new(start, size))?;
-        }
-        Ok(())
+        self.checked(place.extent.size);
+        Ok(module)
     }
 }
 

@@ -63,13 +63,23 @@ fn script(arguments: &str, ending: Option<&Ending>) -> String {
     let effect = &point.effect;
     match (fault, when) {
         (Fault::Kill, When::After(number)) => format!("{run} --kill-after {effect}:{number}"),
-        // Its process group gets it too: what the program has started ends with its container.
-        (Fault::Kill, When::Within(time)) => format!("timeout --signal KILL {} {run}", time.as_secs_f64()),
+        (Fault::Kill, When::Within(time)) => kill(&run, time.as_secs_f64()),
         (Fault::PowerCut, When::After(number)) => stop(&format!("{run} --stop-after {effect}:{number}")),
         (Fault::PowerCut, When::Within(time)) => {
             format!("{run} >/tmp/out 2>&1 & sleep {}; exit {STOPPED}", time.as_secs_f64())
         }
     }
+}
+
+/// SIGKILL goes to the whole process group: what the program has started ends with its container. Some may be at work in the
+/// kernel for a while.
+fn kill(run: &str, seconds: f64) -> String {
+    format!(
+        "timeout --signal KILL {seconds} {run} & group=$!
+        wait $group; status=$?
+        while pgrep --pgroup $group >/dev/null; do sleep 0.1; done
+        exit $status"
+    )
 }
 
 /// Waits until the program has stopped, or is done before.
