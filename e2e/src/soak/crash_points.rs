@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_is_tried_before_it_is_known() {
         let mut rng = Rng::with_seed(1);
-        let mut points = learned();
+        let points = learned();
         assert!(
             points
                 .least_tried((Part::Erase, false), Fault::Kill, 9, &mut rng)

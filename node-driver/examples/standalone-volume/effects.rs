@@ -132,6 +132,11 @@ impl Devices for CountedDevices {
         self.devices.find_volume(volume)
     }
 
+    /// Nobody makes it twice: an interruption within it is one of the next start.
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
+    }
+
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
         self.effects.after("create", self.devices.create(new))
     }

@@ -266,11 +266,13 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
     staged.map(drop).map_err(|status| anyhow!("{}", status.message()))
 }
 
-/// The devices, for this process alone until it is gone.
+/// The devices, for this process alone until it is gone. As at the start of the driver, what a crash left disabled comes up.
 fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
     let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
+    let devices = node.backend.open()?;
+    devices.bring_up()?;
     Ok(Arc::new(CountedDevices {
-        devices: node.backend.open()?,
+        devices,
         effects: effects.clone(),
     }))
 }
