@@ -11,11 +11,12 @@ use super::part::Part;
 use super::program::{self, Done, Ended};
 use super::session::Session;
 use super::volume::Volume;
+use crate::harness::test_vm::Inventory;
 
 /// Of so many, a first try is left alone once, and a second interrupted once.
 const ONE_IN: u8 = 4;
 /// Of so many faults, one is a power cut: it costs a boot.
-const POWER_CUT_ONE_IN: u8 = 5;
+const POWER_CUT_ONE_IN: u8 = 4;
 /// Of so many volumes whose making was interrupted, one is given up.
 const GIVEN_UP_ONE_IN: u8 = 6;
 /// Tries that may be interrupted.
@@ -47,7 +48,7 @@ impl Work {
     fn subject(&self) -> Subject<'_> {
         let presence = match self.part {
             Part::Make | Part::Erase => Presence::Possible,
-            Part::HandOut | Part::UseAgain => Presence::Certain,
+            Part::HandOut | Part::UseAgain | Part::Write => Presence::Certain,
         };
         let name = &self.volume.name;
         Subject { name, presence }
@@ -92,18 +93,23 @@ impl Session {
     fn draw_ending(&mut self, work: &Work, tries: u32) -> Option<Ending> {
         let is_one_of_few = self.rng.u8(..ONE_IN) == 0;
         let is_interrupted = if tries == 0 { !is_one_of_few } else { is_one_of_few };
-        let fault = match self.rng.u8(..POWER_CUT_ONE_IN) {
-            0 => Fault::PowerCut,
-            _ => Fault::Kill,
-        };
+        let fault = self.draw_fault();
         if !is_interrupted || tries >= INTERRUPTED_TRIES {
             return None;
         }
         self.points.draw(work.course(), fault, work.repeats(), &mut self.rng)
     }
 
+    /// SIGKILL or a power cut.
+    pub(super) fn draw_fault(&mut self) -> Fault {
+        match self.rng.u8(..POWER_CUT_ONE_IN) {
+            0 => Fault::PowerCut,
+            _ => Fault::Kill,
+        }
+    }
+
     /// Takes note of the outcome of all interruptions of a work that is finished now.
-    fn settle(&mut self, was_nothing_left: bool) {
+    pub(super) fn settle(&mut self, was_nothing_left: bool) {
         let last = self.pending.pop();
         for ending in self.pending.drain(..) {
             self.matrix.count(&ending, Outcome::ByRepeating);
@@ -120,26 +126,32 @@ impl Session {
 
     /// Checks what an interruption left. What was wanted may be done by then, or not be wanted any more.
     async fn interrupted(&mut self, work: &Work, ending: Ending) -> Result<Option<Finished>> {
-        self.log.line(&format!("       {}: {ending}", work.part))?;
+        let is_named = ending.is_named();
+        let seen = self.check_after(ending, Some(work.subject())).await?;
+        let is_there = seen.named(&work.volume.name).is_ok();
+        self.what_is_left(work, is_there, is_named).await
+    }
+
+    /// Takes note of an interruption, whose outcome is open, and checks what it left.
+    pub(super) async fn check_after(&mut self, ending: Ending, subject: Option<Subject<'_>>) -> Result<Inventory> {
+        self.log.line(&format!("       {}: {ending}", ending.point.part))?;
         self.points.happened(&ending);
-        let (fault, is_named) = (ending.fault, ending.is_named());
+        let fault = ending.fault;
         self.pending.push(ending);
         match fault {
             Fault::Kill => {
                 self.counts.sigkills += 1;
-                self.after_sigkill(work.subject()).await?;
+                self.after_sigkill(subject).await
             }
             Fault::PowerCut => {
                 self.counts.power_cuts += 1;
-                self.after_power_cut(work.subject()).await?;
+                self.after_power_cut(subject).await
             }
         }
-        self.what_is_left(work, is_named).await
     }
 
     /// Only what the seed decides may lead to another end than the one that was wanted.
-    async fn what_is_left(&mut self, work: &Work, is_named: bool) -> Result<Option<Finished>> {
-        let is_there = self.is_there(&work.volume.name).await?;
+    async fn what_is_left(&mut self, work: &Work, is_there: bool, is_named: bool) -> Result<Option<Finished>> {
         match work.part {
             Part::Erase if !is_there => {
                 self.settle(true);
@@ -150,7 +162,7 @@ impl Session {
                 self.settle(!is_there);
                 Ok(Some(Finished::GivenUp))
             }
-            Part::Make | Part::HandOut | Part::UseAgain | Part::Erase => Ok(None),
+            Part::Make | Part::HandOut | Part::UseAgain | Part::Write | Part::Erase => Ok(None),
         }
     }
 

@@ -24,28 +24,25 @@ impl Session {
         Ok(seen)
     }
 
-    /// Whether a volume has a namespace, whatever its stage.
-    pub(super) async fn is_there(&mut self, name: &str) -> Result<bool> {
-        Ok(inventory(&self.vm).await?.named(name).is_ok())
-    }
-
     /// Whoever uses other volumes goes on, and finds all bytes.
-    pub(super) async fn after_sigkill(&mut self, subject: Subject<'_>) -> Result<()> {
-        let seen = self.look(Some(subject)).await?;
-        let others = self.world.volumes.values().filter(|volume| volume.name != subject.name);
+    pub(super) async fn after_sigkill(&mut self, subject: Option<Subject<'_>>) -> Result<Inventory> {
+        let seen = self.look(subject).await?;
+        let is_other = |volume: &&Volume| subject.is_none_or(|subject| subject.name != volume.name);
+        let others = self.world.volumes.values().filter(is_other);
         let others: Vec<Volume> = others.filter(|volume| volume.is_readable()).cloned().collect();
         for volume in others {
             self.compare_content(&volume, &seen).await?;
         }
-        Ok(())
+        Ok(seen)
     }
 
     /// Cuts the power and boots again. Whoever used other volumes comes back, and finds all bytes.
-    pub(super) async fn after_power_cut(&mut self, subject: Subject<'_>) -> Result<()> {
+    pub(super) async fn after_power_cut(&mut self, subject: Option<Subject<'_>>) -> Result<Inventory> {
         let were_staged = self.world.power_was_cut();
         self.vm.cut_power().await?;
-        self.look(Some(subject)).await?;
-        for name in were_staged.iter().filter(|name| *name != subject.name) {
+        self.look(subject).await?;
+        let is_other = |name: &&String| subject.is_none_or(|subject| subject.name != **name);
+        for name in were_staged.iter().filter(is_other) {
             self.stage_again(name).await?;
         }
         self.after_sigkill(subject).await

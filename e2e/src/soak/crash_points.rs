@@ -11,6 +11,8 @@ use crate::harness::test_vm::Effect;
 
 /// Stands for a moment that no effect names.
 const ANY_MOMENT: &str = "(any moment)";
+/// Such a moment is drawn so many times as often as each effect: it is another one each time, and may come too late.
+const MOMENTS: u64 = 3;
 
 /// A place in a part of a volume's life.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +39,14 @@ struct Seen {
 pub(super) struct CrashPoints {
     seen: BTreeMap<Course, Seen>,
     tried: BTreeMap<(CrashPoint, Fault), u64>,
+}
+
+impl CrashPoint {
+    /// Any moment of a part.
+    pub(super) fn any_moment(part: Part) -> Self {
+        let effect = ANY_MOMENT.to_owned();
+        Self { part, effect }
+    }
 }
 
 impl CrashPoints {
@@ -73,6 +83,13 @@ impl CrashPoints {
         drawn
     }
 
+    /// The lowest comes next.
+    fn turn(&self, ending: &Ending) -> u64 {
+        let tried = self.tried.get(&(ending.point.clone(), ending.fault));
+        let tried = tried.copied().unwrap_or_default();
+        if ending.is_named() { tried } else { tried / MOMENTS }
+    }
+
     fn count(&mut self, ending: &Ending) {
         *self.tried.entry((ending.point.clone(), ending.fault)).or_default() += 1;
     }
@@ -95,7 +112,7 @@ impl CrashPoints {
             },
             when,
         });
-        endings.min_by_key(|ending| self.tried.get(&(ending.point.clone(), fault)).copied())
+        endings.min_by_key(|ending| self.turn(ending))
     }
 }
 
@@ -132,11 +149,12 @@ mod tests {
         let mut points = learned();
         let mut rng = Rng::with_seed(2);
         for round in 1..=3 {
-            for _ in 0..4 {
+            for _ in 0..3 + MOMENTS {
                 let ending = points.draw(MAKE, Fault::Kill, 9, &mut rng).unwrap();
                 points.happened(&ending);
             }
-            assert_eq!(points.tried.values().copied().collect::<Vec<_>>(), [round; 4]);
+            let turns: Vec<u64> = points.tried.values().copied().collect();
+            assert_eq!(turns, [round * MOMENTS, round, round, round]);
         }
         let cut = points.draw(MAKE, Fault::PowerCut, 9, &mut rng).unwrap();
         assert!(!points.tried.contains_key(&(cut.point, Fault::PowerCut)));

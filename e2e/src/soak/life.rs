@@ -7,7 +7,6 @@ use placement::NumaWish;
 
 use super::carry_out::{Finished, Work};
 use super::checks::device;
-use super::content::{self, Piece};
 use super::device_bytes;
 use super::finding::Finding;
 use super::part::Part;
@@ -84,22 +83,6 @@ impl Session {
             .map(Filesystem::name)
             .map_or_else(String::new, |fs| format!("--fs {fs} "));
         Ok(format!("stage {fs}{name} {directory}"))
-    }
-
-    /// Writes to a volume. Only when all of it is on the device it has to be there.
-    pub(super) async fn write(&mut self, name: &str, piece: Piece) -> Result<()> {
-        self.world.pieces += 1;
-        let seen = self.look(None).await?;
-        let volume = self.volume(name)?;
-        let script = content::write(&piece, volume, &device(volume, &seen)?, self.seed);
-        self.vm.shell(&script).await?;
-        self.change(name, |volume| {
-            // Of a block volume, the beginning is written over. What is behind it may be of an earlier piece.
-            if volume.kind.is_block() {
-                volume.pieces.clear();
-            }
-            volume.pieces.push(piece);
-        })
     }
 
     /// Compares all that was written to a volume.

@@ -26,6 +26,7 @@ mod session;
 mod totals;
 mod volume;
 mod world;
+mod write;
 
 use anyhow::Result;
 use clap::Args;

@@ -1,8 +1,8 @@
-//! The parts of a volume's life that our program carries out.
+//! The parts of a volume's life that can be interrupted.
 
 use std::fmt;
 
-/// A part of a volume's life. Each is one call of the program, and has effects of its own.
+/// A part of a volume's life. Each but writing is one call of our program, and has effects of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     /// A namespace whose bytes are all zero.
@@ -11,6 +11,8 @@ pub(super) enum Part {
     HandOut,
     /// Mounted again.
     UseAgain,
+    /// Whoever uses it writes.
+    Write,
     /// All bytes zeroed, and the namespace destroyed.
     Erase,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for Part {
             Self::Make => "make",
             Self::HandOut => "hand out",
             Self::UseAgain => "use again",
+            Self::Write => "write",
             Self::Erase => "erase",
         })
     }

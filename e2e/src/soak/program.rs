@@ -36,10 +36,15 @@ const KILLED: i32 = 128 + 9;
 /// Exit status of a script when the power is to be cut.
 const STOPPED: i32 = 200;
 
-/// Runs the program with these arguments, and ends it as `ending` says. It may be done before.
+/// Runs our program with these arguments, and ends it as `ending` says. It may be done before.
 pub(super) async fn run(vm: &TestVm, arguments: &str, ending: Option<&Ending>) -> Result<Ended> {
+    run_any(vm, &format!("{VOLUME} {arguments}"), ending).await
+}
+
+/// The same with any program, which knows no effects.
+pub(super) async fn run_any(vm: &TestVm, run: &str, ending: Option<&Ending>) -> Result<Ended> {
     let begun = Instant::now();
-    let Output { status, stdout, stderr } = vm.run(&script(arguments, ending)).await?;
+    let Output { status, stdout, stderr } = vm.run(&script(run, ending)).await?;
     match (status, ending.map(|ending| ending.fault)) {
         (0, _) => Ok(Ended::Done(Done {
             effects: effects(&stderr)?,
@@ -48,22 +53,21 @@ pub(super) async fn run(vm: &TestVm, arguments: &str, ending: Option<&Ending>) -
         })),
         (KILLED, Some(Fault::Kill)) => Ok(Ended::Killed),
         (STOPPED, Some(Fault::PowerCut)) => Ok(Ended::Stopped),
-        (KILLED | STOPPED, _) => bail!("{arguments} ended with {status}, which nobody asked for: {stdout}{stderr}"),
+        (KILLED | STOPPED, _) => bail!("{run} ended with {status}, which nobody asked for: {stdout}{stderr}"),
         _ => Ok(Ended::Failed(format!(
-            "exit status {status} of {arguments}: {stdout}{stderr}"
+            "exit status {status} of {run}: {stdout}{stderr}"
         ))),
     }
 }
 
-fn script(arguments: &str, ending: Option<&Ending>) -> String {
-    let run = format!("{VOLUME} {arguments}");
+fn script(run: &str, ending: Option<&Ending>) -> String {
     let Some(Ending { fault, point, when }) = ending else {
-        return run;
+        return run.to_owned();
     };
     let effect = &point.effect;
     match (fault, when) {
         (Fault::Kill, When::After(number)) => format!("{run} --kill-after {effect}:{number}"),
-        (Fault::Kill, When::Within(time)) => kill(&run, time.as_secs_f64()),
+        (Fault::Kill, When::Within(time)) => kill(run, time.as_secs_f64()),
         (Fault::PowerCut, When::After(number)) => stop(&format!("{run} --stop-after {effect}:{number}")),
         (Fault::PowerCut, When::Within(time)) => {
             format!("{run} >/tmp/out 2>&1 & sleep {}; exit {STOPPED}", time.as_secs_f64())
