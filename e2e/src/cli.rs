@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{demo, figures, verify};
+use crate::{demo, figures, soak, verify};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo", about = "Daxfit on a real control plane, a real kubelet and a real kernel", long_about = None)]
@@ -19,6 +19,8 @@ enum Action {
     Demo(demo::Options),
     /// Measure: one line for each figure, beside its goal
     Figures(figures::Options),
+    /// Look for the next defect: volumes live at random, with crashes in between, until the time is over
+    Soak(soak::Options),
     /// Check everything: formatting, lints, unit tests, then real hardware and a real cluster
     Verify(verify::Options),
 }
@@ -47,6 +49,7 @@ async fn act(action: Action) -> Result<()> {
     match action {
         Action::Demo(options) => Box::pin(demo::run(options)).await,
         Action::Figures(options) => figures::run(options).await,
+        Action::Soak(options) => soak::run(options).await,
         Action::Verify(options) => Box::pin(verify::run(options)).await,
     }
 }

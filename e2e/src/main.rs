@@ -1,4 +1,4 @@
-//! `cargo demo`, `cargo verify` and `cargo figures`: Daxfit on a real control plane, a real kubelet and a real kernel.
+//! `cargo demo`, `cargo verify`, `cargo figures` and `cargo soak`: Daxfit on a real control plane, a real kubelet and a real kernel.
 
 mod cli;
 mod demo;
@@ -6,6 +6,7 @@ mod figures;
 mod hardware;
 mod harness;
 mod scenarios;
+mod soak;
 mod verify;
 
 use std::io::{IsTerminal, stderr};

@@ -10,7 +10,7 @@ use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use kube::api::{Api, ListParams};
 use program::health::{self, HealthError};
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +75,7 @@ pub async fn run(
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
+    bring_up(&devices).await?;
     let mut parts = JoinSet::new();
     let earlier = EarlierVolumes::default();
     serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
@@ -91,6 +92,19 @@ pub async fn run(
         outcome = outcome.and(ended);
     }
     outcome
+}
+
+/// What stays disabled is no reason to leave all others alone: its condition says so.
+async fn bring_up(devices: &Arc<dyn Devices>) -> Result<(), JoinError> {
+    let devices = Arc::clone(devices);
+    let outcome = spawn_blocking(move || devices.bring_up()).await?;
+    if let Err(error) = outcome {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "cannot enable what a crash left disabled"
+        );
+    }
+    Ok(())
 }
 
 fn serve_kubelet(

@@ -4,7 +4,6 @@ pub mod api_server;
 pub mod devices;
 pub mod dice;
 pub mod faults;
-mod hashing;
 pub mod history;
 pub mod invariants;
 pub mod oracle;

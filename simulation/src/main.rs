@@ -1,6 +1,8 @@
 //! Lives through one history, in a process of its own: some libraries count for the whole process, so that a second history in
 //! it would go another way.
 
+mod hashing;
+
 use clap::{Parser, ValueEnum};
 use simulation::history::{History, Outcome};
 use tracing::level_filters::LevelFilter;
@@ -43,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         .init();
     let mut history = History::of(args.seed);
     history.leave_out(&args.leave_out);
+    hashing::make_repeatable(args.seed);
     let outcome = history.run()?;
     match args.print {
         Print::Text => print(&history, &outcome),

@@ -10,7 +10,6 @@ use program::{Surroundings, simulate};
 use tokio::time::Instant;
 
 use crate::dice::Dice;
-use crate::hashing;
 
 thread_local! {
     /// By how many seconds the clock on the wall is wrong.
@@ -40,12 +39,11 @@ impl Surroundings for Simulated {
 }
 
 /// Runs one simulation, on a thread of its own and with a clock of its own. The same seed and the same `simulation` make the
-/// same history. One at a time in a process.
+/// same history, in a process that began with the same randomness and has no other.
 ///
 /// # Errors
 /// There is no thread, or no runtime for it.
 pub fn simulated<T: Send>(seed: u64, simulation: impl AsyncFnOnce() -> T + Send) -> io::Result<T> {
-    hashing::make_repeatable(seed);
     thread::scope(|scope| {
         let thread = thread::Builder::new().spawn_scoped(scope, || on_this_thread(seed, simulation))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

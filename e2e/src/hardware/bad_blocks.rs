@@ -4,10 +4,10 @@ use anyhow::{Context, Result, ensure};
 use crds::{QuarantinedBytes, RegionStatus};
 use placement::{Bytes, Extent};
 
-use super::driver::{create, delete, inventory};
+use super::driver::{create, delete};
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{TestVm, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

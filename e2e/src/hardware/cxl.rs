@@ -3,11 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use crds::{BusProvider, RegionState, RegionStatus};
 
-use super::driver::{Inventory, inventory};
 use super::group::{Group, case};
 use super::label_bytes;
-use super::test_vm::TestVm;
 use crate::harness::programs::NODE_DRIVER;
+use crate::harness::test_vm::{Inventory, TestVm, inventory};
 use crate::harness::vm::{CxlMemory, Machine};
 
 pub(super) fn group() -> Group {

@@ -2,12 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use crds::{PmemVolumeStatus, RegionState, RegionStatus};
-use placement::{Bytes, Extent, MapLocation, Mode, Node, NumaNode, NumaWish, PendingVolume, RegionId, VolumeRequest};
-use serde::Deserialize;
+use placement::{Bytes, Extent, MapLocation, Mode, Node, NumaWish, PendingVolume, VolumeRequest};
 
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{TestVm, VOLUME, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
@@ -28,49 +27,6 @@ pub(super) fn group() -> Group {
             case!(a_region_without_labels_is_named_and_left_alone),
             case!(a_read_only_region_gets_no_volume),
         ],
-    }
-}
-
-pub(super) const DRIVER: &str = "/mnt/files/daxfit-node-driver";
-/// Runs the driver's work on one volume.
-pub(super) const VOLUME: &str = "/mnt/files/standalone-volume";
-
-/// What `daxfit-node-driver inventory` prints.
-#[derive(Debug, Deserialize)]
-pub(super) struct Inventory {
-    backend: String,
-    pub(super) regions: Vec<RegionStatus>,
-    pub(super) namespaces: Vec<Namespace>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(super) struct Namespace {
-    pub(super) name: String,
-    pub(super) is_recorded: bool,
-    region: RegionId,
-    pub(super) extent: Extent,
-    mode: String,
-    pub(super) block: Option<String>,
-    usable: Option<Bytes>,
-}
-
-pub(super) async fn inventory(vm: &TestVm) -> Result<Inventory> {
-    let printed = vm.shell(&format!("{DRIVER} inventory")).await?;
-    serde_json::from_str(&printed).with_context(|| format!("not an inventory: {printed}"))
-}
-
-impl Inventory {
-    pub(super) fn on(&self, numa: u32) -> Result<&RegionStatus> {
-        let mut regions = self.regions.iter();
-        let found = regions.find(|region| region.numa_node == Some(NumaNode(numa)));
-        found.with_context(|| format!("no region on NUMA {numa}: {self:?}"))
-    }
-
-    /// The namespace of a volume: behind its id in the label's name is how far it has come.
-    pub(super) fn named(&self, volume: &str) -> Result<&Namespace> {
-        let is_its = |name: &str| name.split('.').next() == Some(volume);
-        let found = self.namespaces.iter().find(|namespace| is_its(&namespace.name));
-        found.with_context(|| format!("no namespace of {volume}: {self:?}"))
     }
 }
 

@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use anyhow::Result;
 
-use super::test_vm::TestVm;
 use crate::harness::programs::Program;
+use crate::harness::test_vm::TestVm;
 use crate::harness::vm::Machine;
 
 /// Tests that share a machine.

@@ -4,8 +4,8 @@
 use anyhow::{Result, ensure};
 
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::NODE_DRIVER;
+use crate::harness::test_vm::TestVm;
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use super::driver::create;
 use super::group::{Group, case};
 use super::marks::device;
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::TestVm;
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

@@ -7,11 +7,11 @@ use std::fmt;
 use anyhow::{Context, Result, ensure};
 use placement::{Bytes, Extent};
 
-use super::driver::{VOLUME, bytes_left, dirty, inventory};
+use super::driver::{bytes_left, dirty};
 use super::group::{Group, case};
 use super::marks::device;
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{Effect, TestVm, VOLUME, effects, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
@@ -95,14 +95,13 @@ impl Part {
 #[derive(Clone, Debug)]
 struct Interruption {
     part: Part,
-    number: u64,
-    effect: String,
+    effect: Effect,
 }
 
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { part, number, effect } = self;
-        write!(f, "{:<9} after {number:>3} {effect}", format!("{part:?}"))
+        let (part, Effect { number, name }) = (self.part, &self.effect);
+        write!(f, "{:<9} after {number:>3} {name}", format!("{part:?}"))
     }
 }
 
@@ -114,23 +113,16 @@ async fn interruptions(vm: &TestVm, part: Part) -> Result<Vec<Interruption>> {
     let printed = vm.shell(&run).await?;
     part.finish(vm).await?;
     clean_up(vm).await?;
-    let mut all = Vec::new();
-    for line in printed.lines().filter_map(|line| line.strip_prefix("effect ")) {
-        let (number, effect) = line.split_once(' ').context("an effect without a number")?;
-        all.push(Interruption {
-            part,
-            number: number.parse()?,
-            effect: effect.to_owned(),
-        });
-    }
+    let effects = effects(&printed)?.into_iter();
+    let mut all: Vec<Interruption> = effects.map(|effect| Interruption { part, effect }).collect();
     ensure!(!all.is_empty(), "{part:?} has no effects: {printed}");
     let zeros: Vec<u64> = all
         .iter()
-        .filter(|each| each.effect == "zero")
-        .map(|each| each.number)
+        .filter(|each| each.effect.name == "zero")
+        .map(|each| each.effect.number)
         .collect();
     let chosen = [zeros.first(), zeros.get(zeros.len() / 2), zeros.last()];
-    all.retain(|each| each.effect != "zero" || chosen.contains(&Some(&each.number)));
+    all.retain(|each| each.effect.name != "zero" || chosen.contains(&Some(&each.effect.number)));
     Ok(all)
 }
 
@@ -173,7 +165,11 @@ async fn sigkill_between_any_two_steps_loses_shows_and_leaks_nothing(vm: &mut Te
             dirty(vm).await?;
             vm.shell(&part.preparation()).await?;
             let killed = vm
-                .run(&format!("{VOLUME} {} --kill-after {}", part.command(), each.number))
+                .run(&format!(
+                    "{VOLUME} {} --kill-after {}",
+                    part.command(),
+                    each.effect.number
+                ))
                 .await?;
             ensure!(killed.status == 137, "{each}: was not killed: {killed:?}");
             part.finish(vm).await.with_context(|| format!("SIGKILL {each}"))?;
@@ -202,15 +198,15 @@ async fn a_power_cut_between_steps_loses_shows_and_leaks_nothing(vm: &mut TestVm
     let mut tally = Tally::default();
     for part in PARTS {
         let mut all = interruptions(vm, part).await?;
-        all.retain(|each| POWER_CUTS.contains(&&*each.effect));
-        all.dedup_by(|a, b| a.effect == b.effect);
+        all.retain(|each| POWER_CUTS.contains(&&*each.effect.name));
+        all.dedup_by(|a, b| a.effect.name == b.effect.name);
         for each in all {
             dirty(vm).await?;
             vm.shell(&part.preparation()).await?;
             let run = format!(
                 "{VOLUME} {} --stop-after {} >/tmp/out 2>&1 &",
                 part.command(),
-                each.number
+                each.effect.number
             );
             vm.shell(&format!("{run} until grep -q ^stopped /tmp/out; do sleep 0.1; done"))
                 .await?;

@@ -6,12 +6,12 @@ use crds::RegionState;
 use placement::{Bytes, Extent};
 use serde_json::Value;
 
-use super::driver::{DRIVER, VOLUME, create, delete, fails, inventory};
+use super::driver::{create, delete, fails};
 use super::group::{Group, case};
 use super::label_bytes;
 use super::ndctl::probe;
-use super::test_vm::TestVm;
 use crate::harness::programs::{NDCTL_PROBE, NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{DRIVER, TestVm, VOLUME, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

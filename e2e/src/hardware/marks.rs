@@ -2,10 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::driver::{VOLUME, create, delete, fails, inventory};
+use super::driver::{create, delete, fails};
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{TestVm, VOLUME, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {
@@ -18,6 +18,7 @@ pub(super) fn group() -> Group {
             case!(a_strangers_namespace_of_the_name_is_neither_adopted_nor_erased),
             case!(a_file_system_whose_start_is_zero_is_not_formatted_but_can_be_repaired),
             case!(a_volume_in_use_is_not_scrubbed_when_the_cluster_has_forgotten_it),
+            case!(what_a_crash_within_a_mark_left_disabled_is_brought_up_by_the_next_start),
             case!(a_block_volume_is_in_use_from_its_staging_on),
             case!(a_volume_of_an_earlier_version_is_marked_and_erased_when_it_is_deleted),
         ],
@@ -112,6 +113,22 @@ async fn a_volume_in_use_is_not_scrubbed_when_the_cluster_has_forgotten_it(vm: &
     let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
     ensure!(kept == "kept\n", "{kept}");
     delete(vm, "vol").await
+}
+
+/// A label is written while its namespace is disabled.
+async fn what_a_crash_within_a_mark_left_disabled_is_brought_up_by_the_next_start(vm: &mut TestVm) -> Result<()> {
+    for flag in ["", "--map-mem", "--sector"] {
+        create(vm, &format!("{flag} vol 28Mi")).await?;
+        vm.shell("ndctl disable-namespace all").await?;
+        stage(vm, "vol").await?;
+        vm.shell("echo kept >/tmp/vol/file && umount /tmp/vol && ndctl disable-namespace all")
+            .await?;
+        stage(vm, "vol").await?;
+        let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
+        ensure!(kept == "kept\n", "{kept}");
+        delete(vm, "vol").await?;
+    }
+    Ok(())
 }
 
 async fn a_block_volume_is_in_use_from_its_staging_on(vm: &mut TestVm) -> Result<()> {

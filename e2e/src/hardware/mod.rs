@@ -18,19 +18,13 @@ mod ndctl;
 mod ndctl_odd;
 mod sequences;
 mod smoke;
-mod test_vm;
 mod unarmed;
 
 use anyhow::{Result, ensure};
-use placement::Bytes;
 
-use crate::harness::cache;
-use crate::harness::guest::{Guest, pack};
-use crate::harness::programs::{self, Program};
-use crate::harness::run_dir::RunDir;
-use crate::harness::vm::{Disk, Machine};
+use crate::harness::programs::Program;
+use crate::harness::test_vm::{Machines, TestVm};
 use group::{Case, Group};
-use test_vm::TestVm;
 
 fn groups() -> Vec<Group> {
     vec![
@@ -78,7 +72,7 @@ impl Tally {
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Group> = groups().into_iter().filter_map(|group| group.only(filter)).collect();
     ensure!(!chosen.is_empty(), "no hardware test has {filter:?} in its name");
-    let mut machines = Machines::of(&chosen).await?;
+    let mut machines = Machines::with(&programs_of(&chosen)).await?;
     let mut tally = Tally::default();
     for group in &chosen {
         run_group(group, &mut machines, &mut tally).await;
@@ -113,47 +107,6 @@ async fn run_case(group: &Group, case: &Case, machines: &mut Machines, vm: &mut 
 async fn run_on(case: &Case, vm: &mut TestVm) -> Result<()> {
     (case.run)(vm).await?;
     vm.is_clean().await
-}
-
-/// What all machines of a run share.
-#[derive(Debug)]
-struct Machines {
-    guest: Guest,
-    run: RunDir,
-    /// The programs of all chosen groups.
-    files: Disk,
-    started: usize,
-}
-
-impl Machines {
-    async fn of(groups: &[Group]) -> Result<Self> {
-        let guest = Guest::ready().await?;
-        let run = RunDir::create(&cache::folder()?.join("runs"))?;
-        let image = run.path().join("files.img");
-        let content = run.folder("files")?;
-        programs::build_into(&content, &programs_of(groups)).await?;
-        pack(&content, &image, Bytes::ZERO).await?;
-        let files = Disk {
-            name: "files".to_owned(),
-            image,
-            scratch: false,
-        };
-        Ok(Self {
-            guest,
-            run,
-            files,
-            started: 0,
-        })
-    }
-
-    /// A machine with new DIMMs.
-    async fn start(&mut self, mut machine: Machine) -> Result<TestVm> {
-        self.started += 1;
-        machine.disks.push(self.files.clone());
-        // A short path: it becomes that of a socket, which has at most 107 bytes.
-        let folder = self.run.folder(&format!("vm{}", self.started))?;
-        TestVm::start(&self.guest, machine, folder, self.started).await
-    }
 }
 
 fn programs_of(groups: &[Group]) -> Vec<Program> {

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::group::{Group, case};
 use super::ndctl::probe;
-use super::test_vm::TestVm;
 use crate::harness::programs::NDCTL_PROBE;
+use crate::harness::test_vm::TestVm;
 use crate::harness::vm::Machine;
 
 /// Two regions with sequences of their own; each is played at two alignments.

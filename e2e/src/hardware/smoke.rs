@@ -4,8 +4,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::NODE_DRIVER;
+use crate::harness::test_vm::TestVm;
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

@@ -3,10 +3,10 @@
 use anyhow::{Result, ensure};
 use crds::RegionState;
 
-use super::driver::{VOLUME, fails, inventory};
+use super::driver::fails;
 use super::group::{Group, case};
-use super::test_vm::TestVm;
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
+use crate::harness::test_vm::{TestVm, VOLUME, inventory};
 use crate::harness::vm::Machine;
 
 pub(super) fn group() -> Group {

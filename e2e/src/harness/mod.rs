@@ -7,6 +7,7 @@
 //! | a cluster with two nodes | [`cluster`] |
 //! | what our programs see of its API server | [`api_proxy`] |
 //! | what runs on a node | [`images`], [`containerd`] |
+//! | a machine without Kubernetes, and what our programs see and do on it | [`test_vm`] |
 //! | virtual machines | [`vm`], and what they boot from: [`guest`] |
 //! | one run | [`sandbox`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
 //! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`] |
@@ -33,6 +34,7 @@ pub(crate) mod progress;
 pub(crate) mod run_dir;
 pub(crate) mod sandbox;
 pub(crate) mod test_cluster;
+pub(crate) mod test_vm;
 pub(crate) mod tools;
 pub(crate) mod vm;
 pub(crate) mod wait;

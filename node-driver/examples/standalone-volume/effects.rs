@@ -1,10 +1,11 @@
 //! Devices and a kernel on which the program dies after so many effects: what a crash or a power cut at that moment leaves is
 //! then looked at by whoever started it.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::park;
 
 use node_driver::devices::{
@@ -26,28 +27,74 @@ pub enum End {
     Stop,
 }
 
-/// Counts effects, and ends the program after so many.
+/// An effect: the third of all is `3`, the first of its name `zero`, the third of its name `zero:3`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Counted from 1, whatever its name.
+    Number(u64),
+    /// Counted from 1 among those of its name.
+    Named { name: String, number: u64 },
+}
+
+impl FromStr for Which {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, number) = match text.split_once(':') {
+            Some((name, number)) => (name, number.parse()?),
+            None if text.starts_with(|first: char| first.is_ascii_digit()) => return text.parse().map(Self::Number),
+            None => (text, 1),
+        };
+        let name = name.to_owned();
+        Ok(Self::Named { name, number })
+    }
+}
+
+/// Counts effects, and ends the program after one of them.
 #[derive(Clone, Debug)]
 pub struct Effects(Arc<Counter>);
 
 #[derive(Debug)]
 struct Counter {
-    done: AtomicU64,
-    last: Option<(u64, End)>,
+    done: Mutex<Done>,
+    last: Option<(Which, End)>,
+}
+
+#[derive(Debug, Default)]
+struct Done {
+    all: u64,
+    by_name: HashMap<String, u64>,
+}
+
+impl Counter {
+    /// Counts an effect, and returns its number and whether it was the last.
+    fn count(&self, name: &str) -> (u64, Option<End>) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.all += 1;
+        let of_name = done.by_name.entry(name.to_owned()).or_default();
+        *of_name += 1;
+        let of_name = *of_name;
+        let is_last = |which: &Which| match which {
+            Which::Number(number) => *number == done.all,
+            Which::Named { name: last, number } => last == name && *number == of_name,
+        };
+        let end = self.last.as_ref().filter(|(which, _)| is_last(which));
+        (done.all, end.map(|(_, end)| *end))
+    }
 }
 
 impl Effects {
-    /// Ends after the effect of that number, counted from 1; without, never.
-    pub fn new(last: Option<(u64, End)>) -> Self {
-        let done = AtomicU64::new(0);
+    /// Ends after that effect; without one, never.
+    pub fn new(last: Option<(Which, End)>) -> Self {
+        let done = Mutex::default();
         Self(Arc::new(Counter { done, last }))
     }
 
     /// Prints the effect and its number, and ends the program if it was the last.
     fn happened(&self, name: &str) {
-        let number = self.0.done.fetch_add(1, Ordering::SeqCst) + 1;
+        let (number, end) = self.0.count(name);
         eprintln!("effect {number} {name}");
-        let Some((_, end)) = self.0.last.filter(|(last, _)| *last == number) else {
+        let Some(end) = end else {
             return;
         };
         if end == End::Kill
@@ -83,6 +130,11 @@ impl Devices for CountedDevices {
 
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         self.devices.find_volume(volume)
+    }
+
+    /// Nobody makes it twice: an interruption within it is one of the next start.
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
@@ -217,5 +269,26 @@ impl Filesystems for CountedKernel {
 
     fn bad_bytes(&self, device: DeviceNumber) -> Result<Bytes, FilesystemError> {
         self.kernel.bad_bytes(device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(which: &str, effects: &[&str]) -> Vec<bool> {
+        let last = Some((which.parse().unwrap(), End::Stop));
+        let counted = Effects::new(last);
+        effects.iter().map(|name| counted.0.count(name).1.is_some()).collect()
+    }
+
+    #[test]
+    fn an_effect_is_named_by_its_number_or_its_name_or_both() {
+        let effects = ["create", "zero", "zero", "flush"];
+        assert_eq!(ends("2", &effects), [false, true, false, false]);
+        assert_eq!(ends("zero", &effects), [false, true, false, false]);
+        assert_eq!(ends("zero:2", &effects), [false, false, true, false]);
+        assert_eq!(ends("destroy", &effects), [false; 4]);
+        "zero:x".parse::<Which>().unwrap_err();
     }
 }

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tracing_subscriber::EnvFilter;
 
-use effects::{CountedDevices, CountedKernel, Effects, End};
+use effects::{CountedDevices, CountedKernel, Effects, End, Which};
 
 /// Makes or erases a volume without Kubernetes, as the node driver would.
 #[derive(Debug, Parser)]
@@ -108,18 +108,19 @@ struct NodeArgs {
 /// Flags for crashes.
 #[derive(Debug, Args)]
 struct EndArgs {
-    /// Get SIGKILL after so many effects.
-    #[arg(long, value_name = "NUMBER")]
-    kill_after: Option<u64>,
-    /// Do nothing any more after so many effects, until the power is cut.
-    #[arg(long, value_name = "NUMBER", conflicts_with = "kill_after")]
-    stop_after: Option<u64>,
+    /// Get SIGKILL after this effect: its number, its name, or its name and its number among those of this name (`zero:3`).
+    #[arg(long, value_name = "EFFECT")]
+    kill_after: Option<Which>,
+    /// Do nothing any more after this effect, until the power is cut.
+    #[arg(long, value_name = "EFFECT", conflicts_with = "kill_after")]
+    stop_after: Option<Which>,
 }
 
 impl EndArgs {
     fn effects(&self) -> Effects {
-        let kill = self.kill_after.map(|number| (number, End::Kill));
-        Effects::new(kill.or(self.stop_after.map(|number| (number, End::Stop))))
+        let kill = self.kill_after.clone().map(|which| (which, End::Kill));
+        let stop = self.stop_after.clone().map(|which| (which, End::Stop));
+        Effects::new(kill.or(stop))
     }
 }
 
@@ -265,11 +266,13 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
     staged.map(drop).map_err(|status| anyhow!("{}", status.message()))
 }
 
-/// The devices, for this process alone until it is gone.
+/// The devices, for this process alone until it is gone. As at the start of the driver, what a crash left disabled comes up.
 fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
     let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
+    let devices = node.backend.open()?;
+    devices.bring_up()?;
     Ok(Arc::new(CountedDevices {
-        devices: node.backend.open()?,
+        devices,
         effects: effects.clone(),
     }))
 }

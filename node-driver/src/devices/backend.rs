@@ -34,6 +34,15 @@ pub trait Devices: Send + Sync + 'static {
     /// are several.
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
+    /// Brings up again, each in its mode, the namespaces that were handed out and are disabled: a mark that a crash interrupted
+    /// leaves one like that. For the start of a driver only; whoever disables one later means it.
+    ///
+    /// # Errors
+    /// The devices could not be listed, or one of the namespaces does not come up; all others do.
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
     /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]).
     ///

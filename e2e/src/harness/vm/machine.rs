@@ -66,9 +66,9 @@ pub(super) struct BackingFile {
     pub(super) size: Bytes,
 }
 
-/// Where a label area is.
+/// Where bytes of a memory device are: its label area, or its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LabelBytes {
+pub(crate) struct DeviceBytes {
     /// The file, which a running machine has mapped.
     pub(crate) file: PathBuf,
     /// Its first byte in the file.
@@ -179,10 +179,20 @@ impl Machine {
         nvdimms.chain(cxl).collect()
     }
 
-    /// Where the label area of the n-th NVDIMM is: QEMU takes it from the end of its bytes.
-    pub(crate) fn nvdimm_labels(&self, folder: &Path, n: usize) -> Option<LabelBytes> {
+    /// Where the persistent memory of the n-th NVDIMM is, which is all that its label area is not.
+    pub(crate) fn nvdimm_data(&self, folder: &Path, n: usize) -> Option<DeviceBytes> {
         let dimm = self.nvdimms.get(n)?;
-        Some(LabelBytes {
+        Some(DeviceBytes {
+            file: nvdimm_file(folder, n),
+            start: Bytes::ZERO,
+            size: dimm.data,
+        })
+    }
+
+    /// Where the label area of the n-th NVDIMM is: QEMU takes it from the end of its bytes.
+    pub(crate) fn nvdimm_labels(&self, folder: &Path, n: usize) -> Option<DeviceBytes> {
+        let dimm = self.nvdimms.get(n)?;
+        Some(DeviceBytes {
             file: nvdimm_file(folder, n),
             start: dimm.data,
             size: dimm.labels,
@@ -190,8 +200,8 @@ impl Machine {
     }
 
     /// Where the label area of the n-th CXL device is.
-    pub(crate) fn cxl_labels(&self, folder: &Path, n: usize) -> Option<LabelBytes> {
-        self.cxl.get(n).map(|_| LabelBytes {
+    pub(crate) fn cxl_labels(&self, folder: &Path, n: usize) -> Option<DeviceBytes> {
+        self.cxl.get(n).map(|_| DeviceBytes {
             file: cxl_labels_file(folder, n),
             start: Bytes::ZERO,
             size: CxlMemory::LABELS,

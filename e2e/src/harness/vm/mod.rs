@@ -12,5 +12,5 @@ mod running;
 mod trial;
 
 pub(crate) use agent::Output;
-pub(crate) use machine::{CxlMemory, Disk, LabelBytes, Machine, Network, Nvdimm};
+pub(crate) use machine::{CxlMemory, DeviceBytes, Disk, Machine, Network, Nvdimm};
 pub(crate) use running::Vm;

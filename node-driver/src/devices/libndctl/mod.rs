@@ -5,6 +5,7 @@
 mod agreement;
 mod alignment;
 mod block;
+mod bring_up;
 mod listing;
 mod module_labels;
 mod region_id;
@@ -81,6 +82,11 @@ impl Devices for LibNdctl {
                 count: more + 1,
             }),
         }
+    }
+
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        bring_up::all(&listing::inventory()?)
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
@@ -222,7 +228,13 @@ fn set_mark(inventory: &Inventory, found: &Namespace, volume: &str, stage: Stage
     let marked = rename(&found.device, &name)
         .map_err(|source| failed("mark", volume, source.into()))
         .and_then(|()| check_recorded(&found.device, &name));
-    if stage == Stage::Erasing || found.mode == NamespaceMode::Raw {
+    // What was handed out has a mode. A crash in the middle of this left it disabled if it seems to have none.
+    let stays_down = match stage {
+        Stage::Erasing => true,
+        Stage::Making | Stage::Quarantined => found.mode == NamespaceMode::Raw,
+        Stage::HandedOut | Stage::InUse => false,
+    };
+    if stays_down {
         return marked;
     }
     // Its user needs the block device also if the mark could not be written.

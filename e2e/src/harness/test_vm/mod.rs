@@ -1,4 +1,8 @@
-//! What a test works on: a running machine, and its power switch.
+//! A machine without Kubernetes, whose devices are worked on by our programs: its power switch, and what is on its devices.
+
+mod effects;
+mod inventory;
+mod machines;
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +13,16 @@ use placement::Bytes;
 use crate::harness::guest::Guest;
 use crate::harness::logs;
 use crate::harness::progress::step;
-use crate::harness::vm::{LabelBytes, Machine, Output, Vm};
+use crate::harness::vm::{DeviceBytes, Machine, Output, Vm};
+
+pub(crate) use effects::{Effect, effects};
+pub(crate) use inventory::{Inventory, Namespace, inventory};
+pub(crate) use machines::Machines;
+
+/// The node driver, in the machine.
+pub(crate) const DRIVER: &str = "/mnt/files/daxfit-node-driver";
+/// Runs the driver's work on one volume, in the machine.
+pub(crate) const VOLUME: &str = "/mnt/files/standalone-volume";
 
 /// Writes empty label areas, which destroys what was on the DIMMs.
 const INITIALISE_LABELS: &str = "ndctl disable-region all && ndctl init-labels -f all && ndctl enable-region all";
@@ -21,7 +34,7 @@ const LIST_NAMESPACES: &str =
 
 /// A running machine with initialised label areas and no namespaces.
 #[derive(Debug)]
-pub(super) struct TestVm {
+pub(crate) struct TestVm {
     vm: Option<Vm>,
     machine: Machine,
     guest: Guest,
@@ -32,7 +45,7 @@ pub(super) struct TestVm {
 impl TestVm {
     /// Boots a machine with new DIMMs, whose bytes are in `folder`, and initialises their label areas. `number` sets its
     /// console apart from those of other machines of the same name.
-    pub(super) async fn start(guest: &Guest, machine: Machine, folder: PathBuf, number: usize) -> Result<Self> {
+    pub(crate) async fn start(guest: &Guest, machine: Machine, folder: PathBuf, number: usize) -> Result<Self> {
         let console = logs::empty_file(&format!("{}-{number}.console", machine.name))?;
         let mut vm = Self {
             vm: None,
@@ -47,18 +60,18 @@ impl TestVm {
     }
 
     /// Runs a bash script and waits for its end, whatever its exit status ([`Vm::run`]).
-    pub(super) async fn run(&self, script: &str) -> Result<Output> {
+    pub(crate) async fn run(&self, script: &str) -> Result<Output> {
         self.vm()?.run(script).await
     }
 
     /// Runs a bash script that has to succeed, and returns its standard output ([`Vm::shell`]).
-    pub(super) async fn shell(&self, script: &str) -> Result<String> {
+    pub(crate) async fn shell(&self, script: &str) -> Result<String> {
         self.vm()?.shell(script).await
     }
 
     /// Makes the page at `offset` of a region a bad block that the module cannot clear, and waits until the kernel knows of it.
     /// It is one until the power is cut.
-    pub(super) async fn poison(&self, region: &str, offset: Bytes) -> Result<()> {
+    pub(crate) async fn poison(&self, region: &str, offset: Bytes) -> Result<()> {
         let device = format!("/sys/bus/nd/devices/{region}");
         let start = self
             .shell(&format!("echo $(($(<{device}/resource) + {}))", offset.get()))
@@ -77,7 +90,7 @@ impl TestVm {
     }
 
     /// Cuts the power and boots again with the same DIMMs.
-    pub(super) async fn cut_power(&mut self) -> Result<()> {
+    pub(crate) async fn cut_power(&mut self) -> Result<()> {
         if let Some(vm) = self.vm.take() {
             vm.cut_power()?;
         }
@@ -85,34 +98,41 @@ impl TestVm {
     }
 
     /// Cuts the power, changes the machine, and boots again with the same bytes in its memory devices.
-    pub(super) async fn rebuild(&mut self, change: impl FnOnce(&mut Machine)) -> Result<()> {
+    pub(crate) async fn rebuild(&mut self, change: impl FnOnce(&mut Machine)) -> Result<()> {
         change(&mut self.machine);
         self.cut_power().await
     }
 
+    /// The persistent memory of the n-th NVDIMM, without its label area.
+    pub(crate) fn nvdimm_data(&self, n: usize) -> Result<DeviceBytes> {
+        self.machine
+            .nvdimm_data(&self.folder, n)
+            .context("there is no such NVDIMM")
+    }
+
     /// The label area of the n-th NVDIMM.
-    pub(super) fn nvdimm_labels(&self, n: usize) -> Result<LabelBytes> {
+    pub(crate) fn nvdimm_labels(&self, n: usize) -> Result<DeviceBytes> {
         self.machine
             .nvdimm_labels(&self.folder, n)
             .context("there is no such NVDIMM")
     }
 
     /// The label area of the n-th CXL device.
-    pub(super) fn cxl_labels(&self, n: usize) -> Result<LabelBytes> {
+    pub(crate) fn cxl_labels(&self, n: usize) -> Result<DeviceBytes> {
         self.machine
             .cxl_labels(&self.folder, n)
             .context("there is no such CXL device")
     }
 
     /// Fails when a test has left a namespace.
-    pub(super) async fn is_clean(&self) -> Result<()> {
+    pub(crate) async fn is_clean(&self) -> Result<()> {
         let left = self.shell(LIST_NAMESPACES).await?;
         ensure!(left.is_empty(), "the test left namespaces behind:\n{left}");
         Ok(())
     }
 
     /// The file with what the kernel and init printed; it outlives the run.
-    pub(super) fn console(&self) -> &Path {
+    pub(crate) fn console(&self) -> &Path {
         &self.console
     }
 

@@ -1,0 +1,73 @@
+//! `cargo soak`: volumes are made, used and erased at random, with crashes in between, until the time is over or something
+//! is wrong.
+//!
+//! The same seed draws the same sequence again. What is checked, and how the matrix reads: `docs/soak-on-the-kernel.md`.
+
+mod carry_out;
+mod checks;
+mod choose;
+mod content;
+mod counts;
+mod crash_points;
+mod device_bytes;
+mod ending;
+mod finding;
+mod foreign;
+mod kernel;
+mod kind;
+mod layout;
+mod life;
+mod log;
+mod matrix;
+mod operation;
+mod part;
+mod program;
+mod session;
+mod totals;
+mod volume;
+mod world;
+mod write;
+
+use anyhow::Result;
+use clap::Args;
+use tokio::process::Command;
+
+use crate::harness::command::run_in_view;
+
+/// For how long, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// On a real kernel with emulated persistent memory, in a virtual machine, instead of within one process
+    #[arg(long)]
+    vm: bool,
+    /// How long new operations are begun
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    minutes: u64,
+    /// Draw the sequence of an earlier run again
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// Soaks until the time is over. It is an error if anything was lost, shown, leaked or stuck.
+pub(crate) async fn run(options: Options) -> Result<()> {
+    if options.vm {
+        return Box::pin(kernel::run(&options)).await;
+    }
+    in_one_process(&options).await
+}
+
+/// The simulation is a program of its own: it is only worth its time when it is optimised.
+async fn in_one_process(options: &Options) -> Result<()> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["run", "--release", "--quiet", "--package", "simulation", "--", "soak"])
+        .args(["--minutes", &options.minutes.to_string()])
+        .args(
+            options
+                .seed
+                .iter()
+                .flat_map(|seed| ["--seed".to_owned(), seed.to_string()]),
+        );
+    run_in_view(cargo).await
+}
