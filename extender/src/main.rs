@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use extender::Extender;
 use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
 use extender::probe::probe;
 use extender::serve::Server;
-use extender::Extender;
 use extender::tls::TlsDirectory;
 use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 

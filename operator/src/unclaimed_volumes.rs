@@ -47,7 +47,9 @@ pub fn without_persistent_volume(index: &Index) -> Vec<Unnamed> {
         return Vec::new();
     }
     let is_named = |volume: &&PmemVolume| index.persistent_volumes_of(&volume.name_any()).next().is_some();
-    let volumes = index.volumes().filter(|volume| volume.metadata.deletion_timestamp.is_none());
+    let volumes = index
+        .volumes()
+        .filter(|volume| volume.metadata.deletion_timestamp.is_none());
     volumes.filter(|volume| !is_named(volume)).filter_map(unnamed).collect()
 }
 
@@ -64,7 +66,9 @@ fn unnamed(volume: &PmemVolume) -> Option<Unnamed> {
 async fn remove(service: &Service, volume: &Unnamed) {
     match service.remove_unclaimed(volume).await {
         Ok(false) => {}
-        Ok(true) => info!(volume = %volume.id, claim = %volume.claim, "volume deleted: its claim is gone, and it was never bound"),
+        Ok(true) => {
+            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: its claim is gone, and it was never bound")
+        }
         Err(RemoveError::Busy(_)) => {}
         Err(error) => {
             let error = program::chain(&error);

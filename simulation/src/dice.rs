@@ -26,7 +26,11 @@ impl Dice {
     /// A number below `bound`; 0 if that is 0.
     #[must_use]
     pub fn below(&self, bound: usize) -> usize {
-        if bound == 0 { 0 } else { self.with(|rng| rng.usize(..bound)) }
+        if bound == 0 {
+            0
+        } else {
+            self.with(|rng| rng.usize(..bound))
+        }
     }
 
     /// A duration of at most `longest`, to the millisecond.

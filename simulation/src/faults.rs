@@ -113,7 +113,9 @@ impl Fault {
     /// Lets it happen.
     pub fn happen(&self, world: &World, snapshot: &LastSnapshot) {
         match *self {
-            Self::Kill(_) | Self::KillAfter(..) | Self::Absent(..) | Self::SecondOperator(_) => self.happen_to_program(world),
+            Self::Kill(_) | Self::KillAfter(..) | Self::Absent(..) | Self::SecondOperator(_) => {
+                self.happen_to_program(world)
+            }
             Self::Partition(..) | Self::Freeze(..) | Self::Slow(..) | Self::Lossy(..) => self.happen_to_network(world),
             Self::BreakWatches => world.api.break_watches(),
             Self::Compact => world.api.compact(),
@@ -139,9 +141,10 @@ impl Fault {
 
     fn happen_to_network(&self, world: &World) {
         let (which, long) = match *self {
-            Self::Partition(which, long) | Self::Freeze(which, long) | Self::Slow(which, long) | Self::Lossy(which, long) => {
-                (which, long)
-            }
+            Self::Partition(which, long)
+            | Self::Freeze(which, long)
+            | Self::Slow(which, long)
+            | Self::Lossy(which, long) => (which, long),
             _ => return,
         };
         let networks = world.networks();
@@ -203,22 +206,33 @@ impl Fault {
             Self::Poison(which, other) => {
                 let node = node(world, which);
                 let start = Bytes::kib(4).times(i64::try_from(other % 8192).unwrap_or_default());
-                node.machine.poison(region(&node, other), Extent::new(start, Bytes::kib(4)));
+                node.machine
+                    .poison(region(&node, other), Extent::new(start, Bytes::kib(4)));
             }
             Self::RegionHidden(which, other, long) => {
-                for_a_while(world, which, other, long, |node, region, on| node.machine.hide_region(region, on));
+                for_a_while(world, which, other, long, |node, region, on| {
+                    node.machine.hide_region(region, on)
+                });
             }
             Self::RegionNotSeen(which, other, long) => {
-                for_a_while(world, which, other, long, |node, region, on| node.machine.not_seen(region, on));
+                for_a_while(world, which, other, long, |node, region, on| {
+                    node.machine.not_seen(region, on)
+                });
             }
             Self::RegionDisabled(which, other, long) => {
-                for_a_while(world, which, other, long, |node, region, on| node.machine.disable(region, on));
+                for_a_while(world, which, other, long, |node, region, on| {
+                    node.machine.disable(region, on)
+                });
             }
             Self::SpaceHidden(which, other, long) => {
                 let start = Bytes::mib(2).times(i64::try_from(other % 16).unwrap_or_default());
                 let extent = Extent::new(start, Bytes::mib(4));
                 for_a_while(world, which, other, long, move |node, region, on| {
-                    if on { node.machine.hide_space(region, extent) } else { node.machine.show_space(region) }
+                    if on {
+                        node.machine.hide_space(region, extent)
+                    } else {
+                        node.machine.show_space(region)
+                    }
                 });
             }
             _ => {}
@@ -295,7 +309,10 @@ fn set(snapshot: &LastSnapshot, to: Option<Snapshot>) {
 }
 
 fn restore(world: &World, snapshot: &LastSnapshot) {
-    let last = snapshot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+    let last = snapshot
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .clone();
     if let Some(last) = last {
         world.api.restore(last);
     }

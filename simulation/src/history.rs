@@ -68,6 +68,8 @@ pub struct Outcome {
     pub simulated_seconds: u64,
     /// How often pods read what was written.
     pub reads: u64,
+    /// The places in our programs that were reached, as far as they say something there.
+    pub reached: Vec<String>,
     /// A number that differs if anything went another way.
     pub fingerprint: u64,
 }

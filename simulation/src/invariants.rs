@@ -44,7 +44,8 @@ pub const AT_THE_END: [(&str, Invariant); 8] = [
 
 fn devices_are_used_rightly(world: &World) -> Vec<String> {
     let all = world.nodes.iter().map(|node| (&node.name, node.machine.violations()));
-    all.flat_map(|(name, found)| found.into_iter().map(move |found| format!("{name}: {found}"))).collect()
+    all.flat_map(|(name, found)| found.into_iter().map(move |found| format!("{name}: {found}")))
+        .collect()
 }
 
 fn pods_find_what_they_wrote(world: &World) -> Vec<String> {
@@ -65,10 +66,14 @@ fn nothing_is_lost(world: &World) -> Vec<String> {
         }
     }
     let is_lost = |(volume, tokens): &(String, BTreeSet<u64>)| {
-        found.get(volume).is_none_or(|found| !tokens.iter().any(|token| found.contains(token))) && tokens.len() == 1
+        found
+            .get(volume)
+            .is_none_or(|found| !tokens.iter().any(|token| found.contains(token)))
+            && tokens.len() == 1
     };
     let lost = owed.into_iter().filter(is_lost);
-    lost.map(|(volume, tokens)| format!("{volume} held {tokens:?}, and holds {:?}", found.get(&volume))).collect()
+    lost.map(|(volume, tokens)| format!("{volume} held {tokens:?}, and holds {:?}", found.get(&volume)))
+        .collect()
 }
 
 fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
@@ -81,12 +86,16 @@ fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
         }
     }
     let twice = places.into_iter().filter(|(_, nodes)| nodes.len() > 1);
-    twice.map(|(volume, nodes)| format!("{volume} is on {nodes:?}")).collect()
+    twice
+        .map(|(volume, nodes)| format!("{volume} is on {nodes:?}"))
+        .collect()
 }
 
 fn typed<K: DeserializeOwned>(world: &World, kind: Kind) -> Vec<K> {
     let all = world.api.list(kind);
-    all.iter().filter_map(|object| serde_json::from_value((**object).clone()).ok()).collect()
+    all.iter()
+        .filter_map(|object| serde_json::from_value((**object).clone()).ok())
+        .collect()
 }
 
 fn name(object: &Value) -> &str {
@@ -116,7 +125,9 @@ fn claims_are_bound(world: &World) -> Vec<String> {
 
 fn request_of(world: &World, claim: &Value) -> Option<VolumeRequest> {
     let typed: PersistentVolumeClaim = serde_json::from_value(claim.clone()).ok()?;
-    let class = world.api.get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")))?;
+    let class = world
+        .api
+        .get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")))?;
     let class: StorageClass = serde_json::from_value((*class).clone()).ok()?;
     let class = Class::from(&class);
     let ours: &OurClass = class.ours()?;
@@ -130,7 +141,10 @@ fn inventory(node: &Node) -> Inventory {
 
 /// The nodes that hold all of these volumes now.
 fn nodes_that_hold<'a>(world: &'a World, requests: &'a [VolumeRequest]) -> impl Iterator<Item = &'a Node> {
-    world.nodes.iter().filter(move |node| is_schedulable(world, node) && inventory(node).to_placement().fits(requests).is_ok())
+    world
+        .nodes
+        .iter()
+        .filter(move |node| is_schedulable(world, node) && inventory(node).to_placement().fits(requests).is_ok())
 }
 
 fn is_schedulable(world: &World, node: &Node) -> bool {
@@ -149,14 +163,30 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         return Some(format!("pod {} was deleted and is there", name(pod)));
     }
     let claims: Option<Vec<Arc<Value>>> = claims_of(pod)
-        .map(|claim| world.api.get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim)))
+        .map(|claim| {
+            world
+                .api
+                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim))
+        })
         .collect();
     let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
     if !text(pod, "/spec/nodeName").is_empty() {
         // No file system is made, checked or mounted on bytes that cannot be read.
-        let is_lost = is_bad(world, &claims) || claims.iter().any(|claim| world.api.get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName"))).is_none());
+        let is_lost = is_bad(world, &claims)
+            || claims.iter().any(|claim| {
+                world
+                    .api
+                    .get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")))
+                    .is_none()
+            });
         let runs = text(pod, "/status/phase") == "Running" || is_lost;
-        return (!runs).then(|| format!("pod {} has node {} and does not run", name(pod), text(pod, "/spec/nodeName")));
+        return (!runs).then(|| {
+            format!(
+                "pod {} has node {} and does not run",
+                name(pod),
+                text(pod, "/spec/nodeName")
+            )
+        });
     }
     let mut places = BTreeSet::new();
     let mut requests = Vec::new();
@@ -170,23 +200,37 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
             places.insert(text(&volume, node).to_owned());
         }
     }
-    if !places.is_empty() && requests.iter().any(|request| matches!(request.numa, NumaWish::Together)) {
+    if !places.is_empty()
+        && requests
+            .iter()
+            .any(|request| matches!(request.numa, NumaWish::Together))
+    {
         // Which NUMA nodes are left depends on the volumes that are there.
         return None;
     }
     let is_allowed = |node: &&Node| places.is_empty() || places.len() == 1 && places.contains(&node.name);
     let holds = nodes_that_hold(world, &requests).find(is_allowed)?;
     let asked: Vec<String> = claims.iter().map(|claim| crate::users::describe_claim(claim)).collect();
-    Some(format!("pod {} waits although {} holds its claims {asked:?}", name(pod), holds.name))
+    Some(format!(
+        "pod {} waits although {} holds its claims {asked:?}",
+        name(pod),
+        holds.name
+    ))
 }
 
 fn is_bad(world: &World, claims: &[Arc<Value>]) -> bool {
-    let volumes: BTreeSet<String> = claims.iter().map(|claim| text(claim, "/spec/volumeName").to_owned()).collect();
+    let volumes: BTreeSet<String> = claims
+        .iter()
+        .map(|claim| text(claim, "/spec/volumeName").to_owned())
+        .collect();
     world.nodes.iter().any(|node| {
         let truth = node.machine.truth();
         truth.namespaces.iter().any(|namespace| {
             let is_its = namespace.volume().is_some_and(|(volume, _)| volumes.contains(volume));
-            let region = truth.regions.iter().find(|region| region.id == namespace.namespace.region);
+            let region = truth
+                .regions
+                .iter()
+                .find(|region| region.id == namespace.namespace.region);
             is_its && region.is_some_and(|region| region.bad.iter().any(|bad| bad.overlaps(namespace.namespace.extent)))
         })
     })
@@ -200,7 +244,10 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
             wrong.push(format!("volume {} is {}", name(volume), text(volume, "/status/phase")));
         }
     }
-    let handles: BTreeSet<&str> = volumes.iter().map(|volume| text(volume, "/spec/csi/volumeHandle")).collect();
+    let handles: BTreeSet<&str> = volumes
+        .iter()
+        .map(|volume| text(volume, "/spec/csi/volumeHandle"))
+        .collect();
     // One that was deleted and is held by a pod is there as well.
     let claims = world.api.list(Kind::PersistentVolumeClaim);
     let claims: BTreeSet<&str> = claims.iter().map(|claim| text(claim, "/metadata/uid")).collect();
@@ -209,7 +256,9 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
         let phase = volume.status.and_then(|status| status.phase);
         if volume.metadata.deletion_timestamp.is_some() {
             wrong.push(format!("PmemVolume {name} was deleted and is there"));
-        } else if !handles.contains(name.as_str()) && !claims.contains(name.strip_prefix(VOLUME_PREFIX).unwrap_or_default()) {
+        } else if !handles.contains(name.as_str())
+            && !claims.contains(name.strip_prefix(VOLUME_PREFIX).unwrap_or_default())
+        {
             wrong.push(format!("PmemVolume {name} ({phase:?}) belongs to nobody"));
         } else if phase != Some(Phase::Ready) {
             wrong.push(format!("PmemVolume {name} is {phase:?}"));
@@ -217,7 +266,9 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
     }
     for handle in handles {
         if world.api.get(&Key::of(Kind::PmemVolume, handle)).is_none() {
-            wrong.push(format!("there is no PmemVolume {handle}, which a PersistentVolume names"));
+            wrong.push(format!(
+                "there is no PmemVolume {handle}, which a PersistentVolume names"
+            ));
         }
     }
     wrong
@@ -244,15 +295,24 @@ fn namespaces_belong_to_volumes(world: &World) -> Vec<String> {
 fn kept_on(world: &World, node: &Node) -> BTreeSet<String> {
     let report = world.api.get(&Key::of(Kind::PmemNode, &node.name));
     let report = report.and_then(|report| serde_json::from_value::<PmemNode>((*report).clone()).ok());
-    let regions = report.and_then(|report| report.status).map(|status| status.regions).unwrap_or_default();
-    regions.into_iter().flat_map(|region| region.kept).map(|kept| kept.name).collect()
+    let regions = report
+        .and_then(|report| report.status)
+        .map(|status| status.regions)
+        .unwrap_or_default();
+    regions
+        .into_iter()
+        .flat_map(|region| region.kept)
+        .map(|kept| kept.name)
+        .collect()
 }
 
 fn nodes_report(world: &World) -> Vec<String> {
     let reports = typed::<PmemNode>(world, Kind::PmemNode);
     let mut wrong = Vec::new();
     for node in &world.nodes {
-        let report = reports.iter().find(|report| report.metadata.name.as_deref() == Some(&node.name));
+        let report = reports
+            .iter()
+            .find(|report| report.metadata.name.as_deref() == Some(&node.name));
         let shown = report.and_then(|report| report.status.as_ref());
         let inventory = inventory(node);
         for region in &inventory.regions {
@@ -260,7 +320,10 @@ fn nodes_report(world: &World) -> Vec<String> {
             let said = shown.and_then(|status| status.regions.iter().find(|said| said.id == region.id));
             if said.is_none_or(|said| said.free != free) {
                 let said = said.map(|said| &said.free);
-                wrong.push(format!("{} reports {said:?} of region {}, and has {free:?}", node.name, region.id));
+                wrong.push(format!(
+                    "{} reports {said:?} of region {}, and has {free:?}",
+                    node.name, region.id
+                ));
             }
         }
     }
@@ -270,9 +333,15 @@ fn nodes_report(world: &World) -> Vec<String> {
 fn capacity_is_true(world: &World) -> Vec<String> {
     let mut said: BTreeMap<(String, String), Bytes> = BTreeMap::new();
     for object in typed::<CSIStorageCapacity>(world, Kind::CSIStorageCapacity) {
-        let labels = object.node_topology.and_then(|topology| topology.match_labels).unwrap_or_default();
+        let labels = object
+            .node_topology
+            .and_then(|topology| topology.match_labels)
+            .unwrap_or_default();
         let node = labels.get(TOPOLOGY_KEY).cloned().unwrap_or_default();
-        let size = object.maximum_volume_size.and_then(|size| bytes_of_quantity(&size).ok()).unwrap_or_default();
+        let size = object
+            .maximum_volume_size
+            .and_then(|size| bytes_of_quantity(&size).ok())
+            .unwrap_or_default();
         let largest = said.entry((node, object.storage_class_name)).or_default();
         *largest = (*largest).max(size);
     }
@@ -282,15 +351,30 @@ fn capacity_is_true(world: &World) -> Vec<String> {
         for class in typed::<StorageClass>(world, Kind::StorageClass) {
             let class_name = class.metadata.name.clone().unwrap_or_default();
             let class = Class::from(&class);
-            let Some(settings) = class.ours().and_then(|ours| ours.settings.clone().ok()) else { continue };
+            let Some(settings) = class.ours().and_then(|ours| ours.settings.clone().ok()) else {
+                continue;
+            };
             let mode = settings.parameters.mode.with_map(settings.parameters.map);
-            let numas = free.regions.iter().map(|region| region.numa).filter(|numa| settings.parameters.numa.allows(*numa));
-            let largest = numas.map(|numa| free.largest_usable(mode, numa)).max().unwrap_or_default();
+            let numas = free
+                .regions
+                .iter()
+                .map(|region| region.numa)
+                .filter(|numa| settings.parameters.numa.allows(*numa));
+            let largest = numas
+                .map(|numa| free.largest_usable(mode, numa))
+                .max()
+                .unwrap_or_default();
             let smallest = settings.filesystem.smallest_request();
             let largest = if largest < smallest { Bytes::ZERO } else { largest };
-            let published = said.get(&(node.name.clone(), class_name.clone())).copied().unwrap_or_default();
+            let published = said
+                .get(&(node.name.clone(), class_name.clone()))
+                .copied()
+                .unwrap_or_default();
             if published != largest {
-                wrong.push(format!("{} offers {published} of class {class_name}, and has {largest}", node.name));
+                wrong.push(format!(
+                    "{} offers {published} of class {class_name}, and has {largest}",
+                    node.name
+                ));
             }
         }
     }

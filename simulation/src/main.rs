@@ -2,11 +2,16 @@
 //! it would go another way.
 
 mod hashing;
+mod reached;
 
 use clap::{Parser, ValueEnum};
 use simulation::history::{History, Outcome};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
+
+use reached::Reached;
 
 /// Lives through one history of the whole system, with every fault that the world has. `cargo soak` runs many.
 #[derive(Parser)]
@@ -33,25 +38,32 @@ enum Print {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    // The programs report each failure that the simulation makes: only who looks into a history wants that.
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::OFF.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(false)
-        .without_time()
-        .with_writer(std::io::stderr)
-        .init();
+    let reached = watch_programs();
     let mut history = History::of(args.seed);
     history.leave_out(&args.leave_out);
     hashing::make_repeatable(args.seed);
-    let outcome = history.run()?;
+    let mut outcome = history.run()?;
+    outcome.reached = reached.places();
     match args.print {
         Print::Text => print(&history, &outcome),
         Print::Json => println!("{}", serde_json::to_string(&outcome)?),
     }
     Ok(())
+}
+
+/// The programs report each failure that the simulation makes: only who looks into a history wants to read that.
+fn watch_programs() -> Reached {
+    let reached = Reached::default();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::OFF.into());
+    let log = fmt::layer()
+        .with_ansi(false)
+        .without_time()
+        .with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(reached.clone().with_filter(LevelFilter::DEBUG))
+        .with(log.with_filter(filter.from_env_lossy()))
+        .init();
+    reached
 }
 
 fn print(history: &History, outcome: &Outcome) {

@@ -48,7 +48,9 @@ impl Oracle {
             None => expected.len() != 1 || state.given_up.contains(handle),
         };
         if !is_fine {
-            state.violations.push(format!("a pod found {found:?} on {handle}, where {expected:?} was written"));
+            state.violations.push(format!(
+                "a pod found {found:?} on {handle}, where {expected:?} was written"
+            ));
         }
     }
 
@@ -61,7 +63,10 @@ impl Oracle {
     #[must_use]
     pub fn owed(&self) -> BTreeMap<String, BTreeSet<u64>> {
         let state = self.lock();
-        let owed = state.written.iter().filter(|(handle, _)| !state.given_up.contains(*handle));
+        let owed = state
+            .written
+            .iter()
+            .filter(|(handle, _)| !state.given_up.contains(*handle));
         owed.map(|(handle, tokens)| (handle.clone(), tokens.clone())).collect()
     }
 

@@ -54,7 +54,10 @@ fn on_this_thread<T>(seed: u64, simulation: impl AsyncFnOnce() -> T) -> io::Resu
     // kube takes the jitter of its pauses from here.
     fastrand::seed(seed);
     JUMPED.set(0);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()?;
     let result = runtime.block_on(async {
         simulate(Some(Rc::new(Simulated {
             began: Instant::now(),

@@ -81,7 +81,9 @@ impl UserAction {
             Self::Cordon(number, is_cordoned) => with(api, Kind::Node, *number, |key, _| {
                 let _ = api.update(key, |node| node["spec"]["unschedulable"] = json!(is_cordoned));
             }),
-            Self::Drain(number) => with(api, Kind::Node, *number, |_, node| drain(api, text(node, "/metadata/name"))),
+            Self::Drain(number) => with(api, Kind::Node, *number, |_, node| {
+                drain(api, text(node, "/metadata/name"))
+            }),
         }
     }
 }
@@ -101,7 +103,11 @@ impl NewClaim {
 fn with(api: &ApiServer, kind: Kind, number: usize, act: impl FnOnce(&Key, &Value)) {
     let all = api.list(kind);
     if let Some(object) = all.get(number.checked_rem(all.len()).unwrap_or_default()) {
-        let key = Key::in_namespace(kind, text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+        let key = Key::in_namespace(
+            kind,
+            text(object, "/metadata/namespace"),
+            text(object, "/metadata/name"),
+        );
         act(&key, object);
     }
 }
@@ -138,8 +144,13 @@ fn create_pod_again(api: &ApiServer, name: &str, number: usize) {
     with(api, Kind::PersistentVolumeClaim, number, |key, _| {
         let app = key.name.rsplit_once('-').map_or("", |(app, _)| app);
         let claims = api.list(Kind::PersistentVolumeClaim);
-        let names = claims.iter().filter(|claim| !is_deleted(claim)).map(|claim| text(claim, "/metadata/name").to_owned());
-        let of_app: Vec<String> = names.filter(|claim| claim.rsplit_once('-').is_some_and(|(of, _)| of == app)).collect();
+        let names = claims
+            .iter()
+            .filter(|claim| !is_deleted(claim))
+            .map(|claim| text(claim, "/metadata/name").to_owned());
+        let of_app: Vec<String> = names
+            .filter(|claim| claim.rsplit_once('-').is_some_and(|(of, _)| of == app))
+            .collect();
         if !of_app.is_empty() {
             create_pod(api, name, &of_app);
         }
@@ -161,7 +172,9 @@ fn delete_claims(world: &World, pod: &Value) {
     for claim in claims_of(pod) {
         let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim);
         let Some(object) = world.api.get(&key) else { continue };
-        let volume = world.api.get(&Key::of(Kind::PersistentVolume, text(&object, "/spec/volumeName")));
+        let volume = world
+            .api
+            .get(&Key::of(Kind::PersistentVolume, text(&object, "/spec/volumeName")));
         if let Some(volume) = volume {
             world.oracle.give_up(text(&volume, "/spec/csi/volumeHandle"));
         }
@@ -173,7 +186,10 @@ fn delete_claims(world: &World, pod: &Value) {
 fn drain(api: &ApiServer, node: &str) {
     for pod in api.list(Kind::Pod) {
         if text(&pod, "/spec/nodeName") == node {
-            delete_pod(api, &Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")));
+            delete_pod(
+                api,
+                &Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")),
+            );
         }
     }
 }
@@ -185,6 +201,8 @@ pub fn describe_claim(claim: &Value) -> String {
         "{} of {} on {}",
         text(claim, "/metadata/name"),
         text(claim, "/spec/resources/requests/storage"),
-        claim["metadata"]["annotations"][SELECTED_NODE].as_str().unwrap_or("no node"),
+        claim["metadata"]["annotations"][SELECTED_NODE]
+            .as_str()
+            .unwrap_or("no node"),
     )
 }

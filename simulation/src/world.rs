@@ -58,7 +58,11 @@ pub const CLASSES: [(&str, &[(&str, &str)], &str); 5] = [
     ("ext4", &[("csi.daxfit.dev/mode", "fsdax")], "WaitForFirstConsumer"),
     ("sector", &[("csi.daxfit.dev/mode", "sector")], "WaitForFirstConsumer"),
     ("numa-0", &[("csi.daxfit.dev/numa", "0")], "WaitForFirstConsumer"),
-    ("together", &[("csi.daxfit.dev/numa", "together")], "WaitForFirstConsumer"),
+    (
+        "together",
+        &[("csi.daxfit.dev/numa", "together")],
+        "WaitForFirstConsumer",
+    ),
     ("immediate", &[("csi.daxfit.dev/mode", "fsdax")], "Immediate"),
 ];
 
@@ -75,17 +79,31 @@ impl World {
         let scheduler = {
             let (api, dice, extender) = (api.clone(), dice("scheduler"), extender.clone());
             let run = move |_: &_| scheduler::run(&api, &dice, &extender);
-            Process::start("scheduler", &ApiServer::default(), None, &Dice::new(seed, "scheduler process"), run)
+            Process::start(
+                "scheduler",
+                &ApiServer::default(),
+                None,
+                &Dice::new(seed, "scheduler process"),
+                run,
+            )
         };
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
             let run = move |_: &_| provisioner::run(&api, &dice, &operator);
-            Process::start("provisioner", &ApiServer::default(), None, &Dice::new(seed, "provisioner process"), run)
+            Process::start(
+                "provisioner",
+                &ApiServer::default(),
+                None,
+                &Dice::new(seed, "provisioner process"),
+                run,
+            )
         };
         tokio::spawn(claims::run(api.clone(), dice("claims")));
         tokio::spawn(garbage::run(api.clone(), dice("garbage")));
         let layout = dice("regions");
-        let nodes = (0..nodes).map(|number| Node::start(seed, number, &api, &oracle, &layout)).collect();
+        let nodes = (0..nodes)
+            .map(|number| Node::start(seed, number, &api, &oracle, &layout))
+            .collect();
         Self {
             api,
             dice: dice("world"),
@@ -106,14 +124,26 @@ impl World {
             (self.operator.name(), self.operator.network()),
             (self.extender.name(), self.extender.network()),
         ];
-        let drivers = self.nodes.iter().map(|node| (node.driver.name(), node.driver.network()));
-        ours.into_iter().chain(drivers).map(|(name, network)| (name.to_owned(), network.clone())).collect()
+        let drivers = self
+            .nodes
+            .iter()
+            .map(|node| (node.driver.name(), node.driver.network()));
+        ours.into_iter()
+            .chain(drivers)
+            .map(|(name, network)| (name.to_owned(), network.clone()))
+            .collect()
     }
 
     /// A second copy of the operator, which runs beside the first until it is not allowed any more.
     #[must_use]
     pub fn second_operator(&self) -> Process<OperatorCalls> {
-        Process::start("second operator", &self.api, None, &Dice::new(self.seed, "second operator"), programs::operator)
+        Process::start(
+            "second operator",
+            &self.api,
+            None,
+            &Dice::new(self.seed, "second operator"),
+            programs::operator,
+        )
     }
 
     /// Writes of our programs and changes of devices so far.
@@ -141,7 +171,9 @@ impl World {
 impl Node {
     fn start(seed: u64, number: usize, api: &ApiServer, oracle: &Oracle, layout: &Dice) -> Self {
         let name = format!("node-{number}");
-        let specs: Vec<RegionSpec> = (0..=layout.below(2)).map(|region| spec(number, region, layout)).collect();
+        let specs: Vec<RegionSpec> = (0..=layout.below(2))
+            .map(|region| spec(number, region, layout))
+            .collect();
         let machine = Machine::new(&name, &specs);
         let node_dice = |part: &str| Dice::new(seed, &format!("{name} {part}"));
         add_node(api, &name);
@@ -149,7 +181,13 @@ impl Node {
             let (name, machine) = (name.clone(), machine.clone());
             let run = move |link: &_| programs::driver(link, &name, &machine);
             let process = format!("driver of node-{number}");
-            Process::start(&process, api, Some(&format!("node-{number}")), &node_dice("driver"), run)
+            Process::start(
+                &process,
+                api,
+                Some(&format!("node-{number}")),
+                &node_dice("driver"),
+                run,
+            )
         };
         let set_up = Kubelet {
             api: api.clone(),
@@ -184,7 +222,9 @@ impl Node {
             self.set_up.forget();
         }
         let ready = if on { "True" } else { "False" };
-        let _ = api.update_status(&Key::of(Kind::Node, &self.name), |status| status["ready"] = json!(ready));
+        let _ = api.update_status(&Key::of(Kind::Node, &self.name), |status| {
+            status["ready"] = json!(ready)
+        });
     }
 
     fn heal(&self, api: &ApiServer) {
@@ -203,7 +243,9 @@ impl Node {
             self.machine.reboot();
         }
         add_node(api, &self.name);
-        let _ = api.update(&Key::of(Kind::Node, &self.name), |node| node["spec"]["unschedulable"] = json!(false));
+        let _ = api.update(&Key::of(Kind::Node, &self.name), |node| {
+            node["spec"]["unschedulable"] = json!(false)
+        });
         self.switch(api, true);
     }
 }

@@ -55,6 +55,13 @@ pub(crate) const NDCTL_PROBE: Program = Program {
     name: "ndctl-probe",
 };
 
+/// Lives through one history of the whole system in one process.
+pub(crate) const SIMULATION: Program = Program {
+    package: "simulation",
+    kind: "--bin",
+    name: "simulation",
+};
+
 /// All that may be wanted, always built together.
 const ALL: [Program; 6] = [
     OPERATOR,
@@ -91,6 +98,23 @@ async fn build() -> Result<String> {
         command.args(["--package", package, kind, name]);
     }
     capture(command).await
+}
+
+/// Builds a program with the release profile that is not one of those that users get, and returns where it is. What it needs of
+/// libraries must not get into the others.
+pub(crate) async fn build_alone(program: Program) -> Result<PathBuf> {
+    let Program { package, kind, name } = program;
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+        "build",
+        "--release",
+        "--quiet",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
+    command.args(["--package", package, kind, name]);
+    let messages = step(&format!("building {name}"), capture(command)).await?;
+    executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
 }
 
 /// A message of cargo, as far as it matters here ("External tools" in the Cargo book).

@@ -13,6 +13,7 @@ mod device_bytes;
 mod ending;
 mod finding;
 mod foreign;
+pub(crate) mod histories;
 mod kernel;
 mod kind;
 mod layout;
@@ -28,11 +29,10 @@ mod volume;
 mod world;
 mod write;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
-use tokio::process::Command;
-
-use crate::harness::command::run_in_view;
 
 /// For how long, and where.
 #[derive(Debug, Args)]
@@ -53,21 +53,6 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     if options.vm {
         return Box::pin(kernel::run(&options)).await;
     }
-    in_one_process(&options).await
-}
-
-/// The simulation is a program of its own: it is only worth its time when it is optimised.
-async fn in_one_process(options: &Options) -> Result<()> {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["run", "--release", "--quiet", "--package", "simulation", "--", "soak"])
-        .args(["--minutes", &options.minutes.to_string()])
-        .args(
-            options
-                .seed
-                .iter()
-                .flat_map(|seed| ["--seed".to_owned(), seed.to_string()]),
-        );
-    run_in_view(cargo).await
+    let time = Duration::from_secs(60 * options.minutes);
+    histories::soak(options.seed, time).await
 }

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 
 use crate::harness::packages;
 use crate::harness::progress::human;
+use crate::soak::histories;
 use crate::{hardware, scenarios};
 
 /// What to verify; all tiers unless told otherwise.
@@ -27,6 +28,8 @@ pub(crate) struct Options {
 enum Tier {
     /// Formatting, lints, dependencies, unit and property tests
     Unit,
+    /// The whole system in one process, with every fault that the world has
+    Simulation,
     /// A virtual machine with emulated persistent memory, without Kubernetes
     Hardware,
     /// A control plane and nodes with real kubelets, Daxfit installed as a user does it
@@ -65,6 +68,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 async fn run_tier(tier: Tier, test: &str) -> Result<()> {
     match tier {
         Tier::Unit => checks::all().await,
+        Tier::Simulation => histories::verify().await,
         Tier::Hardware => hardware::run(test).await,
         Tier::Cluster => Box::pin(scenarios::run(test)).await,
     }

@@ -88,11 +88,7 @@ impl<R: Record> Worker<R> {
 
 /// Calls [`Worker::clear`] for each of them, whenever the devices or the objects change, until `stop`; then waits for what is
 /// under way. What failed is repeated.
-pub(crate) async fn run<R: Record>(
-    worker: Arc<Worker<R>>,
-    mut objects: Objects,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run<R: Record>(worker: Arc<Worker<R>>, mut objects: Objects, stop: CancellationToken) {
     let mut listings = worker.layout.subscribe();
     let mut at_work = HashSet::new();
     let mut tasks = JoinSet::new();

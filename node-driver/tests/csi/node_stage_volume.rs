@@ -41,7 +41,10 @@ async fn a_volume_whose_mark_is_not_recorded_is_handed_to_nobody() {
     assert!(driver.kernel.state().mounts.is_empty());
     *driver.devices.labels_are_lost.lock().unwrap() = false;
     driver.node.node_stage_volume(driver.stage()).await.unwrap();
-    assert_eq!(driver.kernel.calls(), ["format ext4", "check ext4", "mount ext4 dax=always"]);
+    assert_eq!(
+        driver.kernel.calls(),
+        ["format ext4", "check ext4", "mount ext4 dax=always"]
+    );
 }
 
 #[tokio::test]

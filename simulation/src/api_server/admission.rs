@@ -13,7 +13,9 @@ pub(super) fn validate(kind: Kind, old: Option<&Value>, new: &mut Value) -> Resu
     match kind {
         Kind::PmemVolume => {
             if old.is_some_and(|old| old["spec"] != new["spec"]) {
-                return Err(Refusal::invalid("a volume is what it was made as: its spec cannot change"));
+                return Err(Refusal::invalid(
+                    "a volume is what it was made as: its spec cannot change",
+                ));
             }
             fill_in::<PmemVolume>(new)
         }
@@ -38,9 +40,9 @@ pub(super) fn policy(key: &Key, object: &Value, writer: Option<&str>) -> Result<
         _ => None,
     };
     match (writer, node) {
-        (Some(writer), Some(node)) if writer != node => {
-            Err(Refusal::forbidden(format!("{writer} may not write what belongs to node {node}")))
-        }
+        (Some(writer), Some(node)) if writer != node => Err(Refusal::forbidden(format!(
+            "{writer} may not write what belongs to node {node}"
+        ))),
         _ => Ok(()),
     }
 }

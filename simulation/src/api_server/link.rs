@@ -71,7 +71,10 @@ impl Link {
         let call = Call {
             method: &parts.method,
             target: &target,
-            content_type: parts.headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or_default()),
+            content_type: parts
+                .headers
+                .get(CONTENT_TYPE)
+                .map_or("", |value| value.to_str().unwrap_or_default()),
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
             writer: self.writer.as_deref(),
         };

@@ -58,7 +58,10 @@ impl ApiServer {
     /// All objects of a kind.
     #[must_use]
     pub fn list(&self, kind: Kind) -> Vec<Arc<Value>> {
-        self.lock().list(kind, "").map(|(_, object)| Arc::clone(object)).collect()
+        self.lock()
+            .list(kind, "")
+            .map(|(_, object)| Arc::clone(object))
+            .collect()
     }
 
     /// Makes an object.
@@ -129,7 +132,10 @@ impl ApiServer {
     pub fn written_since(&self, version: u64) -> Vec<String> {
         let store = self.lock();
         let changes = store.changes_after(version).unwrap_or_default();
-        changes.iter().map(|change| format!("{} {}", change.kind.name(), change.after)).collect()
+        changes
+            .iter()
+            .map(|change| format!("{} {}", change.kind.name(), change.after))
+            .collect()
     }
 
     /// A number that differs if anything else is held, or was written in another order.
@@ -176,7 +182,8 @@ impl ApiServer {
         let result = change(&mut store);
         let revision = store.revision;
         drop(store);
-        self.revision.send_if_modified(|last| std::mem::replace(last, revision) != revision);
+        self.revision
+            .send_if_modified(|last| std::mem::replace(last, revision) != revision);
         result
     }
 

@@ -52,6 +52,8 @@ impl Target {
     }
 
     pub(super) fn is_watch(&self) -> bool {
-        self.query.get("watch").is_some_and(|watch| watch == "true" || watch == "1")
+        self.query
+            .get("watch")
+            .is_some_and(|watch| watch == "true" || watch == "1")
     }
 }

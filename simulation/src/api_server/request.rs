@@ -58,7 +58,11 @@ fn handle(store: &mut Store, call: &Call<'_>) -> Result<Answer, Refusal> {
             let preconditions = &call.body["preconditions"];
             store.delete(&target.key, preconditions).map(Answer::Object)
         }
-        _ => Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "not modelled")),
+        _ => Err(Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowed",
+            "not modelled",
+        )),
     }
 }
 

@@ -55,11 +55,14 @@ impl Store {
     }
 
     /// All objects of a kind, in one namespace if that is not empty.
-    pub(super) fn list<'a>(&'a self, kind: Kind, namespace: &'a str) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
+    pub(super) fn list<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: &'a str,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Value>)> {
         let first = Key::in_namespace(kind, namespace, "");
         let from_here = self.held.objects.range(first..);
-        from_here
-            .take_while(move |(key, _)| key.kind == kind && (namespace.is_empty() || key.namespace == namespace))
+        from_here.take_while(move |(key, _)| key.kind == kind && (namespace.is_empty() || key.namespace == namespace))
     }
 
     /// The changes after a version, each with its version.
@@ -103,7 +106,8 @@ impl Store {
         metadata["creationTimestamp"] = json!(now());
         object["kind"] = json!(key.kind.name());
         object["apiVersion"] = json!(key.kind.api_version());
-        if key.kind.has_status() && matches!(key.kind, Kind::PmemNode | Kind::PmemVolume)
+        if key.kind.has_status()
+            && matches!(key.kind, Kind::PmemNode | Kind::PmemVolume)
             && let Some(map) = object.as_object_mut()
         {
             map.remove("status");
@@ -185,7 +189,12 @@ impl Store {
         self.revision += 1;
         last["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         let last = Arc::new(last);
-        tracing::debug!(kind = key.kind.name(), name = key.name, revision = self.revision, "gone");
+        tracing::debug!(
+            kind = key.kind.name(),
+            name = key.name,
+            revision = self.revision,
+            "gone"
+        );
         self.log.push(Change {
             kind: key.kind,
             before: Some(Arc::clone(before)),
@@ -211,7 +220,14 @@ fn keep(new: &mut Value, old: &Value, kind: Kind, part: Part) {
             None => _ = new.as_object_mut().map(|map| map.remove("status")),
         }
     }
-    for field in ["uid", "creationTimestamp", "deletionTimestamp", "name", "namespace", "resourceVersion"] {
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "name",
+        "namespace",
+        "resourceVersion",
+    ] {
         match old["metadata"].get(field) {
             Some(value) => new["metadata"][field] = value.clone(),
             None => _ = new["metadata"].as_object_mut().map(|map| map.remove(field)),

@@ -108,7 +108,9 @@ impl Watch {
     /// The next event as a line, and when it happened.
     fn next_change(&mut self) -> Result<Option<(String, Instant)>, String> {
         let store = self.link.server.lock();
-        let changes = store.changes_after(self.seen).map_err(|refusal| line("ERROR", &refusal.to_status()))?;
+        let changes = store
+            .changes_after(self.seen)
+            .map_err(|refusal| line("ERROR", &refusal.to_status()))?;
         for change in changes {
             self.seen += 1;
             if let Some(kind) = event_of(change, self.kind, &self.namespace, &self.selector) {

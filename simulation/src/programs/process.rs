@@ -1,8 +1,8 @@
 //! A program that is started again whenever it ends.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -71,9 +71,11 @@ impl<S: Clone + Send + Sync + 'static> Process<S> {
             effects: AtomicU64::new(0),
         }));
         let (server, writer) = (server.clone(), writer.map(ToOwned::to_owned));
-        tokio::spawn(process.clone().keep_running(move |fuse, network| {
-            run(&Link::new(&server, network, fuse, writer.as_deref()))
-        }));
+        tokio::spawn(
+            process
+                .clone()
+                .keep_running(move |fuse, network| run(&Link::new(&server, network, fuse, writer.as_deref()))),
+        );
         process
     }
 

@@ -21,7 +21,11 @@ fn collect(api: &ApiServer) {
     for kind in OWNED {
         for object in api.list(kind) {
             if is_orphan(api, &object) {
-                let key = Key::in_namespace(kind, text(&object, "/metadata/namespace"), text(&object, "/metadata/name"));
+                let key = Key::in_namespace(
+                    kind,
+                    text(&object, "/metadata/namespace"),
+                    text(&object, "/metadata/name"),
+                );
                 // Somebody else was faster.
                 let _ = api.delete(&key);
             }
@@ -30,7 +34,10 @@ fn collect(api: &ApiServer) {
     for pod in api.list(Kind::Pod) {
         let node = text(&pod, "/spec/nodeName");
         if !node.is_empty() && api.get(&Key::of(Kind::Node, node)).is_none() {
-            force_delete_pod(api, &Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")));
+            force_delete_pod(
+                api,
+                &Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")),
+            );
         }
     }
 }
@@ -43,8 +50,15 @@ fn is_orphan(api: &ApiServer, object: &Value) -> bool {
 fn exists(api: &ApiServer, owner: &Value) -> bool {
     let of_kind = OWNERS.into_iter().filter(|kind| kind.name() == owner["kind"]);
     let mut keys = of_kind.map(|kind| Key {
-        namespace: if kind == Kind::Pod { "default".into() } else { String::new() },
+        namespace: if kind == Kind::Pod {
+            "default".into()
+        } else {
+            String::new()
+        },
         ..Key::of(kind, text(owner, "/name"))
     });
-    keys.any(|key| api.get(&key).is_some_and(|found| found["metadata"]["uid"] == owner["uid"]))
+    keys.any(|key| {
+        api.get(&key)
+            .is_some_and(|found| found["metadata"]["uid"] == owner["uid"])
+    })
 }

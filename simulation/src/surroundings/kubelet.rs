@@ -84,7 +84,11 @@ impl Kubelet {
             let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
             for uid in self.uids() {
-                if at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.clone()) {
+                if at_work
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(uid.clone())
+                {
                     let (kubelet, at_work) = (self.clone(), Arc::clone(&at_work));
                     tasks.spawn(async move {
                         kubelet.sync(&uid).await;
@@ -103,7 +107,11 @@ impl Kubelet {
     /// The pods that have something to do.
     fn uids(&self) -> BTreeSet<String> {
         let set_up: BTreeSet<String> = self.lock().keys().cloned().collect();
-        let here = self.api.list(Kind::Pod).into_iter().filter(|pod| text(pod, "/spec/nodeName") == self.node);
+        let here = self
+            .api
+            .list(Kind::Pod)
+            .into_iter()
+            .filter(|pod| text(pod, "/spec/nodeName") == self.node);
         let all = here.map(|pod| text(&pod, "/metadata/uid").to_owned()).chain(set_up);
         all.filter(|uid| {
             let is_wanted = self.pod(uid).is_some_and(|pod| !is_deleted(&pod));
@@ -142,21 +150,42 @@ impl Kubelet {
         let name = text(pod, "/metadata/name").to_owned();
         for claim in claims_of(pod) {
             let volume = self.volume_of(claim)?;
-            self.lock().entry(uid.into()).or_insert_with(|| SetUp { name: name.clone(), ..SetUp::default() }).handles.insert(volume.handle.clone());
+            self.lock()
+                .entry(uid.into())
+                .or_insert_with(|| SetUp {
+                    name: name.clone(),
+                    ..SetUp::default()
+                })
+                .handles
+                .insert(volume.handle.clone());
             self.stage(&volume).await?;
             self.publish(uid, &volume).await?;
             self.use_volume(uid, &volume.handle)?;
         }
-        self.lock().entry(uid.into()).or_insert_with(|| SetUp { name: name.clone(), ..SetUp::default() }).is_running = true;
-        let _ = self.api.update_status(&Key::in_namespace(Kind::Pod, "default", &name), |status| status["phase"] = json!("Running"));
+        self.lock()
+            .entry(uid.into())
+            .or_insert_with(|| SetUp {
+                name: name.clone(),
+                ..SetUp::default()
+            })
+            .is_running = true;
+        let _ = self
+            .api
+            .update_status(&Key::in_namespace(Kind::Pod, "default", &name), |status| {
+                status["phase"] = json!("Running")
+            });
         Ok(())
     }
 
     fn volume_of(&self, claim: &str) -> Result<PodVolume, Status> {
         let missing = |what: &str| Status::not_found(format!("{what} of {claim}"));
-        let claim = self.api.get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim));
+        let claim = self
+            .api
+            .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim));
         let claim = claim.ok_or_else(|| missing("claim"))?;
-        let volume = self.api.get(&Key::of(Kind::PersistentVolume, text(&claim, "/spec/volumeName")));
+        let volume = self
+            .api
+            .get(&Key::of(Kind::PersistentVolume, text(&claim, "/spec/volumeName")));
         let volume = volume.ok_or_else(|| missing("volume"))?;
         let class = json!({ "parameters": { FSTYPE: volume["spec"]["csi"]["fsType"] } });
         Ok(PodVolume {
@@ -172,7 +201,8 @@ impl Kubelet {
             volume_capability: Some(volume.capability.clone()),
             ..NodeStageVolumeRequest::default()
         };
-        self.call(|driver| async move { driver.node_stage_volume(Request::new(request)).await.map(drop) }).await
+        self.call(|driver| async move { driver.node_stage_volume(Request::new(request)).await.map(drop) })
+            .await
     }
 
     async fn publish(&self, pod: &str, volume: &PodVolume) -> Result<(), Status> {
@@ -183,7 +213,8 @@ impl Kubelet {
             volume_capability: Some(volume.capability.clone()),
             ..NodePublishVolumeRequest::default()
         };
-        self.call(|driver| async move { driver.node_publish_volume(Request::new(request)).await.map(drop) }).await
+        self.call(|driver| async move { driver.node_publish_volume(Request::new(request)).await.map(drop) })
+            .await
     }
 
     /// What the pod does: it reads what is there, and writes something new.
@@ -205,18 +236,22 @@ impl Kubelet {
                 volume_id: handle.clone(),
                 target_path: target_path(uid, handle).display().to_string(),
             };
-            self.call(|driver| async move { driver.node_unpublish_volume(Request::new(request)).await.map(drop) }).await?;
+            self.call(|driver| async move { driver.node_unpublish_volume(Request::new(request)).await.map(drop) })
+                .await?;
             if !self.is_used_by_others(uid, handle) {
                 let request = NodeUnstageVolumeRequest {
                     volume_id: handle.clone(),
                     staging_target_path: staging_path(handle).display().to_string(),
                 };
-                self.call(|driver| async move { driver.node_unstage_volume(Request::new(request)).await.map(drop) }).await?;
+                self.call(|driver| async move { driver.node_unstage_volume(Request::new(request)).await.map(drop) })
+                    .await?;
             }
         }
         self.lock().remove(uid);
         if let Some(pod) = self.pod(uid) {
-            let _ = self.api.delete(&Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")));
+            let _ = self
+                .api
+                .delete(&Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name")));
             let key = Key::in_namespace(Kind::Pod, "default", text(&pod, "/metadata/name"));
             let _ = self.api.update(&key, |pod| pod["metadata"]["finalizers"] = json!([]));
         }
@@ -224,7 +259,9 @@ impl Kubelet {
     }
 
     fn is_used_by_others(&self, uid: &str, handle: &str) -> bool {
-        self.lock().iter().any(|(other, set_up)| other != uid && set_up.handles.contains(handle))
+        self.lock()
+            .iter()
+            .any(|(other, set_up)| other != uid && set_up.handles.contains(handle))
     }
 
     async fn call<F: Future<Output = Result<(), Status>> + Send>(

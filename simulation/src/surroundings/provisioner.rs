@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Status};
 
 use super::claims::VOLUME_PROTECTION;
-use super::{after_each_change, is_deleted, remove_finalizer, text};
+use super::{after_each_change, remove_finalizer, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 use crate::programs::{OperatorCalls, Process, Run};
@@ -85,14 +85,17 @@ impl Provisioner {
     }
 
     fn begin(&self, key: &str) -> bool {
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.into())
+        self.at_work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.into())
     }
 
     fn end(&self, key: &str) {
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// `shouldProvision`.
+    /// `shouldProvision`. A claim that was deleted and is held counts as well.
     fn is_to_provision(&self, claim: &Value) -> bool {
         let Some(class) = self.class_of(claim) else {
             return false;
@@ -100,12 +103,12 @@ impl Provisioner {
         let waits = text(&class, "/volumeBindingMode") == "WaitForFirstConsumer";
         text(&class, "/provisioner") == DRIVER_NAME
             && text(claim, "/spec/volumeName").is_empty()
-            && !is_deleted(claim)
             && (!waits || !selected_node(claim).is_empty())
     }
 
     fn class_of(&self, claim: &Value) -> Option<Arc<Value>> {
-        self.api.get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")))
+        self.api
+            .get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")))
     }
 
     async fn provision(self, uid: String, mut claim: Arc<Value>) {
@@ -164,7 +167,9 @@ impl Provisioner {
             request.set_timeout(TIMEOUT);
             timeout(TIMEOUT, calls.controller.create_volume(request)).await
         });
-        let answered = call.await.map_err(|no_answer| Status::unavailable(no_answer.to_string()))?;
+        let answered = call
+            .await
+            .map_err(|no_answer| Status::unavailable(no_answer.to_string()))?;
         let response = answered.map_err(|_| Status::deadline_exceeded("too slow"))??;
         let volume = response.into_inner().volume;
         volume.ok_or_else(|| Status::internal("an answer without a volume"))
@@ -222,7 +227,9 @@ impl Provisioner {
 }
 
 fn selected_node(claim: &Value) -> &str {
-    claim["metadata"]["annotations"][SELECTED_NODE].as_str().unwrap_or_default()
+    claim["metadata"]["annotations"][SELECTED_NODE]
+        .as_str()
+        .unwrap_or_default()
 }
 
 /// `shouldDelete`.

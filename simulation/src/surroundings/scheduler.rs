@@ -157,17 +157,22 @@ impl Scheduler {
 
     fn next_time(&self) -> Instant {
         let queue = self.lock();
-        let times = queue.values().filter(|waiting| !waiting.is_binding).map(|waiting| match waiting.refused_at {
-            None => waiting.backoff_until,
-            Some((_, since)) => since + UNSCHEDULABLE_FOR,
-        });
+        let times = queue
+            .values()
+            .filter(|waiting| !waiting.is_binding)
+            .map(|waiting| match waiting.refused_at {
+                None => waiting.backoff_until,
+                Some((_, since)) => since + UNSCHEDULABLE_FOR,
+            });
         times.min().unwrap_or_else(|| Instant::now() + UNSCHEDULABLE_FOR)
     }
 
     fn refused(&self, uid: &str) {
         let revision = *self.api.revisions().borrow();
         self.change(uid, |waiting| {
-            let backoff = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(waiting.attempts)).min(LAST_BACKOFF);
+            let backoff = FIRST_BACKOFF
+                .saturating_mul(2_u32.saturating_pow(waiting.attempts))
+                .min(LAST_BACKOFF);
             waiting.attempts += 1;
             waiting.backoff_until = Instant::now() + backoff;
             waiting.refused_at = Some((revision, Instant::now()));
@@ -204,7 +209,9 @@ impl Scheduler {
     /// The claims of a pod; none if one of them is missing.
     fn claims(&self, pod: &Value) -> Option<Vec<Arc<Value>>> {
         let claims = claims_of(pod).map(|name| {
-            let claim = self.api.get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", name))?;
+            let claim = self
+                .api
+                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", name))?;
             (!is_deleted(&claim)).then_some(claim)
         });
         claims.collect()
@@ -212,7 +219,8 @@ impl Scheduler {
 
     fn nodes(&self) -> impl Iterator<Item = String> {
         let nodes = self.api.list(Kind::Node).into_iter();
-        let ready = nodes.filter(|node| node["spec"]["unschedulable"] != json!(true) && text(node, "/status/ready") == "True");
+        let ready =
+            nodes.filter(|node| node["spec"]["unschedulable"] != json!(true) && text(node, "/status/ready") == "True");
         ready.map(|node| text(&node, "/metadata/name").to_owned())
     }
 
@@ -249,12 +257,19 @@ impl Scheduler {
     /// None if the extender does not answer in time, or with an error.
     async fn ask(&self, path: &str, pod: &Value, nodes: &[String]) -> Option<Value> {
         let body = json!({ "Pod": pod, "Nodes": null, "NodeNames": nodes }).to_string();
-        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body)).ok()?;
+        let request = Request::post(path)
+            .header("content-type", "application/json")
+            .body(Body::from(body))
+            .ok()?;
         let call = self.extender.call(move |calls: ExtenderCalls| async move {
             let response = calls.app.oneshot(request).await.ok()?;
             let is_success = response.status().is_success();
             let body = response.into_body().collect().await.ok()?.to_bytes();
-            if is_success { serde_json::from_slice(&body).ok() } else { None }
+            if is_success {
+                serde_json::from_slice(&body).ok()
+            } else {
+                None
+            }
         });
         timeout(EXTENDER_TIMEOUT, call).await.ok()?.ok()?
     }
@@ -294,7 +309,11 @@ impl Scheduler {
             revisions.mark_unchanged();
             match self.are_bound(pod, node) {
                 Some(done) => return done,
-                None => if revisions.changed().await.is_err() { return false },
+                None => {
+                    if revisions.changed().await.is_err() {
+                        return false;
+                    }
+                }
             }
         }
     }
@@ -324,10 +343,13 @@ impl Scheduler {
         let is_same = |now: &Value| now["metadata"]["uid"] == pod["metadata"]["uid"] && !is_deleted(now);
         self.api.get(&key).is_some_and(|now| is_same(&now))
             && self.api.get(&Key::of(Kind::Node, node)).is_some()
-            && self.api.update(&key, |now| {
-                now["spec"]["nodeName"] = json!(node);
-                now["metadata"]["finalizers"] = json!([HELD_BY_KUBELET]);
-            }).is_ok()
+            && self
+                .api
+                .update(&key, |now| {
+                    now["spec"]["nodeName"] = json!(node);
+                    now["metadata"]["finalizers"] = json!([HELD_BY_KUBELET]);
+                })
+                .is_ok()
     }
 }
 

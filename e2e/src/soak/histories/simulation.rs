@@ -1,0 +1,61 @@
+//! The program that lives through one history.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::outcome::Outcome;
+use crate::harness::programs::{SIMULATION, build_alone};
+
+/// Most take a tenth of a second.
+const ENDS_WITHIN: Duration = Duration::from_secs(300);
+
+pub(super) struct Simulation {
+    program: PathBuf,
+}
+
+impl Simulation {
+    pub(super) async fn build() -> Result<Self> {
+        let program = build_alone(SIMULATION).await?;
+        Ok(Self { program })
+    }
+
+    /// Lives through the history of a seed without some of its steps.
+    pub(super) async fn live(&self, seed: u64, left_out: &[usize]) -> Result<Outcome> {
+        let mut command = self.command(seed, left_out);
+        command.args(["--print", "json"]);
+        let Ok(lived) = timeout(ENDS_WITHIN, command.output()).await else {
+            return Ok(Outcome::of_none("every history ends"));
+        };
+        let lived = lived.context("starting the simulation")?;
+        if !lived.status.success() {
+            eprintln!("seed {seed}: {}", String::from_utf8_lossy(&lived.stderr));
+            return Ok(Outcome::of_none("no program dies"));
+        }
+        serde_json::from_slice(&lived.stdout).with_context(|| format!("what the simulation says of seed {seed}"))
+    }
+
+    /// The same history for people.
+    pub(super) async fn print(&self, seed: u64, left_out: &[usize]) -> Result<String> {
+        let printed = self.command(seed, left_out).output().await?;
+        Ok(String::from_utf8_lossy(&printed.stdout).into_owned())
+    }
+
+    fn command(&self, seed: u64, left_out: &[usize]) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .arg(seed.to_string())
+            .stdin(Stdio::null())
+            .env_remove("RUST_LOG")
+            .kill_on_drop(true);
+        if !left_out.is_empty() {
+            let numbers: Vec<String> = left_out.iter().map(ToString::to_string).collect();
+            command.args(["--leave-out", &numbers.join(",")]);
+        }
+        command
+    }
+}
