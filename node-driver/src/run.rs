@@ -208,7 +208,10 @@ pub async fn work(
     parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
     parts.spawn(volumes.run(worker, reconciled, stop.clone()));
     let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };
-    let covering = async { Ok(cover_bad_blocks(&layout, &stop).await) };
+    let covering = async {
+        let _: () = cover_bad_blocks(&layout, &stop).await;
+        Ok(())
+    };
     tokio::try_join!(all_ended(parts), watching, covering)?;
     Ok(())
 }

@@ -65,11 +65,10 @@ fn unnamed(volume: &PmemVolume) -> Option<Unnamed> {
 
 async fn remove(service: &Service, volume: &Unnamed) {
     match service.remove_unclaimed(volume).await {
-        Ok(false) => {}
+        Ok(false) | Err(RemoveError::Busy(_)) => {}
         Ok(true) => {
-            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: its claim is gone, and it was never bound")
+            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: its claim is gone, and it was never bound");
         }
-        Err(RemoveError::Busy(_)) => {}
         Err(error) => {
             let error = program::chain(&error);
             warn!(volume = %volume.id, error, "a volume without claim is not removed, trying again");

@@ -114,7 +114,7 @@ impl Fault {
     pub fn happen(&self, world: &World, snapshot: &LastSnapshot) {
         match *self {
             Self::Kill(_) | Self::KillAfter(..) | Self::Absent(..) | Self::SecondOperator(_) => {
-                self.happen_to_program(world)
+                self.happen_to_program(world);
             }
             Self::Partition(..) | Self::Freeze(..) | Self::Slow(..) | Self::Lossy(..) => self.happen_to_network(world),
             Self::BreakWatches => world.api.break_watches(),
@@ -140,12 +140,12 @@ impl Fault {
     }
 
     fn happen_to_network(&self, world: &World) {
-        let (which, long) = match *self {
-            Self::Partition(which, long)
-            | Self::Freeze(which, long)
-            | Self::Slow(which, long)
-            | Self::Lossy(which, long) => (which, long),
-            _ => return,
+        let (Self::Partition(which, long)
+        | Self::Freeze(which, long)
+        | Self::Slow(which, long)
+        | Self::Lossy(which, long)) = *self
+        else {
+            return;
         };
         let networks = world.networks();
         let network = networks[which % networks.len()].1.clone();
@@ -211,17 +211,17 @@ impl Fault {
             }
             Self::RegionHidden(which, other, long) => {
                 for_a_while(world, which, other, long, |node, region, on| {
-                    node.machine.hide_region(region, on)
+                    node.machine.hide_region(region, on);
                 });
             }
             Self::RegionNotSeen(which, other, long) => {
                 for_a_while(world, which, other, long, |node, region, on| {
-                    node.machine.not_seen(region, on)
+                    node.machine.not_seen(region, on);
                 });
             }
             Self::RegionDisabled(which, other, long) => {
                 for_a_while(world, which, other, long, |node, region, on| {
-                    node.machine.disable(region, on)
+                    node.machine.disable(region, on);
                 });
             }
             Self::SpaceHidden(which, other, long) => {
@@ -229,9 +229,9 @@ impl Fault {
                 let extent = Extent::new(start, Bytes::mib(4));
                 for_a_while(world, which, other, long, move |node, region, on| {
                     if on {
-                        node.machine.hide_space(region, extent)
+                        node.machine.hide_space(region, extent);
                     } else {
-                        node.machine.show_space(region)
+                        node.machine.show_space(region);
                     }
                 });
             }

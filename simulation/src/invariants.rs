@@ -110,9 +110,6 @@ fn claims_are_bound(world: &World) -> Vec<String> {
         let volume = text(&claim, "/spec/volumeName");
         if is_deleted(&claim) && !used.contains(name(&claim)) {
             wrong.push(format!("claim {} was deleted and is there", name(&claim)));
-        } else if !volume.is_empty() && world.api.get(&Key::of(Kind::PersistentVolume, volume)).is_none() {
-            // What etcd has forgotten of a restored cluster is lost to it; only a person can help.
-            continue;
         } else if volume.is_empty() && text(&claim, "/spec/storageClassName") == "immediate" && !is_deleted(&claim) {
             let request = request_of(world, &claim);
             if request.is_some_and(|request| nodes_that_hold(world, &[request]).next().is_some()) {

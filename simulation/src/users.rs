@@ -82,7 +82,7 @@ impl UserAction {
                 let _ = api.update(key, |node| node["spec"]["unschedulable"] = json!(is_cordoned));
             }),
             Self::Drain(number) => with(api, Kind::Node, *number, |_, node| {
-                drain(api, text(node, "/metadata/name"))
+                drain(api, text(node, "/metadata/name"));
             }),
         }
     }
@@ -119,7 +119,7 @@ fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
             "metadata": { "finalizers": [CLAIM_PROTECTION], "annotations": {} },
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
-                "storageClassName": CLASSES[claim.class].0,
+                "storageClassName": CLASSES[claim.class].name,
                 "volumeMode": if claim.is_block { "Block" } else { "Filesystem" },
                 "resources": { "requests": { "storage": claim.bytes.to_string() } },
             },

@@ -1,7 +1,5 @@
 //! All parts of one simulated cluster.
 
-use std::time::Duration;
-
 use cluster::names::FSTYPE;
 use crds::DRIVER_NAME;
 use node_driver::csi::NodeService;
@@ -53,18 +51,32 @@ pub struct Node {
     set_up: Kubelet,
 }
 
-/// The classes that users choose from, as name, parameters, binding mode.
-pub const CLASSES: [(&str, &[(&str, &str)], &str); 5] = [
-    ("ext4", &[("csi.daxfit.dev/mode", "fsdax")], "WaitForFirstConsumer"),
-    ("sector", &[("csi.daxfit.dev/mode", "sector")], "WaitForFirstConsumer"),
-    ("numa-0", &[("csi.daxfit.dev/numa", "0")], "WaitForFirstConsumer"),
-    (
-        "together",
-        &[("csi.daxfit.dev/numa", "together")],
-        "WaitForFirstConsumer",
-    ),
-    ("immediate", &[("csi.daxfit.dev/mode", "fsdax")], "Immediate"),
+/// A StorageClass that users choose from.
+pub struct ModelClass {
+    /// Its name.
+    pub name: &'static str,
+    parameter: (&'static str, &'static str),
+    binding: &'static str,
+}
+
+const LATE: &str = "WaitForFirstConsumer";
+
+/// The classes that users choose from.
+pub const CLASSES: [ModelClass; 5] = [
+    class("ext4", ("csi.daxfit.dev/mode", "fsdax"), LATE),
+    class("sector", ("csi.daxfit.dev/mode", "sector"), LATE),
+    class("numa-0", ("csi.daxfit.dev/numa", "0"), LATE),
+    class("together", ("csi.daxfit.dev/numa", "together"), LATE),
+    class("immediate", ("csi.daxfit.dev/mode", "fsdax"), "Immediate"),
 ];
+
+const fn class(name: &'static str, parameter: (&'static str, &'static str), binding: &'static str) -> ModelClass {
+    ModelClass {
+        name,
+        parameter,
+        binding,
+    }
+}
 
 impl World {
     /// Starts everything. `nodes` nodes have one or two regions each.
@@ -223,7 +235,7 @@ impl Node {
         }
         let ready = if on { "True" } else { "False" };
         let _ = api.update_status(&Key::of(Kind::Node, &self.name), |status| {
-            status["ready"] = json!(ready)
+            status["ready"] = json!(ready);
         });
     }
 
@@ -244,7 +256,7 @@ impl Node {
         }
         add_node(api, &self.name);
         let _ = api.update(&Key::of(Kind::Node, &self.name), |node| {
-            node["spec"]["unschedulable"] = json!(false)
+            node["spec"]["unschedulable"] = json!(false);
         });
         self.switch(api, true);
     }
@@ -267,17 +279,16 @@ fn spec(node: usize, region: usize, layout: &Dice) -> RegionSpec {
 }
 
 fn make_classes(api: &ApiServer) {
-    for (name, parameters, binding) in CLASSES {
-        let mut all = json!({ FSTYPE: "ext4" });
-        for (key, value) in parameters {
-            all[key] = json!(value);
-        }
+    for ModelClass {
+        name,
+        parameter: (key, value),
+        binding,
+    } in CLASSES
+    {
         let class = json!({
-            "provisioner": DRIVER_NAME, "parameters": all, "volumeBindingMode": binding, "reclaimPolicy": "Delete",
+            "provisioner": DRIVER_NAME, "parameters": { FSTYPE: "ext4", key: value },
+            "volumeBindingMode": binding, "reclaimPolicy": "Delete",
         });
         let _ = api.create(Key::of(Kind::StorageClass, name), class);
     }
 }
-
-/// How long after something went wrong it is mended at most.
-pub const MENDED_WITHIN: Duration = Duration::from_secs(90);

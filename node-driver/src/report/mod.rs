@@ -104,9 +104,8 @@ impl Reporter {
         let mut shown = pin!(watch_object(self.pmem_nodes.clone(), &self.name).default_backoff());
         while !stop.is_cancelled() {
             let now = last.borrow_and_update().clone();
-            let reported = match stop.run_until_cancelled(self.report(&now)).await {
-                None => return,
-                Some(reported) => reported,
+            let Some(reported) = stop.run_until_cancelled(self.report(&now)).await else {
+                return;
             };
             if let Err(error) = &reported {
                 let error = error as &dyn std::error::Error;

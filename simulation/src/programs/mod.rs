@@ -48,6 +48,7 @@ pub struct ExtenderCalls {
 }
 
 /// One run of the operator.
+#[must_use]
 pub fn operator(link: &Link) -> Run<OperatorCalls> {
     let operator = Operator::start(link.client(), NAMESPACE.into(), CancellationToken::new());
     let calls = OperatorCalls {
@@ -59,6 +60,7 @@ pub fn operator(link: &Link) -> Run<OperatorCalls> {
 }
 
 /// One run of the extender, with its settings as they are if nobody sets them.
+#[must_use]
 pub fn extender(link: &Link) -> Run<ExtenderCalls> {
     let choice = NodeChoice {
         policy: Policy::Pack,
@@ -74,6 +76,7 @@ pub fn extender(link: &Link) -> Run<ExtenderCalls> {
 }
 
 /// One run of the node driver.
+#[must_use]
 pub fn driver(link: &Link, node: &str, machine: &Machine) -> Run<NodeService> {
     let devices: Arc<dyn Devices> = machine.devices(link.fuse());
     let earlier = EarlierVolumes::default();

@@ -39,22 +39,19 @@ fn claim_of(api: &ApiServer, volume: &Value) -> Option<(Key, std::sync::Arc<Valu
 fn bind_or_release(api: &ApiServer, volume: &Value) {
     let name = text(volume, "/metadata/name");
     let key = Key::of(Kind::PersistentVolume, name);
-    match claim_of(api, volume) {
-        Some((claim_key, claim)) => {
-            let bound_to = text(&claim, "/spec/volumeName");
-            if bound_to.is_empty() && !is_deleted(&claim) {
-                let _ = api.update(&claim_key, |claim| claim["spec"]["volumeName"] = json!(name));
-                let _ = api.update_status(&claim_key, |status| status["phase"] = json!("Bound"));
-            }
-            if bound_to.is_empty() || bound_to == name {
-                set_phase(api, &key, "Bound");
-            }
+    if let Some((claim_key, claim)) = claim_of(api, volume) {
+        let bound_to = text(&claim, "/spec/volumeName");
+        if bound_to.is_empty() && !is_deleted(&claim) {
+            let _ = api.update(&claim_key, |claim| claim["spec"]["volumeName"] = json!(name));
+            let _ = api.update_status(&claim_key, |status| status["phase"] = json!("Bound"));
         }
-        None => {
-            set_phase(api, &key, "Released");
-            if is_deleted(volume) {
-                let _ = api.update(&key, |volume| remove_finalizer(volume, VOLUME_PROTECTION));
-            }
+        if bound_to.is_empty() || bound_to == name {
+            set_phase(api, &key, "Bound");
+        }
+    } else {
+        set_phase(api, &key, "Released");
+        if is_deleted(volume) {
+            let _ = api.update(&key, |volume| remove_finalizer(volume, VOLUME_PROTECTION));
         }
     }
 }

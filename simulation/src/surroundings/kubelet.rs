@@ -54,7 +54,6 @@ pub struct Kubelet {
 /// What was set up for a pod: a kubelet finds it again on its disk.
 #[derive(Clone, Debug, Default)]
 pub struct SetUp {
-    name: String,
     /// The handles of its volumes.
     handles: BTreeSet<String>,
     is_running: bool,
@@ -68,6 +67,7 @@ struct PodVolume {
 
 impl Kubelet {
     /// One run of it.
+    #[must_use]
     pub fn run(&self) -> Run<()> {
         Run::new((), self.clone().work())
     }
@@ -152,27 +152,18 @@ impl Kubelet {
             let volume = self.volume_of(claim)?;
             self.lock()
                 .entry(uid.into())
-                .or_insert_with(|| SetUp {
-                    name: name.clone(),
-                    ..SetUp::default()
-                })
+                .or_default()
                 .handles
                 .insert(volume.handle.clone());
             self.stage(&volume).await?;
             self.publish(uid, &volume).await?;
             self.use_volume(uid, &volume.handle)?;
         }
-        self.lock()
-            .entry(uid.into())
-            .or_insert_with(|| SetUp {
-                name: name.clone(),
-                ..SetUp::default()
-            })
-            .is_running = true;
+        self.lock().entry(uid.into()).or_default().is_running = true;
         let _ = self
             .api
             .update_status(&Key::in_namespace(Kind::Pod, "default", &name), |status| {
-                status["phase"] = json!("Running")
+                status["phase"] = json!("Running");
             });
         Ok(())
     }

@@ -34,6 +34,7 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One run of it. What it is at work on is in memory only.
+#[must_use]
 pub fn run(api: &ApiServer, dice: &Dice, operator: &Process<OperatorCalls>) -> Run<()> {
     let provisioner = Provisioner {
         api: api.clone(),

@@ -25,7 +25,7 @@ use crate::programs::{ExtenderCalls, Process, Run};
 
 /// `httpTimeout` of our configuration.
 const EXTENDER_TIMEOUT: Duration = Duration::from_secs(1);
-/// `bindTimeoutSeconds` of VolumeBindingArgs.
+/// `bindTimeoutSeconds` of `VolumeBindingArgs`.
 const BIND_TIMEOUT: Duration = Duration::from_secs(600);
 /// `podInitialBackoffSeconds` and `podMaxBackoffSeconds`.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
@@ -36,6 +36,7 @@ const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(300);
 const WRITE_DELAY: Duration = Duration::from_millis(200);
 
 /// One run of it. What it decided and not written is in memory only.
+#[must_use]
 pub fn run(api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> Run<()> {
     let scheduler = Scheduler {
         api: api.clone(),
@@ -224,7 +225,7 @@ impl Scheduler {
         ready.map(|node| text(&node, "/metadata/name").to_owned())
     }
 
-    /// The filter of the plugin VolumeBinding.
+    /// The filter of the plugin `VolumeBinding`.
     fn fits(&self, node: &str, claims: &[Arc<Value>]) -> bool {
         claims.iter().all(|claim| {
             let volume = text(claim, "/spec/volumeName");
