@@ -13,8 +13,10 @@ use super::session::Session;
 use super::volume::Volume;
 use crate::harness::test_vm::Inventory;
 
-/// Of so many, a first try is left alone once, and a second interrupted once.
-const ONE_IN: u8 = 4;
+/// Of so many first tries, one is left alone.
+const LEFT_ALONE_ONE_IN: u8 = 8;
+/// Of so many repetitions, one is interrupted as well.
+const AGAIN_ONE_IN: u8 = 4;
 /// Of so many faults, one is a power cut: it costs a boot.
 const POWER_CUT_ONE_IN: u8 = 4;
 /// Of so many volumes whose making was interrupted, one is given up.
@@ -91,10 +93,13 @@ impl Session {
     }
 
     fn draw_ending(&mut self, work: &Work, tries: u32) -> Option<Ending> {
-        let is_one_of_few = self.rng.u8(..ONE_IN) == 0;
-        let is_interrupted = if tries == 0 { !is_one_of_few } else { is_one_of_few };
+        let is_interrupted = match tries {
+            0 => self.rng.u8(..LEFT_ALONE_ONE_IN) > 0,
+            1..INTERRUPTED_TRIES => self.rng.u8(..AGAIN_ONE_IN) == 0,
+            _ => return None,
+        };
         let fault = self.draw_fault();
-        if !is_interrupted || tries >= INTERRUPTED_TRIES {
+        if !is_interrupted {
             return None;
         }
         self.points.draw(work.course(), fault, work.repeats(), &mut self.rng)

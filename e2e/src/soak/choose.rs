@@ -24,7 +24,7 @@ const PIECE: Bytes = Bytes::mib(6);
 /// An operation that is possible now.
 pub(super) fn choose(world: &World, rng: &mut Rng) -> Operation {
     let mut possible: Vec<(u32, Operation)> = Vec::new();
-    possible.extend(make(world, rng).map(|operation| (6, operation)));
+    possible.extend(make(world, rng).map(|operation| (9, operation)));
     for volume in world.volumes.values() {
         possible.extend(of_volume(volume, world, rng));
     }
@@ -83,15 +83,15 @@ fn draw_numa(rng: &mut Rng) -> NumaWish {
 
 fn of_volume(volume: &Volume, world: &World, rng: &mut Rng) -> Vec<(u32, Operation)> {
     let name = || volume.name.clone();
-    let erase = (2, Operation::Erase(name()));
+    let erase = (3, Operation::Erase(name()));
     match volume.state {
         State::HandedOut => vec![(6, Operation::Stage(name())), (1, Operation::Erase(name()))],
-        State::Idle => vec![(4, Operation::Stage(name())), erase],
+        State::Idle => vec![(6, Operation::Stage(name())), erase],
         State::Staged => {
             let size = draw_piece(volume, rng);
             let number = world.pieces + 1;
-            let write = size.map(|size| (3, Operation::Write(name(), Piece { number, size })));
-            let others = [(3, Operation::Unstage(name())), (1, Operation::Compare(name())), erase];
+            let write = size.map(|size| (2, Operation::Write(name(), Piece { number, size })));
+            let others = [(4, Operation::Unstage(name())), (1, Operation::Compare(name())), erase];
             write.into_iter().chain(others).collect()
         }
     }
