@@ -10,7 +10,7 @@ use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use kube::api::{Api, ListParams};
 use program::health::{self, HealthError};
 use tokio::sync::{Notify, watch};
-use tokio::task::{JoinError, JoinSet, spawn_blocking};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +97,7 @@ pub async fn run(
 /// What stays disabled is no reason to leave all others alone: its condition says so.
 async fn bring_up(devices: &Arc<dyn Devices>) -> Result<(), JoinError> {
     let devices = Arc::clone(devices);
-    let outcome = spawn_blocking(move || devices.bring_up()).await?;
+    let outcome = program::spawn_blocking(move || devices.bring_up()).await?;
     if let Err(error) = outcome {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
