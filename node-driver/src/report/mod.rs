@@ -202,9 +202,11 @@ impl Reporter {
         }
         match self.pmem_nodes.get_opt(&self.name).await {
             Ok(found) => self.is_written = self.is_as_reported(found),
+            // Nobody shows it again, and writing it once too often does no harm.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::debug!(error, "cannot read the PmemNode");
+                tracing::debug!(error, "cannot read the PmemNode, writing it again");
+                self.is_written = false;
             }
         }
     }

@@ -114,9 +114,11 @@ impl Kubelet {
             .filter(|pod| text(pod, "/spec/nodeName") == self.node);
         let all = here.map(|pod| text(&pod, "/metadata/uid").to_owned()).chain(set_up);
         all.filter(|uid| {
-            let is_wanted = self.pod(uid).is_some_and(|pod| !is_deleted(&pod));
+            let pod = self.pod(uid);
+            let is_wanted = pod.as_ref().is_some_and(|pod| !is_deleted(pod));
             let is_running = self.lock().get(uid).is_some_and(|set_up| set_up.is_running);
-            is_wanted != is_running || !is_wanted
+            let says_so = pod.is_some_and(|pod| text(&pod, "/status/phase") == "Running");
+            is_wanted != is_running || !is_wanted || !says_so
         })
         .collect()
     }
@@ -144,10 +146,19 @@ impl Kubelet {
     }
 
     async fn set_up(&self, uid: &str, pod: &Value) -> Result<(), Status> {
-        if self.lock().get(uid).is_some_and(|set_up| set_up.is_running) {
-            return Ok(());
-        }
         let name = text(pod, "/metadata/name").to_owned();
+        if !self.lock().get(uid).is_some_and(|set_up| set_up.is_running) {
+            self.start(uid, pod).await?;
+        }
+        let key = Key::in_namespace(Kind::Pod, "default", &name);
+        // Somebody deleted it meanwhile.
+        let _ = self
+            .api
+            .update_status(&key, |status| status["phase"] = json!("Running"));
+        Ok(())
+    }
+
+    async fn start(&self, uid: &str, pod: &Value) -> Result<(), Status> {
         for claim in claims_of(pod) {
             let volume = self.volume_of(claim)?;
             self.lock()
@@ -160,11 +171,6 @@ impl Kubelet {
             self.use_volume(uid, &volume.handle)?;
         }
         self.lock().entry(uid.into()).or_default().is_running = true;
-        let _ = self
-            .api
-            .update_status(&Key::in_namespace(Kind::Pod, "default", &name), |status| {
-                status["phase"] = json!("Running");
-            });
         Ok(())
     }
 
