@@ -18,7 +18,7 @@ use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::host_rules::HostRules;
-use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, cover_bad_blocks, watch_devices};
+use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, bring_up, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
 use crate::volumes::{ClusterRecord, EarlierVolumes, Reconciler, Worker, leftovers, objects};
@@ -169,6 +169,8 @@ pub async fn work(
     announcements: impl Announcements,
 ) -> Result<(), RunError> {
     let Cluster { node, client, stop } = cluster;
+    // Before the API server is asked: volumes are staged also if it cannot be reached.
+    let _later = bring_up(Arc::clone(&devices), &stop).await;
     let Some((last_report, written)) = stop.run_until_cancelled(read_past(&client, &node)).await else {
         return Ok(());
     };

@@ -13,6 +13,7 @@ mod in_use;
 mod interruptions;
 mod label_bytes;
 mod labels;
+mod left_disabled;
 mod marks;
 mod ndctl;
 mod ndctl_odd;
@@ -42,6 +43,7 @@ fn groups() -> Vec<Group> {
         marks::group(),
         interruptions::group(),
         labels::group(),
+        left_disabled::group(),
         unarmed::group(),
         cxl::group(),
         in_use::group(),

@@ -81,6 +81,10 @@ impl Devices for CountedDevices {
         self.devices.inventory()
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         self.devices.find_volume(volume)
     }

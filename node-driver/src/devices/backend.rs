@@ -26,6 +26,14 @@ pub trait Devices: Send + Sync + 'static {
     /// Anything could not be read: a partial inventory is never returned.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
+    /// Brings up each namespace that was handed out or is in use and is disabled, in the mode that is written in it: one that
+    /// was killed left it so between two steps of [`Devices::mark`]. Meant for the start of the driver alone, because an
+    /// administrator may disable one on purpose while it runs. One that cannot be brought up is logged, and stays as it is.
+    ///
+    /// # Errors
+    /// As [`Devices::inventory`]: nothing was brought up.
+    fn bring_up(&self) -> Result<(), DeviceError>;
+
     /// The block device of `volume`, or none if it has no namespace. One that has its name but no mark may have been made
     /// before there were marks, or by a stranger: its stage is none.
     ///

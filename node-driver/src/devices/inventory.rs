@@ -145,6 +145,17 @@ impl Inventory {
         }
     }
 
+    /// The namespaces that were handed out or are in use and are disabled, with the ids of their volumes.
+    pub fn disabled(&self) -> impl Iterator<Item = (&Namespace, &str)> {
+        self.namespaces.iter().filter_map(|namespace| match namespace.owner() {
+            Owner::Ours(Mark {
+                volume,
+                stage: Stage::HandedOut | Stage::InUse,
+            }) if namespace.is_disabled() => Some((namespace, volume)),
+            Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => None,
+        })
+    }
+
     /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
     pub fn unmarked<'a>(&'a self, volume: &'a str) -> impl Iterator<Item = &'a Namespace> {
         self.namespaces
@@ -194,6 +205,11 @@ impl Namespace {
     #[must_use]
     pub fn owner(&self) -> Owner<'_> {
         mark::read(&self.name, self.uuid)
+    }
+
+    /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
+    fn is_disabled(&self) -> bool {
+        self.mode == NamespaceMode::Raw && self.block.is_none()
     }
 
     fn add_to(&self, region: &mut RegionStatus, is_earlier: bool) {

@@ -149,6 +149,20 @@ impl Devices for Run {
         self.list(Call::Listing)
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        for (found, _) in self.list(Call::Listing)?.disabled() {
+            let serial = self.serial(found)?;
+            self.effect(|state| {
+                if state.faults.refuses(Call::BringUp).is_none() {
+                    state.enable(serial);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = Devices::inventory(self)?;
         if let Some((found, stage)) = of_volume(&inventory, volume)? {
@@ -193,7 +207,15 @@ impl Devices for Run {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        self.set_mark(&seen, found, &earlier.volume, stage)
+        self.set_mark(&seen, found, &earlier.volume, stage)?;
+        if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
+            let serial = self.serial(found)?;
+            self.effect(|state| {
+                state.enable(serial);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {

@@ -67,6 +67,14 @@ impl Devices for LibNdctl {
         listing::inventory()
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        for (found, volume) in listing::inventory()?.disabled() {
+            bring_up(&found.device, volume);
+        }
+        Ok(())
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = self.inventory()?;
         if let Some((found, stage)) = of_volume(&inventory, volume)? {
@@ -111,7 +119,12 @@ impl Devices for LibNdctl {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        set_mark(&inventory, found, &earlier.volume, stage)
+        set_mark(&inventory, found, &earlier.volume, stage)?;
+        if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
+            // Without a mark, no start of the driver knew that it was left disabled.
+            bring_up(&found.device, &earlier.volume);
+        }
+        Ok(())
     }
 
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
@@ -358,6 +371,16 @@ fn disable_unused(inventory: &Inventory, found: &Namespace, volume: &str) -> Res
 
 fn disable(device: &str) -> Result<(), ndctl::Error> {
     Context::new()?.namespace(device)?.disable()
+}
+
+/// Brings a namespace up that somebody left disabled. What was to claim it may be left as well, and nothing can be enabled
+/// under that.
+fn bring_up(device: &str, volume: &str) {
+    let done = disable(device).map_err(Source::from).and_then(|()| enable(device));
+    match done {
+        Ok(()) => tracing::info!(volume, device, "brought up a namespace that was disabled"),
+        Err(error) => tracing::error!(volume, device, error = program::chain(&*error), "a namespace stays disabled"),
+    }
 }
 
 /// Brings a namespace up in the mode that is written in it.
