@@ -57,7 +57,8 @@ pub trait Devices: Send + Sync + 'static {
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError>;
 
     /// Changes the mark of a namespace. On return it is on the device, read back, and survives a power loss. A namespace that
-    /// has a mode keeps it and its block device, unless it is to be erased.
+    /// has a mode keeps it and its block device, unless it is to be erased. One in quarantine whose mark is not recorded comes
+    /// first, if it is to be in quarantine ([`Inventory::to_mark`]).
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device, [`DeviceError::WrongStage`] if it may not become that,

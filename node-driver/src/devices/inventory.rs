@@ -19,6 +19,21 @@ pub struct Inventory {
     pub regions: Vec<Region>,
     /// Namespaces that take space in them.
     pub namespaces: Vec<Namespace>,
+    /// Labels of namespaces that the kernel does not show, and may show after a reboot.
+    #[serde(skip)]
+    pub unseen: Vec<UnseenLabel>,
+}
+
+/// A label on the modules of a region of a namespace that the kernel does not show: it could not be deleted with the namespace,
+/// or the region is disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnseenLabel {
+    /// The name in it.
+    pub name: String,
+    /// The UUID in it.
+    pub uuid: Uuid,
+    /// The region that it is in.
+    pub region: RegionId,
 }
 
 /// A region as it was listed.
@@ -142,6 +157,47 @@ impl Inventory {
             [] => Ok(None),
             [only] => Ok(Some(only)),
             _ => Err(Unclear::Several { count: found.len() }),
+        }
+    }
+
+    /// A namespace of `volume` in quarantine whose mark is not recorded. A power loss may bring it back as the volume that it was,
+    /// so its mark has to be written again before another is made.
+    #[must_use]
+    pub fn unrecorded_quarantine(&self, volume: &str) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| {
+            let is_its = |mark: Mark<'_>| mark.volume == volume && mark.stage == Stage::Quarantined;
+            !namespace.is_recorded && matches!(namespace.owner(), Owner::Ours(mark) if is_its(mark))
+        })
+    }
+
+    /// The region in which a namespace of `volume` may be after a reboot that the kernel does not show now. One in quarantine is
+    /// no volume any more.
+    #[must_use]
+    pub fn region_of_unseen(&self, volume: &str) -> Option<&RegionId> {
+        let is_its = |label: &&UnseenLabel| match mark::read(&label.name, Some(label.uuid)) {
+            Owner::Ours(mark) => mark.volume == volume && mark.stage != Stage::Quarantined,
+            Owner::Newer { volume: other } => other == volume,
+            Owner::Foreign => false,
+        };
+        self.unseen.iter().find(is_its).map(|label| &label.region)
+    }
+
+    /// Whether a namespace has this UUID, or may have it after a reboot.
+    #[must_use]
+    pub fn has_uuid(&self, uuid: Uuid) -> bool {
+        let is_shown = self.namespaces.iter().any(|namespace| namespace.uuid == Some(uuid));
+        is_shown || self.unseen.iter().any(|label| label.uuid == uuid)
+    }
+
+    /// The namespace that a mark of `volume` with this stage is written to, and how far it has come.
+    ///
+    /// # Errors
+    /// As [`Inventory::of_volume`].
+    pub fn to_mark(&self, volume: &str, stage: Stage) -> Result<Option<(&Namespace, Stage)>, Unclear> {
+        let unrecorded = self.unrecorded_quarantine(volume);
+        match unrecorded.filter(|_| stage == Stage::Quarantined) {
+            Some(namespace) => Ok(Some((namespace, stage))),
+            None => self.of_volume(volume),
         }
     }
 

@@ -280,18 +280,38 @@ fn failed_at(action: &'static str, volume: &str, error: DeviceError) -> DeviceEr
 }
 
 fn of_volume<'a>(seen: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
+    seen.of_volume(volume).map_err(|unclear| not_clear(volume, unclear))
+}
+
+fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
     let name = volume.to_owned();
-    seen.of_volume(volume).map_err(|unclear| match unclear {
+    match unclear {
         Unclear::Several { count } => DeviceError::Ambiguous { name, count },
         Unclear::Newer { label } => DeviceError::Newer { name, label },
-    })
+    }
+}
+
+/// The namespace that a mark is written to, which has to be there.
+pub(super) fn to_mark<'a>(
+    seen: &'a Inventory,
+    volume: &str,
+    stage: Stage,
+) -> Result<(&'a Namespace, Stage), DeviceError> {
+    let found = seen
+        .to_mark(volume, stage)
+        .map_err(|unclear| not_clear(volume, unclear))?;
+    found.ok_or_else(|| not_found(volume))
+}
+
+fn not_found(volume: &str) -> DeviceError {
+    DeviceError::NotFound {
+        name: volume.to_owned(),
+    }
 }
 
 /// The namespace of a volume, which has to be there.
 pub(super) fn existing<'a>(seen: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(seen, volume)?.ok_or_else(|| DeviceError::NotFound {
-        name: volume.to_owned(),
-    })
+    of_volume(seen, volume)?.ok_or_else(|| not_found(volume))
 }
 
 fn label_of(found: &Namespace, volume: &str, stage: Stage) -> Result<Label, DeviceError> {

@@ -170,21 +170,26 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
 }
 
 fn of_volume<'a>(inventory: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
-    inventory.of_volume(volume).map_err(|unclear| match unclear {
-        Unclear::Several { count } => DeviceError::Ambiguous {
-            name: volume.into(),
-            count,
-        },
-        Unclear::Newer { label } => DeviceError::Newer {
-            name: volume.into(),
-            label,
-        },
-    })
+    inventory
+        .of_volume(volume)
+        .map_err(|unclear| not_clear(volume, unclear))
+}
+
+fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
+    let name = volume.into();
+    match unclear {
+        Unclear::Several { count } => DeviceError::Ambiguous { name, count },
+        Unclear::Newer { label } => DeviceError::Newer { name, label },
+    }
 }
 
 /// The namespace of a volume, which has to be there.
 fn existing<'a>(inventory: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(inventory, volume)?.ok_or_else(|| DeviceError::NotFound { name: volume.into() })
+    of_volume(inventory, volume)?.ok_or_else(|| not_found(volume))
+}
+
+fn not_found(volume: &str) -> DeviceError {
+    DeviceError::NotFound { name: volume.into() }
 }
 
 /// The namespace of a volume in which nobody has data.
@@ -211,8 +216,7 @@ struct Label {
 
 /// The label of a new namespace: its UUID is that of no other.
 fn new_label(inventory: &Inventory, volume: &str) -> Result<Label, DeviceError> {
-    let is_used = |uuid| inventory.namespaces.iter().any(|other| other.uuid == Some(uuid));
-    let uuid = mark::free_uuid(volume, is_used).ok_or_else(|| no_mark(volume))?;
+    let uuid = mark::free_uuid(volume, |uuid| inventory.has_uuid(uuid)).ok_or_else(|| no_mark(volume))?;
     let name = mark_name(volume, uuid, Stage::Making)?;
     Ok(Label { name, uuid })
 }
@@ -379,7 +383,12 @@ fn bring_up(device: &str, volume: &str) {
     let done = disable(device).map_err(Source::from).and_then(|()| enable(device));
     match done {
         Ok(()) => tracing::info!(volume, device, "brought up a namespace that was disabled"),
-        Err(error) => tracing::error!(volume, device, error = program::chain(&*error), "a namespace stays disabled"),
+        Err(error) => tracing::error!(
+            volume,
+            device,
+            error = program::chain(&*error),
+            "a namespace stays disabled"
+        ),
     }
 }
 
