@@ -21,6 +21,7 @@ mod sequences;
 mod smoke;
 mod test_vm;
 mod unarmed;
+mod unrecorded;
 
 use anyhow::{Result, ensure};
 use placement::Bytes;
@@ -44,6 +45,7 @@ fn groups() -> Vec<Group> {
         interruptions::group(),
         labels::group(),
         left_disabled::group(),
+        unrecorded::group(),
         unarmed::group(),
         cxl::group(),
         in_use::group(),
