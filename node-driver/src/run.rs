@@ -18,7 +18,7 @@ use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
 use crate::host_rules::HostRules;
-use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, cover_bad_blocks, watch_devices};
+use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, bring_up, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::Reporter;
 use crate::volumes::{ClusterRecord, EarlierVolumes, Objects, Reconciler, Worker, leftovers};
@@ -75,7 +75,6 @@ pub async fn run(
     client: kube::Client,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
-    bring_up(&devices).await?;
     let mut parts = JoinSet::new();
     let earlier = EarlierVolumes::default();
     serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
@@ -92,19 +91,6 @@ pub async fn run(
         outcome = outcome.and(ended);
     }
     outcome
-}
-
-/// What stays disabled is no reason to leave all others alone: its condition says so.
-async fn bring_up(devices: &Arc<dyn Devices>) -> Result<(), JoinError> {
-    let devices = Arc::clone(devices);
-    let outcome = program::spawn_blocking(move || devices.bring_up()).await?;
-    if let Err(error) = outcome {
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            "cannot enable what a crash left disabled"
-        );
-    }
-    Ok(())
 }
 
 fn serve_kubelet(
@@ -183,6 +169,8 @@ pub async fn work(
     announcements: impl Announcements,
 ) -> Result<(), RunError> {
     let Cluster { node, client, stop } = cluster;
+    // Before the API server is asked: volumes are staged also if it cannot be reached.
+    let _later = bring_up(Arc::clone(&devices), &stop).await;
     let Some((last_report, written)) = stop.run_until_cancelled(read_past(&client, &node)).await else {
         return Ok(());
     };

@@ -13,12 +13,14 @@ mod in_use;
 mod interruptions;
 mod label_bytes;
 mod labels;
+mod left_disabled;
 mod marks;
 mod ndctl;
 mod ndctl_odd;
 mod sequences;
 mod smoke;
 mod unarmed;
+mod unrecorded;
 
 use anyhow::{Result, ensure};
 
@@ -36,6 +38,8 @@ fn groups() -> Vec<Group> {
         marks::group(),
         interruptions::group(),
         labels::group(),
+        left_disabled::group(),
+        unrecorded::group(),
         unarmed::group(),
         cxl::group(),
         in_use::group(),

@@ -68,6 +68,10 @@ impl Devices for Recorded {
         self.devices.inventory()
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
+    }
+
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         self.devices.find_volume(name)
     }

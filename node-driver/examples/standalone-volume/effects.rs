@@ -128,13 +128,12 @@ impl Devices for CountedDevices {
         self.devices.inventory()
     }
 
-    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
-        self.devices.find_volume(volume)
-    }
-
-    /// Nobody makes it twice: an interruption within it is one of the next start.
     fn bring_up(&self) -> Result<(), DeviceError> {
         self.devices.bring_up()
+    }
+
+    fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
+        self.devices.find_volume(volume)
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {

@@ -26,6 +26,14 @@ pub trait Devices: Send + Sync + 'static {
     /// Anything could not be read: a partial inventory is never returned.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
+    /// Brings up each namespace that was handed out or is in use and is disabled, in the mode that is written in it: one that
+    /// was killed left it so between two steps of [`Devices::mark`]. Meant for the start of the driver alone, because an
+    /// administrator may disable one on purpose while it runs. One that cannot be brought up is logged, and stays as it is.
+    ///
+    /// # Errors
+    /// As [`Devices::inventory`]: nothing was brought up.
+    fn bring_up(&self) -> Result<(), DeviceError>;
+
     /// The block device of `volume`, or none if it has no namespace. One that has its name but no mark may have been made
     /// before there were marks, or by a stranger: its stage is none.
     ///
@@ -33,15 +41,6 @@ pub trait Devices: Send + Sync + 'static {
     /// [`DeviceError::Incomplete`] if the namespace has no block device in its mode (yet), [`DeviceError::Ambiguous`] if there
     /// are several.
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
-
-    /// Brings up again, each in its mode, the namespaces that were handed out and are disabled: a mark that a crash interrupted
-    /// leaves one like that. For the start of a driver only; whoever disables one later means it.
-    ///
-    /// # Errors
-    /// The devices could not be listed, or one of the namespaces does not come up; all others do.
-    fn bring_up(&self) -> Result<(), DeviceError> {
-        Ok(())
-    }
 
     /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
     /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]).
@@ -58,7 +57,8 @@ pub trait Devices: Send + Sync + 'static {
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError>;
 
     /// Changes the mark of a namespace. On return it is on the device, read back, and survives a power loss. A namespace that
-    /// has a mode keeps it and its block device, unless it is to be erased.
+    /// has a mode keeps it and its block device, unless it is to be erased. One in quarantine whose mark is not recorded comes
+    /// first, if it is to be in quarantine ([`Inventory::to_mark`]).
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device, [`DeviceError::WrongStage`] if it may not become that,

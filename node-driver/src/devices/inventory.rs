@@ -19,6 +19,21 @@ pub struct Inventory {
     pub regions: Vec<Region>,
     /// Namespaces that take space in them.
     pub namespaces: Vec<Namespace>,
+    /// Labels of namespaces that the kernel does not show, and may show after a reboot.
+    #[serde(skip)]
+    pub unseen: Vec<UnseenLabel>,
+}
+
+/// A label on the modules of a region of a namespace that the kernel does not show: it could not be deleted with the namespace,
+/// or the region is disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnseenLabel {
+    /// The name in it.
+    pub name: String,
+    /// The UUID in it.
+    pub uuid: Uuid,
+    /// The region that it is in.
+    pub region: RegionId,
 }
 
 /// A region as it was listed.
@@ -145,6 +160,58 @@ impl Inventory {
         }
     }
 
+    /// A namespace of `volume` in quarantine whose mark is not recorded. A power loss may bring it back as the volume that it was,
+    /// so its mark has to be written again before another is made.
+    #[must_use]
+    pub fn unrecorded_quarantine(&self, volume: &str) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| {
+            let is_its = |mark: Mark<'_>| mark.volume == volume && mark.stage == Stage::Quarantined;
+            !namespace.is_recorded && matches!(namespace.owner(), Owner::Ours(mark) if is_its(mark))
+        })
+    }
+
+    /// The region in which a namespace of `volume` may be after a reboot that the kernel does not show now. One in quarantine is
+    /// no volume any more.
+    #[must_use]
+    pub fn region_of_unseen(&self, volume: &str) -> Option<&RegionId> {
+        let is_its = |label: &&UnseenLabel| match mark::read(&label.name, Some(label.uuid)) {
+            Owner::Ours(mark) => mark.volume == volume && mark.stage != Stage::Quarantined,
+            Owner::Newer { volume: other } => other == volume,
+            Owner::Foreign => false,
+        };
+        self.unseen.iter().find(is_its).map(|label| &label.region)
+    }
+
+    /// Whether a namespace has this UUID, or may have it after a reboot.
+    #[must_use]
+    pub fn has_uuid(&self, uuid: Uuid) -> bool {
+        let is_shown = self.namespaces.iter().any(|namespace| namespace.uuid == Some(uuid));
+        is_shown || self.unseen.iter().any(|label| label.uuid == uuid)
+    }
+
+    /// The namespace that a mark of `volume` with this stage is written to, and how far it has come.
+    ///
+    /// # Errors
+    /// As [`Inventory::of_volume`].
+    pub fn to_mark(&self, volume: &str, stage: Stage) -> Result<Option<(&Namespace, Stage)>, Unclear> {
+        let unrecorded = self.unrecorded_quarantine(volume);
+        match unrecorded.filter(|_| stage == Stage::Quarantined) {
+            Some(namespace) => Ok(Some((namespace, stage))),
+            None => self.of_volume(volume),
+        }
+    }
+
+    /// The namespaces that were handed out or are in use and are disabled, with the ids of their volumes.
+    pub fn disabled(&self) -> impl Iterator<Item = (&Namespace, &str)> {
+        self.namespaces.iter().filter_map(|namespace| match namespace.owner() {
+            Owner::Ours(Mark {
+                volume,
+                stage: Stage::HandedOut | Stage::InUse,
+            }) if namespace.is_disabled() => Some((namespace, volume)),
+            Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => None,
+        })
+    }
+
     /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
     pub fn unmarked<'a>(&'a self, volume: &'a str) -> impl Iterator<Item = &'a Namespace> {
         self.namespaces
@@ -194,6 +261,11 @@ impl Namespace {
     #[must_use]
     pub fn owner(&self) -> Owner<'_> {
         mark::read(&self.name, self.uuid)
+    }
+
+    /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
+    fn is_disabled(&self) -> bool {
+        self.mode == NamespaceMode::Raw && self.block.is_none()
     }
 
     fn add_to(&self, region: &mut RegionStatus, is_earlier: bool) {

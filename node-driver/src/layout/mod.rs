@@ -4,6 +4,7 @@
 //! one listing.
 
 mod bad_blocks;
+mod bring_up;
 mod events;
 mod revision;
 
@@ -15,6 +16,7 @@ use tokio::task::JoinError;
 use crate::devices::{DeviceError, Devices, Inventory};
 
 pub use bad_blocks::cover_bad_blocks;
+pub use bring_up::bring_up;
 pub use events::{Announcements, EventsError, Uevents, watch_devices};
 pub use revision::Revision;
 

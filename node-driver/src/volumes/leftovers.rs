@@ -58,9 +58,8 @@ impl<R: Record> Worker<R> {
             match self.plan_leftover(volume, &listing, true) {
                 LeftoverStep::Leave => return Ok(()),
                 LeftoverStep::Erase(location) => self.erase(volume, location).await?,
-                LeftoverStep::Quarantine => {
-                    self.on_devices(move |devices| devices.mark(&id, Stage::Quarantined))
-                        .await?;
+                LeftoverStep::Mark(stage) => {
+                    self.on_devices(move |devices| devices.mark(&id, stage)).await?;
                     self.bytes.forget(volume);
                 }
                 LeftoverStep::Destroy => {
@@ -73,6 +72,10 @@ impl<R: Record> Worker<R> {
     }
 
     fn plan_leftover(&self, volume: &str, listing: &Listing, objects_known: bool) -> LeftoverStep {
+        // A power loss may bring it back as what it was, beside another of the volume.
+        if listing.inventory.unrecorded_quarantine(volume).is_some() {
+            return LeftoverStep::Mark(Stage::Quarantined);
+        }
         let is_wanted = !objects_known || self.is_wanted(volume);
         match listing.inventory.of_volume(volume) {
             Ok(Some((namespace, stage))) => next_leftover_step(namespace, stage, &self.bytes.get(volume), is_wanted),

@@ -50,6 +50,7 @@ mod tests {
         Inventory {
             regions: vec![region("r", RegionState::Ready), region("off", RegionState::Disabled)],
             namespaces,
+            unseen: Vec::new(),
         }
     }
 

@@ -149,6 +149,20 @@ impl Devices for Run {
         self.list(Call::Listing)
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        for (found, _) in self.list(Call::Listing)?.disabled() {
+            let serial = self.serial(found)?;
+            self.effect(|state| {
+                if state.faults.refuses(Call::BringUp).is_none() {
+                    state.enable(serial);
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = Devices::inventory(self)?;
         if let Some((found, stage)) = of_volume(&inventory, volume)? {
@@ -193,7 +207,15 @@ impl Devices for Run {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        self.set_mark(&seen, found, &earlier.volume, stage)
+        self.set_mark(&seen, found, &earlier.volume, stage)?;
+        if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
+            let serial = self.serial(found)?;
+            self.effect(|state| {
+                state.enable(serial);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
@@ -258,18 +280,38 @@ fn failed_at(action: &'static str, volume: &str, error: DeviceError) -> DeviceEr
 }
 
 fn of_volume<'a>(seen: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
+    seen.of_volume(volume).map_err(|unclear| not_clear(volume, unclear))
+}
+
+fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
     let name = volume.to_owned();
-    seen.of_volume(volume).map_err(|unclear| match unclear {
+    match unclear {
         Unclear::Several { count } => DeviceError::Ambiguous { name, count },
         Unclear::Newer { label } => DeviceError::Newer { name, label },
-    })
+    }
+}
+
+/// The namespace that a mark is written to, which has to be there.
+pub(super) fn to_mark<'a>(
+    seen: &'a Inventory,
+    volume: &str,
+    stage: Stage,
+) -> Result<(&'a Namespace, Stage), DeviceError> {
+    let found = seen
+        .to_mark(volume, stage)
+        .map_err(|unclear| not_clear(volume, unclear))?;
+    found.ok_or_else(|| not_found(volume))
+}
+
+fn not_found(volume: &str) -> DeviceError {
+    DeviceError::NotFound {
+        name: volume.to_owned(),
+    }
 }
 
 /// The namespace of a volume, which has to be there.
 pub(super) fn existing<'a>(seen: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(seen, volume)?.ok_or_else(|| DeviceError::NotFound {
-        name: volume.to_owned(),
-    })
+    of_volume(seen, volume)?.ok_or_else(|| not_found(volume))
 }
 
 fn label_of(found: &Namespace, volume: &str, stage: Stage) -> Result<Label, DeviceError> {

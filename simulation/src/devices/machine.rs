@@ -1,6 +1,5 @@
 //! The machine: what outlives every run of the driver, and what the world does to it.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
@@ -12,9 +11,8 @@ use placement::{Extent, RegionId};
 use tokio::sync::watch;
 
 use super::driver::Run;
-use super::faults::{Call, DeviceFault};
+use super::faults::DeviceFault;
 use super::fuse::Fuse;
-use super::namespace::Presents;
 use super::region::{ModelRegion, RegionSpec};
 use super::state::State;
 use super::truth::Truth;
@@ -57,10 +55,9 @@ impl Machine {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The devices, for one run of the driver. What an earlier run left disabled is brought up.
+    /// The devices, for one run of the driver. What an earlier run left disabled stays so until this one brings it up.
     #[must_use]
     pub fn devices(&self, fuse: &Fuse) -> Arc<dyn Devices> {
-        self.bring_up();
         Arc::new(Run::new(self.clone(), fuse.clone()))
     }
 
@@ -204,21 +201,6 @@ impl Machine {
         let state = self.state();
         let waited = self.0.let_go.wait_while(state, |state| state.held.contains(volume));
         drop(waited.unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn bring_up(&self) {
-        let mut state = self.state();
-        let disabled: BTreeSet<_> = state
-            .namespaces
-            .iter()
-            .filter(|found| found.presents == Presents::Disabled)
-            .map(|found| found.serial)
-            .collect();
-        for serial in disabled {
-            if state.faults.refuses(Call::BringUp).is_none() {
-                state.enable(serial);
-            }
-        }
     }
 
     fn change_region(&self, id: &str, change: impl FnOnce(&mut ModelRegion)) {

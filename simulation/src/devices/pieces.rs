@@ -3,7 +3,7 @@
 use crds::RegionState;
 use node_driver::devices::{DeviceError, Inventory, NewNamespace, Pieces, Stage, free_uuid, mark_name};
 
-use super::driver::{Run, existing, failed, region_if};
+use super::driver::{Run, existing, failed, region_if, to_mark};
 use super::faults::Call;
 use super::label::Label;
 
@@ -14,8 +14,7 @@ impl Pieces for Run {
 
     fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError> {
         region_if(seen, &new.region, |region| region.state == RegionState::Ready)?;
-        let is_used = |uuid| seen.namespaces.iter().any(|other| other.uuid == Some(uuid));
-        let label = free_uuid(&new.volume, is_used).and_then(|uuid| {
+        let label = free_uuid(&new.volume, |uuid| seen.has_uuid(uuid)).and_then(|uuid| {
             let name = mark_name(&new.volume, uuid, Stage::Making)?;
             Some(Label { name, uuid: Some(uuid) })
         });
@@ -28,7 +27,7 @@ impl Pieces for Run {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let (found, now) = existing(seen, volume)?;
+        let (found, now) = to_mark(seen, volume, stage)?;
         self.allowed("mark", volume, now, now.may_become(stage))?;
         self.set_mark(seen, found, volume, stage)
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crds::RegionState;
-use node_driver::devices::{Inventory, Stage};
+use node_driver::devices::{Inventory, Stage, UnseenLabel};
 use node_driver::filesystem::DeviceNumber;
 use placement::{Bytes, Extent, Mode, RegionId};
 use tokio::sync::watch;
@@ -97,8 +97,13 @@ impl State {
                 continue;
             }
             inventory.regions.push(region.listed());
-            if region.shows_namespaces && region.state != RegionState::Disabled {
-                let here = self.namespaces.iter().filter(|found| found.region == position);
+            let here = self.namespaces.iter().filter(|found| found.region == position);
+            let is_disabled = region.state == RegionState::Disabled;
+            let unseen = here.clone().filter(|_| is_disabled).chain(&region.ghosts);
+            inventory
+                .unseen
+                .extend(unseen.flat_map(|found| unseen_labels(found, region)));
+            if region.shows_namespaces && !is_disabled {
                 inventory.namespaces.extend(here.map(|found| found.listed(region)));
             }
         }
@@ -279,4 +284,17 @@ impl State {
             self.violated(what);
         }
     }
+}
+
+/// What the modules have of the label of a namespace that the kernel does not show.
+fn unseen_labels(found: &ModelNamespace, region: &ModelRegion) -> Vec<UnseenLabel> {
+    let labels = found.label.on_modules.candidates().into_iter().flatten();
+    let unseen = labels.filter_map(|label| {
+        Some(UnseenLabel {
+            name: label.name.clone(),
+            uuid: label.uuid?,
+            region: region.id.clone(),
+        })
+    });
+    unseen.collect()
 }

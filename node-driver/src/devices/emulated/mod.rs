@@ -214,6 +214,11 @@ impl Devices for Emulated {
         Ok(self.layout().to_inventory(|namespace| self.file(namespace)))
     }
 
+    /// Nothing is ever disabled.
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let layout = self.layout();
         if let Some((stored, stage)) = layout.of_volume(volume) {

@@ -252,6 +252,7 @@ impl StoredLayout {
         Inventory {
             regions: self.regions.iter().map(StoredRegion::listed).collect(),
             namespaces: self.namespaces.iter().enumerate().map(listed).collect(),
+            unseen: Vec::new(),
         }
     }
 

@@ -72,6 +72,13 @@ pub(super) struct Disagreement {
     pub(super) text: String,
 }
 
+/// All labels of namespaces that the kernel does not show.
+pub(super) fn unseen<'a>(namespaces: &[Namespace], parts: &[Part<'a>]) -> Vec<&'a Label> {
+    let is_shown = |label: &Label| namespaces.iter().any(|namespace| namespace.uuid == Some(label.uuid));
+    let all = parts.iter().flat_map(|part| part.labels());
+    all.filter(|label| !is_shown(label)).collect()
+}
+
 /// The first label of a region for which the kernel does not show a namespace of the same place.
 pub(super) fn disagreement(namespaces: &[Namespace], parts: &[Part<'_>]) -> Option<Disagreement> {
     let of_part = |part: &Part<'_>| {
@@ -206,6 +213,8 @@ mod tests {
         let expected = "the label \"vol\" (UUID 00000000-0000-0000-0000-000000000001), 64 MiB from 1 GiB on, but the kernel shows \
                         no such namespace";
         assert_eq!((&*found.module, &*found.text), ("nmem0", expected));
+        assert_eq!(unseen(&[], &parts(&labels)), [&labels[0][0]]);
+        assert!(unseen(&[namespace(ONE, 0, 64)], &parts(&labels)).is_empty());
     }
 
     #[test]

@@ -8,14 +8,14 @@ use crds::{BusProvider, PersistenceDomain, RegionState};
 use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind, Snapshot};
 use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
 
-use super::agreement::{disagreement, is_recorded};
+use super::agreement::{disagreement, is_recorded, unseen};
 use super::alignment::best_alignment;
 use super::block;
 use super::module_labels::ModuleLabels;
 use super::region_id::{self, Module, Origin};
 use super::region_state::{Identity, ModuleProperties, RegionProperties, region_state};
 use crate::devices::error::{DeviceError, Source};
-use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode};
+use crate::devices::inventory::{self, Inventory, Namespace, NamespaceMode, UnseenLabel};
 
 /// How often to list while somebody else changes devices, and how long to wait in between.
 const ATTEMPTS: u32 = 5;
@@ -74,6 +74,12 @@ fn list(pmem: &[Region<'_>], labels: &ModuleLabels) -> Result<Inventory, Source>
             disagreement: disagreement(&namespaces, &parts),
             ..properties(*region, labels)?
         };
+        let unseen = unseen(&namespaces, &parts).into_iter().map(|label| UnseenLabel {
+            name: label.name.clone(),
+            uuid: label.uuid,
+            region: id.clone(),
+        });
+        inventory.unseen.extend(unseen);
         inventory.regions.push(listed_region(*region, id, properties)?);
         inventory.namespaces.extend(namespaces);
     }

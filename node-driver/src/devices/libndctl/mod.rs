@@ -5,7 +5,6 @@
 mod agreement;
 mod alignment;
 mod block;
-mod bring_up;
 mod listing;
 mod module_labels;
 mod region_id;
@@ -68,6 +67,14 @@ impl Devices for LibNdctl {
         listing::inventory()
     }
 
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        for (found, volume) in listing::inventory()?.disabled() {
+            bring_up(&found.device, volume);
+        }
+        Ok(())
+    }
+
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
         let inventory = self.inventory()?;
         if let Some((found, stage)) = of_volume(&inventory, volume)? {
@@ -82,11 +89,6 @@ impl Devices for LibNdctl {
                 count: more + 1,
             }),
         }
-    }
-
-    fn bring_up(&self) -> Result<(), DeviceError> {
-        let _lock = self.lock();
-        bring_up::all(&listing::inventory()?)
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
@@ -117,7 +119,12 @@ impl Devices for LibNdctl {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        set_mark(&inventory, found, &earlier.volume, stage)
+        set_mark(&inventory, found, &earlier.volume, stage)?;
+        if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
+            // Without a mark, no start of the driver knew that it was left disabled.
+            bring_up(&found.device, &earlier.volume);
+        }
+        Ok(())
     }
 
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
@@ -163,21 +170,26 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
 }
 
 fn of_volume<'a>(inventory: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
-    inventory.of_volume(volume).map_err(|unclear| match unclear {
-        Unclear::Several { count } => DeviceError::Ambiguous {
-            name: volume.into(),
-            count,
-        },
-        Unclear::Newer { label } => DeviceError::Newer {
-            name: volume.into(),
-            label,
-        },
-    })
+    inventory
+        .of_volume(volume)
+        .map_err(|unclear| not_clear(volume, unclear))
+}
+
+fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
+    let name = volume.into();
+    match unclear {
+        Unclear::Several { count } => DeviceError::Ambiguous { name, count },
+        Unclear::Newer { label } => DeviceError::Newer { name, label },
+    }
 }
 
 /// The namespace of a volume, which has to be there.
 fn existing<'a>(inventory: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(inventory, volume)?.ok_or_else(|| DeviceError::NotFound { name: volume.into() })
+    of_volume(inventory, volume)?.ok_or_else(|| not_found(volume))
+}
+
+fn not_found(volume: &str) -> DeviceError {
+    DeviceError::NotFound { name: volume.into() }
 }
 
 /// The namespace of a volume in which nobody has data.
@@ -204,8 +216,7 @@ struct Label {
 
 /// The label of a new namespace: its UUID is that of no other.
 fn new_label(inventory: &Inventory, volume: &str) -> Result<Label, DeviceError> {
-    let is_used = |uuid| inventory.namespaces.iter().any(|other| other.uuid == Some(uuid));
-    let uuid = mark::free_uuid(volume, is_used).ok_or_else(|| no_mark(volume))?;
+    let uuid = mark::free_uuid(volume, |uuid| inventory.has_uuid(uuid)).ok_or_else(|| no_mark(volume))?;
     let name = mark_name(volume, uuid, Stage::Making)?;
     Ok(Label { name, uuid })
 }
@@ -370,6 +381,21 @@ fn disable_unused(inventory: &Inventory, found: &Namespace, volume: &str) -> Res
 
 fn disable(device: &str) -> Result<(), ndctl::Error> {
     Context::new()?.namespace(device)?.disable()
+}
+
+/// Brings a namespace up that somebody left disabled. What was to claim it may be left as well, and nothing can be enabled
+/// under that.
+fn bring_up(device: &str, volume: &str) {
+    let done = disable(device).map_err(Source::from).and_then(|()| enable(device));
+    match done {
+        Ok(()) => tracing::info!(volume, device, "brought up a namespace that was disabled"),
+        Err(error) => tracing::error!(
+            volume,
+            device,
+            error = program::chain(&*error),
+            "a namespace stays disabled"
+        ),
+    }
 }
 
 /// Brings a namespace up in the mode that is written in it.

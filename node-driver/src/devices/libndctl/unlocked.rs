@@ -1,8 +1,8 @@
 //! Changes of single namespaces, for who holds the lock.
 
 use super::{
-    create, destroy, disable_unused, existing, expendable, failed, listing, new_label, not_ready, offer_next,
-    ready_region, set_mark, wrong_stage,
+    create, destroy, disable_unused, expendable, failed, listing, new_label, not_clear, not_found, not_ready,
+    offer_next, ready_region, set_mark, wrong_stage,
 };
 use placement::RegionId;
 
@@ -36,7 +36,10 @@ impl Pieces for Unlocked {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let (found, now) = existing(seen, volume)?;
+        let found = seen
+            .to_mark(volume, stage)
+            .map_err(|unclear| not_clear(volume, unclear))?;
+        let (found, now) = found.ok_or_else(|| not_found(volume))?;
         if !now.may_become(stage) {
             return Err(wrong_stage("mark", volume, now));
         }

@@ -59,6 +59,7 @@ fn inventory(unit: u32, bad: &[Extent]) -> Inventory {
     Inventory {
         regions: vec![region],
         namespaces: Vec::new(),
+        unseen: Vec::new(),
     }
 }
 

@@ -34,6 +34,9 @@ fn is_taken_for_unused(observed: &Observed<'_>) -> bool {
 
 /// Without a mark, nobody can tell whether it was used.
 fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
+    if let Some(first) = observed.quarantine_first()? {
+        return Ok(first);
+    }
     if let Some(earlier) = observed.earlier() {
         if is_taken_for_unused(observed) {
             return Ok(Step::RemoveFinalizer);

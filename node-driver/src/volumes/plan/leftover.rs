@@ -10,8 +10,8 @@ pub enum LeftoverStep {
     Leave,
     /// Write zeros over every byte.
     Erase(Location),
-    /// Mark it as something that stays out of use.
-    Quarantine,
+    /// Mark it as something that stays out of use, or write again that it is to be erased.
+    Mark(Stage),
     /// Destroy it, which frees its space.
     Destroy,
 }
@@ -26,7 +26,11 @@ pub fn next_step(namespace: &Namespace, stage: Stage, bytes: &ByteState, is_want
     match stage {
         Stage::Making if is_wanted => LeftoverStep::Leave,
         Stage::HandedOut | Stage::InUse | Stage::Quarantined => LeftoverStep::Leave,
-        Stage::Making | Stage::Erasing if *bytes == ByteState::Bad(location.clone()) => LeftoverStep::Quarantine,
+        // A power loss would bring it back as a volume in use, without its bytes.
+        Stage::Erasing if !namespace.is_recorded => LeftoverStep::Mark(Stage::Erasing),
+        Stage::Making | Stage::Erasing if *bytes == ByteState::Bad(location.clone()) => {
+            LeftoverStep::Mark(Stage::Quarantined)
+        }
         Stage::Making => LeftoverStep::Destroy,
         Stage::Erasing if *bytes == ByteState::Zero(location.clone()) => LeftoverStep::Destroy,
         Stage::Erasing => LeftoverStep::Erase(location),

@@ -4,6 +4,7 @@ use crds::{KEPT, Phase, PmemVolume, PmemVolumeStatus, RegionState};
 use placement::{Node, RegionId};
 
 use super::blocked::Blocked;
+use super::step::Step;
 use crate::devices::{Inventory, Namespace, Stage, Unclear};
 use crate::volumes::zero::byte_state::{ByteState, Location};
 
@@ -52,6 +53,16 @@ impl<'a> Observed<'a> {
         })
     }
 
+    /// What has to happen first to a namespace that went into quarantine while it was the volume's, if its mark may be lost.
+    pub(super) fn quarantine_first(&self) -> Result<Option<Step>, Blocked> {
+        let unrecorded = self.inventory.unrecorded_quarantine(self.name());
+        let step = unrecorded.map(|namespace| {
+            self.writable(namespace)?;
+            Ok(Step::Mark(Stage::Quarantined))
+        });
+        step.transpose()
+    }
+
     /// The namespace of a volume that was made before there were marks: the one with its name at the place that its status
     /// records. A stranger's namespace of the same name is at another.
     pub(super) fn earlier(&self) -> Option<&'a Namespace> {
@@ -83,6 +94,18 @@ impl<'a> Observed<'a> {
                 message: hidden.message.clone(),
             }),
         }
+    }
+
+    /// Fails if a namespace of the volume may be there after a reboot that the kernel does not show now.
+    pub(super) fn has_no_unseen(&self) -> Result<(), Blocked> {
+        let Some(id) = self.inventory.region_of_unseen(self.name()) else {
+            return Ok(());
+        };
+        let region = self.inventory.region(id);
+        Err(Blocked::RegionAway {
+            region: id.clone(),
+            message: region.map_or_else(String::new, |region| region.message.clone()),
+        })
     }
 
     /// Fails if the inventory would not show a namespace in the recorded region: a namespace that cannot be seen may exist.

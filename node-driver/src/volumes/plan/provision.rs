@@ -35,9 +35,13 @@ fn existing(observed: &Observed<'_>, namespace: &Namespace, stage: Stage) -> Res
     }
 }
 
-/// No namespace yet: choose a region, record it, make the namespace.
+/// No namespace yet: choose a region, record it, make the namespace. Not while another may come back as this volume.
 fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
+    if let Some(first) = observed.quarantine_first()? {
+        return Ok(first);
+    }
     observed.shows_recorded_region()?;
+    observed.has_no_unseen()?;
     let mut free = observed.free.clone();
     let placed = match free.place(&observed.volume.spec.request()) {
         Err(refusal) => return Ok(Step::Refuse(refusal)),
@@ -57,6 +61,9 @@ fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
 /// It was never handed out. What this process did not zero is zeroed, even if it looks configured: what looks like it may be
 /// bytes of an earlier tenant.
 fn finish(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocked> {
+    if let Some(first) = observed.quarantine_first()? {
+        return Ok(first);
+    }
     let location = observed.writable(namespace)?;
     if !has_its_size(observed, namespace) {
         return Ok(Step::Destroy);

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use crds::VolumeMode;
-use node_driver::devices::{DeviceError, NamespaceMode, NewNamespace, Stage};
+use node_driver::devices::{DeviceError, EarlierVolume, NamespaceMode, NewNamespace, Stage};
 use node_driver::filesystem::{Content, Filesystem, PathTarget};
+use node_driver::layout::bring_up;
 use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
+use tokio_util::sync::CancellationToken;
 
 use super::node::{Node, REGION, as_block, as_filesystem, staging, target};
 use crate::devices::{DeviceFault, Fuse, Holds};
@@ -247,11 +249,56 @@ async fn what_a_killed_run_left_disabled_is_brought_up_by_the_next() {
         fuse.blow_after(1);
         assert!(node.machine.devices(&fuse).mark("v", Stage::InUse).is_err());
         assert_eq!(node.only("v").0.namespace.mode, NamespaceMode::Raw);
-        drop(node.machine.devices(&Fuse::new()));
+        let next = node.machine.devices(&Fuse::new());
+        assert!(node.only("v").0.namespace.block.is_none(), "before it is asked to");
+        next.bring_up().unwrap();
         assert_eq!(node.only("v").0.namespace.block.is_none(), stays);
         node.machine.enable_by_hand("namespace0.0");
         assert!(node.only("v").0.namespace.block.is_some());
     }
+}
+
+/// The driver asks for it once: what an administrator disables afterwards stays so.
+#[tokio::test(start_paused = true)]
+async fn a_start_of_the_driver_brings_up_what_is_disabled_as_soon_as_it_can_list_it() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    node.machine.disable_by_hand("namespace0.0");
+    node.machine.set_fault(DeviceFault::ListingFails, true);
+    let mut later = bring_up(node.machine.devices(&Fuse::new()), &CancellationToken::new()).await;
+    assert!(node.only("v").0.namespace.block.is_none());
+    node.machine.set_fault(DeviceFault::ListingFails, false);
+    later.join_next().await.unwrap().unwrap();
+    assert!(node.only("v").0.namespace.block.is_some());
+    node.machine.disable_by_hand("namespace0.0");
+    assert!(later.join_next().await.is_none());
+}
+
+/// Its object says where it is; a start of the driver knows it only by its mark.
+#[tokio::test]
+async fn a_volume_of_before_there_were_marks_that_was_left_disabled_is_up_when_it_is_marked() {
+    let node = Node::new();
+    let extent = mib(16, 16);
+    node.machine.put_earlier("v", REGION, extent, 7);
+    let earlier = EarlierVolume {
+        volume: "v".into(),
+        region: RegionId(REGION.into()),
+        extent,
+    };
+    let fuse = Fuse::new();
+    fuse.blow_after(1);
+    assert!(
+        node.machine
+            .devices(&fuse)
+            .mark_earlier(&earlier, Stage::InUse)
+            .is_err()
+    );
+    let next = node.machine.devices(&Fuse::new());
+    next.bring_up().unwrap();
+    assert!(next.find_volume("v").is_err());
+    next.mark_earlier(&earlier, Stage::InUse).unwrap();
+    assert!(next.find_volume("v").unwrap().is_some());
+    node.is_fine();
 }
 
 #[tokio::test]

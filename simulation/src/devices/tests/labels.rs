@@ -1,12 +1,15 @@
 //! Labels that are lost, refused or torn.
 
+use std::sync::Arc;
+
 use crds::{RegionState, VolumeMode};
 use node_driver::devices::{DeviceError, NewNamespace, Stage};
+use node_driver::volumes::WorkResult;
 use placement::{Bytes, RegionId};
 use rstest::rstest;
 
-use super::node::{Node, REGION, as_filesystem};
-use crate::devices::{DeviceFault, Fuse};
+use super::node::{Node, REGION, as_filesystem, region, target};
+use crate::devices::{DeviceFault, Fuse, Machine};
 
 /// A node with a volume that was handed out.
 async fn handed_out() -> Node {
@@ -173,7 +176,6 @@ async fn a_volume_whose_erasure_is_not_recorded_is_not_released() {
 }
 
 /// A power loss takes the quarantine back, and two namespaces have the mark of the volume.
-#[ignore = "a defect of the driver: nobody repeats the mark of a quarantine that is not recorded"]
 #[tokio::test]
 async fn a_quarantine_that_is_not_recorded_is_no_reason_for_a_second_namespace() {
     let node = Node::new();
@@ -190,5 +192,61 @@ async fn a_quarantine_that_is_not_recorded_is_no_reason_for_a_second_namespace()
     let worker = node.worker(&Fuse::new());
     let _result = worker.reconcile(node.add("v", 4, VolumeMode::Fsdax)).await;
     node.machine.cut_power(&mut fastrand::Rng::with_seed(0));
+    node.is_fine();
+}
+
+/// The kernel shows neither; the labels are there, and after a reboot two namespaces would have the mark of the volume.
+#[rstest]
+#[case::could_not_be_deleted(false)]
+#[case::in_a_disabled_region(true)]
+#[tokio::test]
+async fn what_is_there_after_a_reboot_is_a_reason_not_to_make_a_second(#[case] is_disabled: bool) {
+    let node = Node {
+        machine: Machine::new("node-1", &[region("r0", 64, 2), region("r1", 64, 2)]),
+        record: Arc::default(),
+    };
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    let lost = node.only("v").0.namespace.region;
+    node.delete("v");
+    let worker = node.worker(&Fuse::new());
+    worker.reconcile(node.record.get("v").unwrap()).await.unwrap();
+    if is_disabled {
+        node.machine.disable(&lost.0, true);
+    } else {
+        node.machine.set_fault(DeviceFault::LabelsLost, true);
+        let _not_deleted = worker.clear("v").await;
+        node.machine.set_fault(DeviceFault::LabelsLost, false);
+    }
+    let made = worker.reconcile(node.add("v", 20, VolumeMode::Fsdax)).await.unwrap();
+    assert_eq!(made, WorkResult::Blocked);
+    node.machine.reboot();
+    node.is_fine();
+    worker.clear("v").await.unwrap();
+    let made = worker.reconcile(node.record.get("v").unwrap()).await.unwrap();
+    assert_eq!(made, WorkResult::Settled);
+    node.is_fine();
+}
+
+/// A power loss would bring a volume in use back, with zeros instead of its data.
+#[tokio::test]
+async fn nothing_is_erased_before_it_is_recorded_that_it_is_to_be() {
+    let node = handed_out().await;
+    let kubelet = node.kubelet(&Fuse::new(), as_filesystem());
+    kubelet.stage("v").await.unwrap();
+    kubelet.publish("v", false).await.unwrap();
+    node.machine.write(&target("v"), 7).unwrap();
+    kubelet.unpublish("v").await.unwrap();
+    kubelet.unstage("v").await.unwrap();
+    node.machine.set_fault(DeviceFault::LabelsLost, true);
+    node.machine
+        .devices(&Fuse::new())
+        .mark("v", Stage::Erasing)
+        .unwrap_err();
+    let worker = node.worker(&Fuse::new());
+    worker.clear("v").await.unwrap_err();
+    assert_eq!(node.only("v").0.tokens, [7].into());
+    node.machine.set_fault(DeviceFault::LabelsLost, false);
+    worker.clear("v").await.unwrap();
+    assert!(node.machine.truth().namespaces.is_empty());
     node.is_fine();
 }

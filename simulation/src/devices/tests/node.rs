@@ -14,7 +14,7 @@ use csi::v1::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
-use node_driver::devices::Stage;
+use node_driver::devices::{Devices, Stage};
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
 use placement::Bytes;
@@ -52,15 +52,22 @@ impl Node {
         }
     }
 
+    /// Those of a run that has started. It may have been killed before, or unable to list them.
+    fn devices(&self, fuse: &Fuse) -> Arc<dyn Devices> {
+        let devices = self.machine.devices(fuse);
+        let _started = devices.bring_up();
+        devices
+    }
+
     pub(super) fn worker(&self, fuse: &Fuse) -> Worker<Arc<InMemoryRecord>> {
-        let layout = Layout::new(self.machine.devices(fuse), Revision::default());
+        let layout = Layout::new(self.devices(fuse), Revision::default());
         Worker::new(Arc::new(layout), Arc::clone(&self.record), CancellationToken::new())
     }
 
     pub(super) fn kubelet(&self, fuse: &Fuse, access: AccessType) -> Kubelet {
         let service = NodeService::new(
             self.machine.node().into(),
-            self.machine.devices(fuse),
+            self.devices(fuse),
             self.machine.filesystems(fuse),
             EarlierVolumes::default(),
         );

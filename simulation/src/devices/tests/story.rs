@@ -33,8 +33,6 @@ struct Story {
 impl Story {
     fn new(seed: u64, faults: &[DeviceFault]) -> Self {
         let bad_blocks = seed % 2 == 1;
-        // A quarantine whose label was lost is a known defect: `labels.rs` has a test for it.
-        let is_known = |fault| bad_blocks && matches!(fault, DeviceFault::LabelsLost | DeviceFault::LabelsTorn);
         Self {
             node: Node {
                 machine: Machine::new("node-1", &[region(REGIONS[0], 64, 2), region(REGIONS[1], 64, 16)]),
@@ -42,7 +40,7 @@ impl Story {
             },
             rng: fastrand::Rng::with_seed(seed),
             wanted: BTreeMap::new(),
-            faults: faults.iter().copied().filter(|fault| !is_known(*fault)).collect(),
+            faults: faults.to_vec(),
             bad_blocks,
         }
     }
@@ -84,10 +82,11 @@ impl Story {
     async fn add(&mut self) {
         let truth = self.node.machine.truth();
         let record = &self.node.record;
-        // What the kernel forgot comes back with the next boot, and an id is not to come again before.
+        // What is in a region that is away nobody can know, and an id is not to come again before it is back.
+        let all_listed = truth.regions.iter().all(|region| region.is_listed);
         let is_gone = |name: &str| {
             let mut left = truth.of_volume(name).filter(|(_, stage)| *stage != Stage::Quarantined);
-            left.next().is_none() && truth.regions.iter().all(|region| region.ghosts == 0)
+            left.next().is_none() && all_listed
         };
         self.wanted
             .retain(|name, it| !it.is_deleted || record.get(name).is_some() || !is_gone(name));
