@@ -60,7 +60,10 @@ impl Node {
     }
 
     fn run(&self, fuse: Fuse) -> Worker<Run> {
-        let layout = Layout::new(self.machine.devices(&fuse), Revision::default());
+        let devices = self.machine.devices(&fuse);
+        // As a driver does at its start; one that was killed before that does nothing.
+        let _started = devices.bring_up();
+        let layout = Layout::new(devices, Revision::default());
         let record = Arc::clone(&self.record);
         Worker::new(Arc::new(layout), Run { record, fuse }, CancellationToken::new())
     }
