@@ -75,7 +75,7 @@ const ALL: [Program; 6] = [
 /// Builds programs with the release profile and copies each into `folder` under its name.
 pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()> {
     let names: Vec<&str> = programs.iter().map(|program| program.name).collect();
-    let messages = step(&format!("building {}", names.join(", ")), build()).await?;
+    let messages = step(&format!("building {}", names.join(", ")), build(&ALL)).await?;
     for name in names {
         let built = executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))?;
         fs::copy(&built, folder.join(name)).with_context(|| format!("copying {}", built.display()))?;
@@ -83,9 +83,9 @@ pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()
     Ok(())
 }
 
-/// Builds all programs and returns cargo's messages. One call of cargo for all: the features of what they share depend on
-/// which packages are built together, so that one call for each would build Kubernetes' types several times.
-async fn build() -> Result<String> {
+/// Builds programs and returns cargo's messages. One call of cargo for all that users get: the features of what they share depend
+/// on which packages are built together, so that one call for each would build Kubernetes' types several times.
+async fn build(programs: &[Program]) -> Result<String> {
     let mut command = Command::new(env!("CARGO"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
         "build",
@@ -94,7 +94,7 @@ async fn build() -> Result<String> {
         "--message-format",
         "json-render-diagnostics",
     ]);
-    for Program { package, kind, name } in &ALL {
+    for Program { package, kind, name } in programs {
         command.args(["--package", package, kind, name]);
     }
     capture(command).await
@@ -103,17 +103,8 @@ async fn build() -> Result<String> {
 /// Builds a program with the release profile that is not one of those that users get, and returns where it is. What it needs of
 /// libraries must not get into the others.
 pub(crate) async fn build_alone(program: Program) -> Result<PathBuf> {
-    let Program { package, kind, name } = program;
-    let mut command = Command::new(env!("CARGO"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
-        "build",
-        "--release",
-        "--quiet",
-        "--message-format",
-        "json-render-diagnostics",
-    ]);
-    command.args(["--package", package, kind, name]);
-    let messages = step(&format!("building {name}"), capture(command)).await?;
+    let name = program.name;
+    let messages = step(&format!("building {name}"), build(&[program])).await?;
     executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
 }
 
