@@ -178,7 +178,7 @@ pub async fn work(
     let revision = Revision::resume(last_report.as_ref(), written);
     let layout = Arc::new(Layout::new(devices, revision));
     let volumes = Reconciler::new(client.clone(), &node);
-    let record = ClusterRecord::new(client.clone(), volumes.store());
+    let record = ClusterRecord::new(client.clone(), &node, volumes.store());
     let reconciled = Arc::new(Notify::new());
     let worker = Arc::new(Worker::new(Arc::clone(&layout), record, stop.clone()).with_earlier(earlier));
     let reporter = Reporter::new(

@@ -80,7 +80,7 @@ fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for node in &world.nodes {
         for namespace in node.machine.truth().namespaces {
-            if let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() {
+            if let Some((volume, Stage::InUse)) = namespace.volume() {
                 places.entry(volume.to_owned()).or_default().push(node.name.clone());
             }
         }
@@ -105,7 +105,7 @@ fn name(object: &Value) -> &str {
 fn claims_are_bound(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
     let pods = world.api.list(Kind::Pod);
-    let used: BTreeSet<&str> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    let used: BTreeSet<String> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
     for claim in world.api.list(Kind::PersistentVolumeClaim) {
         let volume = text(&claim, "/spec/volumeName");
         if is_deleted(&claim) && !used.contains(name(&claim)) {
@@ -163,7 +163,7 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         .map(|claim| {
             world
                 .api
-                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim))
+                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", &claim))
         })
         .collect();
     let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
@@ -237,7 +237,8 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
     let volumes = world.api.list(Kind::PersistentVolume);
     for volume in &volumes {
-        if text(volume, "/status/phase") != "Bound" {
+        let is_retained = text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain";
+        if text(volume, "/status/phase") != "Bound" && !is_retained {
             wrong.push(format!("volume {} is {}", name(volume), text(volume, "/status/phase")));
         }
     }
@@ -276,12 +277,14 @@ fn namespaces_belong_to_volumes(world: &World) -> Vec<String> {
     for node in &world.nodes {
         let kept = kept_on(world, node);
         for namespace in node.machine.truth().namespaces {
-            let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
+            let Some((volume, stage @ (Stage::HandedOut | Stage::InUse))) = namespace.volume() else {
                 continue;
             };
             let object = world.api.get(&Key::of(Kind::PmemVolume, volume));
-            let is_here = object.is_some_and(|object| text(&object, "/spec/node") == node.name);
-            if !is_here && !kept.contains(volume) {
+            let place = object.as_ref().map(|object| text(object, "/spec/node"));
+            if place.is_some_and(|place| place != node.name) {
+                wrong.push(format!("{} has {stage} a volume {volume}, which is on {place:?}", node.name));
+            } else if place.is_none() && !kept.contains(volume) {
                 wrong.push(format!("{} has a namespace of {volume}, and nobody is told", node.name));
             }
         }

@@ -1,6 +1,7 @@
 //! The whole system in one process under one seed, with every fault that the world has.
 
 pub mod api_server;
+pub mod by_hand;
 pub mod devices;
 pub mod dice;
 pub mod faults;

@@ -3,6 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use cluster::names::VOLUME_PREFIX;
+use serde_json::Value;
+
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::surroundings::text;
+
 /// What pods wrote, by the handle of the volume. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle(Arc<Mutex<State>>);
@@ -57,6 +63,24 @@ impl Oracle {
     /// The users of a volume gave it up: it may be erased.
     pub fn give_up(&self, handle: &str) {
         self.lock().given_up.insert(handle.into());
+    }
+
+    /// The users of a claim gave it up: its volume may be erased, unless its class says that it is retained.
+    pub fn give_up_claim(&self, api: &ApiServer, claim: &Value) {
+        let volume = api.get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")));
+        let class = api.get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")));
+        let policy = match (&volume, &class) {
+            (Some(volume), _) => text(volume, "/spec/persistentVolumeReclaimPolicy"),
+            (None, Some(class)) => text(class, "/reclaimPolicy"),
+            (None, None) => "",
+        };
+        if policy == "Retain" {
+            return;
+        }
+        if let Some(volume) = &volume {
+            self.give_up(text(volume, "/spec/csi/volumeHandle"));
+        }
+        self.give_up(&format!("{VOLUME_PREFIX}{}", text(claim, "/metadata/uid")));
     }
 
     /// What has to be on volumes: the tokens of each, one of which it has.

@@ -1,10 +1,13 @@
 //! What users and administrators do. One who adds something that they do touches this file alone.
 
+use std::time::Duration;
+
 use cluster::names::SELECTED_NODE;
 use serde_json::{Value, json};
 
 use crate::api_server::{ApiServer, Key, Kind};
-use crate::surroundings::claims::CLAIM_PROTECTION;
+use crate::by_hand::{VolumeEdit, change_class, edit_report, relabel};
+use crate::surroundings::claims::{CLAIM_PROTECTION, claim_spec};
 use crate::surroundings::{claims_of, is_deleted, text};
 use crate::world::{CLASSES, World};
 
@@ -33,6 +36,18 @@ pub enum UserAction {
     Cordon(usize, bool),
     /// All pods leave a node.
     Drain(usize),
+    /// A pod with claims that live as long as it does.
+    CreateEphemeral(Vec<NewClaim>),
+    /// A PersistentVolume that was retained, by hand.
+    DeleteRetained(usize),
+    /// A PmemVolume is changed by hand.
+    EditVolume(usize, VolumeEdit),
+    /// What a node reported is written over.
+    EditReport(usize),
+    /// A class is made anew with another mode.
+    ChangeClass(usize),
+    /// A node loses the label that says where it is.
+    Relabel(usize, Duration),
 }
 
 /// A claim to be made.
@@ -47,8 +62,10 @@ impl UserAction {
     /// Anything that users do, the usual things more often.
     pub fn any(rng: &mut fastrand::Rng) -> Self {
         let number = rng.usize(..);
-        match rng.u32(..100) {
-            0..40 => Self::CreateApp((0..rng.usize(1..=3)).map(|_| NewClaim::any(rng)).collect()),
+        let edit = VolumeEdit::ALL[rng.usize(..VolumeEdit::ALL.len())];
+        let claims = |rng: &mut fastrand::Rng| (0..rng.usize(1..=3)).map(|_| NewClaim::any(rng)).collect();
+        match rng.u32(..120) {
+            0..40 => Self::CreateApp(claims(rng)),
             40..52 => Self::CreatePod(number),
             52..62 => Self::DeletePod(number),
             62..66 => Self::ForceDeletePod(number),
@@ -58,7 +75,13 @@ impl UserAction {
             90..92 => Self::DeletePmemNode(number),
             92..94 => Self::DeleteCapacity(number),
             94..97 => Self::Cordon(number, rng.bool()),
-            _ => Self::Drain(number),
+            97..100 => Self::Drain(number),
+            100..107 => Self::CreateEphemeral(claims(rng)),
+            107..109 => Self::DeleteRetained(number),
+            109..113 => Self::EditVolume(number, edit),
+            113..115 => Self::EditReport(number),
+            115..118 => Self::ChangeClass(number),
+            _ => Self::Relabel(number, Duration::from_millis(rng.u64(100..90_000))),
         }
     }
 
@@ -84,6 +107,25 @@ impl UserAction {
             Self::Drain(number) => with(api, Kind::Node, *number, |_, node| {
                 drain(api, text(node, "/metadata/name"));
             }),
+            _ => self.carry_out_by_hand(api, name),
+        }
+    }
+
+    fn carry_out_by_hand(&self, api: &ApiServer, name: &str) {
+        match self {
+            Self::CreateEphemeral(claims) => create_ephemeral(api, name, claims),
+            Self::DeleteRetained(number) => with(api, Kind::PersistentVolume, *number, |key, volume| {
+                if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain" {
+                    let _ = api.delete(key);
+                }
+            }),
+            Self::EditVolume(number, edit) => with(api, Kind::PmemVolume, *number, |key, _| edit.apply(api, key)),
+            Self::EditReport(number) => {
+                with(api, Kind::PmemNode, *number, |key, _| edit_report(api, key, *number));
+            }
+            Self::ChangeClass(number) => change_class(api, *number),
+            Self::Relabel(number, long) => with(api, Kind::Node, *number, |key, _| relabel(api, key, *long)),
+            _ => {}
         }
     }
 }
@@ -96,6 +138,10 @@ impl NewClaim {
             bytes: rng.i64(1 << 20..largest),
             is_block: rng.u32(..6) == 0,
         }
+    }
+
+    fn spec(self) -> Value {
+        claim_spec(CLASSES[self.class].name, self.bytes, self.is_block)
     }
 }
 
@@ -117,12 +163,7 @@ fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
     for (name, claim) in names.iter().zip(claims) {
         let object = json!({
             "metadata": { "finalizers": [CLAIM_PROTECTION], "annotations": {} },
-            "spec": {
-                "accessModes": ["ReadWriteOnce"],
-                "storageClassName": CLASSES[claim.class].name,
-                "volumeMode": if claim.is_block { "Block" } else { "Filesystem" },
-                "resources": { "requests": { "storage": claim.bytes.to_string() } },
-            },
+            "spec": claim.spec(),
             "status": { "phase": "Pending" },
         });
         let _ = api.create(Key::in_namespace(Kind::PersistentVolumeClaim, "default", name), object);
@@ -135,6 +176,18 @@ fn create_pod(api: &ApiServer, name: &str, claims: &[String]) {
         .iter()
         .map(|claim| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } }))
         .collect();
+    create_pod_with(api, name, &volumes);
+}
+
+fn create_ephemeral(api: &ApiServer, name: &str, claims: &[NewClaim]) {
+    let volumes = claims.iter().enumerate().map(|(number, claim)| {
+        let template = json!({ "metadata": { "labels": { "app": name } }, "spec": claim.spec() });
+        json!({ "name": number.to_string(), "ephemeral": { "volumeClaimTemplate": template } })
+    });
+    create_pod_with(api, name, &volumes.collect::<Vec<_>>());
+}
+
+fn create_pod_with(api: &ApiServer, name: &str, volumes: &[Value]) {
     let pod = json!({ "spec": { "volumes": volumes }, "status": { "phase": "Pending" } });
     let _ = api.create(Key::in_namespace(Kind::Pod, "default", name), pod);
 }
@@ -170,16 +223,15 @@ pub fn force_delete_pod(api: &ApiServer, key: &Key) {
 
 fn delete_claims(world: &World, pod: &Value) {
     for claim in claims_of(pod) {
-        let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim);
-        let Some(object) = world.api.get(&key) else { continue };
-        let volume = world
-            .api
-            .get(&Key::of(Kind::PersistentVolume, text(&object, "/spec/volumeName")));
-        if let Some(volume) = volume {
-            world.oracle.give_up(text(&volume, "/spec/csi/volumeHandle"));
-        }
-        world.oracle.give_up(&format!("pvc-{}", text(&object, "/metadata/uid")));
-        let _ = world.api.delete(&key);
+        delete_claim(world, &Key::in_namespace(Kind::PersistentVolumeClaim, "default", &claim));
+    }
+}
+
+/// Its users give up what is on its volume, unless that is retained.
+fn delete_claim(world: &World, key: &Key) {
+    if let Some(claim) = world.api.get(key) {
+        world.oracle.give_up_claim(&world.api, &claim);
+        let _ = world.api.delete(key);
     }
 }
 

@@ -1,7 +1,7 @@
 //! All parts of one simulated cluster.
 
 use cluster::names::FSTYPE;
-use crds::DRIVER_NAME;
+use crds::{DRIVER_NAME, TOPOLOGY_KEY};
 use node_driver::csi::NodeService;
 use placement::Bytes;
 use serde_json::json;
@@ -62,13 +62,17 @@ pub struct ModelClass {
 const LATE: &str = "WaitForFirstConsumer";
 
 /// The classes that users choose from.
-pub const CLASSES: [ModelClass; 5] = [
+pub const CLASSES: [ModelClass; 6] = [
     class("ext4", ("csi.daxfit.dev/mode", "fsdax"), LATE),
     class("sector", ("csi.daxfit.dev/mode", "sector"), LATE),
     class("numa-0", ("csi.daxfit.dev/numa", "0"), LATE),
     class("together", ("csi.daxfit.dev/numa", "together"), LATE),
     class("immediate", ("csi.daxfit.dev/mode", "fsdax"), "Immediate"),
+    class("retained", ("csi.daxfit.dev/mode", "fsdax"), LATE),
 ];
+
+/// The class whose volumes outlive their claims.
+const RETAINED: &str = "retained";
 
 const fn class(name: &'static str, parameter: (&'static str, &'static str), binding: &'static str) -> ModelClass {
     ModelClass {
@@ -111,7 +115,7 @@ impl World {
             )
         };
         tokio::spawn(claims::run(api.clone(), dice("claims")));
-        tokio::spawn(garbage::run(api.clone(), dice("garbage")));
+        tokio::spawn(garbage::run(api.clone(), dice("garbage"), oracle.clone()));
         let layout = dice("regions");
         let nodes = (0..nodes)
             .map(|number| Node::start(seed, number, &api, &oracle, &layout))
@@ -257,6 +261,7 @@ impl Node {
         add_node(api, &self.name);
         let _ = api.update(&Key::of(Kind::Node, &self.name), |node| {
             node["spec"]["unschedulable"] = json!(false);
+            node["metadata"]["labels"][TOPOLOGY_KEY] = json!(self.name);
         });
         self.switch(api, true);
     }
@@ -264,7 +269,8 @@ impl Node {
 
 /// Makes the Node object, if there is none.
 pub fn add_node(api: &ApiServer, name: &str) {
-    let node = json!({ "spec": {}, "status": { "ready": "True" } });
+    let labels = json!({ TOPOLOGY_KEY: name });
+    let node = json!({ "metadata": { "labels": labels }, "spec": {}, "status": { "ready": "True" } });
     let _ = api.create(Key::of(Kind::Node, name), node);
 }
 
@@ -287,7 +293,7 @@ fn make_classes(api: &ApiServer) {
     {
         let class = json!({
             "provisioner": DRIVER_NAME, "parameters": { FSTYPE: "ext4", key: value },
-            "volumeBindingMode": binding, "reclaimPolicy": "Delete",
+            "volumeBindingMode": binding, "reclaimPolicy": if name == RETAINED { "Retain" } else { "Delete" },
         });
         let _ = api.create(Key::of(Kind::StorageClass, name), class);
     }

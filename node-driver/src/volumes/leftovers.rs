@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crds::PmemVolume;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::error::StepError;
@@ -19,10 +20,13 @@ use super::zero::pass::ZeroError;
 use crate::devices::{Owner, Stage};
 use crate::layout::Listing;
 
+/// How often to ask the cluster whether another node has what was handed out here. Nothing tells this node when that comes to be.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+
 impl<R: Record> Worker<R> {
-    /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for. Without `objects_known`, nobody can
-    /// tell which are wanted.
-    fn leftovers(&self, listing: &Listing, objects_known: bool) -> Vec<String> {
+    /// The ids of the volumes in `listing` that [`Worker::clear`] has something to do for: steps that `is_due` agrees to. Without
+    /// `objects_known`, nobody can tell which are wanted.
+    fn leftovers(&self, listing: &Listing, objects_known: bool, is_due: impl Fn(&LeftoverStep) -> bool) -> Vec<String> {
         let ids = listing
             .inventory
             .namespaces
@@ -31,7 +35,7 @@ impl<R: Record> Worker<R> {
                 Owner::Ours(mark) => Some(mark.volume),
                 Owner::Newer { .. } | Owner::Foreign => None,
             });
-        ids.filter(|id| self.plan_leftover(id, listing, objects_known) != LeftoverStep::Leave)
+        ids.filter(|id| is_due(&self.plan_leftover(id, listing, objects_known)))
             .map(ToOwned::to_owned)
             .collect()
     }
@@ -57,6 +61,11 @@ impl<R: Record> Worker<R> {
             let id = volume.to_owned();
             match self.plan_leftover(volume, &listing, true) {
                 LeftoverStep::Leave => return Ok(()),
+                LeftoverStep::AskForAnother if !self.record.is_elsewhere(volume).await? => return Ok(()),
+                LeftoverStep::AskForAnother => {
+                    tracing::warn!(volume, "another node has this volume, and nobody used it here: it is erased here");
+                    self.on_devices(move |devices| devices.mark(&id, Stage::Erasing)).await?;
+                }
                 LeftoverStep::Erase(location) => self.erase(volume, location).await?,
                 LeftoverStep::Mark(stage) => {
                     self.on_devices(move |devices| devices.mark(&id, stage)).await?;
@@ -95,18 +104,27 @@ pub(crate) async fn run<R: Record>(worker: Arc<Worker<R>>, mut objects: Objects,
     let mut listings = worker.layout.subscribe();
     let mut at_work = HashSet::new();
     let mut tasks = JoinSet::new();
+    let mut asking = interval(ASK_EVERY);
+    let mut is_to_ask = false;
     while !stop.is_cancelled() {
         let objects_known = objects.look().is_some();
         let listing = listings.borrow_and_update().listing.clone();
-        let found = listing.map(|listing| worker.leftovers(&listing, objects_known));
+        let is_due = |step: &LeftoverStep| match step {
+            LeftoverStep::Leave => false,
+            LeftoverStep::AskForAnother => is_to_ask,
+            LeftoverStep::Erase(_) | LeftoverStep::Mark(_) | LeftoverStep::Destroy => true,
+        };
+        let found = listing.map(|listing| worker.leftovers(&listing, objects_known, is_due));
         for volume in found.unwrap_or_default() {
             if at_work.insert(volume.clone()) {
                 tasks.spawn(clear(Arc::clone(&worker), volume, stop.clone()));
             }
         }
+        is_to_ask = false;
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
+            _ = asking.tick() => is_to_ask = true,
             Ok(()) = listings.changed() => {}
             () = objects.changed() => {}
             Some(done) = tasks.join_next() => match done {

@@ -180,3 +180,24 @@ async fn earlier_volumes_come_first() {
     worker.reconcile(node.volume("a")).await.unwrap();
     assert_eq!(node.status("a").phase, Some(Phase::Ready));
 }
+
+/// Its object was deleted by hand before there was a PersistentVolume, and the node's report was gone: CreateVolume made it
+/// anew on another node.
+#[tokio::test]
+async fn what_another_node_has_is_erased_here_if_nobody_used_it() {
+    for (stage, stays) in [(Stage::HandedOut, false), (Stage::InUse, true)] {
+        let node = Node::new();
+        let worker = node.driver();
+        let mut volume = node.add_volume("v", 20, VolumeMode::Fsdax);
+        worker.reconcile(volume.clone()).await.unwrap();
+        node.set_stage("v", stage);
+        node.record.remove("v");
+        worker.clear("v").await.unwrap();
+        assert_eq!(node.stage("v"), stage, "nobody has it elsewhere");
+        volume.spec.node = "node-2".into();
+        node.record.put(volume);
+        worker.clear("v").await.unwrap();
+        assert_eq!(!node.namespaces("v").is_empty(), stays, "{stage}");
+        node.is_fine();
+    }
+}

@@ -224,7 +224,8 @@ impl Run {
 
 impl Record for Run {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
-        self.record.all()
+        let all = self.record.all().into_iter();
+        all.filter(|volume| volume.spec.node == NODE_NAME).collect()
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
@@ -236,6 +237,11 @@ impl Record for Run {
         }
         let written = self.record.write_status(volume, status).await?;
         self.learn(&name, written)
+    }
+
+    async fn is_elsewhere(&self, name: &str) -> Result<bool, RecordError> {
+        let found = self.record.get(name);
+        Ok(found.is_some_and(|volume| volume.spec.node != NODE_NAME))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

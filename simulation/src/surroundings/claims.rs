@@ -1,4 +1,5 @@
-//! kube-controller-manager's controllers of claims and volumes: binding, release, and protection while in use.
+//! kube-controller-manager's controllers of claims and volumes: claims of ephemeral volumes, binding, release, and protection
+//! while in use.
 
 use std::collections::BTreeSet;
 
@@ -20,6 +21,7 @@ pub async fn run(api: ApiServer, dice: Dice) {
         for volume in &volumes {
             bind_or_release(&api, volume);
         }
+        make_ephemeral_claims(&api);
         unprotect_claims(&api);
     })
     .await;
@@ -61,9 +63,45 @@ fn set_phase(api: &ApiServer, key: &Key, phase: &str) {
     let _ = api.update_status(key, |status| status["phase"] = json!(phase));
 }
 
+/// The spec of a claim.
+#[must_use]
+pub fn claim_spec(class: &str, bytes: i64, is_block: bool) -> Value {
+    json!({
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": class,
+        "volumeMode": if is_block { "Block" } else { "Filesystem" },
+        "resources": { "requests": { "storage": bytes.to_string() } },
+    })
+}
+
+/// The claims of ephemeral volumes belong to their pods (`pkg/controller/volume/ephemeral`).
+fn make_ephemeral_claims(api: &ApiServer) {
+    for pod in api.list(Kind::Pod).into_iter().filter(|pod| !is_deleted(pod)) {
+        let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+        for (volume, name) in volumes.zip(claims_of(&pod)) {
+            let template = &volume["ephemeral"]["volumeClaimTemplate"];
+            let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", &name);
+            if template.is_object() && api.get(&key).is_none() {
+                let claim = json!({
+                    "metadata": {
+                        "finalizers": [CLAIM_PROTECTION], "annotations": {}, "labels": template["metadata"]["labels"],
+                        "ownerReferences": [{
+                            "apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"],
+                            "controller": true, "blockOwnerDeletion": true,
+                        }],
+                    },
+                    "spec": template["spec"],
+                    "status": { "phase": "Pending" },
+                });
+                let _ = api.create(key, claim);
+            }
+        }
+    }
+}
+
 fn unprotect_claims(api: &ApiServer) {
     let pods = api.list(Kind::Pod);
-    let used: BTreeSet<&str> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    let used: BTreeSet<String> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
     for claim in api.list(Kind::PersistentVolumeClaim) {
         let name = text(&claim, "/metadata/name");
         if is_deleted(&claim) && !used.contains(name) {

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{after_each_change, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
+use crate::oracle::Oracle;
 use crate::users::force_delete_pod;
 
 /// The kinds that have owners here.
@@ -13,11 +14,11 @@ const OWNED: [Kind; 3] = [Kind::PmemNode, Kind::CSIStorageCapacity, Kind::Persis
 const OWNERS: [Kind; 3] = [Kind::Node, Kind::PmemNode, Kind::Pod];
 
 /// Collects for ever.
-pub async fn run(api: ApiServer, dice: Dice) {
-    after_each_change(&api, &dice, || collect(&api)).await;
+pub async fn run(api: ApiServer, dice: Dice, oracle: Oracle) {
+    after_each_change(&api, &dice, || collect(&api, &oracle)).await;
 }
 
-fn collect(api: &ApiServer) {
+fn collect(api: &ApiServer, oracle: &Oracle) {
     for kind in OWNED {
         for object in api.list(kind) {
             if is_orphan(api, &object) {
@@ -26,6 +27,9 @@ fn collect(api: &ApiServer) {
                     text(&object, "/metadata/namespace"),
                     text(&object, "/metadata/name"),
                 );
+                if kind == Kind::PersistentVolumeClaim {
+                    oracle.give_up_claim(api, &object);
+                }
                 // Somebody else was faster.
                 let _ = api.delete(&key);
             }

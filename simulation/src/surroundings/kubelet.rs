@@ -160,7 +160,7 @@ impl Kubelet {
 
     async fn start(&self, uid: &str, pod: &Value) -> Result<(), Status> {
         for claim in claims_of(pod) {
-            let volume = self.volume_of(claim)?;
+            let volume = self.volume_of(&claim)?;
             self.lock()
                 .entry(uid.into())
                 .or_default()

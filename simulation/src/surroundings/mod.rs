@@ -47,10 +47,16 @@ pub fn is_deleted(object: &Value) -> bool {
     !text(object, "/metadata/deletionTimestamp").is_empty()
 }
 
-/// The names of the claims of a pod.
-pub fn claims_of(pod: &Value) -> impl Iterator<Item = &str> {
+/// The names of the claims of a pod. That of an ephemeral volume follows from both names.
+pub fn claims_of(pod: &Value) -> impl Iterator<Item = String> {
     let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
-    volumes.map(|volume| text(volume, "/persistentVolumeClaim/claimName"))
+    volumes.map(|volume| {
+        if volume["ephemeral"].is_object() {
+            format!("{}-{}", text(pod, "/metadata/name"), text(volume, "/name"))
+        } else {
+            text(volume, "/persistentVolumeClaim/claimName").to_owned()
+        }
+    })
 }
 
 /// Takes a finalizer away.

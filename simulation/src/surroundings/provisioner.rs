@@ -294,8 +294,13 @@ pub fn capability(claim: &Value, class: &Value) -> VolumeCapability {
 fn persistent_volume(claim: &Value, class: &Value, volume: &Volume) -> Value {
     let topology = volume.accessible_topology.first();
     let node = topology.and_then(|topology| topology.segments.get(TOPOLOGY_KEY));
+    // `HonorPVReclaimPolicy`: only what it has to delete is held.
+    let finalizers = match text(class, "/reclaimPolicy") {
+        "Delete" => vec![VOLUME_PROTECTION, FINALIZER],
+        _ => vec![VOLUME_PROTECTION],
+    };
     json!({
-        "metadata": { "finalizers": [VOLUME_PROTECTION, FINALIZER] },
+        "metadata": { "finalizers": finalizers },
         "spec": {
             "capacity": { "storage": volume.capacity_bytes.to_string() },
             "accessModes": claim["spec"]["accessModes"],

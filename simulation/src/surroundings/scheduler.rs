@@ -212,7 +212,7 @@ impl Scheduler {
         let claims = claims_of(pod).map(|name| {
             let claim = self
                 .api
-                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", name))?;
+                .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", &name))?;
             (!is_deleted(&claim)).then_some(claim)
         });
         claims.collect()
@@ -240,7 +240,13 @@ impl Scheduler {
     fn is_reached_from(&self, volume: &str, node: &str) -> bool {
         let volume = self.api.get(&Key::of(Kind::PersistentVolume, volume));
         let path = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
-        volume.is_some_and(|volume| text(&volume, path) == node)
+        volume.is_some_and(|volume| self.has_label(node, text(&volume, path)))
+    }
+
+    /// Whether a node is where a topology says.
+    fn has_label(&self, node: &str, place: &str) -> bool {
+        let node = self.api.get(&Key::of(Kind::Node, node));
+        node.is_some_and(|node| node["metadata"]["labels"][TOPOLOGY_KEY] == place)
     }
 
     fn has_capacity(&self, node: &str, claim: &Value) -> bool {
@@ -250,7 +256,9 @@ impl Scheduler {
         let all = self.api.list(Kind::CSIStorageCapacity);
         all.iter().any(|capacity| {
             text(capacity, "/storageClassName") == class
-                && capacity["nodeTopology"]["matchLabels"][TOPOLOGY_KEY] == node
+                && capacity["nodeTopology"]["matchLabels"][TOPOLOGY_KEY]
+                    .as_str()
+                    .is_some_and(|place| self.has_label(node, place))
                 && bytes(text(capacity, "/maximumVolumeSize")) >= wanted
         })
     }

@@ -15,9 +15,10 @@ pub const PROVISIONED: &str = "Provisioned";
 
 pub(super) fn next_step(observed: &Observed<'_>) -> Step {
     let step = match (observed.phase(), observed.namespace()) {
-        (Some(Phase::Refused), _) => Ok(Step::Nothing),
         (_, Err(blocked)) => Err(blocked),
+        // Whatever its status says: somebody may have written that by hand.
         (_, Ok(Some((namespace, stage)))) => existing(observed, namespace, stage),
+        (Some(Phase::Refused), Ok(None)) => Ok(Step::Nothing),
         (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
         (None, Ok(None)) if observed.is_kept() => away(observed),
         (None | Some(Phase::Provisioning), Ok(None)) => begin(observed),
@@ -139,7 +140,8 @@ fn namespace_mode(mode: VolumeMode) -> NamespaceMode {
 
 fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
     observed.status().is_some_and(|status| {
-        status.region.as_ref() == Some(&provisioned.location.region)
+        status.phase == Some(Phase::Ready)
+            && status.region.as_ref() == Some(&provisioned.location.region)
             && status.footprint == Some(provisioned.location.extent)
             && status.usable == Some(provisioned.usable)
             && status.layout_revision.is_some()

@@ -58,6 +58,11 @@ impl Record for Arc<InMemoryRecord> {
         Ok(self.change(volume, |volume| volume.status = Some(status)))
     }
 
+    /// There is one node only.
+    async fn is_elsewhere(&self, _name: &str) -> Result<bool, RecordError> {
+        Ok(false)
+    }
+
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {
         let changed = self.change(volume, |volume| volume.metadata.finalizers = None);
         if changed.metadata.deletion_timestamp.is_some() {

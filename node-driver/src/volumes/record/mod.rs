@@ -26,13 +26,16 @@ pub trait Record: Send + Sync + 'static {
         status: PmemVolumeStatus,
     ) -> impl Future<Output = Result<PmemVolume, RecordError>> + Send;
 
+    /// Whether a volume of this name belongs to another node: the truth of this moment.
+    fn is_elsewhere(&self, name: &str) -> impl Future<Output = Result<bool, RecordError>> + Send;
+
     /// Removes our finalizer. Already gone counts as success.
     fn remove_finalizer(&self, volume: &PmemVolume) -> impl Future<Output = Result<(), RecordError>> + Send;
 }
 
-/// A volume could not be written.
+/// A volume could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the state of volume {name}")]
+#[error("cannot read or write the state of volume {name}")]
 pub struct RecordError {
     /// Name of the volume.
     pub name: String,
@@ -44,15 +47,17 @@ pub struct RecordError {
 /// The volumes of this node in the cluster.
 #[derive(Clone)]
 pub struct ClusterRecord {
+    node: String,
     api: Api<PmemVolume>,
     store: Store<PmemVolume>,
 }
 
 impl ClusterRecord {
-    /// Writes to `client`'s cluster and reads volumes from `store`, which has to hold those of this node.
+    /// Writes to `client`'s cluster and reads volumes from `store`, which has to hold those of `node`.
     #[must_use]
-    pub fn new(client: kube::Client, store: Store<PmemVolume>) -> Self {
+    pub fn new(client: kube::Client, node: &str, store: Store<PmemVolume>) -> Self {
         Self {
+            node: node.to_owned(),
             api: Api::all(client),
             store,
         }
@@ -90,6 +95,11 @@ impl Record for ClusterRecord {
         let name = name(volume);
         let patched = self.api.patch_status(name, &parameters, &Patch::Apply(patch)).await;
         patched.map_err(failed(name))
+    }
+
+    async fn is_elsewhere(&self, name: &str) -> Result<bool, RecordError> {
+        let found = self.api.get_opt(name).await.map_err(failed(name))?;
+        Ok(found.is_some_and(|volume| volume.spec.node != self.node))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

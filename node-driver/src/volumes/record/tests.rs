@@ -17,7 +17,7 @@ fn volume() -> PmemVolume {
 fn record() -> (ClusterRecord, ApiServer) {
     let (client, server) = ApiServer::new();
     let (store, _) = reflector::store();
-    (ClusterRecord::new(client, store), server)
+    (ClusterRecord::new(client, "n", store), server)
 }
 
 fn same(_: &ReceivedRequest) -> Value {
@@ -69,5 +69,25 @@ async fn already_gone_counts_as_success_for_the_finalizer_and_as_failure_for_a_s
         record.write_status(&volume, PmemVolumeStatus::default()),
         server.not_found()
     );
-    assert_eq!(written.unwrap_err().to_string(), "cannot write the state of volume v");
+    assert_eq!(written.unwrap_err().to_string(), "cannot read or write the state of volume v");
+}
+
+#[tokio::test]
+async fn a_volume_of_another_node_is_elsewhere() {
+    let (record, mut server) = record();
+    let of = |node: &'static str| {
+        move |_: &ReceivedRequest| {
+            let mut volume = serde_json::to_value(volume()).unwrap();
+            volume["spec"]["node"] = json!(node);
+            volume
+        }
+    };
+    let gone = |_: &ReceivedRequest| json!({ "kind": "Status", "code": 404, "reason": "NotFound" });
+    let (elsewhere, request) = tokio::join!(record.is_elsewhere("v"), server.respond(200, of("m")));
+    assert!(elsewhere.unwrap());
+    assert_eq!(request.method, Method::GET);
+    let (here, _) = tokio::join!(record.is_elsewhere("v"), server.respond(200, of("n")));
+    assert!(!here.unwrap());
+    let (nowhere, _) = tokio::join!(record.is_elsewhere("v"), server.respond(404, gone));
+    assert!(!nowhere.unwrap());
 }

@@ -1,0 +1,89 @@
+//! What administrators change by hand: objects that others write, classes that claims name, labels of nodes.
+
+use std::time::Duration;
+
+use crds::TOPOLOGY_KEY;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::world::CLASSES;
+
+/// A change of a PmemVolume by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VolumeEdit {
+    /// Its status is emptied.
+    NoStatus,
+    /// It is said to be in another phase.
+    Phase(&'static str),
+    /// It is said to be in another region, though it is in one. (One without a namespace has to wait for what it names.)
+    Region,
+    /// Nothing holds it any more.
+    NoFinalizers,
+    /// What was noted on it goes.
+    NoAnnotations,
+}
+
+impl VolumeEdit {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NoStatus,
+        Self::Phase("Provisioning"),
+        Self::Phase("Refused"),
+        Self::Region,
+        Self::NoFinalizers,
+        Self::NoAnnotations,
+    ];
+
+    /// Does it. What the schema does not allow is refused, as people are.
+    pub fn apply(self, api: &ApiServer, key: &Key) {
+        let _ = match self {
+            Self::NoStatus => api.update_status(key, |status| *status = json!({})),
+            Self::Phase(phase) => api.update_status(key, |status| status["phase"] = json!(phase)),
+            Self::Region => api.update_status(key, |status| {
+                if status["phase"] == "Ready" {
+                    status["region"] = json!("elsewhere");
+                }
+            }),
+            Self::NoFinalizers => api.update(key, |volume| volume["metadata"]["finalizers"] = json!([])),
+            Self::NoAnnotations => api.update(key, |volume| volume["metadata"]["annotations"] = json!({})),
+        };
+    }
+}
+
+/// Somebody writes over what a node reported.
+pub fn edit_report(api: &ApiServer, key: &Key, number: usize) {
+    let _ = api.update_status(key, |status| match number % 3 {
+        0 => *status = Value::Null,
+        1 => status["regions"] = json!([]),
+        _ => {
+            for region in status["regions"].as_array_mut().into_iter().flatten() {
+                region["free"] = json!([{ "start": 0, "size": 1 << 30 }]);
+                region["kept"] = json!([]);
+            }
+        }
+    });
+}
+
+/// A class is deleted, and made anew with another mode.
+pub fn change_class(api: &ApiServer, number: usize) {
+    let key = Key::of(Kind::StorageClass, CLASSES[number % CLASSES.len()].name);
+    let Some(class) = api.get(&key) else { return };
+    let mut class = (*class).clone();
+    let mode = &mut class["parameters"]["csi.daxfit.dev/mode"];
+    *mode = if *mode == "sector" { json!("fsdax") } else { json!("sector") };
+    class["metadata"] = json!({});
+    let _ = api.delete(&key);
+    let _ = api.create(key, class);
+}
+
+/// A node loses the label that says where it is, for a while.
+pub fn relabel(api: &ApiServer, key: &Key, long: Duration) {
+    let label = |node: &mut Value, value: Value| node["metadata"]["labels"][TOPOLOGY_KEY] = value;
+    let _ = api.update(key, |node| label(node, Value::Null));
+    let (api, key) = (api.clone(), key.clone());
+    tokio::spawn(async move {
+        sleep(long).await;
+        let _ = api.update(&key, |node| label(node, json!(key.name)));
+    });
+}
