@@ -71,7 +71,11 @@ pub fn change_class(api: &ApiServer, number: usize) {
     let Some(class) = api.get(&key) else { return };
     let mut class = (*class).clone();
     let mode = &mut class["parameters"]["csi.daxfit.dev/mode"];
-    *mode = if *mode == "sector" { json!("fsdax") } else { json!("sector") };
+    *mode = if *mode == "sector" {
+        json!("fsdax")
+    } else {
+        json!("sector")
+    };
     class["metadata"] = json!({});
     let _ = api.delete(&key);
     let _ = api.create(key, class);

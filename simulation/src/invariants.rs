@@ -262,7 +262,7 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
             wrong.push(format!("PmemVolume {name} is {phase:?}"));
         }
     }
-    for handle in handles {
+    for handle in handles.into_iter().filter(|handle| is_on_a_device(world, handle)) {
         if world.api.get(&Key::of(Kind::PmemVolume, handle)).is_none() {
             wrong.push(format!(
                 "there is no PmemVolume {handle}, which a PersistentVolume names"
@@ -270,6 +270,17 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// Whether its data is anywhere. It is not if its users had it deleted before etcd was restored.
+fn is_on_a_device(world: &World, volume: &str) -> bool {
+    let is_it = |node: &Node| {
+        let truth = node.machine.truth();
+        truth
+            .of_volume(volume)
+            .any(|(_, stage)| matches!(stage, Stage::HandedOut | Stage::InUse))
+    };
+    world.nodes.iter().any(is_it)
 }
 
 fn namespaces_belong_to_volumes(world: &World) -> Vec<String> {
@@ -283,7 +294,10 @@ fn namespaces_belong_to_volumes(world: &World) -> Vec<String> {
             let object = world.api.get(&Key::of(Kind::PmemVolume, volume));
             let place = object.as_ref().map(|object| text(object, "/spec/node"));
             if place.is_some_and(|place| place != node.name) {
-                wrong.push(format!("{} has {stage} a volume {volume}, which is on {place:?}", node.name));
+                wrong.push(format!(
+                    "{} has {stage} a volume {volume}, which is on {place:?}",
+                    node.name
+                ));
             } else if place.is_none() && !kept.contains(volume) {
                 wrong.push(format!("{} has a namespace of {volume}, and nobody is told", node.name));
             }

@@ -223,7 +223,10 @@ pub fn force_delete_pod(api: &ApiServer, key: &Key) {
 
 fn delete_claims(world: &World, pod: &Value) {
     for claim in claims_of(pod) {
-        delete_claim(world, &Key::in_namespace(Kind::PersistentVolumeClaim, "default", &claim));
+        delete_claim(
+            world,
+            &Key::in_namespace(Kind::PersistentVolumeClaim, "default", &claim),
+        );
     }
 }
 

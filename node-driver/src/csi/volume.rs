@@ -71,7 +71,9 @@ fn code_of_device(error: &DeviceError) -> Code {
         | DeviceError::InUse { .. }
         | DeviceError::NoSpace { .. }
         | DeviceError::NotCovered { .. } => Code::Unavailable,
-        DeviceError::Operation { .. } | DeviceError::NotRecorded { .. } => Code::Internal,
+        DeviceError::Operation { .. } | DeviceError::NotRecorded { .. } | DeviceError::LeftDisabled { .. } => {
+            Code::Internal
+        }
     }
 }
 

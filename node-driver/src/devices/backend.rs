@@ -26,13 +26,12 @@ pub trait Devices: Send + Sync + 'static {
     /// Anything could not be read: a partial inventory is never returned.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
-    /// Brings up each namespace that was handed out or is in use and is disabled, in the mode that is written in it: one that
-    /// was killed left it so between two steps of [`Devices::mark`]. Meant for the start of the driver alone, because an
-    /// administrator may disable one on purpose while it runs. One that cannot be brought up is logged, and stays as it is.
+    /// Brings up namespaces that were handed out or are in use and are disabled, in the mode that is written in them. One that
+    /// cannot be brought up is logged, and is among [`BringUp::LeftDisabled`] from then on.
     ///
     /// # Errors
     /// As [`Devices::inventory`]: nothing was brought up.
-    fn bring_up(&self) -> Result<(), DeviceError>;
+    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError>;
 
     /// The block device of `volume`, or none if it has no namespace. One that has its name but no mark may have been made
     /// before there were marks, or by a stranger: its stage is none.
@@ -62,7 +61,7 @@ pub trait Devices: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device, [`DeviceError::WrongStage`] if it may not become that,
-    /// [`DeviceError::NotRecorded`] if the device does not show the new mark.
+    /// [`DeviceError::NotRecorded`] if the device does not show the new mark, [`DeviceError::LeftDisabled`] if it is disabled now.
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError>;
 
     /// Marks a namespace that was made before there were marks: the one with the name of the volume at this place, and no
@@ -91,6 +90,16 @@ pub trait Devices: Send + Sync + 'static {
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device.
     fn destroy(&self, volume: &str) -> Result<(), DeviceError>;
+}
+
+/// Which namespaces to bring up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BringUp {
+    /// Each: a run that was killed may have left it disabled between two steps of [`Devices::mark`]. Meant for the start of the
+    /// driver alone, because an administrator may disable one on purpose while it runs.
+    All,
+    /// Those that this process should have enabled, and could not.
+    LeftDisabled,
 }
 
 /// A namespace to be created.

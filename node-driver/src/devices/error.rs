@@ -54,6 +54,15 @@ pub enum DeviceError {
         /// What the kernel calls it now.
         device: String,
     },
+    /// The kernel did not enable a namespace again that was disabled in order to be marked, or by a run that was killed.
+    #[error("namespace {device} cannot be enabled, and has no block device until it is: it will be tried again")]
+    LeftDisabled {
+        /// What the kernel calls it.
+        device: String,
+        /// What the kernel or a library said.
+        #[source]
+        source: Source,
+    },
     /// The label cannot hold the mark.
     #[error("the id of volume {name} is too long to be marked in a label: copy its data to a new claim")]
     NoMark {

@@ -264,8 +264,19 @@ impl Namespace {
     }
 
     /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
-    fn is_disabled(&self) -> bool {
+    pub(super) fn is_disabled(&self) -> bool {
         self.mode == NamespaceMode::Raw && self.block.is_none()
+    }
+
+    /// Whether it is enabled again once it is marked with that stage. What was handed out has a mode; it was left disabled if it
+    /// seems to have none.
+    #[must_use]
+    pub fn comes_up_as(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Erasing => false,
+            Stage::Making | Stage::Quarantined => self.mode != NamespaceMode::Raw,
+            Stage::HandedOut | Stage::InUse => true,
+        }
     }
 
     fn add_to(&self, region: &mut RegionStatus, is_earlier: bool) {

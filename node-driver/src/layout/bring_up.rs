@@ -1,4 +1,4 @@
-//! What a killed run left disabled is brought up when the driver starts.
+//! What a killed run left disabled is brought up when the driver starts, and what this run could not enable is tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,41 +9,39 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::ListError;
-use crate::devices::Devices;
+use crate::devices::{BringUp, Devices};
 
-const AFTER_ERROR: Duration = Duration::from_secs(5);
+const TRY_EVERY: Duration = Duration::from_secs(5);
 
-/// Calls [`Devices::bring_up`] once. If the devices cannot be listed now, the returned task repeats it until they can, or until
-/// `stop`; dropping the set ends it.
+/// Calls [`Devices::bring_up`] once for all namespaces. The returned task repeats that if the devices cannot be listed now, and
+/// goes on with what could not be enabled, until `stop`; dropping the set ends it.
 pub async fn bring_up(devices: Arc<dyn Devices>, stop: &CancellationToken) -> JoinSet<()> {
+    let mut which = next(&devices, BringUp::All).await;
+    let stop = stop.clone();
     let mut later = JoinSet::new();
-    if !is_done(&devices).await {
-        let stop = stop.clone();
-        later.spawn(async move {
-            while stop.run_until_cancelled(sleep(AFTER_ERROR)).await.is_some() {
-                if is_done(&devices).await {
-                    return;
-                }
-            }
-        });
-    }
+    later.spawn(async move {
+        while stop.run_until_cancelled(sleep(TRY_EVERY)).await.is_some() {
+            which = next(&devices, which).await;
+        }
+    });
     later
 }
 
-async fn is_done(devices: &Arc<dyn Devices>) -> bool {
-    match try_once(Arc::clone(devices)).await {
-        Ok(()) => true,
+/// Tries it, and returns what is to be tried the next time.
+async fn next(devices: &Arc<dyn Devices>, which: BringUp) -> BringUp {
+    match try_once(Arc::clone(devices), which).await {
+        Ok(()) => BringUp::LeftDisabled,
         Err(error) => {
             let error = program::chain(&error);
             tracing::warn!(
                 error,
                 "cannot look for volumes that were left disabled; it will be repeated"
             );
-            false
+            which
         }
     }
 }
 
-async fn try_once(devices: Arc<dyn Devices>) -> Result<(), ListError> {
-    Ok(spawn_blocking(move || devices.bring_up()).await??)
+async fn try_once(devices: Arc<dyn Devices>, which: BringUp) -> Result<(), ListError> {
+    Ok(spawn_blocking(move || devices.bring_up(which)).await??)
 }

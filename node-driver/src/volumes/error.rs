@@ -55,7 +55,7 @@ fn reason_of_device(error: &DeviceError) -> &'static str {
         DeviceError::Listing(_) => "ListingFailed",
         DeviceError::NotFound { .. } => "NamespaceGone",
         DeviceError::Ambiguous { .. } => "AmbiguousNamespace",
-        DeviceError::Incomplete { .. } => "NamespaceDisabled",
+        DeviceError::Incomplete { .. } | DeviceError::LeftDisabled { .. } => "NamespaceDisabled",
         DeviceError::InUse { .. } => "InUse",
         DeviceError::NoSpace { .. } => "NoSpace",
         DeviceError::NotReady { .. } => "RegionNotReady",

@@ -63,8 +63,12 @@ impl<R: Record> Worker<R> {
                 LeftoverStep::Leave => return Ok(()),
                 LeftoverStep::AskForAnother if !self.record.is_elsewhere(volume).await? => return Ok(()),
                 LeftoverStep::AskForAnother => {
-                    tracing::warn!(volume, "another node has this volume, and nobody used it here: it is erased here");
-                    self.on_devices(move |devices| devices.mark(&id, Stage::Erasing)).await?;
+                    tracing::warn!(
+                        volume,
+                        "another node has this volume, and nobody used it here: it is erased here"
+                    );
+                    self.on_devices(move |devices| devices.mark(&id, Stage::Erasing))
+                        .await?;
                 }
                 LeftoverStep::Erase(location) => self.erase(volume, location).await?,
                 LeftoverStep::Mark(stage) => {

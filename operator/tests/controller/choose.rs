@@ -88,7 +88,7 @@ async fn wanted_on_another_node_moves_what_nobody_uses() {
         .refused(
             request(28 * MIB, &["b"]),
             Code::Aborted,
-            "on node a, where it is not wanted any more",
+            "volume pvc-1 on node a is not what is wanted now: it is wanted on another node",
         )
         .await;
     assert!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crds::PmemVolume;
 use csi::RpcError;
-use csi::v1::{DeleteVolumeRequest, ProbeRequest};
+use csi::v1::{CreateVolumeRequest, DeleteVolumeRequest, ProbeRequest};
 use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;
 use serde_json::json;
@@ -179,4 +179,42 @@ async fn nothing_is_decided_before_the_cluster_is_known() {
         setup.controller.get_capacity(in_a()).await.unwrap_err().code(),
         Code::Unavailable
     );
+}
+
+/// A call for a claim, whose class has this mode.
+fn of_claim(mode: &str) -> CreateVolumeRequest {
+    let mut request = request(28 * MIB, &["a"]);
+    for (key, value) in [
+        ("csi.storage.k8s.io/pvc/namespace", "default"),
+        ("csi.storage.k8s.io/pvc/name", "data"),
+        ("csi.daxfit.dev/mode", mode),
+    ] {
+        request.parameters.insert(key.into(), value.into());
+    }
+    request
+}
+
+/// Its class was deleted and made anew with another mode before the volume was bound: the claim would wait for ever.
+#[tokio::test]
+async fn what_nobody_used_is_replaced_when_the_class_of_its_claim_is_another() {
+    let mut setup = setup(makes).await;
+    setup.create(of_claim("fsdax")).await.unwrap();
+    let message = "volume pvc-1 on node a is not what is wanted now: it has mode fsdax";
+    setup.refused(of_claim("sector"), Code::Aborted, message).await;
+    let replaced = setup.server.volume("pvc-1").unwrap();
+    assert!(replaced.metadata.deletion_timestamp.is_some());
+}
+
+#[tokio::test]
+async fn what_a_persistent_volume_stands_for_is_not_replaced() {
+    let mut setup = setup(makes).await;
+    setup.create(of_claim("fsdax")).await.unwrap();
+    let bound =
+        json!({"metadata": {"name": "pvc-1"}, "spec": {"csi": {"driver": "csi.daxfit.dev", "volumeHandle": "pvc-1"}}});
+    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), bound);
+    setup
+        .refused(of_claim("sector"), Code::AlreadyExists, "it has mode fsdax")
+        .await;
+    let stays = setup.server.volume("pvc-1").unwrap();
+    assert_eq!(stays.metadata.deletion_timestamp, None);
 }

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crds::{RegionState, VolumeMode};
 use node_driver::devices::{
-    Dax, DeviceError, Devices, EarlierVolume, Inventory, Namespace, NamespaceMode, NewNamespace, Pieces as _, RawBytes,
-    Region, Source, Stage, Unclear, VolumeDevice, cover, mark_name,
+    BringUp, Dax, DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace,
+    Pieces as _, RawBytes, Region, Source, Stage, Unclear, VolumeDevice, cover, mark_name,
 };
 use placement::{Mode, RegionId};
 
@@ -23,6 +23,7 @@ pub(super) struct Run {
     pub(super) fuse: Fuse,
     /// Locked while devices change and while they are listed, as in a real driver.
     changes: Mutex<()>,
+    left_disabled: LeftDisabled,
 }
 
 impl Run {
@@ -31,6 +32,7 @@ impl Run {
             machine,
             fuse,
             changes: Mutex::new(()),
+            left_disabled: LeftDisabled::default(),
         }
     }
 
@@ -110,14 +112,25 @@ impl Run {
         let marked = self
             .write_label(serial, label, volume)
             .and_then(|()| self.check_recorded(found));
-        if stage == Stage::Erasing || found.mode == NamespaceMode::Raw {
+        if !found.comes_up_as(stage) {
             return marked;
         }
-        let enabled = self.effect(|state| {
-            state.enable(serial);
-            Ok(())
-        });
-        marked.and(enabled)
+        self.enable(found)?;
+        marked
+    }
+
+    fn enable(&self, found: &Namespace) -> Result<(), DeviceError> {
+        let serial = self.serial(found)?;
+        self.effect(|state| match state.faults.refuses(Call::Enable) {
+            None => {
+                state.enable(serial);
+                Ok(())
+            }
+            Some(refused) => Err(DeviceError::LeftDisabled {
+                device: found.device.clone(),
+                source: refused.into(),
+            }),
+        })
     }
 
     fn write_label(&self, serial: Serial, label: Label, volume: &str) -> Result<(), DeviceError> {
@@ -149,16 +162,19 @@ impl Devices for Run {
         self.list(Call::Listing)
     }
 
-    fn bring_up(&self) -> Result<(), DeviceError> {
+    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        for (found, _) in self.list(Call::Listing)?.disabled() {
-            let serial = self.serial(found)?;
-            self.effect(|state| {
-                if state.faults.refuses(Call::BringUp).is_none() {
-                    state.enable(serial);
-                }
-                Ok(())
-            })?;
+        let seen = match which {
+            BringUp::LeftDisabled if self.left_disabled.is_empty() => return Ok(()),
+            BringUp::LeftDisabled | BringUp::All => self.list(Call::Listing)?,
+        };
+        let disabled = match which {
+            BringUp::All => seen.disabled().collect(),
+            BringUp::LeftDisabled => self.left_disabled.still(&seen),
+        };
+        for (found, volume) in disabled {
+            let enabled = self.enable(found);
+            let _stays = self.left_disabled.note(volume, enabled);
         }
         Ok(())
     }
@@ -196,7 +212,8 @@ impl Devices for Run {
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        node_driver::devices::Pieces::mark(self, &seen, volume, stage)
+        let marked = node_driver::devices::Pieces::mark(self, &seen, volume, stage);
+        self.left_disabled.note(volume, marked)
     }
 
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
@@ -207,13 +224,10 @@ impl Devices for Run {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        self.set_mark(&seen, found, &earlier.volume, stage)?;
+        let marked = self.set_mark(&seen, found, &earlier.volume, stage);
+        self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
-            let serial = self.serial(found)?;
-            self.effect(|state| {
-                state.enable(serial);
-                Ok(())
-            })?;
+            return self.left_disabled.note(&earlier.volume, self.enable(found));
         }
         Ok(())
     }

@@ -62,7 +62,7 @@ pub(super) enum Call {
     Format,
     Stat,
     Content,
-    BringUp,
+    Enable,
 }
 
 /// What becomes of a label that is written.
@@ -136,7 +136,7 @@ impl Faults {
             Call::Format => Fault::FormatFails,
             Call::Stat => Fault::StatFails,
             Call::Content => Fault::ContentFails,
-            Call::BringUp => Fault::StaysDisabled,
+            Call::Enable => Fault::StaysDisabled,
         };
         let is_set = self.has(fault);
         let is_now = fault != Fault::ListingPartialThenFails || !is_set || self.alternates();

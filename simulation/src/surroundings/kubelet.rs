@@ -56,6 +56,8 @@ pub struct Kubelet {
 pub struct SetUp {
     /// The handles of its volumes.
     handles: BTreeSet<String>,
+    /// Those that it does not have any more, and that may be staged all the same.
+    unpublished: BTreeSet<String>,
     is_running: bool,
 }
 
@@ -227,21 +229,14 @@ impl Kubelet {
     }
 
     async fn tear_down(&self, uid: &str) -> Result<(), Status> {
-        let set_up = self.lock().get(uid).cloned().unwrap_or_default();
-        for handle in &set_up.handles {
-            let request = NodeUnpublishVolumeRequest {
-                volume_id: handle.clone(),
-                target_path: target_path(uid, handle).display().to_string(),
-            };
-            self.call(|driver| async move { driver.node_unpublish_volume(Request::new(request)).await.map(drop) })
-                .await?;
-            if !self.is_used_by_others(uid, handle) {
-                let request = NodeUnstageVolumeRequest {
-                    volume_id: handle.clone(),
-                    staging_target_path: staging_path(handle).display().to_string(),
-                };
-                self.call(|driver| async move { driver.node_unstage_volume(Request::new(request)).await.map(drop) })
-                    .await?;
+        let handles =
+            |of: &dyn Fn(SetUp) -> BTreeSet<String>| self.lock().get(uid).cloned().map(of).unwrap_or_default();
+        for handle in handles(&|set_up| set_up.handles) {
+            self.unpublish(uid, &handle).await?;
+        }
+        for handle in handles(&|set_up| set_up.unpublished) {
+            if !self.is_used(&handle) {
+                self.unstage(&handle).await?;
             }
         }
         self.lock().remove(uid);
@@ -255,10 +250,32 @@ impl Kubelet {
         Ok(())
     }
 
-    fn is_used_by_others(&self, uid: &str, handle: &str) -> bool {
-        self.lock()
-            .iter()
-            .any(|(other, set_up)| other != uid && set_up.handles.contains(handle))
+    /// Of two pods that end at once, the second has to see that the first has it no more.
+    async fn unpublish(&self, uid: &str, handle: &str) -> Result<(), Status> {
+        let request = NodeUnpublishVolumeRequest {
+            volume_id: handle.into(),
+            target_path: target_path(uid, handle).display().to_string(),
+        };
+        self.call(|driver| async move { driver.node_unpublish_volume(Request::new(request)).await.map(drop) })
+            .await?;
+        if let Some(set_up) = self.lock().get_mut(uid) {
+            set_up.handles.remove(handle);
+            set_up.unpublished.insert(handle.into());
+        }
+        Ok(())
+    }
+
+    async fn unstage(&self, handle: &str) -> Result<(), Status> {
+        let request = NodeUnstageVolumeRequest {
+            volume_id: handle.into(),
+            staging_target_path: staging_path(handle).display().to_string(),
+        };
+        self.call(|driver| async move { driver.node_unstage_volume(Request::new(request)).await.map(drop) })
+            .await
+    }
+
+    fn is_used(&self, handle: &str) -> bool {
+        self.lock().values().any(|set_up| set_up.handles.contains(handle))
     }
 
     async fn call<F: Future<Output = Result<(), Status>> + Send>(

@@ -1,6 +1,6 @@
 //! Real persistent memory, through libndctl.
 //!
-//! Every operation opens a libndctl context of its own; nothing is kept between two of them.
+//! Every operation opens a libndctl context of its own; nothing is kept between two of them but what could not be enabled.
 
 mod agreement;
 mod alignment;
@@ -22,10 +22,11 @@ use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{BringUp, Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::in_use::{self, require_unused};
 use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
+use crate::devices::left_disabled::LeftDisabled;
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
@@ -42,6 +43,7 @@ pub struct LibNdctl {
     /// Locked while devices change and while they are listed, so that a listing never shows half of our own change. Not
     /// locked while bytes are written.
     changes: Mutex<()>,
+    left_disabled: LeftDisabled,
 }
 
 impl LibNdctl {
@@ -67,10 +69,19 @@ impl Devices for LibNdctl {
         listing::inventory()
     }
 
-    fn bring_up(&self) -> Result<(), DeviceError> {
+    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        for (found, volume) in listing::inventory()?.disabled() {
-            bring_up(&found.device, volume);
+        let inventory = match which {
+            BringUp::LeftDisabled if self.left_disabled.is_empty() => return Ok(()),
+            BringUp::LeftDisabled | BringUp::All => listing::inventory()?,
+        };
+        let disabled = match which {
+            BringUp::All => inventory.disabled().collect(),
+            BringUp::LeftDisabled => self.left_disabled.still(&inventory),
+        };
+        for (found, volume) in disabled {
+            let done = self.left_disabled.note(volume, bring_up(&found.device));
+            log_brought_up(volume, &found.device, &done);
         }
         Ok(())
     }
@@ -108,7 +119,8 @@ impl Devices for LibNdctl {
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        Unlocked.mark(&listing::inventory()?, volume, stage)
+        let marked = Unlocked.mark(&listing::inventory()?, volume, stage);
+        self.left_disabled.note(volume, marked)
     }
 
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
@@ -119,10 +131,12 @@ impl Devices for LibNdctl {
         let found = found.ok_or_else(|| DeviceError::NotFound {
             name: earlier.volume.clone(),
         })?;
-        set_mark(&inventory, found, &earlier.volume, stage)?;
+        let marked = set_mark(&inventory, found, &earlier.volume, stage);
+        self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
             // Without a mark, no start of the driver knew that it was left disabled.
-            bring_up(&found.device, &earlier.volume);
+            let done = self.left_disabled.note(&earlier.volume, bring_up(&found.device));
+            log_brought_up(&earlier.volume, &found.device, &done);
         }
         Ok(())
     }
@@ -239,18 +253,12 @@ fn set_mark(inventory: &Inventory, found: &Namespace, volume: &str, stage: Stage
     let marked = rename(&found.device, &name)
         .map_err(|source| failed("mark", volume, source.into()))
         .and_then(|()| check_recorded(&found.device, &name));
-    // What was handed out has a mode. A crash in the middle of this left it disabled if it seems to have none.
-    let stays_down = match stage {
-        Stage::Erasing => true,
-        Stage::Making | Stage::Quarantined => found.mode == NamespaceMode::Raw,
-        Stage::HandedOut | Stage::InUse => false,
-    };
-    if stays_down {
+    if !found.comes_up_as(stage) {
         return marked;
     }
     // Its user needs the block device also if the mark could not be written.
-    let enabled = enable(&found.device).map_err(|source| failed("enable", volume, source));
-    marked.and(enabled)
+    enable(&found.device).map_err(left_disabled(&found.device))?;
+    marked
 }
 
 /// The kernel shows the name that it was given also if it could not write it.
@@ -385,14 +393,23 @@ fn disable(device: &str) -> Result<(), ndctl::Error> {
 
 /// Brings a namespace up that somebody left disabled. What was to claim it may be left as well, and nothing can be enabled
 /// under that.
-fn bring_up(device: &str, volume: &str) {
+fn bring_up(device: &str) -> Result<(), DeviceError> {
     let done = disable(device).map_err(Source::from).and_then(|()| enable(device));
+    done.map_err(left_disabled(device))
+}
+
+fn left_disabled(device: &str) -> impl FnOnce(Source) -> DeviceError {
+    let device = device.to_owned();
+    move |source| DeviceError::LeftDisabled { device, source }
+}
+
+fn log_brought_up(volume: &str, device: &str, done: &Result<(), DeviceError>) {
     match done {
         Ok(()) => tracing::info!(volume, device, "brought up a namespace that was disabled"),
         Err(error) => tracing::error!(
             volume,
             device,
-            error = program::chain(&*error),
+            error = program::chain(error),
             "a namespace stays disabled"
         ),
     }

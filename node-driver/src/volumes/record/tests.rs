@@ -69,7 +69,10 @@ async fn already_gone_counts_as_success_for_the_finalizer_and_as_failure_for_a_s
         record.write_status(&volume, PmemVolumeStatus::default()),
         server.not_found()
     );
-    assert_eq!(written.unwrap_err().to_string(), "cannot read or write the state of volume v");
+    assert_eq!(
+        written.unwrap_err().to_string(),
+        "cannot read or write the state of volume v"
+    );
 }
 
 #[tokio::test]

@@ -57,8 +57,18 @@ impl Service {
                 Err(CreateError::Deleting { id, node })
             }
             ExistingVolume::Refused => self.delete_refused(&id, volume, until).await,
-            ExistingVolume::Different(difference) => Err(CreateError::Different { id, difference }),
-            ExistingVolume::OnOtherNode => self.delete_unused(request, &volume).await,
+            ExistingVolume::OtherSize(difference) => Err(CreateError::Different { id, difference }),
+            ExistingVolume::OtherParameters(difference) => self.replace(request, &volume, difference).await,
+            ExistingVolume::OnOtherNode => {
+                let persistent_volume = request.persistent_volume.clone();
+                let used = CreateError::Used {
+                    id,
+                    node,
+                    persistent_volume,
+                };
+                self.delete_unused(request, &volume, "it is wanted on another node", used)
+                    .await
+            }
         }
     }
 
@@ -119,21 +129,43 @@ impl Service {
         })
     }
 
-    /// Deletes a volume that is on a node that the call does not allow: the pod was scheduled to another node before its
-    /// volume was bound. Where no `PersistentVolume` names the volume, nobody can have used it.
-    async fn delete_unused(&self, request: &CreateRequest, volume: &PmemVolume) -> Result<Volume, CreateError> {
+    /// The class of the claim was made anew with other parameters before the volume was bound. Of a call without a claim, nobody
+    /// can tell.
+    async fn replace(
+        &self,
+        request: &CreateRequest,
+        volume: &PmemVolume,
+        difference: String,
+    ) -> Result<Volume, CreateError> {
+        let id = request.id.clone();
+        let different = CreateError::Different {
+            id,
+            difference: difference.clone(),
+        };
+        if request.claim.is_none() || request.claim != volume.spec.claim {
+            return Err(different);
+        }
+        self.delete_unused(request, volume, &difference, different).await
+    }
+
+    /// Deletes a volume that is not what is wanted, or not where. Where a `PersistentVolume` names it, it is in use: `used`.
+    /// Else nobody can have used it.
+    async fn delete_unused(
+        &self,
+        request: &CreateRequest,
+        volume: &PmemVolume,
+        reason: &str,
+        used: CreateError,
+    ) -> Result<Volume, CreateError> {
         let (id, node) = (request.id.clone(), volume.spec.node.clone());
-        let persistent_volume = request.persistent_volume.clone();
-        if self.volumes.has_persistent_volume(&id, &persistent_volume).await? {
-            return Err(CreateError::Used {
-                id,
-                node,
-                persistent_volume,
-            });
+        let persistent_volume = &request.persistent_volume;
+        if self.volumes.has_persistent_volume(&id, persistent_volume).await? {
+            return Err(used);
         }
         self.erase(&id, volume).await?;
-        info!(volume = %id, node, "volume deleted: it is wanted on another node");
-        Err(CreateError::Moving { id, node })
+        info!(volume = %id, node, reason, "volume deleted: nobody used it, and another is wanted");
+        let reason = reason.to_owned();
+        Err(CreateError::Replacing { id, node, reason })
     }
 
     async fn erase(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), CreateError> {

@@ -40,13 +40,17 @@ pub enum CreateError {
         /// What is different, as the end of a sentence: "it has 28 MiB".
         difference: String,
     },
-    /// The volume is on a node that the call does not allow. No `PersistentVolume` names it, so it is being deleted there.
-    #[error("volume {id} is on node {node}, where it is not wanted any more; it is deleted there first: try again")]
-    Moving {
+    /// The volume is not what the call asks for, or not where. No `PersistentVolume` names it, so it is being deleted.
+    #[error(
+        "volume {id} on node {node} is not what is wanted now: {reason}; nobody used it, and it is deleted first: try again"
+    )]
+    Replacing {
         /// The volume.
         id: VolumeId,
         /// Its node.
         node: String,
+        /// What is not as the call asks for: "it has mode sector".
+        reason: String,
     },
     /// The volume is on a node that the call does not allow, and a `PersistentVolume` names it.
     #[error("volume {id} is on node {node}, and PersistentVolume {persistent_volume} stands for it there")]
@@ -107,7 +111,7 @@ impl RpcError for CreateError {
             Self::Refused { .. } => Code::ResourceExhausted,
             Self::Different { .. } => Code::AlreadyExists,
             Self::Used { .. } => Code::FailedPrecondition,
-            Self::Busy(_) | Self::Deleting { .. } | Self::Moving { .. } | Self::Deleted(_) => Code::Aborted,
+            Self::Busy(_) | Self::Deleting { .. } | Self::Replacing { .. } | Self::Deleted(_) => Code::Aborted,
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Starting | Self::Stopping => Code::Unavailable,
             Self::Api(error) => error.code(),

@@ -18,8 +18,10 @@ pub enum ExistingVolume {
     DeletionBegun,
     /// Its node refused it, and nothing was made.
     Refused,
-    /// It has other parameters, as the end of a sentence: "it has 28 MiB".
-    Different(String),
+    /// It has another size, as the end of a sentence: "it has 28 MiB".
+    OtherSize(String),
+    /// It has other parameters, as the end of a sentence: "it has mode sector".
+    OtherParameters(String),
     /// It is as asked for, but on a node that the call does not allow.
     OnOtherNode,
 }
@@ -37,15 +39,18 @@ impl ExistingVolume {
         if phase(volume) == Some(Phase::Refused) {
             return Self::Refused;
         }
-        match difference(volume, request) {
-            Some(difference) => Self::Different(difference),
+        if let Some(difference) = other_parameters(volume, request) {
+            return Self::OtherParameters(difference);
+        }
+        match other_size(volume, request) {
+            Some(difference) => Self::OtherSize(difference),
             None if request.nodes.allow(&volume.spec.node) => Self::Same,
             None => Self::OnOtherNode,
         }
     }
 }
 
-fn difference(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
+fn other_parameters(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
     let spec = &volume.spec;
     let parameters = &request.parameters;
     if (spec.mode, spec.map) != (parameters.mode, parameters.map) {
@@ -54,10 +59,7 @@ fn difference(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
     if !grants(spec.numa, parameters.numa) {
         return Some(format!("it is for NUMA node {}", String::from(spec.numa)));
     }
-    if spec.erase != parameters.erase {
-        return Some("it has another erase policy".into());
-    }
-    size_difference(volume, request)
+    (spec.erase != parameters.erase).then(|| "it has another erase policy".into())
 }
 
 /// Whether a volume with the choice `numa` is what a class with this wish gives. One that is together with others is on
@@ -67,7 +69,7 @@ fn grants(numa: NumaChoice, wish: NumaWish) -> bool {
 }
 
 /// By its real size where that is known, else by the size in its spec.
-fn size_difference(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
+fn other_size(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {
     let (required, limit) = (request.size.required, request.size.limit);
     let usable = volume.status.as_ref().and_then(|status| status.usable);
     let most = usable.or(volume.spec.limit);

@@ -1,12 +1,15 @@
 //! What the kernel allows, and what it shows.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crds::VolumeMode;
-use node_driver::devices::{DeviceError, EarlierVolume, NamespaceMode, NewNamespace, Stage};
+use node_driver::devices::{BringUp, DeviceError, EarlierVolume, NamespaceMode, NewNamespace, Stage};
 use node_driver::filesystem::{Content, Filesystem, PathTarget};
 use node_driver::layout::bring_up;
 use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::node::{Node, REGION, as_block, as_filesystem, staging, target};
@@ -239,6 +242,8 @@ fn killed_in_the_midst_of_mkfs_there_is_neither_nothing_nor_a_file_system() {
     assert!(matches!(content, Content::Foreign(_)), "{content:?}");
 }
 
+const LONG: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn what_a_killed_run_left_disabled_is_brought_up_by_the_next() {
     for stays in [false, true] {
@@ -251,7 +256,7 @@ async fn what_a_killed_run_left_disabled_is_brought_up_by_the_next() {
         assert_eq!(node.only("v").0.namespace.mode, NamespaceMode::Raw);
         let next = node.machine.devices(&Fuse::new());
         assert!(node.only("v").0.namespace.block.is_none(), "before it is asked to");
-        next.bring_up().unwrap();
+        next.bring_up(BringUp::All).unwrap();
         assert_eq!(node.only("v").0.namespace.block.is_none(), stays);
         node.machine.enable_by_hand("namespace0.0");
         assert!(node.only("v").0.namespace.block.is_some());
@@ -265,13 +270,39 @@ async fn a_start_of_the_driver_brings_up_what_is_disabled_as_soon_as_it_can_list
     node.make("v", 20, VolumeMode::Fsdax).await;
     node.machine.disable_by_hand("namespace0.0");
     node.machine.set_fault(DeviceFault::ListingFails, true);
-    let mut later = bring_up(node.machine.devices(&Fuse::new()), &CancellationToken::new()).await;
+    let _later = bring_up(node.machine.devices(&Fuse::new()), &CancellationToken::new()).await;
     assert!(node.only("v").0.namespace.block.is_none());
     node.machine.set_fault(DeviceFault::ListingFails, false);
-    later.join_next().await.unwrap().unwrap();
+    sleep(LONG).await;
     assert!(node.only("v").0.namespace.block.is_some());
     node.machine.disable_by_hand("namespace0.0");
-    assert!(later.join_next().await.is_none());
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_none());
+}
+
+/// Found by the simulation: the kernel refused to enable it, and nobody tried again until the driver was started anew.
+#[tokio::test(start_paused = true)]
+async fn what_the_driver_could_not_enable_is_enabled_as_soon_as_the_kernel_does_it() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    let devices = node.machine.devices(&Fuse::new());
+    let _later = bring_up(Arc::clone(&devices), &CancellationToken::new()).await;
+    node.machine.set_fault(DeviceFault::StaysDisabled, true);
+    let marked = devices.mark("v", Stage::InUse);
+    assert!(matches!(marked, Err(DeviceError::LeftDisabled { .. })), "{marked:?}");
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_none());
+    // While it is not shown, it is not forgotten.
+    node.machine.hide_region(REGION, true);
+    sleep(LONG).await;
+    node.machine.hide_region(REGION, false);
+    node.machine.set_fault(DeviceFault::StaysDisabled, false);
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_some());
+    // What an administrator disables stays so.
+    node.machine.disable_by_hand("namespace0.0");
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_none());
 }
 
 /// Its object says where it is; a start of the driver knows it only by its mark.
@@ -294,7 +325,7 @@ async fn a_volume_of_before_there_were_marks_that_was_left_disabled_is_up_when_i
             .is_err()
     );
     let next = node.machine.devices(&Fuse::new());
-    next.bring_up().unwrap();
+    next.bring_up(BringUp::All).unwrap();
     assert!(next.find_volume("v").is_err());
     next.mark_earlier(&earlier, Stage::InUse).unwrap();
     assert!(next.find_volume("v").unwrap().is_some());

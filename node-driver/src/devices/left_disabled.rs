@@ -1,0 +1,50 @@
+//! Namespaces that this process left disabled: it could not enable them again.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::error::DeviceError;
+use super::inventory::{Inventory, Namespace};
+
+/// The volumes whose namespaces this process should have enabled, and could not: at its start, or when it wrote a mark. What
+/// an administrator disables is not among them.
+#[derive(Debug, Default)]
+pub struct LeftDisabled(Mutex<BTreeSet<String>>);
+
+impl LeftDisabled {
+    /// Notes what became of the namespace of `volume`, and passes it on.
+    ///
+    /// # Errors
+    /// `result`.
+    pub fn note(&self, volume: &str, result: Result<(), DeviceError>) -> Result<(), DeviceError> {
+        match result {
+            Ok(()) => _ = self.volumes().remove(volume),
+            Err(DeviceError::LeftDisabled { .. }) => _ = self.volumes().insert(volume.into()),
+            Err(_) => {}
+        }
+        result
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.volumes().is_empty()
+    }
+
+    /// Those that are still disabled, with the ids of their volumes. What somebody else enabled is forgotten; what is not
+    /// shown may be in a region that is away.
+    pub fn still<'a>(&self, inventory: &'a Inventory) -> Vec<(&'a Namespace, &'a str)> {
+        let mut volumes = self.volumes();
+        volumes.retain(|volume| match inventory.of_volume(volume) {
+            Ok(Some((found, _))) => found.is_disabled(),
+            Ok(None) | Err(_) => true,
+        });
+        let disabled = inventory.disabled();
+        disabled.filter(|(_, volume)| volumes.contains(*volume)).collect()
+    }
+
+    fn volumes(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
