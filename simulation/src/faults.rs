@@ -242,7 +242,11 @@ impl Fault {
 
 /// Calls `act` with a program as one that can be killed.
 fn each_program(world: &World, which: usize, act: &dyn Fn(&dyn Killable)) {
-    let mut all: Vec<&dyn Killable> = vec![&world.operator, &world.extender, &world.scheduler, &world.provisioner];
+    let mut all: Vec<&dyn Killable> = vec![&world.operator, &world.provisioner];
+    for scheduler in &world.schedulers {
+        all.push(&scheduler.extender);
+        all.push(&scheduler.process);
+    }
     for node in &world.nodes {
         all.push(&node.driver);
         all.push(&node.kubelet);

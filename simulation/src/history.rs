@@ -20,6 +20,8 @@ pub struct History {
     pub seed: u64,
     /// How many nodes there are.
     pub nodes: usize,
+    /// How many schedulers there are.
+    pub schedulers: usize,
     /// What happens from outside, in this order.
     pub steps: Vec<Step>,
 }
@@ -101,6 +103,7 @@ impl History {
         Self {
             seed,
             nodes: rng.usize(1..=3),
+            schedulers: if rng.u32(..4) == 0 { 2 } else { 1 },
             steps,
         }
     }
@@ -128,7 +131,7 @@ impl History {
 
     async fn live(&self) -> Outcome {
         let began = Instant::now();
-        let world = World::start(self.seed, self.nodes);
+        let world = World::start(self.seed, self.nodes, self.schedulers);
         let mut outcome = Outcome::default();
         let snapshot = LastSnapshot::default();
         for step in &self.steps {

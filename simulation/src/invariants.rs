@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::api_server::{Key, Kind};
 use crate::devices::Fuse;
 use crate::surroundings::{claims_of, is_deleted, text};
-use crate::world::{Node, World};
+use crate::world::{Node, Scheduler, World};
 
 /// Something that has to hold. It returns what does not, in sentences.
 pub type Invariant = fn(&World) -> Vec<String>;
@@ -396,8 +396,16 @@ fn capacity_is_true(world: &World) -> Vec<String> {
 }
 
 fn nothing_is_reserved(world: &World) -> Vec<String> {
-    let Some(extender) = world.extender.calls() else {
-        return vec!["the extender does not run".into()];
+    world
+        .schedulers
+        .iter()
+        .flat_map(|scheduler| reserved(world, scheduler))
+        .collect()
+}
+
+fn reserved(world: &World, scheduler: &Scheduler) -> Vec<String> {
+    let Some(extender) = scheduler.extender.calls() else {
+        return vec![format!("the extender of {} does not run", scheduler.name)];
     };
     let state = extender.state.read();
     let mut wrong = Vec::new();

@@ -4,6 +4,8 @@
 mod hashing;
 mod reached;
 
+use std::process::ExitCode;
+
 use clap::{Parser, ValueEnum};
 use simulation::history::{History, Outcome};
 use tracing::level_filters::LevelFilter;
@@ -36,7 +38,10 @@ enum Print {
     Json,
 }
 
-fn main() -> anyhow::Result<()> {
+/// What the program ends with if an invariant did not hold. A panic ends it with 101, another error with 1.
+const BROKEN: u8 = 3;
+
+fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let reached = watch_programs();
     let mut history = History::of(args.seed);
@@ -48,7 +53,11 @@ fn main() -> anyhow::Result<()> {
         Print::Text => print(&history, &outcome),
         Print::Json => println!("{}", serde_json::to_string(&outcome)?),
     }
-    Ok(())
+    Ok(if outcome.broken.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(BROKEN)
+    })
 }
 
 /// The programs report each failure that the simulation makes: only who looks into a history wants to read that.
@@ -67,7 +76,13 @@ fn watch_programs() -> Reached {
 }
 
 fn print(history: &History, outcome: &Outcome) {
-    println!("seed {}, {} nodes", history.seed, history.nodes);
+    let History {
+        seed,
+        nodes,
+        schedulers,
+        ..
+    } = history;
+    println!("seed {seed}, {nodes} nodes, {schedulers} schedulers");
     for step in &history.steps {
         println!("  {step}");
     }

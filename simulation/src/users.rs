@@ -89,8 +89,8 @@ impl UserAction {
     pub fn carry_out(&self, world: &World, name: &str) {
         let api = &world.api;
         match self {
-            Self::CreateApp(claims) => create_app(api, name, claims),
-            Self::CreatePod(number) => create_pod_again(api, name, *number),
+            Self::CreateApp(claims) => create_app(world, name, claims),
+            Self::CreatePod(number) => create_pod_again(world, name, *number),
             Self::DeletePod(number) => with(api, Kind::Pod, *number, |key, _| delete_pod(api, key)),
             Self::ForceDeletePod(number) => with(api, Kind::Pod, *number, |key, _| force_delete_pod(api, key)),
             Self::DeleteApp(number) => with(api, Kind::Pod, *number, |key, pod| {
@@ -107,13 +107,14 @@ impl UserAction {
             Self::Drain(number) => with(api, Kind::Node, *number, |_, node| {
                 drain(api, text(node, "/metadata/name"));
             }),
-            _ => self.carry_out_by_hand(api, name),
+            _ => self.carry_out_by_hand(world, name),
         }
     }
 
-    fn carry_out_by_hand(&self, api: &ApiServer, name: &str) {
+    fn carry_out_by_hand(&self, world: &World, name: &str) {
+        let api = &world.api;
         match self {
-            Self::CreateEphemeral(claims) => create_ephemeral(api, name, claims),
+            Self::CreateEphemeral(claims) => create_ephemeral(world, name, claims),
             Self::DeleteRetained(number) => with(api, Kind::PersistentVolume, *number, |key, volume| {
                 if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain" {
                     let _ = api.delete(key);
@@ -158,7 +159,7 @@ fn with(api: &ApiServer, kind: Kind, number: usize, act: impl FnOnce(&Key, &Valu
     }
 }
 
-fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
+fn create_app(world: &World, name: &str, claims: &[NewClaim]) {
     let names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
     for (name, claim) in names.iter().zip(claims) {
         let object = json!({
@@ -166,34 +167,38 @@ fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
             "spec": claim.spec(),
             "status": { "phase": "Pending" },
         });
-        let _ = api.create(Key::in_namespace(Kind::PersistentVolumeClaim, "default", name), object);
+        let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", name);
+        let _ = world.api.create(key, object);
     }
-    create_pod(api, name, &names);
+    create_pod(world, name, &names);
 }
 
-fn create_pod(api: &ApiServer, name: &str, claims: &[String]) {
+fn create_pod(world: &World, name: &str, claims: &[String]) {
     let volumes: Vec<Value> = claims
         .iter()
         .map(|claim| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } }))
         .collect();
-    create_pod_with(api, name, &volumes);
+    create_pod_with(world, name, &volumes);
 }
 
-fn create_ephemeral(api: &ApiServer, name: &str, claims: &[NewClaim]) {
+fn create_ephemeral(world: &World, name: &str, claims: &[NewClaim]) {
     let volumes = claims.iter().enumerate().map(|(number, claim)| {
         let template = json!({ "metadata": { "labels": { "app": name } }, "spec": claim.spec() });
         json!({ "name": number.to_string(), "ephemeral": { "volumeClaimTemplate": template } })
     });
-    create_pod_with(api, name, &volumes.collect::<Vec<_>>());
+    create_pod_with(world, name, &volumes.collect::<Vec<_>>());
 }
 
-fn create_pod_with(api: &ApiServer, name: &str, volumes: &[Value]) {
-    let pod = json!({ "spec": { "volumes": volumes }, "status": { "phase": "Pending" } });
-    let _ = api.create(Key::in_namespace(Kind::Pod, "default", name), pod);
+fn create_pod_with(world: &World, name: &str, volumes: &[Value]) {
+    let scheduler = world.dice.pick(&world.schedulers).map(|scheduler| scheduler.name);
+    let spec = json!({ "volumes": volumes, "schedulerName": scheduler });
+    let pod = json!({ "spec": spec, "status": { "phase": "Pending" } });
+    let _ = world.api.create(Key::in_namespace(Kind::Pod, "default", name), pod);
 }
 
 /// For the claims that begin with the name of an earlier pod.
-fn create_pod_again(api: &ApiServer, name: &str, number: usize) {
+fn create_pod_again(world: &World, name: &str, number: usize) {
+    let api = &world.api;
     with(api, Kind::PersistentVolumeClaim, number, |key, _| {
         let app = key.name.rsplit_once('-').map_or("", |(app, _)| app);
         let claims = api.list(Kind::PersistentVolumeClaim);
@@ -205,7 +210,7 @@ fn create_pod_again(api: &ApiServer, name: &str, number: usize) {
             .filter(|claim| claim.rsplit_once('-').is_some_and(|(of, _)| of == app))
             .collect();
         if !of_app.is_empty() {
-            create_pod(api, name, &of_app);
+            create_pod(world, name, &of_app);
         }
     });
 }

@@ -24,16 +24,27 @@ pub struct World {
     pub oracle: Oracle,
     /// The operator.
     pub operator: Process<OperatorCalls>,
-    /// The extender.
-    pub extender: Process<ExtenderCalls>,
-    /// kube-scheduler.
-    pub scheduler: Process<()>,
+    /// The schedulers, each with an extender of its own.
+    pub schedulers: Vec<Scheduler>,
     /// external-provisioner.
     pub provisioner: Process<()>,
     /// The nodes.
     pub nodes: Vec<Node>,
     seed: u64,
 }
+
+/// A kube-scheduler and its extender.
+pub struct Scheduler {
+    /// What pods call it.
+    pub name: &'static str,
+    /// kube-scheduler.
+    pub process: Process<()>,
+    /// Its extender.
+    pub extender: Process<ExtenderCalls>,
+}
+
+/// What pods call the schedulers.
+const SCHEDULERS: [&str; 2] = ["default-scheduler", "second-scheduler"];
 
 /// A node with persistent memory.
 #[derive(Clone)]
@@ -83,26 +94,16 @@ const fn class(name: &'static str, parameter: (&'static str, &'static str), bind
 }
 
 impl World {
-    /// Starts everything. `nodes` nodes have one or two regions each.
+    /// Starts everything: nodes with one or two regions each, and one scheduler or two.
     #[must_use]
-    pub fn start(seed: u64, nodes: usize) -> Self {
+    pub fn start(seed: u64, nodes: usize, schedulers: usize) -> Self {
         let api = ApiServer::default();
         let dice = |part: &str| Dice::new(seed, part);
         let oracle = Oracle::default();
         make_classes(&api);
         let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
-        let extender = Process::start("extender", &api, None, &dice("extender"), programs::extender);
-        let scheduler = {
-            let (api, dice, extender) = (api.clone(), dice("scheduler"), extender.clone());
-            let run = move |_: &_| scheduler::run(&api, &dice, &extender);
-            Process::start(
-                "scheduler",
-                &ApiServer::default(),
-                None,
-                &Dice::new(seed, "scheduler process"),
-                run,
-            )
-        };
+        let names = SCHEDULERS.into_iter().take(schedulers);
+        let schedulers = names.map(|name| Scheduler::start(seed, name, &api)).collect();
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
             let run = move |_: &_| provisioner::run(&api, &dice, &operator);
@@ -125,8 +126,7 @@ impl World {
             dice: dice("world"),
             oracle,
             operator,
-            extender,
-            scheduler,
+            schedulers,
             provisioner,
             nodes,
             seed,
@@ -136,15 +136,15 @@ impl World {
     /// The ways of our programs to the API server, by the names of the programs.
     #[must_use]
     pub fn networks(&self) -> Vec<(String, Network)> {
-        let ours = [
-            (self.operator.name(), self.operator.network()),
-            (self.extender.name(), self.extender.network()),
-        ];
+        let extenders = self.schedulers.iter().map(|scheduler| &scheduler.extender);
+        let extenders = extenders.map(|extender| (extender.name(), extender.network()));
+        let ours = [(self.operator.name(), self.operator.network())];
         let drivers = self
             .nodes
             .iter()
             .map(|node| (node.driver.name(), node.driver.network()));
         ours.into_iter()
+            .chain(extenders)
             .chain(drivers)
             .map(|(name, network)| (name.to_owned(), network.clone()))
             .collect()
@@ -166,7 +166,8 @@ impl World {
     #[must_use]
     pub fn effects(&self) -> u64 {
         let drivers = self.nodes.iter().map(|node| node.driver.all_effects());
-        self.operator.all_effects() + self.extender.all_effects() + drivers.sum::<u64>()
+        let extenders = self.schedulers.iter().map(|scheduler| scheduler.extender.all_effects());
+        self.operator.all_effects() + extenders.chain(drivers).sum::<u64>()
     }
 
     /// Takes back every fault: networks work, nodes run, devices are whole.
@@ -178,9 +179,30 @@ impl World {
             node.heal(&self.api);
         }
         self.operator.allow(true);
-        self.extender.allow(true);
-        self.scheduler.allow(true);
+        for scheduler in &self.schedulers {
+            scheduler.extender.allow(true);
+            scheduler.process.allow(true);
+        }
         self.provisioner.allow(true);
+    }
+}
+
+impl Scheduler {
+    fn start(seed: u64, name: &'static str, api: &ApiServer) -> Self {
+        let dice = |part: &str| Dice::new(seed, &format!("{name} {part}"));
+        let of = format!("extender of {name}");
+        let extender = Process::start(&of, api, None, &dice("extender"), programs::extender);
+        let run = {
+            let (api, dice, extender) = (api.clone(), dice("decisions"), extender.clone());
+            move |_: &_| scheduler::run(name, &api, &dice, &extender)
+        };
+        // It writes by itself what only our programs write through a network.
+        let process = Process::start(name, &ApiServer::default(), None, &dice("process"), run);
+        Self {
+            name,
+            process,
+            extender,
+        }
     }
 }
 

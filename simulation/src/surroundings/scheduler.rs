@@ -35,10 +35,11 @@ const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(300);
 /// The longest that a decision is on its way to the API server.
 const WRITE_DELAY: Duration = Duration::from_millis(200);
 
-/// One run of it. What it decided and not written is in memory only.
+/// One run of it, for the pods that ask for a scheduler of this name. What it decided and not written is in memory only.
 #[must_use]
-pub fn run(api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> Run<()> {
+pub fn run(name: &'static str, api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> Run<()> {
     let scheduler = Scheduler {
+        name,
         api: api.clone(),
         dice: dice.clone(),
         extender: extender.clone(),
@@ -49,6 +50,7 @@ pub fn run(api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> R
 
 #[derive(Clone)]
 struct Scheduler {
+    name: &'static str,
     api: ApiServer,
     dice: Dice,
     extender: Process<ExtenderCalls>,
@@ -117,7 +119,10 @@ impl Scheduler {
 
     fn pods_without_node(&self) -> Vec<Arc<Value>> {
         let mut pods = self.api.list(Kind::Pod);
-        pods.retain(|pod| text(pod, "/spec/nodeName").is_empty() && !is_deleted(pod));
+        pods.retain(|pod| {
+            let is_ours = text(pod, "/spec/schedulerName") == self.name;
+            is_ours && text(pod, "/spec/nodeName").is_empty() && !is_deleted(pod)
+        });
         pods
     }
 
