@@ -9,15 +9,12 @@ use tokio::time::sleep;
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::world::CLASSES;
 
-/// A change of a PmemVolume by hand.
+/// A change of a PmemVolume by hand. What says where it is stays: if that is lost while its region is away, nobody can tell it
+/// from a new volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VolumeEdit {
-    /// Its status is emptied.
-    NoStatus,
     /// It is said to be in another phase.
     Phase(&'static str),
-    /// It is said to be in another region, though it is in one. (One without a namespace has to wait for what it names.)
-    Region,
     /// Nothing holds it any more.
     NoFinalizers,
     /// What was noted on it goes.
@@ -26,11 +23,9 @@ pub enum VolumeEdit {
 
 impl VolumeEdit {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::NoStatus,
+    pub const ALL: [Self; 4] = [
         Self::Phase("Provisioning"),
         Self::Phase("Refused"),
-        Self::Region,
         Self::NoFinalizers,
         Self::NoAnnotations,
     ];
@@ -38,13 +33,7 @@ impl VolumeEdit {
     /// Does it. What the schema does not allow is refused, as people are.
     pub fn apply(self, api: &ApiServer, key: &Key) {
         let _ = match self {
-            Self::NoStatus => api.update_status(key, |status| *status = json!({})),
             Self::Phase(phase) => api.update_status(key, |status| status["phase"] = json!(phase)),
-            Self::Region => api.update_status(key, |status| {
-                if status["phase"] == "Ready" {
-                    status["region"] = json!("elsewhere");
-                }
-            }),
             Self::NoFinalizers => api.update(key, |volume| volume["metadata"]["finalizers"] = json!([])),
             Self::NoAnnotations => api.update(key, |volume| volume["metadata"]["annotations"] = json!({})),
         };

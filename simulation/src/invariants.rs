@@ -169,13 +169,7 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
     let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
     if !text(pod, "/spec/nodeName").is_empty() {
         // No file system is made, checked or mounted on bytes that cannot be read.
-        let is_lost = is_bad(world, &claims)
-            || claims.iter().any(|claim| {
-                world
-                    .api
-                    .get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")))
-                    .is_none()
-            });
+        let is_lost = is_bad(world, &claims) || claims.iter().any(|claim| !has_volume(world, claim));
         let runs = text(pod, "/status/phase") == "Running" || is_lost;
         return (!runs).then(|| {
             format!(
@@ -213,6 +207,14 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         name(pod),
         holds.name
     ))
+}
+
+/// Whether a volume stands for it, and is on a device. It is not if users had it deleted before etcd was restored.
+fn has_volume(world: &World, claim: &Value) -> bool {
+    let volume = world
+        .api
+        .get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")));
+    volume.is_some_and(|volume| is_on_a_device(world, text(&volume, "/spec/csi/volumeHandle")))
 }
 
 fn is_bad(world: &World, claims: &[Arc<Value>]) -> bool {
@@ -272,7 +274,7 @@ fn volumes_belong_to_claims(world: &World) -> Vec<String> {
     wrong
 }
 
-/// Whether its data is anywhere. It is not if its users had it deleted before etcd was restored.
+/// Whether its data is anywhere.
 fn is_on_a_device(world: &World, volume: &str) -> bool {
     let is_it = |node: &Node| {
         let truth = node.machine.truth();

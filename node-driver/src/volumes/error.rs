@@ -20,6 +20,9 @@ pub enum StepError {
     Zero(#[from] ZeroError),
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The watch will show it soon.
+    #[error("the volume's object is not there any more")]
+    Gone,
     /// A panic in the code that works on a device.
     #[error("the thread that works on the device died")]
     Thread(#[from] JoinError),
@@ -34,6 +37,7 @@ impl StepError {
             Self::Zero(ZeroError::Stopped) => "Stopped",
             Self::Zero(ZeroError::Write(_) | ZeroError::Flush(_)) => "DeviceError",
             Self::Record(_) => "ApiError",
+            Self::Gone => "Gone",
             Self::List(ListError::Thread(_)) | Self::Thread(_) => "InternalError",
         }
     }
@@ -43,7 +47,7 @@ impl StepError {
     pub(super) fn is_about(&self, volume: &PmemVolume) -> bool {
         let phase = volume.status.as_ref().and_then(|status| status.phase);
         match self {
-            Self::Zero(ZeroError::Stopped) | Self::Record(_) => false,
+            Self::Zero(ZeroError::Stopped) | Self::Record(_) | Self::Gone => false,
             Self::List(_) => phase != Some(Phase::Ready),
             Self::Zero(ZeroError::Write(_) | ZeroError::Flush(_)) | Self::Device(_) | Self::Thread(_) => true,
         }

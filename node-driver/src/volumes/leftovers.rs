@@ -61,7 +61,7 @@ impl<R: Record> Worker<R> {
             let id = volume.to_owned();
             match self.plan_leftover(volume, &listing, true) {
                 LeftoverStep::Leave => return Ok(()),
-                LeftoverStep::AskForAnother if !self.record.is_elsewhere(volume).await? => return Ok(()),
+                LeftoverStep::AskForAnother if !self.is_elsewhere(volume).await? => return Ok(()),
                 LeftoverStep::AskForAnother => {
                     tracing::warn!(
                         volume,
@@ -94,6 +94,11 @@ impl<R: Record> Worker<R> {
             Ok(Some((namespace, stage))) => next_leftover_step(namespace, stage, &self.bytes.get(volume), is_wanted),
             Ok(None) | Err(_) => LeftoverStep::Leave,
         }
+    }
+
+    async fn is_elsewhere(&self, volume: &str) -> Result<bool, StepError> {
+        let found = self.record.read(volume).await?;
+        Ok(found.is_some_and(|found| found.spec.node != self.record.node()))
     }
 
     fn is_wanted(&self, volume: &str) -> bool {

@@ -117,12 +117,11 @@ impl<R: Record> Worker<R> {
                 continue;
             }
             placing = placing.filter(|_| takes_space);
-            if matches!(step, Step::Create(_) | Step::Mark(Stage::HandedOut)) && !is_confirmed {
+            if (takes_space || step == Step::Mark(Stage::HandedOut)) && !is_confirmed {
                 *volume = self.confirm(volume).await?;
                 is_confirmed = true;
                 continue;
             }
-            is_confirmed |= matches!(step, Step::RecordRegion(_));
             match self.carry_out(step, volume, &listing).await? {
                 Next::Plan(next) => *volume = *next,
                 Next::List => listing = self.layout.list().await?,
@@ -131,11 +130,12 @@ impl<R: Record> Worker<R> {
         }
     }
 
-    /// Writes the status as it is, which fails unless the object is there. What the watch shows may be of the past: a namespace is
-    /// neither made nor handed out for an object that is gone.
+    /// The volume as it is now. What the watch shows may be of the past: a namespace is neither made nor handed out for an object
+    /// that is gone, nor a second one for an object whose region was recorded meanwhile.
     async fn confirm(&self, volume: &PmemVolume) -> Result<PmemVolume, StepError> {
-        let status = volume.status.clone().unwrap_or_default();
-        Ok(self.record.write_status(volume, status).await?)
+        let found = self.record.read(name(volume)).await?;
+        let is_same = |found: &PmemVolume| found.metadata.uid == volume.metadata.uid;
+        found.filter(is_same).ok_or(StepError::Gone)
     }
 
     /// Most calls are about volumes that are as they should be: for them, the last listing is enough.

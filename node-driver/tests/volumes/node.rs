@@ -239,9 +239,13 @@ impl Record for Run {
         self.learn(&name, written)
     }
 
-    async fn is_elsewhere(&self, name: &str) -> Result<bool, RecordError> {
-        let found = self.record.get(name);
-        Ok(found.is_some_and(|volume| volume.spec.node != NODE_NAME))
+    fn node(&self) -> &'static str {
+        NODE_NAME
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<PmemVolume>, RecordError> {
+        self.fuse.check().map_err(|_| Self::failed(name))?;
+        Ok(self.record.get(name))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

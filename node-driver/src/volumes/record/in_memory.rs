@@ -58,9 +58,12 @@ impl Record for Arc<InMemoryRecord> {
         Ok(self.change(volume, |volume| volume.status = Some(status)))
     }
 
-    /// There is one node only.
-    async fn is_elsewhere(&self, _name: &str) -> Result<bool, RecordError> {
-        Ok(false)
+    fn node(&self) -> &'static str {
+        "this"
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<PmemVolume>, RecordError> {
+        Ok(self.get(name))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

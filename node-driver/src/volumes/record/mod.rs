@@ -26,8 +26,11 @@ pub trait Record: Send + Sync + 'static {
         status: PmemVolumeStatus,
     ) -> impl Future<Output = Result<PmemVolume, RecordError>> + Send;
 
-    /// Whether a volume of this name belongs to another node: the truth of this moment.
-    fn is_elsewhere(&self, name: &str) -> impl Future<Output = Result<bool, RecordError>> + Send;
+    /// The node whose volumes they are.
+    fn node(&self) -> &str;
+
+    /// The volume of this name on whatever node, as it is at this moment; none if there is none.
+    fn read(&self, name: &str) -> impl Future<Output = Result<Option<PmemVolume>, RecordError>> + Send;
 
     /// Removes our finalizer. Already gone counts as success.
     fn remove_finalizer(&self, volume: &PmemVolume) -> impl Future<Output = Result<(), RecordError>> + Send;
@@ -97,9 +100,12 @@ impl Record for ClusterRecord {
         patched.map_err(failed(name))
     }
 
-    async fn is_elsewhere(&self, name: &str) -> Result<bool, RecordError> {
-        let found = self.api.get_opt(name).await.map_err(failed(name))?;
-        Ok(found.is_some_and(|volume| volume.spec.node != self.node))
+    fn node(&self) -> &str {
+        &self.node
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<PmemVolume>, RecordError> {
+        self.api.get_opt(name).await.map_err(failed(name))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

@@ -76,21 +76,12 @@ async fn already_gone_counts_as_success_for_the_finalizer_and_as_failure_for_a_s
 }
 
 #[tokio::test]
-async fn a_volume_of_another_node_is_elsewhere() {
+async fn a_volume_is_read_as_it_is_now() {
     let (record, mut server) = record();
-    let of = |node: &'static str| {
-        move |_: &ReceivedRequest| {
-            let mut volume = serde_json::to_value(volume()).unwrap();
-            volume["spec"]["node"] = json!(node);
-            volume
-        }
-    };
-    let gone = |_: &ReceivedRequest| json!({ "kind": "Status", "code": 404, "reason": "NotFound" });
-    let (elsewhere, request) = tokio::join!(record.is_elsewhere("v"), server.respond(200, of("m")));
-    assert!(elsewhere.unwrap());
+    let (read, request) = tokio::join!(record.read("v"), server.respond(200, same));
+    assert_eq!(read.unwrap(), Some(volume()));
     assert_eq!(request.method, Method::GET);
-    let (here, _) = tokio::join!(record.is_elsewhere("v"), server.respond(200, of("n")));
-    assert!(!here.unwrap());
-    let (nowhere, _) = tokio::join!(record.is_elsewhere("v"), server.respond(404, gone));
-    assert!(!nowhere.unwrap());
+    let gone = |_: &ReceivedRequest| json!({ "kind": "Status", "code": 404, "reason": "NotFound" });
+    let (read, _) = tokio::join!(record.read("v"), server.respond(404, gone));
+    assert_eq!(read.unwrap(), None);
 }
