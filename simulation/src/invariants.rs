@@ -10,7 +10,7 @@ use extender::ledger::ReservationState;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use node_driver::devices::{Inventory, Stage};
-use placement::{Bytes, NumaWish, VolumeRequest};
+use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -23,12 +23,16 @@ use crate::world::{Node, World};
 pub type Invariant = fn(&World) -> Vec<String>;
 
 /// What has to hold at each moment.
-pub const ALWAYS: [(&str, Invariant); 4] = [
+pub const ALWAYS: [(&str, Invariant); 5] = [
     ("devices are used as their rules say", devices_are_used_rightly),
     ("pods find what they wrote", pods_find_what_they_wrote),
     ("nothing that somebody wrote is lost", nothing_is_lost),
     ("no volume is in use twice", no_volume_is_in_use_twice),
+    ("claims that wish to be together are on one NUMA node", claims_are_together),
 ];
+
+/// What has to hold at each moment of a history in which nothing goes wrong but delays.
+pub const IN_CALM: [(&str, Invariant); 1] = [("whatever passes the filter can be created", promises_are_kept)];
 
 /// What has to hold when faults have ended and some time has passed.
 pub const AT_THE_END: [(&str, Invariant); 8] = [
@@ -89,6 +93,59 @@ fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
     twice
         .map(|(volume, nodes)| format!("{volume} is on {nodes:?}"))
         .collect()
+}
+
+fn promises_are_kept(world: &World) -> Vec<String> {
+    world.promises.broken()
+}
+
+/// Of each pod, as far as they have volumes.
+fn claims_are_together(world: &World) -> Vec<String> {
+    let wishes: BTreeMap<String, String> = world
+        .api
+        .list(Kind::PersistentVolumeClaim)
+        .iter()
+        .filter(|claim| text(claim, "/spec/storageClassName") == "together")
+        .map(|claim| {
+            (
+                name(claim).to_owned(),
+                format!("{VOLUME_PREFIX}{}", text(claim, "/metadata/uid")),
+            )
+        })
+        .collect();
+    if wishes.len() < 2 {
+        return Vec::new();
+    }
+    let places = numa_nodes(world);
+    let mut wrong = Vec::new();
+    for pod in world.api.list(Kind::Pod) {
+        let volumes = claims_of(&pod).filter_map(|claim| wishes.get(claim));
+        let on: BTreeSet<_> = volumes.filter_map(|volume| places.get(volume)).collect();
+        if on.len() > 1 {
+            wrong.push(format!("the claims of pod {} are on {on:?}", name(&pod)));
+        }
+    }
+    wrong
+}
+
+/// The node and the NUMA node of each volume that was made.
+fn numa_nodes(world: &World) -> BTreeMap<String, (String, Option<NumaNode>)> {
+    let mut places = BTreeMap::new();
+    for node in &world.nodes {
+        let truth = node.machine.truth();
+        for namespace in &truth.namespaces {
+            let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
+                continue;
+            };
+            let region = truth
+                .regions
+                .iter()
+                .find(|region| region.id == namespace.namespace.region);
+            let numa = region.and_then(|region| region.numa);
+            places.insert(volume.to_owned(), (node.name.clone(), numa));
+        }
+    }
+    places
 }
 
 fn typed<K: DeserializeOwned>(world: &World, kind: Kind) -> Vec<K> {

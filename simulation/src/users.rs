@@ -13,6 +13,8 @@ use crate::world::{CLASSES, World};
 pub enum UserAction {
     /// A pod with new claims.
     CreateApp(Vec<NewClaim>),
+    /// A pod with new claims and one that others use, of a class that does not wish it together with others.
+    CreateSharingApp(usize, Vec<NewClaim>),
     /// Another pod for the claims of an earlier one.
     CreatePod(usize),
     /// A pod, in order.
@@ -66,7 +68,8 @@ impl UserAction {
     pub fn carry_out(&self, world: &World, name: &str) {
         let api = &world.api;
         match self {
-            Self::CreateApp(claims) => create_app(api, name, claims),
+            Self::CreateApp(claims) => create_app(api, name, claims, None),
+            Self::CreateSharingApp(number, claims) => create_app(api, name, claims, shared_claim(api, *number)),
             Self::CreatePod(number) => create_pod_again(api, name, *number),
             Self::DeletePod(number) => with(api, Kind::Pod, *number, |key, _| delete_pod(api, key)),
             Self::ForceDeletePod(number) => with(api, Kind::Pod, *number, |key, _| force_delete_pod(api, key)),
@@ -89,6 +92,17 @@ impl UserAction {
 }
 
 impl NewClaim {
+    /// A claim of the class of that name.
+    #[must_use]
+    pub fn of(class: &str, bytes: i64, is_block: bool) -> Self {
+        let class = CLASSES.iter().position(|known| known.name == class);
+        Self {
+            class: class.unwrap_or_default(),
+            bytes,
+            is_block,
+        }
+    }
+
     fn any(rng: &mut fastrand::Rng) -> Self {
         let largest = if rng.u32(..5) == 0 { 48 << 20 } else { 12 << 20 };
         Self {
@@ -112,8 +126,16 @@ fn with(api: &ApiServer, kind: Kind, number: usize, act: impl FnOnce(&Key, &Valu
     }
 }
 
-fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
-    let names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
+/// The extender sees one pod at a time: what else pods wish that share a claim which wishes so too, it does not know.
+fn shared_claim(api: &ApiServer, number: usize) -> Option<String> {
+    let mut claims = api.list(Kind::PersistentVolumeClaim);
+    claims.retain(|claim| !is_deleted(claim) && text(claim, "/spec/storageClassName") != "together");
+    let claim = claims.get(number.checked_rem(claims.len())?)?;
+    Some(text(claim, "/metadata/name").to_owned())
+}
+
+fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim], shared: Option<String>) {
+    let mut names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
     for (name, claim) in names.iter().zip(claims) {
         let object = json!({
             "metadata": { "finalizers": [CLAIM_PROTECTION], "annotations": {} },
@@ -127,6 +149,7 @@ fn create_app(api: &ApiServer, name: &str, claims: &[NewClaim]) {
         });
         let _ = api.create(Key::in_namespace(Kind::PersistentVolumeClaim, "default", name), object);
     }
+    names.extend(shared);
     create_pod(api, name, &names);
 }
 

@@ -11,7 +11,9 @@ use crate::devices::{DeviceFault, Machine, RegionSpec};
 use crate::dice::Dice;
 use crate::oracle::Oracle;
 use crate::programs::{self, ExtenderCalls, OperatorCalls, Process};
+use crate::promises::Promises;
 use crate::surroundings::kubelet::Kubelet;
+use crate::surroundings::scheduler::Manner;
 use crate::surroundings::{claims, garbage, provisioner, scheduler};
 
 /// All parts of one simulated cluster.
@@ -22,6 +24,8 @@ pub struct World {
     pub dice: Dice,
     /// What pods wrote.
     pub oracle: Oracle,
+    /// What the extender promised.
+    pub promises: Promises,
     /// The operator.
     pub operator: Process<OperatorCalls>,
     /// The extender.
@@ -81,16 +85,23 @@ const fn class(name: &'static str, parameter: (&'static str, &'static str), bind
 impl World {
     /// Starts everything. `nodes` nodes have one or two regions each.
     #[must_use]
-    pub fn start(seed: u64, nodes: usize) -> Self {
+    pub fn start(seed: u64, nodes: usize, manner: Manner) -> Self {
         let api = ApiServer::default();
+        let promises = Promises::default();
         let dice = |part: &str| Dice::new(seed, part);
         let oracle = Oracle::default();
         make_classes(&api);
         let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
         let extender = Process::start("extender", &api, None, &dice("extender"), programs::extender);
         let scheduler = {
-            let (api, dice, extender) = (api.clone(), dice("scheduler"), extender.clone());
-            let run = move |_: &_| scheduler::run(&api, &dice, &extender);
+            let set_up = scheduler::SetUp {
+                api: api.clone(),
+                dice: dice("scheduler"),
+                extender: extender.clone(),
+                promises: promises.clone(),
+                manner,
+            };
+            let run = move |_: &_| scheduler::run(&set_up);
             Process::start(
                 "scheduler",
                 &ApiServer::default(),
@@ -101,7 +112,8 @@ impl World {
         };
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
-            let run = move |_: &_| provisioner::run(&api, &dice, &operator);
+            let promises = promises.clone();
+            let run = move |_: &_| provisioner::run(&api, &dice, &operator, &promises);
             Process::start(
                 "provisioner",
                 &ApiServer::default(),
@@ -120,6 +132,7 @@ impl World {
             api,
             dice: dice("world"),
             oracle,
+            promises,
             operator,
             extender,
             scheduler,

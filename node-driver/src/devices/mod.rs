@@ -13,6 +13,7 @@ mod libndctl;
 mod mark;
 mod quarantine;
 mod raw_bytes;
+mod required;
 
 pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
