@@ -78,7 +78,7 @@ impl Calm {
             45..55 => UserAction::CreateSharingApp(number, self.claims(rng)),
             55..62 => UserAction::CreatePod(number),
             62..66 => UserAction::DeletePod(number),
-            66..80 if self.frees => UserAction::DeleteApp(number),
+            66..80 if self.frees => UserAction::DeleteSettledApp(number),
             80..82 => UserAction::Cordon(number, rng.bool()),
             _ => return What::Fault(self.delay(rng)),
         })

@@ -90,6 +90,14 @@ impl Promises {
             .any(|pod| state.unwritten.contains(text(pod, "/metadata/uid")))
     }
 
+    /// Whether kube-scheduler has decided on a node for a claim, and not written everything that it decided for its pod.
+    #[must_use]
+    pub fn is_under_way(&self, claim: &Value) -> bool {
+        let state = self.lock();
+        let promise = state.made.get(text(claim, "/metadata/uid"));
+        promise.is_some_and(|promise| state.unwritten.contains(&promise.pod))
+    }
+
     /// CreateVolume answered.
     pub fn created(&self, has_succeeded: bool) {
         let counts = &mut self.lock().counts;

@@ -23,6 +23,8 @@ pub enum UserAction {
     ForceDeletePod(usize),
     /// A pod and its claims.
     DeleteApp(usize),
+    /// A pod and its claims, unless a volume is being made for one of them: nobody but external-provisioner would know of it.
+    DeleteSettledApp(usize),
     /// The claims of a pod, while it may use them.
     DeleteClaims(usize),
     /// A PmemVolume, by hand.
@@ -76,6 +78,12 @@ impl UserAction {
             Self::DeleteApp(number) => with(api, Kind::Pod, *number, |key, pod| {
                 delete_pod(api, key);
                 delete_claims(world, pod);
+            }),
+            Self::DeleteSettledApp(number) => with(api, Kind::Pod, *number, |key, pod| {
+                if claims_of(pod).all(|claim| is_settled(world, claim)) {
+                    delete_pod(api, key);
+                    delete_claims(world, pod);
+                }
             }),
             Self::DeleteClaims(number) => with(api, Kind::Pod, *number, |_, pod| delete_claims(world, pod)),
             Self::DeletePmemVolume(number) => with(api, Kind::PmemVolume, *number, |key, _| _ = api.delete(key)),
@@ -189,6 +197,17 @@ fn delete_pod(api: &ApiServer, key: &Key) {
 pub fn force_delete_pod(api: &ApiServer, key: &Key) {
     let _ = api.update(key, |pod| pod["metadata"]["finalizers"] = json!([]));
     let _ = api.delete(key);
+}
+
+/// Whether a claim is bound, or nobody is about to make a volume for it.
+fn is_settled(world: &World, claim: &str) -> bool {
+    let claim = world
+        .api
+        .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim));
+    claim.is_none_or(|claim| {
+        let is_selected = claim["metadata"]["annotations"][SELECTED_NODE].is_string();
+        !text(&claim, "/spec/volumeName").is_empty() || !is_selected && !world.promises.is_under_way(&claim)
+    })
 }
 
 fn delete_claims(world: &World, pod: &Value) {
