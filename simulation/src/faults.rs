@@ -263,9 +263,9 @@ fn fall_behind(world: &World, which: usize, kind: Option<Kind>, lag: Duration, l
 
 /// What it reserved for decisions that nobody can see yet would be lost with it.
 fn kill_extender_in_between(world: &World) {
-    let (promises, api, extender) = (world.promises.clone(), world.api.clone(), world.extender.clone());
+    let (promises, extender) = (world.promises.clone(), world.extender.clone());
     tokio::spawn(async move {
-        while !promises.are_written(&api) {
+        while !promises.are_written() {
             sleep(Duration::from_millis(10)).await;
         }
         extender.kill();

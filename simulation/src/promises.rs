@@ -80,14 +80,17 @@ impl Promises {
         self.lock().unwritten.remove(pod);
     }
 
-    /// Whether kube-scheduler has written everything that it decided for pods that are there.
-    #[must_use]
-    pub fn are_written(&self, api: &ApiServer) -> bool {
-        let state = self.lock();
+    /// kube-scheduler starts: what it had decided for pods that are gone is never written.
+    pub fn forget_unwritten(&self, api: &ApiServer) {
         let pods = api.list(Kind::Pod);
-        !pods
-            .iter()
-            .any(|pod| state.unwritten.contains(text(pod, "/metadata/uid")))
+        let is_there = |uid: &String| pods.iter().any(|pod| text(pod, "/metadata/uid") == uid);
+        self.lock().unwritten.retain(is_there);
+    }
+
+    /// Whether kube-scheduler has written everything that it decided.
+    #[must_use]
+    pub fn are_written(&self) -> bool {
+        self.lock().unwritten.is_empty()
     }
 
     /// Whether kube-scheduler has decided on a node for a claim, and not written everything that it decided for its pod.

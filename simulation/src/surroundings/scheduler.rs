@@ -70,6 +70,7 @@ impl Default for Manner {
 /// One run of it. What it decided and not written is in memory only.
 #[must_use]
 pub fn run(set_up: &SetUp) -> Run<()> {
+    set_up.promises.forget_unwritten(&set_up.api);
     let scheduler = Scheduler {
         set_up: set_up.clone(),
         queue: Arc::default(),
