@@ -23,12 +23,16 @@ use crate::world::{Node, World};
 pub type Invariant = fn(&World) -> Vec<String>;
 
 /// What has to hold at each moment.
-pub const ALWAYS: [(&str, Invariant); 5] = [
+pub const ALWAYS: [(&str, Invariant); 6] = [
     ("devices are used as their rules say", devices_are_used_rightly),
     ("pods find what they wrote", pods_find_what_they_wrote),
     ("nothing that somebody wrote is lost", nothing_is_lost),
     ("no volume is in use twice", no_volume_is_in_use_twice),
-    ("claims that wish to be together are on one NUMA node", claims_are_together),
+    (
+        "claims that wish to be together are on one NUMA node",
+        claims_are_together,
+    ),
+    ("the extender knows what it reserved", extender_is_consistent),
 ];
 
 /// What has to hold at each moment of a history in which nothing goes wrong but delays.
@@ -97,6 +101,31 @@ fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
 
 fn promises_are_kept(world: &World) -> Vec<String> {
     world.promises.broken()
+}
+
+/// What it keeps of a node follows from what it was shown and what it reserved, and both sides of the ledger say the same.
+fn extender_is_consistent(world: &World) -> Vec<String> {
+    let Some(extender) = world.extender.calls() else {
+        return Vec::new();
+    };
+    let state = extender.state.read();
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        let kept = state.space(&node.name).map(|space| format!("{:?}", space.free()));
+        let anew = state.free_without(&node.name, &[]).map(|free| format!("{free:?}"));
+        if kept != anew {
+            wrong.push(format!("of {} it keeps {kept:?}, and would find {anew:?}", node.name));
+        }
+        for (reservation, how) in state.ledger().reservations_on(&node.name) {
+            if !state.ledger().nodes_of(&reservation.uid).contains(&*node.name) {
+                wrong.push(format!(
+                    "{how:?} on {} for {} and not so by claim",
+                    node.name, reservation.claim
+                ));
+            }
+        }
+    }
+    wrong
 }
 
 /// Of each pod, as far as they have volumes.

@@ -63,9 +63,7 @@ impl Promises {
         let pod = text(pod, "/metadata/uid");
         let mut state = self.lock();
         state.unwritten.insert(pod.into());
-        let unbound = claims
-            .iter()
-            .filter(|claim| text(claim, "/spec/volumeName").is_empty());
+        let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
         for claim in unbound {
             let promise = Promise {
                 pod: pod.into(),

@@ -379,9 +379,7 @@ impl Scheduler {
 
     /// Writes the node to each claim that has no volume. False if one of them changed meanwhile.
     async fn select_node(&self, claims: &[Arc<Value>], node: &str) -> bool {
-        let unbound = claims
-            .iter()
-            .filter(|claim| text(claim, "/spec/volumeName").is_empty());
+        let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
         for claim in unbound {
             sleep(self.dice.up_to(self.manner.longest_write)).await;
             let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(claim, "/metadata/name"));

@@ -54,7 +54,10 @@ fn no_space_although_there_is() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
     node.machine.set_fault(DeviceFault::CreateRefused, true);
-    assert!(matches!(devices.create(&bare("v", 16)), Err(DeviceError::NoSpace { .. })));
+    assert!(matches!(
+        devices.create(&bare("v", 16)),
+        Err(DeviceError::NoSpace { .. })
+    ));
     node.machine.set_fault(DeviceFault::CreateRefused, false);
     devices.create(&bare("v", 16)).unwrap();
 }
