@@ -44,7 +44,7 @@ pub fn history(seed: u64, rng: &mut fastrand::Rng) -> History {
     };
     let longest_write = [20, 1_000, 8_000][rng.usize(..3)];
     let pace = [50, 500, 5_000][rng.usize(..3)];
-    let first = calm.from_the_start().into_iter();
+    let first = calm.first_step().into_iter();
     let others = (0..rng.usize(20..80)).map(|_| (rng.u64(..pace), calm.any(rng)));
     let all: Vec<_> = first.map(|what| (0, what)).chain(others).collect();
     let step = |(number, (after, what))| Step {
@@ -65,7 +65,7 @@ pub fn history(seed: u64, rng: &mut fastrand::Rng) -> History {
 }
 
 impl Calm {
-    fn from_the_start(&self) -> Option<What> {
+    fn first_step(&self) -> Option<What> {
         let ever = Duration::from_secs(3600);
         self.frees
             .then_some(What::Fault(Fault::Behind(OPERATOR, None, Duration::ZERO, ever)))
