@@ -25,6 +25,10 @@ pub enum Fault {
     Partition(usize, Duration),
     /// The watches of a program deliver nothing.
     Freeze(usize, Duration),
+    /// What a program sees of one kind of objects, or of all (none), is old: at most so much for a while.
+    Behind(usize, Option<Kind>, Duration, Duration),
+    /// The extender is killed once kube-scheduler has written everything that it decided.
+    KillExtenderInBetween,
     /// Requests and events take long.
     Slow(usize, Duration),
     /// Requests and answers get lost.
@@ -117,6 +121,8 @@ impl Fault {
                 self.happen_to_program(world);
             }
             Self::Partition(..) | Self::Freeze(..) | Self::Slow(..) | Self::Lossy(..) => self.happen_to_network(world),
+            Self::Behind(which, kind, lag, long) => fall_behind(world, which, kind, lag, long),
+            Self::KillExtenderInBetween => kill_extender_in_between(world),
             Self::BreakWatches => world.api.break_watches(),
             Self::Compact => world.api.compact(),
             Self::TakeSnapshot => set(snapshot, Some(world.api.snapshot())),
@@ -238,6 +244,39 @@ impl Fault {
             _ => {}
         }
     }
+}
+
+fn fall_behind(world: &World, which: usize, kind: Option<Kind>, lag: Duration, long: Duration) {
+    let networks = world.networks();
+    let network = networks[which % networks.len()].1.clone();
+    match kind {
+        Some(kind) => network.change(|state| state.lag_of_kind = Some((kind, lag))),
+        None => network.change(|state| state.lag = lag),
+    }
+    later(long, move || {
+        network.change(|state| match kind {
+            Some(_) => state.lag_of_kind = None,
+            None => state.lag = NetworkState::default().lag,
+        });
+    });
+}
+
+/// What it reserved for decisions that nobody can see yet would be lost with it.
+fn kill_extender_in_between(world: &World) {
+    let promises = world.promises.clone();
+    let extenders: Vec<_> = world
+        .schedulers
+        .iter()
+        .map(|scheduler| scheduler.extender.clone())
+        .collect();
+    tokio::spawn(async move {
+        while !promises.are_written() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        for extender in extenders {
+            extender.kill();
+        }
+    });
 }
 
 /// Calls `act` with a program as one that can be killed.

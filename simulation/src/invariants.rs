@@ -10,12 +10,13 @@ use extender::ledger::ReservationState;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use node_driver::devices::{Inventory, Stage};
-use placement::{Bytes, NumaWish, VolumeRequest};
+use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api_server::{Key, Kind};
 use crate::devices::Fuse;
+use crate::programs::ExtenderCalls;
 use crate::surroundings::{claims_of, is_deleted, text};
 use crate::world::{Node, Scheduler, World};
 
@@ -23,12 +24,20 @@ use crate::world::{Node, Scheduler, World};
 pub type Invariant = fn(&World) -> Vec<String>;
 
 /// What has to hold at each moment.
-pub const ALWAYS: [(&str, Invariant); 4] = [
+pub const ALWAYS: [(&str, Invariant); 6] = [
     ("devices are used as their rules say", devices_are_used_rightly),
     ("pods find what they wrote", pods_find_what_they_wrote),
     ("nothing that somebody wrote is lost", nothing_is_lost),
     ("no volume is in use twice", no_volume_is_in_use_twice),
+    (
+        "claims that wish to be together are on one NUMA node",
+        claims_are_together,
+    ),
+    ("the extender knows what it reserved", extenders_are_consistent),
 ];
+
+/// What has to hold at each moment of a history in which nothing goes wrong but delays.
+pub const IN_CALM: [(&str, Invariant); 1] = [("whatever passes the filter can be created", promises_are_kept)];
 
 /// What has to hold when faults have ended and some time has passed.
 pub const AT_THE_END: [(&str, Invariant); 8] = [
@@ -89,6 +98,91 @@ fn no_volume_is_in_use_twice(world: &World) -> Vec<String> {
     twice
         .map(|(volume, nodes)| format!("{volume} is on {nodes:?}"))
         .collect()
+}
+
+fn promises_are_kept(world: &World) -> Vec<String> {
+    world.promises.broken()
+}
+
+/// What it keeps of a node follows from what it was shown and what it reserved, and both sides of the ledger say the same.
+fn extenders_are_consistent(world: &World) -> Vec<String> {
+    let running = world
+        .schedulers
+        .iter()
+        .filter_map(|scheduler| scheduler.extender.calls());
+    running
+        .flat_map(|extender| what_it_contradicts(world, &extender))
+        .collect()
+}
+
+fn what_it_contradicts(world: &World, extender: &ExtenderCalls) -> Vec<String> {
+    let state = extender.state.read();
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        let kept = state.space(&node.name).map(|space| format!("{:?}", space.free()));
+        let anew = state.free_without(&node.name, &[]).map(|free| format!("{free:?}"));
+        if kept != anew {
+            wrong.push(format!("of {} it keeps {kept:?}, and would find {anew:?}", node.name));
+        }
+        for (reservation, how) in state.ledger().reservations_on(&node.name) {
+            if !state.ledger().nodes_of(&reservation.uid).contains(&*node.name) {
+                wrong.push(format!(
+                    "{how:?} on {} for {} and not so by claim",
+                    node.name, reservation.claim
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+/// Of each pod, as far as they have volumes.
+fn claims_are_together(world: &World) -> Vec<String> {
+    let wishes: BTreeMap<String, String> = world
+        .api
+        .list(Kind::PersistentVolumeClaim)
+        .iter()
+        .filter(|claim| text(claim, "/spec/storageClassName") == "together")
+        .map(|claim| {
+            (
+                name(claim).to_owned(),
+                format!("{VOLUME_PREFIX}{}", text(claim, "/metadata/uid")),
+            )
+        })
+        .collect();
+    if wishes.len() < 2 {
+        return Vec::new();
+    }
+    let places = numa_nodes(world);
+    let mut wrong = Vec::new();
+    for pod in world.api.list(Kind::Pod) {
+        let volumes = claims_of(&pod).filter_map(|claim| wishes.get(&claim));
+        let on: BTreeSet<_> = volumes.filter_map(|volume| places.get(volume)).collect();
+        if on.len() > 1 {
+            wrong.push(format!("the claims of pod {} are on {on:?}", name(&pod)));
+        }
+    }
+    wrong
+}
+
+/// The node and the NUMA node of each volume that was made.
+fn numa_nodes(world: &World) -> BTreeMap<String, (String, Option<NumaNode>)> {
+    let mut places = BTreeMap::new();
+    for node in &world.nodes {
+        let truth = node.machine.truth();
+        for namespace in &truth.namespaces {
+            let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
+                continue;
+            };
+            let region = truth
+                .regions
+                .iter()
+                .find(|region| region.id == namespace.namespace.region);
+            let numa = region.and_then(|region| region.numa);
+            places.insert(volume.to_owned(), (node.name.clone(), numa));
+        }
+    }
+    places
 }
 
 fn typed<K: DeserializeOwned>(world: &World, kind: Kind) -> Vec<K> {

@@ -2,6 +2,7 @@
 
 pub mod api_server;
 pub mod by_hand;
+pub mod calm;
 pub mod devices;
 pub mod dice;
 pub mod faults;
@@ -9,6 +10,7 @@ pub mod history;
 pub mod invariants;
 pub mod oracle;
 pub mod programs;
+pub mod promises;
 pub mod surroundings;
 pub mod time;
 pub mod users;

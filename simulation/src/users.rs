@@ -16,6 +16,8 @@ use crate::world::{CLASSES, World};
 pub enum UserAction {
     /// A pod with new claims.
     CreateApp(Vec<NewClaim>),
+    /// A pod with new claims and one that others use, of a class that does not wish it together with others.
+    CreateSharingApp(usize, Vec<NewClaim>),
     /// Another pod for the claims of an earlier one.
     CreatePod(usize),
     /// A pod, in order.
@@ -24,6 +26,8 @@ pub enum UserAction {
     ForceDeletePod(usize),
     /// A pod and its claims.
     DeleteApp(usize),
+    /// A pod and its claims, unless a volume is being made for one of them: nobody but external-provisioner would know of it.
+    DeleteSettledApp(usize),
     /// The claims of a pod, while it may use them.
     DeleteClaims(usize),
     /// A PmemVolume, by hand.
@@ -89,13 +93,20 @@ impl UserAction {
     pub fn carry_out(&self, world: &World, name: &str) {
         let api = &world.api;
         match self {
-            Self::CreateApp(claims) => create_app(world, name, claims),
+            Self::CreateApp(claims) => create_app(world, name, claims, None),
+            Self::CreateSharingApp(number, claims) => create_app(world, name, claims, shared_claim(api, *number)),
             Self::CreatePod(number) => create_pod_again(world, name, *number),
             Self::DeletePod(number) => with(api, Kind::Pod, *number, |key, _| delete_pod(api, key)),
             Self::ForceDeletePod(number) => with(api, Kind::Pod, *number, |key, _| force_delete_pod(api, key)),
             Self::DeleteApp(number) => with(api, Kind::Pod, *number, |key, pod| {
                 delete_pod(api, key);
                 delete_claims(world, pod);
+            }),
+            Self::DeleteSettledApp(number) => with(api, Kind::Pod, *number, |key, pod| {
+                if claims_of(pod).all(|claim| is_settled(world, &claim)) {
+                    delete_pod(api, key);
+                    delete_claims(world, pod);
+                }
             }),
             Self::DeleteClaims(number) => with(api, Kind::Pod, *number, |_, pod| delete_claims(world, pod)),
             Self::DeletePmemVolume(number) => with(api, Kind::PmemVolume, *number, |key, _| _ = api.delete(key)),
@@ -132,6 +143,17 @@ impl UserAction {
 }
 
 impl NewClaim {
+    /// A claim of the class of that name.
+    #[must_use]
+    pub fn of(class: &str, bytes: i64, is_block: bool) -> Self {
+        let class = CLASSES.iter().position(|known| known.name == class);
+        Self {
+            class: class.unwrap_or_default(),
+            bytes,
+            is_block,
+        }
+    }
+
     fn any(rng: &mut fastrand::Rng) -> Self {
         let largest = if rng.u32(..5) == 0 { 48 << 20 } else { 12 << 20 };
         Self {
@@ -159,8 +181,16 @@ fn with(api: &ApiServer, kind: Kind, number: usize, act: impl FnOnce(&Key, &Valu
     }
 }
 
-fn create_app(world: &World, name: &str, claims: &[NewClaim]) {
-    let names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
+/// The extender sees one pod at a time: what else pods wish that share a claim which wishes so too, it does not know.
+fn shared_claim(api: &ApiServer, number: usize) -> Option<String> {
+    let mut claims = api.list(Kind::PersistentVolumeClaim);
+    claims.retain(|claim| !is_deleted(claim) && text(claim, "/spec/storageClassName") != "together");
+    let claim = claims.get(number.checked_rem(claims.len())?)?;
+    Some(text(claim, "/metadata/name").to_owned())
+}
+
+fn create_app(world: &World, name: &str, claims: &[NewClaim], shared: Option<String>) {
+    let mut names: Vec<String> = (0..claims.len()).map(|number| format!("{name}-{number}")).collect();
     for (name, claim) in names.iter().zip(claims) {
         let object = json!({
             "metadata": { "finalizers": [CLAIM_PROTECTION], "annotations": {} },
@@ -170,6 +200,7 @@ fn create_app(world: &World, name: &str, claims: &[NewClaim]) {
         let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", name);
         let _ = world.api.create(key, object);
     }
+    names.extend(shared);
     create_pod(world, name, &names);
 }
 
@@ -224,6 +255,17 @@ fn delete_pod(api: &ApiServer, key: &Key) {
 pub fn force_delete_pod(api: &ApiServer, key: &Key) {
     let _ = api.update(key, |pod| pod["metadata"]["finalizers"] = json!([]));
     let _ = api.delete(key);
+}
+
+/// Whether a claim is bound, or nobody is about to make a volume for it.
+fn is_settled(world: &World, claim: &str) -> bool {
+    let claim = world
+        .api
+        .get(&Key::in_namespace(Kind::PersistentVolumeClaim, "default", claim));
+    claim.is_none_or(|claim| {
+        let is_selected = claim["metadata"]["annotations"][SELECTED_NODE].is_string();
+        !text(&claim, "/spec/volumeName").is_empty() || !is_selected && !world.promises.is_under_way(&claim)
+    })
 }
 
 fn delete_claims(world: &World, pod: &Value) {

@@ -11,7 +11,9 @@ use crate::devices::{DeviceFault, Machine, RegionSpec};
 use crate::dice::Dice;
 use crate::oracle::Oracle;
 use crate::programs::{self, ExtenderCalls, OperatorCalls, Process};
+use crate::promises::Promises;
 use crate::surroundings::kubelet::Kubelet;
+use crate::surroundings::scheduler::Manner;
 use crate::surroundings::{claims, garbage, provisioner, scheduler};
 
 /// All parts of one simulated cluster.
@@ -22,6 +24,8 @@ pub struct World {
     pub dice: Dice,
     /// What pods wrote.
     pub oracle: Oracle,
+    /// What the extender promised.
+    pub promises: Promises,
     /// The operator.
     pub operator: Process<OperatorCalls>,
     /// The schedulers, each with an extender of its own.
@@ -96,17 +100,21 @@ const fn class(name: &'static str, parameter: (&'static str, &'static str), bind
 impl World {
     /// Starts everything: nodes with one or two regions each, and one scheduler or two.
     #[must_use]
-    pub fn start(seed: u64, nodes: usize, schedulers: usize) -> Self {
+    pub fn start(seed: u64, nodes: usize, schedulers: usize, manner: Manner) -> Self {
         let api = ApiServer::default();
+        let promises = Promises::default();
         let dice = |part: &str| Dice::new(seed, part);
         let oracle = Oracle::default();
         make_classes(&api);
         let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
         let names = SCHEDULERS.into_iter().take(schedulers);
-        let schedulers = names.map(|name| Scheduler::start(seed, name, &api)).collect();
+        let schedulers = names
+            .map(|name| Scheduler::start(seed, name, &api, &promises, manner))
+            .collect();
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
-            let run = move |_: &_| provisioner::run(&api, &dice, &operator);
+            let promises = promises.clone();
+            let run = move |_: &_| provisioner::run(&api, &dice, &operator, &promises);
             Process::start(
                 "provisioner",
                 &ApiServer::default(),
@@ -125,6 +133,7 @@ impl World {
             api,
             dice: dice("world"),
             oracle,
+            promises,
             operator,
             schedulers,
             provisioner,
@@ -188,14 +197,19 @@ impl World {
 }
 
 impl Scheduler {
-    fn start(seed: u64, name: &'static str, api: &ApiServer) -> Self {
+    fn start(seed: u64, name: &'static str, api: &ApiServer, promises: &Promises, manner: Manner) -> Self {
         let dice = |part: &str| Dice::new(seed, &format!("{name} {part}"));
         let of = format!("extender of {name}");
         let extender = Process::start(&of, api, None, &dice("extender"), programs::extender);
-        let run = {
-            let (api, dice, extender) = (api.clone(), dice("decisions"), extender.clone());
-            move |_: &_| scheduler::run(name, &api, &dice, &extender)
+        let set_up = scheduler::SetUp {
+            name,
+            api: api.clone(),
+            dice: dice("decisions"),
+            extender: extender.clone(),
+            promises: promises.clone(),
+            manner,
         };
+        let run = move |_: &_| scheduler::run(&set_up);
         // It writes by itself what only our programs write through a network.
         let process = Process::start(name, &ApiServer::default(), None, &dice("process"), run);
         Self {

@@ -1,4 +1,5 @@
-//! The ledger: what is reserved where, whatever happens.
+//! The ledger: what is reserved where, whatever happens. The simulation sees it in what really comes after what; at random there is also
+//! what no cluster shows in that order, decisions on several nodes that are narrowed later, and each change has to be told at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! The decisions of the extender, case by case and at random.
+//! The decisions of the extender, case by case. In any order, with all that is around them: the calm histories of the crate
+//! `simulation`.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +11,6 @@
 mod filter;
 mod joint;
 mod ledger;
-mod model;
 mod state;
 #[path = "../../src/testing.rs"]
 mod testing;

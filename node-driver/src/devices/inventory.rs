@@ -213,7 +213,7 @@ impl Inventory {
     }
 
     /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
-    pub fn unmarked<'a>(&'a self, volume: &'a str) -> impl Iterator<Item = &'a Namespace> {
+    pub fn unmarked<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a Namespace> {
         self.namespaces
             .iter()
             .filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)

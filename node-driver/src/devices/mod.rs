@@ -14,6 +14,7 @@ mod libndctl;
 mod mark;
 mod quarantine;
 mod raw_bytes;
+mod required;
 
 pub use backend::{BringUp, Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;

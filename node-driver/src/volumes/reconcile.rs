@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StepError;
 use super::record::Record;
-use super::retry::{RetryDelays, WHILE_BLOCKED};
+use super::retry::{RetryDelays, WHILE_BEHIND, WHILE_BLOCKED};
 use super::worker::{WorkResult, Worker};
 
 /// Two events of one object within this time are one.
@@ -87,6 +87,7 @@ async fn reconcile<R: Record>(volume: Arc<PmemVolume>, context: Arc<Context<R>>)
             Action::await_change()
         }
         WorkResult::Blocked => Action::requeue(WHILE_BLOCKED),
+        WorkResult::Behind => Action::requeue(WHILE_BEHIND),
     })
 }
 

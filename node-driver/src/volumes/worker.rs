@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use cluster::VolumeSpace;
 use crds::{PmemVolume, PmemVolumeStatus};
 use program::spawn_blocking;
 use tokio::sync::{Mutex, MutexGuard};
@@ -32,6 +33,8 @@ pub enum WorkResult {
     Released,
     /// A person has to help, as its condition says; reconcile it again later.
     Blocked,
+    /// An older volume gets its space first; reconcile it again in a moment.
+    Behind,
 }
 
 /// Brings volumes of this node to where their objects say they should be.
@@ -117,6 +120,9 @@ impl<R: Record> Worker<R> {
                 continue;
             }
             placing = placing.filter(|_| takes_space);
+            if matches!(step, Step::Refuse(_) | Step::RecordRegion(_)) && self.is_behind(volume, &listing) {
+                return Ok(WorkResult::Behind);
+            }
             if (takes_space || step == Step::Mark(Stage::HandedOut)) && !is_confirmed {
                 *volume = self.confirm(volume).await?;
                 is_confirmed = true;
@@ -157,6 +163,18 @@ impl<R: Record> Worker<R> {
             free: &free,
             bytes: &self.bytes.get(name(volume)),
         })
+    }
+
+    /// Whether an older volume is about to choose its region. The operator and the extender count on this order: what a younger
+    /// one takes first may send the older one to another region than they foresaw. One that is held up by anything else holds
+    /// up nobody.
+    fn is_behind(&self, volume: &PmemVolume, listing: &Listing) -> bool {
+        let own = VolumeSpace::from(volume);
+        let all = self.record.all();
+        let mut older = all
+            .iter()
+            .filter(|other| other.spec.node == volume.spec.node && VolumeSpace::from(&***other).comes_before(&own));
+        older.any(|other| matches!(self.plan(other, listing), Step::RecordRegion(_)))
     }
 
     async fn carry_out(&self, step: Step, volume: &PmemVolume, listing: &Listing) -> Result<Next, StepError> {

@@ -18,7 +18,15 @@ async fn each_gets_its_own_bytes() {
         .into_iter()
         .map(|volume| {
             let worker = Arc::clone(&worker);
-            tokio::spawn(async move { worker.reconcile(volume).await.unwrap() })
+            tokio::spawn(async move {
+                // Whoever comes too early is called again.
+                loop {
+                    match worker.reconcile(volume.clone()).await.unwrap() {
+                        WorkResult::Behind => tokio::task::yield_now().await,
+                        result => return result,
+                    }
+                }
+            })
         })
         .collect();
     for task in tasks {
@@ -29,6 +37,32 @@ async fn each_gets_its_own_bytes() {
         assert!(extents[..i].iter().all(|other| !one.overlaps(*other)));
     }
     node.is_fine();
+}
+
+/// Operator and extender foresee regions in this order.
+#[tokio::test]
+async fn the_older_one_chooses_its_region_first() {
+    let node = Node::new();
+    let worker = node.driver();
+    let (older, younger) = (
+        node.add_volume("a", 14, VolumeMode::Fsdax),
+        node.add_volume("b", 14, VolumeMode::Fsdax),
+    );
+    assert_eq!(worker.reconcile(younger.clone()).await.unwrap(), WorkResult::Behind);
+    assert!(node.all().is_empty());
+    for volume in [older, younger] {
+        assert_eq!(worker.reconcile(volume).await.unwrap(), WorkResult::Settled);
+    }
+    node.is_fine();
+}
+
+#[tokio::test]
+async fn an_older_one_that_gets_no_space_is_in_nobodys_way() {
+    let node = Node::new();
+    let worker = node.driver();
+    node.add_volume("a", 1000, VolumeMode::Fsdax);
+    let younger = node.add_volume("b", 14, VolumeMode::Fsdax);
+    assert_eq!(worker.reconcile(younger).await.unwrap(), WorkResult::Settled);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

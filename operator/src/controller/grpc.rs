@@ -33,7 +33,7 @@ impl Controller for Service {
     ) -> Result<Response<CreateVolumeResponse>, Status> {
         let time_limit = time_limit(request.metadata());
         let request = request.into_inner();
-        let volume = self.create(&request, time_limit).await;
+        let volume = self.create_whoever_waits(&request, time_limit).await;
         let response = volume.map(|volume| CreateVolumeResponse { volume: Some(volume) });
         respond("CreateVolume", &request.name, response)
     }

@@ -42,6 +42,22 @@ async fn retry_finds_it() {
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }
 
+/// The watch may show the volume long after it was written.
+#[tokio::test]
+async fn the_space_of_a_volume_stays_taken_if_its_caller_is_gone() {
+    let setup = setup(silent).await;
+    let call = {
+        let (service, ask) = (setup.service.clone(), request(28 * MIB, &["a"]));
+        tokio::spawn(async move { service.create_whoever_waits(&ask, TIME_LIMIT).await })
+    };
+    while setup.server.volume("pvc-1").is_none() {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
+    assert!(call.await.unwrap_err().is_cancelled());
+    assert!(setup.index.read(|index| index.newest_volume("pvc-1").is_some()));
+}
+
 #[tokio::test]
 async fn a_slow_node_is_waited_for_and_the_object_stays() {
     let setup = setup(silent).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Kind;
 use crate::dice::Dice;
 
 /// How the way is now.
@@ -18,10 +19,20 @@ pub struct NetworkState {
     pub latency: Duration,
     /// The longest that an event of a watch is under way.
     pub lag: Duration,
+    /// The longest that an event of one kind of objects is under way, if that is another.
+    pub lag_of_kind: Option<(Kind, Duration)>,
     /// Of a thousand requests, so many do not arrive.
     pub requests_lost: u32,
     /// Of a thousand requests, so many are carried out and not answered.
     pub answers_lost: u32,
+}
+
+impl NetworkState {
+    /// The longest that an event of this kind of objects is under way.
+    pub(super) fn lag_of(&self, kind: Kind) -> Duration {
+        let of_kind = self.lag_of_kind.filter(|(of, _)| *of == kind);
+        of_kind.map_or(self.lag, |(_, lag)| lag)
+    }
 }
 
 impl Default for NetworkState {
@@ -31,6 +42,7 @@ impl Default for NetworkState {
             is_frozen: false,
             latency: Duration::from_millis(2),
             lag: Duration::from_millis(5),
+            lag_of_kind: None,
             requests_lost: 0,
             answers_lost: 0,
         }

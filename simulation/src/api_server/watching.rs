@@ -90,7 +90,8 @@ impl Watch {
 
     /// False if the stream ended meanwhile.
     async fn deliver(&mut self, at: Instant) -> bool {
-        let lag = self.link.network.dice.up_to(self.link.network.state().lag);
+        let longest = self.link.network.state().lag_of(self.kind);
+        let lag = self.link.network.dice.up_to(longest);
         let delivery = (at + lag).max(self.last_delivery);
         self.last_delivery = delivery;
         let network = self.link.network.clone();

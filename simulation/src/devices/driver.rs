@@ -2,10 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crds::{RegionState, VolumeMode};
 use node_driver::devices::{
-    BringUp, Dax, DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace,
-    Pieces as _, RawBytes, Region, Source, Stage, Unclear, VolumeDevice, cover, mark_name,
+    BringUp, DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace,
+    Pieces as _, RawBytes, Source, Stage, VolumeDevice, cover, mark_name,
 };
 use placement::{Mode, RegionId};
 
@@ -93,7 +92,7 @@ impl Run {
         found: &Namespace,
         volume: &str,
     ) -> Result<Serial, DeviceError> {
-        check_writable(seen, &found.region)?;
+        seen.writable_region(&found.region)?;
         let serial = self.serial(found)?;
         self.effect(|state| state.disable(serial, found, volume))?;
         Ok(serial)
@@ -180,19 +179,7 @@ impl Devices for Run {
     }
 
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
-        let inventory = Devices::inventory(self)?;
-        if let Some((found, stage)) = of_volume(&inventory, volume)? {
-            return volume_device(&inventory, found, volume, Some(stage)).map(Some);
-        }
-        let unmarked: Vec<&Namespace> = inventory.unmarked(volume).collect();
-        match unmarked[..] {
-            [] => Ok(None),
-            [only] => volume_device(&inventory, only, volume, None).map(Some),
-            _ => Err(DeviceError::Ambiguous {
-                name: volume.to_owned(),
-                count: unmarked.len(),
-            }),
-        }
+        Devices::inventory(self)?.find_volume(volume, |_| true)
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
@@ -219,11 +206,7 @@ impl Devices for Run {
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        let is_it = |found: &&Namespace| found.region == earlier.region && found.extent == earlier.extent;
-        let found = seen.unmarked(&earlier.volume).find(is_it);
-        let found = found.ok_or_else(|| DeviceError::NotFound {
-            name: earlier.volume.clone(),
-        })?;
+        let found = seen.existing_earlier(earlier)?;
         let marked = self.set_mark(&seen, found, &earlier.volume, stage);
         self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
@@ -236,7 +219,7 @@ impl Devices for Run {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
         let action = "open all bytes of";
-        let (found, stage) = existing(&seen, volume)?;
+        let (found, stage) = seen.existing(volume)?;
         self.allowed(action, volume, stage, stage.is_expendable())?;
         let serial = self.disable_unused(&seen, found, volume)?;
         let handle = self.effect(|state| Ok(state.open_raw(serial, &self.fuse)))?;
@@ -253,7 +236,7 @@ impl Devices for Run {
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        let (found, stage) = existing(&seen, volume)?;
+        let (found, stage) = seen.existing(volume)?;
         self.allowed("configure", volume, stage, stage == Stage::Making)?;
         let serial = self.disable_unused(&seen, found, volume)?;
         self.effect(|state| {
@@ -293,93 +276,10 @@ fn failed_at(action: &'static str, volume: &str, error: DeviceError) -> DeviceEr
     }
 }
 
-fn of_volume<'a>(seen: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
-    seen.of_volume(volume).map_err(|unclear| not_clear(volume, unclear))
-}
-
-fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
-    let name = volume.to_owned();
-    match unclear {
-        Unclear::Several { count } => DeviceError::Ambiguous { name, count },
-        Unclear::Newer { label } => DeviceError::Newer { name, label },
-    }
-}
-
-/// The namespace that a mark is written to, which has to be there.
-pub(super) fn to_mark<'a>(
-    seen: &'a Inventory,
-    volume: &str,
-    stage: Stage,
-) -> Result<(&'a Namespace, Stage), DeviceError> {
-    let found = seen
-        .to_mark(volume, stage)
-        .map_err(|unclear| not_clear(volume, unclear))?;
-    found.ok_or_else(|| not_found(volume))
-}
-
-fn not_found(volume: &str) -> DeviceError {
-    DeviceError::NotFound {
-        name: volume.to_owned(),
-    }
-}
-
-/// The namespace of a volume, which has to be there.
-pub(super) fn existing<'a>(seen: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(seen, volume)?.ok_or_else(|| not_found(volume))
-}
-
 fn label_of(found: &Namespace, volume: &str, stage: Stage) -> Result<Label, DeviceError> {
     let name = found.uuid.and_then(|uuid| mark_name(volume, uuid, stage));
     let name = name.ok_or_else(|| DeviceError::NoMark {
         name: volume.to_owned(),
     })?;
     Ok(Label { name, uuid: found.uuid })
-}
-
-fn volume_device(
-    seen: &Inventory,
-    found: &Namespace,
-    volume: &str,
-    stage: Option<Stage>,
-) -> Result<VolumeDevice, DeviceError> {
-    let (Some(mode), Some(path), Some(usable)) = (found.mode.of_volume(), found.block.clone(), found.usable) else {
-        return Err(DeviceError::Incomplete {
-            name: volume.to_owned(),
-        });
-    };
-    Ok(VolumeDevice {
-        path,
-        stage,
-        is_recorded: found.is_recorded,
-        mode,
-        usable,
-        numa: seen.region(&found.region).and_then(|region| region.numa),
-        dax: match mode {
-            VolumeMode::Fsdax => Dax::Offered,
-            VolumeMode::Sector => Dax::NotOffered,
-        },
-    })
-}
-
-/// A region that may be written to.
-fn check_writable(seen: &Inventory, id: &RegionId) -> Result<(), DeviceError> {
-    let is_fine = |region: &Region| matches!(region.state, RegionState::Ready | RegionState::Degraded);
-    region_if(seen, id, is_fine).map(drop)
-}
-
-/// A region that is in a state that will do.
-pub(super) fn region_if<'a>(
-    seen: &'a Inventory,
-    id: &RegionId,
-    will_do: impl Fn(&Region) -> bool,
-) -> Result<&'a Region, DeviceError> {
-    let not_ready = |message: &str| DeviceError::NotReady {
-        region: id.clone(),
-        message: message.to_owned(),
-    };
-    match seen.region(id) {
-        None => Err(not_ready("the kernel does not show it")),
-        Some(region) if will_do(region) => Ok(region),
-        Some(region) => Err(not_ready(&region.message)),
-    }
 }

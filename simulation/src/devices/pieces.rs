@@ -1,9 +1,8 @@
 //! Changes of single namespaces, for who holds the lock of the run.
 
-use crds::RegionState;
 use node_driver::devices::{DeviceError, Inventory, NewNamespace, Pieces, Stage, free_uuid, mark_name};
 
-use super::driver::{Run, existing, failed, region_if, to_mark};
+use super::driver::{Run, failed};
 use super::faults::Call;
 use super::label::Label;
 
@@ -13,7 +12,7 @@ impl Pieces for Run {
     }
 
     fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError> {
-        region_if(seen, &new.region, |region| region.state == RegionState::Ready)?;
+        seen.ready_region(&new.region)?;
         let label = free_uuid(&new.volume, |uuid| seen.has_uuid(uuid)).and_then(|uuid| {
             let name = mark_name(&new.volume, uuid, Stage::Making)?;
             Some(Label { name, uuid: Some(uuid) })
@@ -27,13 +26,13 @@ impl Pieces for Run {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let (found, now) = to_mark(seen, volume, stage)?;
+        let (found, now) = seen.existing_to_mark(volume, stage)?;
         self.allowed("mark", volume, now, now.may_become(stage))?;
         self.set_mark(seen, found, volume, stage)
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        let (found, stage) = existing(seen, volume)?;
+        let (found, stage) = seen.existing(volume)?;
         self.allowed("destroy", volume, stage, stage.is_expendable())?;
         let serial = self.disable_unused(seen, found, volume)?;
         self.effect(|state| {
@@ -41,11 +40,6 @@ impl Pieces for Run {
             destroyed.map_err(|error| failed("destroy", volume, error))
         })?;
         self.machine.state().complete_destruction(serial);
-        let now = self.list(Call::ReadBack)?;
-        let shows_all = |region: &node_driver::devices::Region| region.state.shows_namespaces();
-        match now.region(&found.region) {
-            None => Ok(()),
-            Some(_) => region_if(&now, &found.region, shows_all).map(drop),
-        }
+        self.list(Call::ReadBack)?.check_gone(&found.region)
     }
 }

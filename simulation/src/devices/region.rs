@@ -25,7 +25,7 @@ pub struct RegionSpec {
 pub(super) struct ModelRegion {
     pub(super) id: RegionId,
     pub(super) device: String,
-    numa: Option<NumaNode>,
+    pub(super) numa: Option<NumaNode>,
     pub(super) size: Bytes,
     pub(super) alignment: Alignment,
     /// What a read shows.

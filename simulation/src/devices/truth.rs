@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crds::RegionState;
 use node_driver::devices::{Namespace, Owner, Stage, owner_of};
 use node_driver::filesystem::Filesystem;
-use placement::{Bytes, Extent, RegionId, free_between};
+use placement::{Bytes, Extent, NumaNode, RegionId, free_between};
 
 use super::granules::granules_of;
 use super::label::{Label, OnModules};
@@ -33,6 +33,8 @@ pub struct Truth {
 pub struct TrueRegion {
     /// Its stable name.
     pub id: RegionId,
+    /// The NUMA node of its modules.
+    pub numa: Option<NumaNode>,
     /// All its bytes.
     pub size: Bytes,
     /// Whether the kernel lists it.
@@ -140,6 +142,7 @@ impl State {
         let here = self.namespaces.iter().filter(|found| found.region == position);
         TrueRegion {
             id: region.id.clone(),
+            numa: region.numa,
             size: region.size,
             is_listed: region.is_listed,
             state: region.shown_state(),

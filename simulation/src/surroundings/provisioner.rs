@@ -24,6 +24,7 @@ use super::{after_each_change, remove_finalizer, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 use crate::programs::{OperatorCalls, Process, Run};
+use crate::promises::Promises;
 
 /// Its finalizer on volumes whose deletion it has to carry out.
 pub const FINALIZER: &str = "external-provisioner.volume.kubernetes.io/finalizer";
@@ -35,11 +36,12 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One run of it. What it is at work on is in memory only.
 #[must_use]
-pub fn run(api: &ApiServer, dice: &Dice, operator: &Process<OperatorCalls>) -> Run<()> {
+pub fn run(api: &ApiServer, dice: &Dice, operator: &Process<OperatorCalls>, promises: &Promises) -> Run<()> {
     let provisioner = Provisioner {
         api: api.clone(),
         dice: dice.clone(),
         operator: operator.clone(),
+        promises: promises.clone(),
         at_work: Arc::default(),
     };
     Run::new((), provisioner.work())
@@ -50,6 +52,7 @@ struct Provisioner {
     api: ApiServer,
     dice: Dice,
     operator: Process<OperatorCalls>,
+    promises: Promises,
     /// Claims and volumes that a task works on.
     at_work: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -151,14 +154,21 @@ impl Provisioner {
             return Next::Done;
         }
         let request = create_request(&name, claim, &class, node);
-        match self.create_volume(request).await {
+        let answered = self.create_volume(request).await;
+        self.promises.created(answered.is_ok());
+        match answered {
             Ok(volume) => {
                 let object = persistent_volume(claim, &class, &volume);
                 // It exists, if an earlier answer was lost.
                 let _ = self.api.create(Key::of(Kind::PersistentVolume, &name), object);
                 Next::Done
             }
-            Err(status) => self.after_error(key, &status, !node.is_empty()),
+            Err(status) => {
+                if status.code() == Code::ResourceExhausted {
+                    self.promises.refused(&self.api, claim, node, status.message());
+                }
+                self.after_error(key, &status, !node.is_empty())
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use super::{claims_of, is_deleted, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 use crate::programs::{ExtenderCalls, Process, Run};
+use crate::promises::Promises;
 
 /// `httpTimeout` of our configuration.
 const EXTENDER_TIMEOUT: Duration = Duration::from_secs(1);
@@ -32,29 +33,68 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LAST_BACKOFF: Duration = Duration::from_secs(10);
 /// `podMaxInUnschedulablePodsDuration`, and how often it is looked at.
 const UNSCHEDULABLE_FOR: Duration = Duration::from_secs(300);
-/// The longest that a decision is on its way to the API server.
-const WRITE_DELAY: Duration = Duration::from_millis(200);
+
+/// How it is set up, and what it works with.
+#[derive(Clone)]
+pub struct SetUp {
+    /// What pods call it.
+    pub name: &'static str,
+    /// The cluster.
+    pub api: ApiServer,
+    /// Its randomness.
+    pub dice: Dice,
+    /// Whom it asks.
+    pub extender: Process<ExtenderCalls>,
+    /// What the extender promised.
+    pub promises: Promises,
+    /// How it goes about it.
+    pub manner: Manner,
+}
+
+/// How it goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// Whether it does without the extender where that does not answer (`ignorable`).
+    pub is_extender_ignorable: bool,
+    /// The longest that each write of a decision is on its way to the API server: it waits for those before it.
+    pub longest_write: Duration,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            is_extender_ignorable: true,
+            longest_write: Duration::from_millis(200),
+        }
+    }
+}
 
 /// One run of it, for the pods that ask for a scheduler of this name. What it decided and not written is in memory only.
 #[must_use]
-pub fn run(name: &'static str, api: &ApiServer, dice: &Dice, extender: &Process<ExtenderCalls>) -> Run<()> {
+pub fn run(set_up: &SetUp) -> Run<()> {
+    set_up.promises.forget_unwritten(&set_up.api);
     let scheduler = Scheduler {
-        name,
-        api: api.clone(),
-        dice: dice.clone(),
-        extender: extender.clone(),
+        set_up: set_up.clone(),
         queue: Arc::default(),
+        assumed: Arc::default(),
     };
     Run::new((), scheduler.work())
 }
 
 #[derive(Clone)]
 struct Scheduler {
-    name: &'static str,
-    api: ApiServer,
-    dice: Dice,
-    extender: Process<ExtenderCalls>,
+    set_up: SetUp,
     queue: Arc<Mutex<BTreeMap<String, Waiting>>>,
+    /// The nodes that it decided on for claims and has not written, by the unique ids of the claims (`AssumePodVolumes`).
+    assumed: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl std::ops::Deref for Scheduler {
+    type Target = SetUp;
+
+    fn deref(&self) -> &SetUp {
+        &self.set_up
+    }
 }
 
 /// A pod without a node, by its unique id.
@@ -174,6 +214,7 @@ impl Scheduler {
     }
 
     fn refused(&self, uid: &str) {
+        self.promises.is_written(uid);
         let revision = *self.api.revisions().borrow();
         self.change(uid, |waiting| {
             let backoff = FIRST_BACKOFF
@@ -195,9 +236,12 @@ impl Scheduler {
         }
         // It begins where it ended the last time.
         self.dice.with(|rng| rng.shuffle(&mut nodes));
-        // The extender is ignorable: without it, the nodes stay as they are.
-        if let Some(answer) = self.ask("/filter", pod, &nodes).await {
+        let answer = self.ask("/filter", pod, &nodes).await;
+        if let Some(answer) = &answer {
+            self.promises.filtered(answer);
             nodes = names(&answer["NodeNames"]);
+        } else if !self.manner.is_extender_ignorable {
+            return None;
         }
         if nodes.len() > 1
             && let Some(scores) = self.ask("/prioritize", pod, &nodes).await
@@ -209,7 +253,28 @@ impl Scheduler {
             };
             nodes.sort_by_cached_key(|node| -score(node));
         }
-        nodes.into_iter().next()
+        let node = nodes.into_iter().next()?;
+        if answer.is_some() {
+            self.promises.make(pod, &claims, &node);
+        }
+        self.assume(&claims, &node);
+        Some(node)
+    }
+
+    fn assumed(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn assume(&self, claims: &[Arc<Value>], node: &str) {
+        let undecided = claims.iter().filter(|claim| selected_node(claim).is_none());
+        let uids = undecided.map(|claim| text(claim, "/metadata/uid").to_owned());
+        self.assumed().extend(uids.map(|uid| (uid, node.to_owned())));
+    }
+
+    /// What was decided for these claims is written, or never will be.
+    fn forget(&self, claims: &[Arc<Value>]) {
+        self.assumed()
+            .retain(|uid, _| claims.iter().all(|claim| text(claim, "/metadata/uid") != uid));
     }
 
     /// The claims of a pod; none if one of them is missing.
@@ -237,7 +302,8 @@ impl Scheduler {
             if !volume.is_empty() {
                 return self.is_reached_from(volume, node);
             }
-            let selected = claim["metadata"]["annotations"][SELECTED_NODE].as_str();
+            let assumed = self.assumed().get(text(claim, "/metadata/uid")).cloned();
+            let selected = selected_node(claim).or(assumed.as_deref());
             selected.is_none_or(|selected| selected == node) && self.has_capacity(node, claim)
         })
     }
@@ -291,7 +357,7 @@ impl Scheduler {
     /// The binding cycle: volumes first, then the pod.
     async fn bind(self, pod: Arc<Value>, node: String) {
         let uid = text(&pod, "/metadata/uid").to_owned();
-        sleep(self.dice.up_to(WRITE_DELAY)).await;
+        sleep(self.dice.up_to(self.manner.longest_write)).await;
         let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
         if bound != Ok(true) || !self.bind_pod(&pod, &node) {
             self.refused(&uid);
@@ -300,24 +366,16 @@ impl Scheduler {
 
     /// False if the volumes of the pod cannot be bound for this node any more.
     async fn bind_volumes(&self, pod: &Value, node: &str) -> bool {
-        let Some(claims) = self.claims(pod) else {
-            return false;
+        let claims = self.claims(pod);
+        let are_selected = match &claims {
+            Some(claims) => self.select_node(claims, node).await,
+            None => false,
         };
-        for claim in &claims {
-            if !text(claim, "/spec/volumeName").is_empty() {
-                continue;
-            }
-            let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(claim, "/metadata/name"));
-            let written = self.api.update(&key, |now| {
-                if now["metadata"]["resourceVersion"] == claim["metadata"]["resourceVersion"] {
-                    now["metadata"]["annotations"][SELECTED_NODE] = json!(node);
-                }
-            });
-            let is_ours = |now: &Value| now["metadata"]["annotations"][SELECTED_NODE] == node;
-            if !written.is_ok_and(|now| is_ours(&now)) {
-                return false;
-            }
+        self.forget(&claims.unwrap_or_default());
+        if !are_selected {
+            return false;
         }
+        self.promises.is_written(text(pod, "/metadata/uid"));
         let mut revisions = self.api.revisions();
         loop {
             revisions.mark_unchanged();
@@ -330,6 +388,25 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Writes the node to each claim that has no volume. False if one of them changed meanwhile.
+    async fn select_node(&self, claims: &[Arc<Value>], node: &str) -> bool {
+        let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
+        for claim in unbound {
+            sleep(self.dice.up_to(self.manner.longest_write)).await;
+            let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(claim, "/metadata/name"));
+            let written = self.api.update(&key, |now| {
+                if now["metadata"]["resourceVersion"] == claim["metadata"]["resourceVersion"] {
+                    now["metadata"]["annotations"][SELECTED_NODE] = json!(node);
+                }
+            });
+            let is_ours = |now: &Value| now["metadata"]["annotations"][SELECTED_NODE] == node;
+            if !written.is_ok_and(|now| is_ours(&now)) {
+                return false;
+            }
+        }
+        true
     }
 
     /// None while it is not known yet (`checkBindings`).
@@ -365,6 +442,10 @@ impl Scheduler {
                 })
                 .is_ok()
     }
+}
+
+fn selected_node(claim: &Value) -> Option<&str> {
+    claim["metadata"]["annotations"][SELECTED_NODE].as_str()
 }
 
 fn names(list: &Value) -> Vec<String> {

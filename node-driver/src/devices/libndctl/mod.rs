@@ -16,16 +16,15 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crds::{RegionState, VolumeMode};
 use ndctl::{Context, Fsdax, NamespaceName, PageMap, Sector};
 use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::backend::{BringUp, Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{BringUp, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::in_use::{self, require_unused};
-use crate::devices::inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear};
+use crate::devices::inventory::{Inventory, Namespace, NamespaceMode};
 use crate::devices::left_disabled::LeftDisabled;
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
@@ -87,19 +86,7 @@ impl Devices for LibNdctl {
     }
 
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
-        let inventory = self.inventory()?;
-        if let Some((found, stage)) = of_volume(&inventory, volume)? {
-            return volume_device(&inventory, found, volume, Some(stage)).map(Some);
-        }
-        let mut unmarked = inventory.unmarked(volume);
-        match (unmarked.next(), unmarked.count()) {
-            (None, _) => Ok(None),
-            (Some(only), 0) => volume_device(&inventory, only, volume, None).map(Some),
-            (Some(_), more) => Err(DeviceError::Ambiguous {
-                name: volume.into(),
-                count: more + 1,
-            }),
-        }
+        self.inventory()?.find_volume(volume, block::has_dax)
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
@@ -126,11 +113,7 @@ impl Devices for LibNdctl {
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let inventory = listing::inventory()?;
-        let is_it = |found: &&Namespace| found.region == earlier.region && found.extent == earlier.extent;
-        let found = inventory.unmarked(&earlier.volume).find(is_it);
-        let found = found.ok_or_else(|| DeviceError::NotFound {
-            name: earlier.volume.clone(),
-        })?;
+        let found = inventory.existing_earlier(earlier)?;
         let marked = set_mark(&inventory, found, &earlier.volume, stage);
         self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
@@ -161,7 +144,7 @@ impl Devices for LibNdctl {
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let inventory = listing::inventory()?;
-        let (found, stage) = existing(&inventory, volume)?;
+        let (found, stage) = inventory.existing(volume)?;
         if stage != Stage::Making {
             return Err(wrong_stage("configure", volume, stage));
         }
@@ -183,32 +166,9 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
     }
 }
 
-fn of_volume<'a>(inventory: &'a Inventory, volume: &str) -> Result<Option<(&'a Namespace, Stage)>, DeviceError> {
-    inventory
-        .of_volume(volume)
-        .map_err(|unclear| not_clear(volume, unclear))
-}
-
-fn not_clear(volume: &str, unclear: Unclear) -> DeviceError {
-    let name = volume.into();
-    match unclear {
-        Unclear::Several { count } => DeviceError::Ambiguous { name, count },
-        Unclear::Newer { label } => DeviceError::Newer { name, label },
-    }
-}
-
-/// The namespace of a volume, which has to be there.
-fn existing<'a>(inventory: &'a Inventory, volume: &str) -> Result<(&'a Namespace, Stage), DeviceError> {
-    of_volume(inventory, volume)?.ok_or_else(|| not_found(volume))
-}
-
-fn not_found(volume: &str) -> DeviceError {
-    DeviceError::NotFound { name: volume.into() }
-}
-
 /// The namespace of a volume in which nobody has data.
 fn expendable<'a>(inventory: &'a Inventory, volume: &str, action: &'static str) -> Result<&'a Namespace, DeviceError> {
-    match existing(inventory, volume)? {
+    match inventory.existing(volume)? {
         (found, stage) if stage.is_expendable() => Ok(found),
         (_, stage) => Err(wrong_stage(action, volume, stage)),
     }
@@ -272,72 +232,6 @@ fn check_recorded(device: &str, name: &NamespaceName) -> Result<(), DeviceError>
     }
 }
 
-/// The kernel's name of a region that namespaces can be made in.
-fn ready_region(inventory: &Inventory, id: &RegionId) -> Result<String, DeviceError> {
-    let region = region(inventory, id)?;
-    match region.state {
-        RegionState::Ready => Ok(region.device.clone()),
-        RegionState::Unprepared
-        | RegionState::ReadOnly
-        | RegionState::Disabled
-        | RegionState::Misaligned
-        | RegionState::Degraded
-        | RegionState::NotSeen => Err(not_ready(id, &region.message)),
-    }
-}
-
-/// Fails unless the namespaces of a region may be written to. A full label area keeps new ones out, and does no harm to others.
-fn check_writable(inventory: &Inventory, id: &RegionId) -> Result<(), DeviceError> {
-    let region = region(inventory, id)?;
-    match region.state {
-        RegionState::Ready | RegionState::Degraded => Ok(()),
-        RegionState::Unprepared
-        | RegionState::ReadOnly
-        | RegionState::Disabled
-        | RegionState::Misaligned
-        | RegionState::NotSeen => Err(not_ready(id, &region.message)),
-    }
-}
-
-fn region<'a>(inventory: &'a Inventory, id: &RegionId) -> Result<&'a Region, DeviceError> {
-    inventory
-        .region(id)
-        .ok_or_else(|| not_ready(id, "the kernel does not show it"))
-}
-
-fn not_ready(id: &RegionId, message: &str) -> DeviceError {
-    DeviceError::NotReady {
-        region: id.clone(),
-        message: message.into(),
-    }
-}
-
-fn volume_device(
-    inventory: &Inventory,
-    found: &Namespace,
-    volume: &str,
-    stage: Option<Stage>,
-) -> Result<VolumeDevice, DeviceError> {
-    let mode = found.mode.of_volume();
-    let (Some(mode), Some(path), Some(usable)) = (mode, found.block.clone(), found.usable) else {
-        return Err(DeviceError::Incomplete { name: volume.into() });
-    };
-    let dax = match mode {
-        VolumeMode::Fsdax => Dax::promised(block::has_dax(&path)),
-        VolumeMode::Sector => Dax::NotOffered,
-    };
-    let numa = inventory.region(&found.region).and_then(|region| region.numa);
-    Ok(VolumeDevice {
-        path,
-        stage,
-        is_recorded: found.is_recorded,
-        mode,
-        usable,
-        numa,
-        dax,
-    })
-}
-
 /// Name and UUID come before the size: the size writes the label, and so it never appears without its name. Returns the device.
 fn create(region: &str, label: &Label, footprint: Bytes) -> Result<String, ndctl::Error> {
     let context = Context::new()?;
@@ -368,7 +262,7 @@ fn destroy(device: &str) -> Result<(), ndctl::Error> {
 
 /// Disables a namespace that nobody uses, in a region that may be written to.
 fn disable_unused(inventory: &Inventory, found: &Namespace, volume: &str) -> Result<(), DeviceError> {
-    check_writable(inventory, &found.region)?;
+    inventory.writable_region(&found.region)?;
     if let Some(block) = &found.block {
         require_unused(volume, block)?;
     }

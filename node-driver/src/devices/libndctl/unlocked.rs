@@ -1,11 +1,8 @@
 //! Changes of single namespaces, for who holds the lock.
 
 use super::{
-    create, destroy, disable_unused, expendable, failed, listing, new_label, not_clear, not_found, not_ready,
-    offer_next, ready_region, set_mark, wrong_stage,
+    create, destroy, disable_unused, expendable, failed, listing, new_label, offer_next, set_mark, wrong_stage,
 };
-use placement::RegionId;
-
 use crate::devices::backend::NewNamespace;
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::Inventory;
@@ -21,9 +18,9 @@ impl Pieces for Unlocked {
     }
 
     fn make(&self, seen: &Inventory, new: &NewNamespace) -> Result<(), DeviceError> {
-        let device = ready_region(seen, &new.region)?;
+        let region = seen.ready_region(&new.region)?;
         let label = new_label(seen, &new.volume)?;
-        let made = create(&device, &label, new.footprint).and_then(|made| offer_next(&made));
+        let made = create(&region.device, &label, new.footprint).and_then(|made| offer_next(&made));
         made.map_err(|source| match source {
             ndctl::Error::Refused { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 DeviceError::NoSpace {
@@ -36,10 +33,7 @@ impl Pieces for Unlocked {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let found = seen
-            .to_mark(volume, stage)
-            .map_err(|unclear| not_clear(volume, unclear))?;
-        let (found, now) = found.ok_or_else(|| not_found(volume))?;
+        let (found, now) = seen.existing_to_mark(volume, stage)?;
         if !now.may_become(stage) {
             return Err(wrong_stage("mark", volume, now));
         }
@@ -50,16 +44,6 @@ impl Pieces for Unlocked {
         let found = expendable(seen, volume, "destroy")?;
         disable_unused(seen, found, volume)?;
         destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))?;
-        check_gone(&found.region)
-    }
-}
-
-/// The kernel forgets a namespace also if it could not delete its label: after a reboot it would be there again, over whatever
-/// got its space. Such a region is not seen any more.
-fn check_gone(region: &RegionId) -> Result<(), DeviceError> {
-    let inventory = listing::inventory()?;
-    match inventory.region(region) {
-        Some(seen) if !seen.state.shows_namespaces() => Err(not_ready(region, &seen.message)),
-        Some(_) | None => Ok(()),
+        listing::inventory()?.check_gone(&found.region)
     }
 }

@@ -24,6 +24,20 @@ use crate::controller::wait::{ProvisioningResult, Unfinished, wait_for_node};
 use crate::index::{Index, Reservation};
 
 impl Service {
+    /// As [`Service::create`], and goes on if the caller stops waiting: a volume that was written takes its space, though the
+    /// watch may show it only later.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn create_whoever_waits(
+        &self,
+        request: &CreateVolumeRequest,
+        time_limit: Duration,
+    ) -> Result<Volume, CreateError> {
+        let (service, request) = (self.clone(), request.clone());
+        tokio::spawn(async move { service.create(&request, time_limit).await }).await?
+    }
+
     /// Makes a volume, or takes up the one that an earlier call of that name made, and waits for it up to `time_limit`.
     ///
     /// # Errors

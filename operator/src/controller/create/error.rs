@@ -97,6 +97,9 @@ pub enum CreateError {
     /// The API server did not do what it was asked to.
     #[error(transparent)]
     Api(#[from] ApiError),
+    /// The work on the call ended in the middle.
+    #[error("the work on the volume ended unexpectedly")]
+    Task(#[from] tokio::task::JoinError),
 }
 
 impl RpcError for CreateError {
@@ -115,6 +118,7 @@ impl RpcError for CreateError {
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Starting | Self::Stopping => Code::Unavailable,
             Self::Api(error) => error.code(),
+            Self::Task(_) => Code::Internal,
         }
     }
 }

@@ -3,20 +3,12 @@
 use std::path::Path;
 
 use crds::VolumeMode;
-use node_driver::devices::{DeviceError, NewNamespace, Stage};
+use node_driver::devices::{DeviceError, Stage};
 use node_driver::filesystem::{Content, Filesystem, MountOptions};
-use placement::{Bytes, RegionId};
+use placement::Bytes;
 
-use super::node::{Node, REGION};
+use super::node::{Node, bare};
 use crate::devices::{DeviceFault, Fuse};
-
-fn new(volume: &str) -> NewNamespace {
-    NewNamespace {
-        volume: volume.into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    }
-}
 
 #[test]
 fn listings_fail_always_or_every_second_time() {
@@ -34,7 +26,7 @@ fn listings_fail_always_or_every_second_time() {
 fn what_cannot_be_read_back_is_changed() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    devices.create(&new("v")).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     node.machine.set_fault(DeviceFault::ListingPartialThenFails, true);
     assert!(devices.inventory().is_err());
     let marked = devices.mark("v", Stage::Quarantined);
@@ -46,7 +38,7 @@ fn what_cannot_be_read_back_is_changed() {
 fn zeros_and_flushes_fail() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    devices.create(&new("v")).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     let raw = devices.open_raw("v").unwrap();
     node.machine.set_fault(DeviceFault::ZeroWritesFail, true);
     let refused = raw.write_zeros(Bytes::ZERO, &[0; 4096]).unwrap_err();
@@ -62,9 +54,12 @@ fn no_space_although_there_is() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
     node.machine.set_fault(DeviceFault::CreateRefused, true);
-    assert!(matches!(devices.create(&new("v")), Err(DeviceError::NoSpace { .. })));
+    assert!(matches!(
+        devices.create(&bare("v", 16)),
+        Err(DeviceError::NoSpace { .. })
+    ));
     node.machine.set_fault(DeviceFault::CreateRefused, false);
-    devices.create(&new("v")).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
 }
 
 #[test]
@@ -72,7 +67,7 @@ fn changes_are_announced_unless_that_is_lost() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
     let mut changes = node.machine.changes();
-    devices.create(&new("v")).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     assert!(changes.has_changed().unwrap());
     changes.mark_unchanged();
     devices.inventory().unwrap();

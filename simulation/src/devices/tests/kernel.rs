@@ -5,23 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::VolumeMode;
-use node_driver::devices::{BringUp, DeviceError, EarlierVolume, NamespaceMode, NewNamespace, Stage};
+use node_driver::devices::{BringUp, DeviceError, EarlierVolume, NamespaceMode, Stage};
 use node_driver::filesystem::{Content, Filesystem, PathTarget};
 use node_driver::layout::bring_up;
 use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::node::{Node, REGION, as_block, as_filesystem, staging, target};
+use super::node::{Node, REGION, as_block, as_filesystem, bare, staging, target};
 use crate::devices::{DeviceFault, Fuse, Holds};
-
-fn new(volume: &str, mib: u32) -> NewNamespace {
-    NewNamespace {
-        volume: volume.into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(mib),
-    }
-}
 
 fn mib(start: u32, size: u32) -> Extent {
     Extent::new(Bytes::mib(start), Bytes::mib(size))
@@ -32,17 +24,17 @@ fn the_lowest_hole_that_fits_is_taken_and_hidden_space_is_not() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
     for volume in ["a", "b", "c"] {
-        devices.create(&new(volume, 16)).unwrap();
+        devices.create(&bare(volume, 16)).unwrap();
     }
     devices.destroy("b").unwrap();
-    devices.create(&new("d", 14)).unwrap();
+    devices.create(&bare("d", 14)).unwrap();
     assert_eq!(node.only("d").0.namespace.extent, mib(16, 14));
     node.machine.hide_space(REGION, mib(48, 16));
     assert_eq!(devices.inventory().unwrap().to_placement().regions[0].free.len(), 2);
-    let refused = devices.create(&new("e", 16));
+    let refused = devices.create(&bare("e", 16));
     assert!(matches!(refused, Err(DeviceError::NoSpace { .. })), "{refused:?}");
     node.machine.show_space(REGION);
-    devices.create(&new("e", 16)).unwrap();
+    devices.create(&bare("e", 16)).unwrap();
     assert_eq!(node.only("e").0.namespace.extent, mib(48, 16));
 }
 
@@ -50,7 +42,7 @@ fn the_lowest_hole_that_fits_is_taken_and_hidden_space_is_not() {
 fn a_namespace_has_no_block_device_until_it_is_configured_and_while_it_is_open_raw() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    devices.create(&new("v", 16)).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     assert!(matches!(devices.find_volume("v"), Err(DeviceError::Incomplete { .. })));
     let raw = devices.open_raw("v").unwrap();
     raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
@@ -72,7 +64,7 @@ fn a_namespace_has_no_block_device_until_it_is_configured_and_while_it_is_open_r
 fn configuring_and_handing_out_what_is_not_zero_is_remembered() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    devices.create(&new("v", 16)).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     devices.configure("v", Mode::Fsdax(MapLocation::Dev)).unwrap();
     devices.mark("v", Stage::HandedOut).unwrap();
     let violations = node.machine.violations();
@@ -100,7 +92,7 @@ fn configuring_what_was_not_flushed_is_remembered() {
     for is_flushed in [false, true] {
         let node = Node::new();
         let devices = node.machine.devices(&Fuse::new());
-        devices.create(&new("v", 16)).unwrap();
+        devices.create(&bare("v", 16)).unwrap();
         let raw = devices.open_raw("v").unwrap();
         raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
         if is_flushed {

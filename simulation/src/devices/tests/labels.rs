@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crds::{RegionState, VolumeMode};
-use node_driver::devices::{DeviceError, NewNamespace, Stage};
+use node_driver::devices::{DeviceError, Stage};
 use node_driver::volumes::WorkResult;
-use placement::{Bytes, RegionId};
 use rstest::rstest;
 
-use super::node::{Node, REGION, as_filesystem, region, target};
+use super::node::{Node, as_filesystem, bare, region, target};
 use crate::devices::{DeviceFault, Fuse, Machine};
 
 /// A node with a volume that was handed out.
@@ -103,12 +102,7 @@ async fn a_label_is_torn_only_if_the_run_ends_with_it(
 async fn a_label_that_cannot_be_deleted_hides_the_region_until_a_reboot() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    let new = NewNamespace {
-        volume: "v".into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    };
-    devices.create(&new).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     node.machine.set_fault(DeviceFault::LabelsLost, true);
     let destroyed = devices.destroy("v");
     assert!(matches!(destroyed, Err(DeviceError::NotReady { .. })), "{destroyed:?}");
@@ -137,12 +131,7 @@ async fn what_has_no_label_does_not_outlive_a_reboot() {
 
     let node = Node::new();
     node.machine.set_fault(DeviceFault::LabelsLost, true);
-    let new = NewNamespace {
-        volume: "v".into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    };
-    node.machine.devices(&Fuse::new()).create(&new).unwrap();
+    node.machine.devices(&Fuse::new()).create(&bare("v", 16)).unwrap();
     assert!(!node.only("v").0.namespace.is_recorded);
     node.machine.reboot();
     assert!(node.machine.truth().namespaces.is_empty());
@@ -180,12 +169,7 @@ async fn a_volume_whose_erasure_is_not_recorded_is_not_released() {
 async fn a_quarantine_that_is_not_recorded_is_no_reason_for_a_second_namespace() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    let new = NewNamespace {
-        volume: "v".into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    };
-    devices.create(&new).unwrap();
+    devices.create(&bare("v", 16)).unwrap();
     node.machine.set_fault(DeviceFault::LabelsLost, true);
     devices.mark("v", Stage::Quarantined).unwrap_err();
     node.machine.set_fault(DeviceFault::LabelsLost, false);

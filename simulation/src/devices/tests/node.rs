@@ -14,10 +14,10 @@ use csi::v1::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
-use node_driver::devices::{BringUp, Devices, Stage};
+use node_driver::devices::{BringUp, Devices, NewNamespace, Stage};
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
-use placement::Bytes;
+use placement::{Bytes, RegionId};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
@@ -35,6 +35,15 @@ pub(super) fn region(id: &str, mib: u32, alignment: u32) -> RegionSpec {
         numa: Some(0),
         size: Bytes::mib(mib),
         alignment: Bytes::mib(alignment),
+    }
+}
+
+/// A namespace to be made for a volume, before it has a mode.
+pub(super) fn bare(volume: &str, mib: u32) -> NewNamespace {
+    NewNamespace {
+        volume: volume.into(),
+        region: RegionId(REGION.into()),
+        footprint: Bytes::mib(mib),
     }
 }
 

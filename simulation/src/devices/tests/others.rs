@@ -1,10 +1,10 @@
 //! Others with `ndctl` on the same machine.
 
 use crds::VolumeMode;
-use node_driver::devices::{EarlierVolume, NamespaceMode, NewNamespace, Stage};
+use node_driver::devices::{EarlierVolume, NamespaceMode, Stage};
 use placement::{Bytes, Extent, RegionId};
 
-use super::node::{Node, REGION, as_filesystem, staging};
+use super::node::{Node, REGION, as_filesystem, bare, staging};
 use crate::devices::Fuse;
 
 const PLACE: Extent = Extent::new(Bytes::mib(16), Bytes::mib(22));
@@ -71,12 +71,7 @@ async fn a_volume_of_before_there_were_marks_can_be_marked() {
 async fn a_second_namespace_of_a_volume_is_remembered() {
     let node = Node::new();
     node.make("v", 4, VolumeMode::Fsdax).await;
-    let new = NewNamespace {
-        volume: "v".into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    };
-    node.machine.devices(&Fuse::new()).create(&new).unwrap();
+    node.machine.devices(&Fuse::new()).create(&bare("v", 16)).unwrap();
     assert!(node.machine.violations()[0].contains("volume v has 2 namespaces"));
 }
 

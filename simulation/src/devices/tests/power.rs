@@ -1,25 +1,16 @@
 //! What a power loss takes, and what a reboot does not.
 
 use crds::VolumeMode;
-use node_driver::devices::{Devices, NewNamespace, Stage};
-use placement::{Bytes, Mode, RegionId};
+use node_driver::devices::Stage;
+use placement::{Bytes, Mode};
 
-use super::node::{Node, REGION, as_filesystem, machine, target};
+use super::node::{Node, as_filesystem, bare, machine, target};
 use crate::devices::{Fuse, Holds, Machine};
-
-fn make(devices: &dyn Devices, volume: &str) {
-    let new = NewNamespace {
-        volume: volume.into(),
-        region: RegionId(REGION.into()),
-        footprint: Bytes::mib(16),
-    };
-    devices.create(&new).unwrap();
-}
 
 fn zeroed(is_flushed: bool) -> (Machine, fastrand::Rng) {
     let machine = machine(64);
     let devices = machine.devices(&Fuse::new());
-    make(&*devices, "v");
+    devices.create(&bare("v", 16)).unwrap();
     let raw = devices.open_raw("v").unwrap();
     raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
     if is_flushed {
@@ -87,7 +78,7 @@ async fn mounts_vanish_and_what_a_pod_wrote_stays() {
 #[tokio::test]
 async fn what_comes_back_is_up_in_the_mode_that_is_written_in_it() {
     let node = Node::new();
-    make(&*node.machine.devices(&Fuse::new()), "raw");
+    node.machine.devices(&Fuse::new()).create(&bare("raw", 16)).unwrap();
     node.make("configured", 20, VolumeMode::Fsdax).await;
     node.machine.reboot();
     let raw = node.only("raw").0.namespace;
@@ -100,14 +91,14 @@ async fn what_comes_back_is_up_in_the_mode_that_is_written_in_it() {
 async fn what_an_earlier_namespace_of_the_uuid_left_is_taken_for_a_mode() {
     let node = Node::new();
     let devices = node.machine.devices(&Fuse::new());
-    make(&*devices, "v");
+    devices.create(&bare("v", 16)).unwrap();
     let raw = devices.open_raw("v").unwrap();
     raw.write_zeros(Bytes::ZERO, &vec![0; 16 << 20]).unwrap();
     raw.flush().unwrap();
     drop(raw);
     devices.configure("v", Mode::Sector).unwrap();
     devices.destroy("v").unwrap();
-    make(&*devices, "v");
+    devices.create(&bare("v", 16)).unwrap();
     assert!(node.only("v").0.namespace.block.is_none());
     node.machine.reboot();
     assert!(node.only("v").0.namespace.block.is_some());

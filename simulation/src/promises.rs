@@ -1,0 +1,152 @@
+//! What the extender promised: a node that passed its filter holds all claims of the pod, whatever the order in which their
+//! volumes come to be created. And what became of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::api_server::{ApiServer, Kind};
+use crate::surroundings::{claims_of, is_deleted, text};
+
+/// What the extender promised, and what became of it. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Promises(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// By the unique id of the claim.
+    made: BTreeMap<String, Promise>,
+    /// The unique ids of pods for which kube-scheduler has not written yet all that it decided.
+    unwritten: BTreeSet<String>,
+    counts: Counts,
+    broken: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Promise {
+    /// The unique id of the pod.
+    pod: String,
+    node: String,
+}
+
+/// How much was asked for, and how scarce it was.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counts {
+    /// Answers of the filter.
+    pub filtered: u64,
+    /// Of these, answers in which at least one node had no space.
+    pub without_space: u64,
+    /// Of these, answers in which no node was left.
+    pub without_node: u64,
+    /// Calls of CreateVolume.
+    pub creations: u64,
+    /// Of these, calls that returned a volume.
+    pub created: u64,
+    /// Promises that were not kept.
+    pub broken: u64,
+}
+
+impl Promises {
+    /// The filter answered.
+    pub fn filtered(&self, answer: &Value) {
+        let is_short = |list: &str| answer[list].as_object().is_some_and(|refused| !refused.is_empty());
+        let counts = &mut self.lock().counts;
+        counts.filtered += 1;
+        counts.without_space += u64::from(is_short("FailedNodes"));
+        counts.without_node += u64::from(answer["NodeNames"].as_array().is_none_or(Vec::is_empty));
+    }
+
+    /// kube-scheduler took a node that passed, and has yet to write that.
+    pub fn make(&self, pod: &Value, claims: &[Arc<Value>], node: &str) {
+        let pod = text(pod, "/metadata/uid");
+        let mut state = self.lock();
+        state.unwritten.insert(pod.into());
+        let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
+        for claim in unbound {
+            let promise = Promise {
+                pod: pod.into(),
+                node: node.into(),
+            };
+            state.made.insert(text(claim, "/metadata/uid").into(), promise);
+        }
+    }
+
+    /// kube-scheduler has written what it decided for a pod, or given it up.
+    pub fn is_written(&self, pod: &str) {
+        self.lock().unwritten.remove(pod);
+    }
+
+    /// kube-scheduler starts: what it had decided for pods that are gone is never written.
+    pub fn forget_unwritten(&self, api: &ApiServer) {
+        let pods = api.list(Kind::Pod);
+        let is_there = |uid: &String| pods.iter().any(|pod| text(pod, "/metadata/uid") == uid);
+        self.lock().unwritten.retain(is_there);
+    }
+
+    /// Whether kube-scheduler has written everything that it decided.
+    #[must_use]
+    pub fn are_written(&self) -> bool {
+        self.lock().unwritten.is_empty()
+    }
+
+    /// Whether kube-scheduler has decided on a node for a claim, and not written everything that it decided for its pod.
+    #[must_use]
+    pub fn is_under_way(&self, claim: &Value) -> bool {
+        let state = self.lock();
+        let promise = state.made.get(text(claim, "/metadata/uid"));
+        promise.is_some_and(|promise| state.unwritten.contains(&promise.pod))
+    }
+
+    /// CreateVolume answered.
+    pub fn created(&self, has_succeeded: bool) {
+        let counts = &mut self.lock().counts;
+        counts.creations += 1;
+        counts.created += u64::from(has_succeeded);
+    }
+
+    /// There is no space for a claim on `node`. That breaks a promise if the claim and the pod that it was made for are still
+    /// there.
+    pub fn refused(&self, api: &ApiServer, claim: &Value, node: &str, why: &str) {
+        let mut state = self.lock();
+        let promise = state.made.get(text(claim, "/metadata/uid"));
+        if !promise.is_some_and(|promise| promise.node == node && is_wanted(api, claim, &promise.pod)) {
+            return;
+        }
+        let name = text(claim, "/metadata/name");
+        state.counts.broken += 1;
+        state
+            .broken
+            .push(format!("{node} passed the filter for claim {name}, and then: {why}"));
+    }
+
+    /// The promises that were not kept.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        self.lock().broken.clone()
+    }
+
+    /// How much was asked for, and how scarce it was.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_wanted(api: &ApiServer, claim: &Value, pod: &str) -> bool {
+    let name = text(claim, "/metadata/name");
+    let claims = api.list(Kind::PersistentVolumeClaim);
+    let is_there = claims
+        .iter()
+        .any(|now| now["metadata"]["uid"] == claim["metadata"]["uid"] && !is_deleted(now));
+    let pods = api.list(Kind::Pod);
+    is_there
+        && pods.iter().any(|now| {
+            text(now, "/metadata/uid") == pod && !is_deleted(now) && claims_of(now).any(|claim| claim == name)
+        })
+}
