@@ -53,6 +53,8 @@ pub enum Fault {
     ForeignDestroyed(usize),
     /// Bytes of a region go bad.
     Poison(usize, usize),
+    /// A file system has zeros where it began.
+    FirstBlockLost(usize, usize),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
     /// What is in a region cannot be seen.
@@ -91,6 +93,7 @@ impl Fault {
             81..98 => Self::Device(which, DeviceFault::ALL[other % DeviceFault::ALL.len()], long),
             98..103 => Self::ForeignCreated(which),
             103..106 => Self::ForeignDestroyed(which),
+            106..108 if other % 3 == 0 => Self::FirstBlockLost(which, other / 3),
             106..108 => Self::Poison(which, other),
             108..111 => Self::RegionHidden(which, other, long),
             111..114 => Self::RegionNotSeen(which, other, long),
@@ -209,6 +212,7 @@ impl Fault {
                 node.machine
                     .poison(region(&node, other), Extent::new(start, Bytes::kib(4)));
             }
+            Self::FirstBlockLost(which, other) => node(world, which).machine.lose_first_block(other),
             Self::RegionHidden(which, other, long) => {
                 for_a_while(world, which, other, long, |node, region, on| {
                     node.machine.hide_region(region, on);
@@ -314,6 +318,7 @@ fn restore(world: &World, snapshot: &LastSnapshot) {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .clone();
     if let Some(last) = last {
+        world.oracle.restores();
         world.api.restore(last);
     }
 }

@@ -31,7 +31,7 @@ pub const ALWAYS: [(&str, Invariant); 4] = [
 ];
 
 /// What has to hold when faults have ended and some time has passed.
-pub const AT_THE_END: [(&str, Invariant); 8] = [
+pub const AT_THE_END: [(&str, Invariant); 9] = [
     ("every claim that can have a volume has it", claims_are_bound),
     ("every pod that can run runs", pods_run),
     ("every volume belongs to a claim", volumes_belong_to_claims),
@@ -40,6 +40,7 @@ pub const AT_THE_END: [(&str, Invariant); 8] = [
     ("capacity is what one volume can get", capacity_is_true),
     ("nothing is reserved for nobody", nothing_is_reserved),
     ("nothing is erased or marked for it any more", nothing_is_left_to_erase),
+    ("what DeleteVolume ended is gone", deleted_volumes_are_gone),
 ];
 
 fn devices_are_used_rightly(world: &World) -> Vec<String> {
@@ -409,6 +410,23 @@ fn nothing_is_left_to_erase(world: &World) -> Vec<String> {
         for namespace in node.machine.truth().namespaces {
             if let Some((volume, stage @ (Stage::Making | Stage::Erasing))) = namespace.volume() {
                 wrong.push(format!("{} has a namespace of {volume} that is {stage}", node.name));
+            }
+        }
+    }
+    wrong
+}
+
+fn deleted_volumes_are_gone(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for namespace in node.machine.truth().namespaces {
+            if let Some((volume, stage @ (Stage::HandedOut | Stage::InUse))) = namespace.volume()
+                && world.oracle.is_deleted(volume)
+            {
+                wrong.push(format!(
+                    "{} has {volume} ({stage}), for which DeleteVolume succeeded",
+                    node.name
+                ));
             }
         }
     }

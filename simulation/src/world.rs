@@ -101,7 +101,8 @@ impl World {
         };
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
-            let run = move |_: &_| provisioner::run(&api, &dice, &operator);
+            let oracle = oracle.clone();
+            let run = move |_: &_| provisioner::run(&api, &dice, &operator, &oracle);
             Process::start(
                 "provisioner",
                 &ApiServer::default(),
@@ -249,6 +250,7 @@ impl Node {
             self.machine.disable(region, false);
             self.machine.show_space(region);
         }
+        self.machine.repair_first_blocks();
         // A label that could not be deleted is gone, or back, with the next start of the kernel.
         if self.machine.truth().regions.iter().any(|region| region.ghosts > 0) {
             self.switch(api, false);
