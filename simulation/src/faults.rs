@@ -5,8 +5,9 @@ use std::time::Duration;
 use placement::{Bytes, Extent};
 use tokio::time::sleep;
 
-use crate::api_server::{Key, Kind, NetworkState, Snapshot};
+use crate::api_server::{ApiServer, Key, Kind, NetworkState, Snapshot};
 use crate::devices::DeviceFault;
+use crate::dice::Dice;
 use crate::programs::Process;
 use crate::world::{Node, World, add_node};
 
@@ -35,7 +36,7 @@ pub enum Fault {
     Compact,
     /// Somebody takes a snapshot of etcd.
     TakeSnapshot,
-    /// Somebody restores the last snapshot of etcd.
+    /// Somebody restores the last snapshot of etcd, or takes the first one.
     Restore,
     /// The clock on the wall jumps.
     ClockJump(i64),
@@ -55,6 +56,8 @@ pub enum Fault {
     Poison(usize, usize),
     /// A file system has zeros where it began.
     FirstBlockLost(usize, usize),
+    /// A module fails: labels do not reach it, some of its bytes are bad, and at last the node loses its power.
+    ModuleFails(usize, usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
     /// What is in a region cannot be seen.
@@ -90,6 +93,7 @@ impl Fault {
             70..76 => Self::PowerCut(which),
             76..79 => Self::NodeOff(which, long),
             79..81 => Self::NodeDeleted(which, long),
+            81..98 if other % 32 < 3 => Self::ModuleFails(which, other / 32, long),
             81..98 => Self::Device(which, DeviceFault::ALL[other % DeviceFault::ALL.len()], long),
             98..103 => Self::ForeignCreated(which),
             103..106 => Self::ForeignDestroyed(which),
@@ -171,16 +175,13 @@ impl Fault {
     fn happen_to_node(&self, world: &World) {
         match *self {
             Self::PowerCut(which) => {
-                let node = node(world, which);
-                node.switch(&world.api, false);
-                world.dice.with(|rng| node.machine.cut_power(rng));
-                switch_on_later(world, &node, Duration::from_secs(5));
+                lose_power(&node(world, which), &world.api, &world.dice);
             }
             Self::NodeOff(which, long) => {
                 let node = node(world, which);
                 node.switch(&world.api, false);
                 node.machine.reboot();
-                switch_on_later(world, &node, long);
+                switch_on_later(&world.api, &node, long);
             }
             Self::NodeDeleted(which, long) => {
                 let (name, api) = (node(world, which).name, world.api.clone());
@@ -191,6 +192,15 @@ impl Fault {
                 let machine = node(world, which).machine;
                 machine.set_fault(fault, true);
                 later(long, move || machine.set_fault(fault, false));
+            }
+            Self::ModuleFails(which, other, long) => {
+                let node = node(world, which);
+                module_fails(&node, other);
+                let (api, dice) = (world.api.clone(), world.dice.clone());
+                later(long, move || {
+                    node.machine.set_fault(DeviceFault::LabelsLost, false);
+                    lose_power(&node, &api, &dice);
+                });
             }
             Self::ForeignCreated(which) => {
                 let machine = node(world, which).machine;
@@ -303,8 +313,26 @@ fn for_a_while(
     later(long, move || set(&node, &region, false));
 }
 
-fn switch_on_later(world: &World, node: &Node, long: Duration) {
-    let (node, api) = (node.clone(), world.api.clone());
+/// Some pages in the first 32 MiB of each region are bad.
+fn module_fails(node: &Node, which: usize) {
+    node.machine.set_fault(DeviceFault::LabelsLost, true);
+    for region in &node.regions {
+        for place in 0..3 {
+            let page = i64::try_from((which >> (8 * place)) % 8192).unwrap_or_default();
+            let bad = Extent::new(Bytes::kib(4).times(page), Bytes::kib(4));
+            node.machine.poison_unknown(region, bad);
+        }
+    }
+}
+
+fn lose_power(node: &Node, api: &ApiServer, dice: &Dice) {
+    node.switch(api, false);
+    dice.with(|rng| node.machine.cut_power(rng));
+    switch_on_later(api, node, Duration::from_secs(5));
+}
+
+fn switch_on_later(api: &ApiServer, node: &Node, long: Duration) {
+    let (node, api) = (node.clone(), api.clone());
     later(long, move || node.switch(&api, true));
 }
 
@@ -320,5 +348,7 @@ fn restore(world: &World, snapshot: &LastSnapshot) {
     if let Some(last) = last {
         world.oracle.restores();
         world.api.restore(last);
+    } else {
+        set(snapshot, Some(world.api.snapshot()));
     }
 }
