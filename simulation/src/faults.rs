@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use placement::{Bytes, Extent};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::api_server::{ApiServer, Key, Kind, NetworkState, Snapshot};
 use crate::devices::DeviceFault;
@@ -56,7 +56,7 @@ pub enum Fault {
     Poison(usize, usize),
     /// A file system has zeros where it began.
     FirstBlockLost(usize, usize),
-    /// A module fails: labels do not reach it, some of its bytes are bad, and at last the node loses its power.
+    /// A module fails: labels do not reach it, or now and then, some of its bytes are bad, and at last the node loses its power.
     ModuleFails(usize, usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
@@ -93,8 +93,8 @@ impl Fault {
             70..76 => Self::PowerCut(which),
             76..79 => Self::NodeOff(which, long),
             79..81 => Self::NodeDeleted(which, long),
-            81..98 if other % 32 < 3 => Self::ModuleFails(which, other / 32, long),
-            81..98 => Self::Device(which, DeviceFault::ALL[other % DeviceFault::ALL.len()], long),
+            81..98 if other % 4 == 0 => Self::ModuleFails(which, other / 4, long),
+            81..98 => Self::Device(which, DeviceFault::ALL[(other / 4) % DeviceFault::ALL.len()], long),
             98..103 => Self::ForeignCreated(which),
             103..106 => Self::ForeignDestroyed(which),
             106..108 if other % 3 == 0 => Self::FirstBlockLost(which, other / 3),
@@ -195,10 +195,10 @@ impl Fault {
             }
             Self::ModuleFails(which, other, long) => {
                 let node = node(world, which);
-                module_fails(&node, other);
+                poison_pages(&node, other);
                 let (api, dice) = (world.api.clone(), world.dice.clone());
-                later(long, move || {
-                    node.machine.set_fault(DeviceFault::LabelsLost, false);
+                tokio::spawn(async move {
+                    lose_labels(&node, other % 2 == 0, long).await;
                     lose_power(&node, &api, &dice);
                 });
             }
@@ -313,9 +313,19 @@ fn for_a_while(
     later(long, move || set(&node, &region, false));
 }
 
+/// All labels, or those of every other moment.
+async fn lose_labels(node: &Node, all: bool, long: Duration) {
+    let (until, mut are_lost) = (Instant::now() + long, true);
+    while Instant::now() < until {
+        node.machine.set_fault(DeviceFault::LabelsLost, are_lost);
+        are_lost = all || !are_lost;
+        sleep(Duration::from_millis(700)).await;
+    }
+    node.machine.set_fault(DeviceFault::LabelsLost, false);
+}
+
 /// Some pages in the first 32 MiB of each region are bad.
-fn module_fails(node: &Node, which: usize) {
-    node.machine.set_fault(DeviceFault::LabelsLost, true);
+fn poison_pages(node: &Node, which: usize) {
     for region in &node.regions {
         for place in 0..3 {
             let page = i64::try_from((which >> (8 * place)) % 8192).unwrap_or_default();

@@ -31,7 +31,7 @@ pub const ALWAYS: [(&str, Invariant); 4] = [
 ];
 
 /// What has to hold when faults have ended and some time has passed.
-pub const AT_THE_END: [(&str, Invariant); 9] = [
+pub const AT_THE_END: [(&str, Invariant); 10] = [
     ("every claim that can have a volume has it", claims_are_bound),
     ("every pod that can run runs", pods_run),
     ("every volume belongs to a claim", volumes_belong_to_claims),
@@ -41,6 +41,7 @@ pub const AT_THE_END: [(&str, Invariant); 9] = [
     ("nothing is reserved for nobody", nothing_is_reserved),
     ("nothing is erased or marked for it any more", nothing_is_left_to_erase),
     ("what DeleteVolume ended is gone", deleted_volumes_are_gone),
+    ("no bad block is in free space", bad_blocks_are_covered),
 ];
 
 fn devices_are_used_rightly(world: &World) -> Vec<String> {
@@ -428,6 +429,16 @@ fn deleted_volumes_are_gone(world: &World) -> Vec<String> {
                     node.name
                 ));
             }
+        }
+    }
+    wrong
+}
+
+fn bad_blocks_are_covered(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for region in inventory(node).to_cover() {
+            wrong.push(format!("{} has bad blocks in free space of region {region}", node.name));
         }
     }
     wrong
