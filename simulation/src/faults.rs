@@ -5,10 +5,11 @@ use std::time::Duration;
 use placement::{Bytes, Extent};
 use tokio::time::{Instant, sleep};
 
-use crate::api_server::{ApiServer, Key, Kind, NetworkState, Snapshot};
+use crate::api_server::{ApiServer, Key, Kind, Network, NetworkState, Snapshot};
 use crate::devices::DeviceFault;
 use crate::dice::Dice;
 use crate::programs::Process;
+use crate::surroundings::text;
 use crate::world::{Node, World, add_node};
 
 /// Something that goes wrong. Numbers choose among what there is at that moment; what lasts ends after a while.
@@ -58,6 +59,10 @@ pub enum Fault {
     FirstBlockLost(usize, usize),
     /// A module fails: labels do not reach it, or now and then, some of its bytes are bad, and at last the node loses its power.
     ModuleFails(usize, usize, Duration),
+    /// Somebody deletes a PmemNode again and again, while requests and answers of its driver get lost.
+    ReportsDeleted(usize, Duration),
+    /// A tool that prunes deletes the PmemVolumes that PersistentVolumes name, while a driver is slow.
+    Pruned(usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
     /// What is in a region cannot be seen.
@@ -85,7 +90,9 @@ impl Fault {
             44..50 => Self::Freeze(which, long),
             50..54 => Self::Slow(which, long),
             54..59 => Self::Lossy(which, long),
-            59..62 => Self::BreakWatches,
+            59..60 => Self::ReportsDeleted(which, long),
+            60..61 => Self::Pruned(which, long / 4),
+            61..62 => Self::BreakWatches,
             62..65 => Self::Compact,
             65..67 => Self::TakeSnapshot,
             67..69 => Self::Restore,
@@ -129,6 +136,7 @@ impl Fault {
             Self::TakeSnapshot => set(snapshot, Some(world.api.snapshot())),
             Self::Restore => restore(world, snapshot),
             Self::ClockJump(seconds) => crate::time::jump(seconds),
+            Self::ReportsDeleted(..) | Self::Pruned(..) => self.happen_to_objects(world),
             _ => self.happen_to_node(world),
         }
     }
@@ -170,6 +178,22 @@ impl Fault {
             }
         });
         later(long, move || network.change(|state| *state = healthy));
+    }
+
+    fn happen_to_objects(&self, world: &World) {
+        match *self {
+            Self::ReportsDeleted(which, long) => {
+                let node = node(world, which);
+                lose_requests(node.driver.network(), long);
+                let report = Key::of(Kind::PmemNode, &node.name);
+                again_and_again(&world.api, long, move |api| _ = api.delete(&report));
+            }
+            Self::Pruned(which, long) => {
+                slow_down(node(world, which).driver.network(), long);
+                again_and_again(&world.api, long, prune);
+            }
+            _ => {}
+        }
     }
 
     fn happen_to_node(&self, world: &World) {
@@ -291,6 +315,35 @@ fn node(world: &World, which: usize) -> Node {
 
 fn region(node: &Node, which: usize) -> &str {
     &node.regions[which % node.regions.len()]
+}
+
+fn lose_requests(network: &Network, long: Duration) {
+    network.change(|state| (state.requests_lost, state.answers_lost) = (100, 100));
+    let network = network.clone();
+    later(long, move || network.change(|state| *state = NetworkState::default()));
+}
+
+fn slow_down(network: &Network, long: Duration) {
+    network.change(|state| state.latency = Duration::from_secs(3));
+    let network = network.clone();
+    later(long, move || network.change(|state| *state = NetworkState::default()));
+}
+
+fn again_and_again(api: &ApiServer, long: Duration, act: impl Fn(&ApiServer) + Send + 'static) {
+    let (api, until) = (api.clone(), Instant::now() + long);
+    tokio::spawn(async move {
+        while Instant::now() < until {
+            act(&api);
+            sleep(Duration::from_millis(2_700)).await;
+        }
+    });
+}
+
+fn prune(api: &ApiServer) {
+    for volume in api.list(Kind::PersistentVolume) {
+        let handle = text(&volume, "/spec/csi/volumeHandle");
+        let _ = api.delete(&Key::of(Kind::PmemVolume, handle));
+    }
 }
 
 fn later(long: Duration, act: impl FnOnce() + Send + 'static) {

@@ -172,6 +172,7 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
     if !text(pod, "/spec/nodeName").is_empty() {
         // No file system is made, checked or mounted on bytes that cannot be read.
         let is_lost = is_bad(world, &claims)
+            || was_erased(world, &claims)
             || claims.iter().any(|claim| {
                 world
                     .api
@@ -215,6 +216,16 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         name(pod),
         holds.name
     ))
+}
+
+/// A restored cluster may know claims again that were given up, and whose volumes were erased.
+fn was_erased(world: &World, claims: &[Arc<Value>]) -> bool {
+    let volumes = claims.iter().map(|claim| text(claim, "/spec/volumeName"));
+    let mut given_up = volumes.filter(|volume| world.oracle.restored() > 0 && world.oracle.is_given_up(volume));
+    given_up.any(|volume| {
+        let mut machines = world.nodes.iter().map(|node| node.machine.truth());
+        machines.all(|truth| truth.of_volume(volume).next().is_none())
+    })
 }
 
 fn is_bad(world: &World, claims: &[Arc<Value>]) -> bool {

@@ -63,6 +63,12 @@ impl Oracle {
         self.lock().given_up.insert(handle.into());
     }
 
+    /// Whether the users of a volume gave it up.
+    #[must_use]
+    pub fn is_given_up(&self, handle: &str) -> bool {
+        self.lock().given_up.contains(handle)
+    }
+
     /// How often etcd was restored.
     #[must_use]
     pub fn restored(&self) -> u64 {
