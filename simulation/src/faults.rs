@@ -61,7 +61,7 @@ pub enum Fault {
     ModuleFails(usize, usize, Duration),
     /// Somebody deletes a PmemNode again and again, while requests and answers of its driver get lost.
     ReportsDeleted(usize, Duration),
-    /// A tool that prunes deletes the PmemVolumes that PersistentVolumes name, while a driver is slow.
+    /// A tool that prunes deletes the objects of volumes that are bound, while a driver is slow.
     Pruned(usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
