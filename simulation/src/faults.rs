@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use placement::{Bytes, Extent};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use crate::api_server::{Key, Kind, NetworkState, Snapshot};
+use crate::api_server::{ApiServer, Key, Kind, Network, NetworkState, Snapshot};
 use crate::devices::DeviceFault;
+use crate::dice::Dice;
 use crate::programs::Process;
+use crate::surroundings::text;
 use crate::world::{Node, World, add_node};
 
 /// Something that goes wrong. Numbers choose among what there is at that moment; what lasts ends after a while.
@@ -39,7 +41,7 @@ pub enum Fault {
     Compact,
     /// Somebody takes a snapshot of etcd.
     TakeSnapshot,
-    /// Somebody restores the last snapshot of etcd.
+    /// Somebody restores the last snapshot of etcd, or takes the first one.
     Restore,
     /// The clock on the wall jumps.
     ClockJump(i64),
@@ -57,6 +59,14 @@ pub enum Fault {
     ForeignDestroyed(usize),
     /// Bytes of a region go bad.
     Poison(usize, usize),
+    /// A file system has zeros where it began.
+    FirstBlockLost(usize, usize),
+    /// A module fails: labels do not reach it, or now and then, some of its bytes are bad, and at last the node loses its power.
+    ModuleFails(usize, usize, Duration),
+    /// Somebody deletes a PmemNode again and again, while requests and answers of its driver get lost.
+    ReportsDeleted(usize, Duration),
+    /// A tool that prunes deletes the objects of volumes that are bound, while a driver is slow.
+    Pruned(usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
     /// What is in a region cannot be seen.
@@ -84,7 +94,9 @@ impl Fault {
             44..50 => Self::Freeze(which, long),
             50..54 => Self::Slow(which, long),
             54..59 => Self::Lossy(which, long),
-            59..62 => Self::BreakWatches,
+            59..60 => Self::ReportsDeleted(which, long),
+            60..61 => Self::Pruned(which, long / 4),
+            61..62 => Self::BreakWatches,
             62..65 => Self::Compact,
             65..67 => Self::TakeSnapshot,
             67..69 => Self::Restore,
@@ -92,9 +104,11 @@ impl Fault {
             70..76 => Self::PowerCut(which),
             76..79 => Self::NodeOff(which, long),
             79..81 => Self::NodeDeleted(which, long),
-            81..98 => Self::Device(which, DeviceFault::ALL[other % DeviceFault::ALL.len()], long),
+            81..98 if other % 4 == 0 => Self::ModuleFails(which, other / 4, long),
+            81..98 => Self::Device(which, DeviceFault::ALL[(other / 4) % DeviceFault::ALL.len()], long),
             98..103 => Self::ForeignCreated(which),
             103..106 => Self::ForeignDestroyed(which),
+            106..108 if other % 3 == 0 => Self::FirstBlockLost(which, other / 3),
             106..108 => Self::Poison(which, other),
             108..111 => Self::RegionHidden(which, other, long),
             111..114 => Self::RegionNotSeen(which, other, long),
@@ -128,6 +142,7 @@ impl Fault {
             Self::TakeSnapshot => set(snapshot, Some(world.api.snapshot())),
             Self::Restore => restore(world, snapshot),
             Self::ClockJump(seconds) => crate::time::jump(seconds),
+            Self::ReportsDeleted(..) | Self::Pruned(..) => self.happen_to_objects(world),
             _ => self.happen_to_node(world),
         }
     }
@@ -171,19 +186,32 @@ impl Fault {
         later(long, move || network.change(|state| *state = healthy));
     }
 
+    fn happen_to_objects(&self, world: &World) {
+        match *self {
+            Self::ReportsDeleted(which, long) => {
+                let node = node(world, which);
+                lose_requests(node.driver.network(), long);
+                let report = Key::of(Kind::PmemNode, &node.name);
+                again_and_again(&world.api, long, move |api| _ = api.delete(&report));
+            }
+            Self::Pruned(which, long) => {
+                slow_down(node(world, which).driver.network(), long);
+                again_and_again(&world.api, long, prune);
+            }
+            _ => {}
+        }
+    }
+
     fn happen_to_node(&self, world: &World) {
         match *self {
             Self::PowerCut(which) => {
-                let node = node(world, which);
-                node.switch(&world.api, false);
-                world.dice.with(|rng| node.machine.cut_power(rng));
-                switch_on_later(world, &node, Duration::from_secs(5));
+                lose_power(&node(world, which), &world.api, &world.dice);
             }
             Self::NodeOff(which, long) => {
                 let node = node(world, which);
                 node.switch(&world.api, false);
                 node.machine.reboot();
-                switch_on_later(world, &node, long);
+                switch_on_later(&world.api, &node, long);
             }
             Self::NodeDeleted(which, long) => {
                 let (name, api) = (node(world, which).name, world.api.clone());
@@ -194,6 +222,15 @@ impl Fault {
                 let machine = node(world, which).machine;
                 machine.set_fault(fault, true);
                 later(long, move || machine.set_fault(fault, false));
+            }
+            Self::ModuleFails(which, other, long) => {
+                let node = node(world, which);
+                poison_pages(&node, other);
+                let (api, dice) = (world.api.clone(), world.dice.clone());
+                tokio::spawn(async move {
+                    lose_labels(&node, other % 2 == 0, long).await;
+                    lose_power(&node, &api, &dice);
+                });
             }
             Self::ForeignCreated(which) => {
                 let machine = node(world, which).machine;
@@ -215,6 +252,7 @@ impl Fault {
                 node.machine
                     .poison(region(&node, other), Extent::new(start, Bytes::kib(4)));
             }
+            Self::FirstBlockLost(which, other) => node(world, which).machine.lose_first_block(other),
             Self::RegionHidden(which, other, long) => {
                 for_a_while(world, which, other, long, |node, region, on| {
                     node.machine.hide_region(region, on);
@@ -322,6 +360,35 @@ fn region(node: &Node, which: usize) -> &str {
     &node.regions[which % node.regions.len()]
 }
 
+fn lose_requests(network: &Network, long: Duration) {
+    network.change(|state| (state.requests_lost, state.answers_lost) = (100, 100));
+    let network = network.clone();
+    later(long, move || network.change(|state| *state = NetworkState::default()));
+}
+
+fn slow_down(network: &Network, long: Duration) {
+    network.change(|state| state.latency = Duration::from_secs(3));
+    let network = network.clone();
+    later(long, move || network.change(|state| *state = NetworkState::default()));
+}
+
+fn again_and_again(api: &ApiServer, long: Duration, act: impl Fn(&ApiServer) + Send + 'static) {
+    let (api, until) = (api.clone(), Instant::now() + long);
+    tokio::spawn(async move {
+        while Instant::now() < until {
+            act(&api);
+            sleep(Duration::from_millis(2_700)).await;
+        }
+    });
+}
+
+fn prune(api: &ApiServer) {
+    for volume in api.list(Kind::PersistentVolume) {
+        let handle = text(&volume, "/spec/csi/volumeHandle");
+        let _ = api.delete(&Key::of(Kind::PmemVolume, handle));
+    }
+}
+
 fn later(long: Duration, act: impl FnOnce() + Send + 'static) {
     tokio::spawn(async move {
         sleep(long).await;
@@ -342,8 +409,36 @@ fn for_a_while(
     later(long, move || set(&node, &region, false));
 }
 
-fn switch_on_later(world: &World, node: &Node, long: Duration) {
-    let (node, api) = (node.clone(), world.api.clone());
+/// All labels, or those of every other moment.
+async fn lose_labels(node: &Node, all: bool, long: Duration) {
+    let (until, mut are_lost) = (Instant::now() + long, true);
+    while Instant::now() < until {
+        node.machine.set_fault(DeviceFault::LabelsLost, are_lost);
+        are_lost = all || !are_lost;
+        sleep(Duration::from_millis(700)).await;
+    }
+    node.machine.set_fault(DeviceFault::LabelsLost, false);
+}
+
+/// Some pages in the first 32 MiB of each region are bad.
+fn poison_pages(node: &Node, which: usize) {
+    for region in &node.regions {
+        for place in 0..3 {
+            let page = i64::try_from((which >> (8 * place)) % 8192).unwrap_or_default();
+            let bad = Extent::new(Bytes::kib(4).times(page), Bytes::kib(4));
+            node.machine.poison_unknown(region, bad);
+        }
+    }
+}
+
+fn lose_power(node: &Node, api: &ApiServer, dice: &Dice) {
+    node.switch(api, false);
+    dice.with(|rng| node.machine.cut_power(rng));
+    switch_on_later(api, node, Duration::from_secs(5));
+}
+
+fn switch_on_later(api: &ApiServer, node: &Node, long: Duration) {
+    let (node, api) = (node.clone(), api.clone());
     later(long, move || node.switch(&api, true));
 }
 
@@ -357,6 +452,9 @@ fn restore(world: &World, snapshot: &LastSnapshot) {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .clone();
     if let Some(last) = last {
+        world.oracle.restores();
         world.api.restore(last);
+    } else {
+        set(snapshot, Some(world.api.snapshot()));
     }
 }

@@ -114,13 +114,33 @@ impl History {
             },
         });
         let steps = steps.collect();
-        Self {
+        let mut history = Self {
             seed,
             nodes: rng.usize(1..=3),
             schedulers: if rng.u32(..4) == 0 { 2 } else { 1 },
             is_calm: false,
             scheduler: Manner::default(),
             steps,
+        };
+        if faults > 0 && rng.u8(..8) == 0 {
+            history.end_in_the_past(&mut rng);
+        }
+        history
+    }
+
+    /// Nothing happens any more after etcd is restored: what is not noticed by itself stays so.
+    fn end_in_the_past(&mut self, rng: &mut fastrand::Rng) {
+        let restored = [Fault::TakeSnapshot, Fault::Restore];
+        for (place, fault) in [rng.usize(self.steps.len() / 2..self.steps.len()), self.steps.len() + 1]
+            .into_iter()
+            .zip(restored)
+        {
+            let after = Duration::from_millis(rng.u64(..5_000));
+            let what = What::Fault(fault);
+            self.steps.insert(place, Step { number: 0, after, what });
+        }
+        for (number, step) in self.steps.iter_mut().enumerate() {
+            step.number = number;
         }
     }
 

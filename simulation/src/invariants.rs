@@ -40,7 +40,7 @@ pub const ALWAYS: [(&str, Invariant); 6] = [
 pub const IN_CALM: [(&str, Invariant); 1] = [("whatever passes the filter can be created", promises_are_kept)];
 
 /// What has to hold when faults have ended and some time has passed.
-pub const AT_THE_END: [(&str, Invariant); 8] = [
+pub const AT_THE_END: [(&str, Invariant); 10] = [
     ("every claim that can have a volume has it", claims_are_bound),
     ("every pod that can run runs", pods_run),
     ("every volume belongs to a claim", volumes_belong_to_claims),
@@ -49,6 +49,8 @@ pub const AT_THE_END: [(&str, Invariant); 8] = [
     ("capacity is what one volume can get", capacity_is_true),
     ("nothing is reserved for nobody", nothing_is_reserved),
     ("nothing is erased or marked for it any more", nothing_is_left_to_erase),
+    ("what DeleteVolume ended is gone", deleted_volumes_are_gone),
+    ("no bad block is in free space", bad_blocks_are_covered),
 ];
 
 fn devices_are_used_rightly(world: &World) -> Vec<String> {
@@ -263,7 +265,14 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
     let claims = claims.filter(|claims| !claims.iter().any(|claim| is_deleted(claim)))?;
     if !text(pod, "/spec/nodeName").is_empty() {
         // No file system is made, checked or mounted on bytes that cannot be read.
-        let is_lost = is_bad(world, &claims) || claims.iter().any(|claim| !has_volume(world, claim));
+        let is_lost = is_bad(world, &claims)
+            || was_erased(world, &claims)
+            || claims.iter().any(|claim| {
+                world
+                    .api
+                    .get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")))
+                    .is_none()
+            });
         let runs = text(pod, "/status/phase") == "Running" || is_lost;
         return (!runs).then(|| {
             format!(
@@ -303,12 +312,14 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
     ))
 }
 
-/// Whether a volume stands for it, and is on a device. It is not if users had it deleted before etcd was restored.
-fn has_volume(world: &World, claim: &Value) -> bool {
-    let volume = world
-        .api
-        .get(&Key::of(Kind::PersistentVolume, text(claim, "/spec/volumeName")));
-    volume.is_some_and(|volume| is_on_a_device(world, text(&volume, "/spec/csi/volumeHandle")))
+/// A restored cluster may know claims again that were given up, and whose volumes were erased.
+fn was_erased(world: &World, claims: &[Arc<Value>]) -> bool {
+    let volumes = claims.iter().map(|claim| text(claim, "/spec/volumeName"));
+    let mut given_up = volumes.filter(|volume| world.oracle.restored() > 0 && world.oracle.is_given_up(volume));
+    given_up.any(|volume| {
+        let mut machines = world.nodes.iter().map(|node| node.machine.truth());
+        machines.all(|truth| truth.of_volume(volume).next().is_none())
+    })
 }
 
 fn is_bad(world: &World, claims: &[Arc<Value>]) -> bool {
@@ -531,6 +542,33 @@ fn nothing_is_left_to_erase(world: &World) -> Vec<String> {
             if let Some((volume, stage @ (Stage::Making | Stage::Erasing))) = namespace.volume() {
                 wrong.push(format!("{} has a namespace of {volume} that is {stage}", node.name));
             }
+        }
+    }
+    wrong
+}
+
+fn deleted_volumes_are_gone(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for namespace in node.machine.truth().namespaces {
+            if let Some((volume, stage @ (Stage::HandedOut | Stage::InUse))) = namespace.volume()
+                && world.oracle.is_deleted(volume)
+            {
+                wrong.push(format!(
+                    "{} has {volume} ({stage}), for which DeleteVolume succeeded",
+                    node.name
+                ));
+            }
+        }
+    }
+    wrong
+}
+
+fn bad_blocks_are_covered(world: &World) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for node in &world.nodes {
+        for region in inventory(node).to_cover() {
+            wrong.push(format!("{} has bad blocks in free space of region {region}", node.name));
         }
     }
     wrong

@@ -19,6 +19,10 @@ struct State {
     written: BTreeMap<String, BTreeSet<u64>>,
     /// Volumes whose users gave them up.
     given_up: BTreeSet<String>,
+    /// Volumes for which DeleteVolume succeeded, and that no restored cluster knows again.
+    deleted: BTreeSet<String>,
+    /// How often etcd was restored.
+    restored: u64,
     violations: Vec<String>,
     tokens: u64,
     reads: u64,
@@ -81,6 +85,36 @@ impl Oracle {
             self.give_up(text(volume, "/spec/csi/volumeHandle"));
         }
         self.give_up(&format!("{VOLUME_PREFIX}{}", text(claim, "/metadata/uid")));
+    }
+
+    /// Whether the users of a volume gave it up.
+    #[must_use]
+    pub fn is_given_up(&self, handle: &str) -> bool {
+        self.lock().given_up.contains(handle)
+    }
+
+    /// How often etcd was restored.
+    #[must_use]
+    pub fn restored(&self) -> u64 {
+        self.lock().restored
+    }
+
+    /// etcd is restored: what was deleted since may be wanted again.
+    pub fn restores(&self) {
+        let mut state = self.lock();
+        state.restored += 1;
+        state.deleted.clear();
+    }
+
+    /// DeleteVolume succeeded: nobody names the volume any more.
+    pub fn deleted(&self, handle: &str) {
+        self.lock().deleted.insert(handle.into());
+    }
+
+    /// Whether DeleteVolume succeeded for it.
+    #[must_use]
+    pub fn is_deleted(&self, handle: &str) -> bool {
+        self.lock().deleted.contains(handle)
     }
 
     /// What has to be on volumes: the tokens of each, one of which it has.

@@ -113,8 +113,8 @@ impl World {
             .collect();
         let provisioner = {
             let (api, dice, operator) = (api.clone(), dice("provisioner"), operator.clone());
-            let promises = promises.clone();
-            let run = move |_: &_| provisioner::run(&api, &dice, &operator, &promises);
+            let (promises, oracle) = (promises.clone(), oracle.clone());
+            let run = move |_: &_| provisioner::run(&api, &dice, &operator, &promises, &oracle);
             Process::start(
                 "provisioner",
                 &ApiServer::default(),
@@ -289,6 +289,7 @@ impl Node {
             self.machine.disable(region, false);
             self.machine.show_space(region);
         }
+        self.machine.repair_first_blocks();
         // A label that could not be deleted is gone, or back, with the next start of the kernel.
         if self.machine.truth().regions.iter().any(|region| region.ghosts > 0) {
             self.switch(api, false);

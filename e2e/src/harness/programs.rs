@@ -86,8 +86,12 @@ pub(crate) async fn build_into(folder: &Path, programs: &[Program]) -> Result<()
 /// Builds programs and returns cargo's messages. One call of cargo for all that users get: the features of what they share depend
 /// on which packages are built together, so that one call for each would build Kubernetes' types several times.
 async fn build(programs: &[Program]) -> Result<String> {
+    capture(release_build(Path::new(env!("CARGO_MANIFEST_DIR")), programs)).await
+}
+
+fn release_build(workspace: &Path, programs: &[Program]) -> Command {
     let mut command = Command::new(env!("CARGO"));
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).args([
+    command.current_dir(workspace).args([
         "build",
         "--release",
         "--quiet",
@@ -97,7 +101,7 @@ async fn build(programs: &[Program]) -> Result<String> {
     for Program { package, kind, name } in programs {
         command.args(["--package", package, kind, name]);
     }
-    capture(command).await
+    command
 }
 
 /// Builds a program with the release profile that is not one of those that users get, and returns where it is. What it needs of
@@ -105,6 +109,31 @@ async fn build(programs: &[Program]) -> Result<String> {
 pub(crate) async fn build_alone(program: Program) -> Result<PathBuf> {
     let name = program.name;
     let messages = step(&format!("building {name}"), build(&[program])).await?;
+    executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
+}
+
+/// The crates of this workspace that are compiled longest for the simulation.
+const LARGE: [&str; 5] = [
+    "cluster",
+    "daxfit-extender",
+    "daxfit-node-driver",
+    "daxfit-operator",
+    "simulation",
+];
+
+/// Builds a program of another copy of the workspace, and returns where it is. What is compiled of the copy itself is optimised
+/// less, and again only as far as it changed: a program that lives for some minutes is soon built rather than fast.
+pub(crate) async fn build_quickly_in(workspace: &Path, target: &Path, program: Program, why: &str) -> Result<PathBuf> {
+    let name = program.name;
+    let mut command = release_build(workspace, &[program]);
+    command
+        .env("CARGO_TARGET_DIR", target)
+        .env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true");
+    for package in LARGE {
+        let set = |what: &str| format!("profile.release.package.{package}.{what}");
+        command.args(["--config", &set("opt-level=1"), "--config", &set("codegen-units=64")]);
+    }
+    let messages = step(&format!("building {name}, {why}"), capture(command)).await?;
     executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
 }
 

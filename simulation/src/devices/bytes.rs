@@ -51,6 +51,7 @@ impl ModelBytes {
             return Err(Errno::IO.into());
         }
         state.must_not_be_theirs(self.serial, "erased");
+        state.must_stay_expendable(self.serial);
         state.regions[region].write_cached(part, Tag::Zero);
         Ok(())
     }

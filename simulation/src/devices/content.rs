@@ -28,6 +28,18 @@ impl State {
         Ok((serial, region, part))
     }
 
+    /// What the block device of a namespace begins with.
+    pub(super) fn first_block(&self, serial: Serial) -> Option<Tag> {
+        let (region, part) = self.shown_part(serial)?;
+        Some(self.regions[region].shown.at(granules_of(part).start))
+    }
+
+    pub(super) fn write_first_block(&mut self, serial: Serial, tag: Tag) {
+        if let Some((region, part)) = self.shown_part(serial) {
+            self.regions[region].write(Extent::new(part.start, GRANULE), tag);
+        }
+    }
+
     pub(super) fn content(&mut self, device: &Path) -> io::Result<Content> {
         let (serial, region, part) = self.part_at(device)?;
         let head = Extent::new(part.start, GRANULE);

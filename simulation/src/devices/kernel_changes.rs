@@ -151,6 +151,19 @@ impl State {
         }
     }
 
+    /// Remembers it if a power loss would bring back what is erased as somebody's volume.
+    pub(super) fn must_stay_expendable(&mut self, serial: Serial) {
+        let Some(found) = self.namespace(serial) else {
+            return;
+        };
+        let is_handed_out = |label: &Label| matches!(label.stage(), Some(Stage::HandedOut | Stage::InUse));
+        let mut after_power_loss = found.label.on_modules.candidates().into_iter().flatten();
+        if after_power_loss.any(is_handed_out) {
+            let what = format!("{} is erased before its modules say that it is to be", found.title());
+            self.violated(what);
+        }
+    }
+
     fn check_before_mark(&mut self, serial: Serial, label: &Label) {
         let Some(found) = self.namespace(serial) else {
             return;

@@ -7,7 +7,7 @@
 //! - [`granules`], [`tag`]: bytes, as who wrote them, for each granule of 4 KiB.
 //! - [`driver`], [`pieces`], [`bytes`], [`filesystems`]: what a run of the driver sees, as its traits.
 //! - [`kernel_changes`], [`content`], [`mounts`]: what the kernel does when it is told to.
-//! - [`power`], [`others`], [`faults`]: what the world does.
+//! - [`power`], [`others`], [`faults`], [`first_block`]: what the world does.
 //! - [`truth`]: what invariants look at.
 
 mod bytes;
@@ -15,6 +15,7 @@ mod content;
 mod driver;
 mod faults;
 mod filesystems;
+mod first_block;
 mod fuse;
 mod granules;
 mod kernel_changes;

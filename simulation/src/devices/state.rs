@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) paths: BTreeMap<PathBuf, PathKind>,
     /// What others must find as they left it.
     pub(super) theirs: BTreeMap<Serial, Theirs>,
+    /// What file systems began with whose first block reads as zeros now.
+    pub(super) lost_superblocks: BTreeMap<Serial, Tag>,
     /// Volumes to which no zeros are written now.
     pub(super) held: BTreeSet<String>,
     /// Of all namespaces that ever were.
@@ -60,6 +62,7 @@ impl State {
             mounts: Vec::new(),
             paths: BTreeMap::new(),
             theirs: BTreeMap::new(),
+            lost_superblocks: BTreeMap::new(),
             held: BTreeSet::new(),
             uuids: BTreeMap::new(),
             changes: watch::Sender::new(0),

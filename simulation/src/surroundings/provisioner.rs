@@ -23,6 +23,7 @@ use super::claims::VOLUME_PROTECTION;
 use super::{after_each_change, remove_finalizer, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
+use crate::oracle::Oracle;
 use crate::programs::{OperatorCalls, Process, Run};
 use crate::promises::Promises;
 
@@ -32,16 +33,25 @@ pub const FINALIZER: &str = "external-provisioner.volume.kubernetes.io/finalizer
 /// As in our manifest.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Where a PersistentVolume names its node.
+const NODE: &str = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One run of it. What it is at work on is in memory only.
 #[must_use]
-pub fn run(api: &ApiServer, dice: &Dice, operator: &Process<OperatorCalls>, promises: &Promises) -> Run<()> {
+pub fn run(
+    api: &ApiServer,
+    dice: &Dice,
+    operator: &Process<OperatorCalls>,
+    promises: &Promises,
+    oracle: &Oracle,
+) -> Run<()> {
     let provisioner = Provisioner {
         api: api.clone(),
         dice: dice.clone(),
         operator: operator.clone(),
         promises: promises.clone(),
+        oracle: oracle.clone(),
         at_work: Arc::default(),
     };
     Run::new((), provisioner.work())
@@ -53,6 +63,7 @@ struct Provisioner {
     dice: Dice,
     operator: Process<OperatorCalls>,
     promises: Promises,
+    oracle: Oracle,
     /// Claims and volumes that a task works on.
     at_work: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -213,7 +224,7 @@ impl Provisioner {
         let key = Key::of(Kind::PersistentVolume, &name);
         let mut pause = FIRST_RETRY;
         while let Some(volume) = self.api.get(&key).filter(|volume| is_to_delete(volume)) {
-            if self.delete_volume(text(&volume, "/spec/csi/volumeHandle")).await {
+            if self.delete_volume(&volume).await {
                 let _ = self.api.delete(&key);
                 let _ = self.api.update(&key, |volume| remove_finalizer(volume, FINALIZER));
                 break;
@@ -225,7 +236,24 @@ impl Provisioner {
         self.api.touch();
     }
 
-    async fn delete_volume(&self, handle: &str) -> bool {
+    async fn delete_volume(&self, volume: &Value) -> bool {
+        let before = self.cluster_of(volume);
+        let handle = text(volume, "/spec/csi/volumeHandle");
+        let is_deleted = self.call_delete_volume(handle).await;
+        // Of a node that is gone, nothing is promised.
+        if is_deleted && before.is_some() && before == self.cluster_of(volume) {
+            self.oracle.deleted(handle);
+        }
+        is_deleted
+    }
+
+    /// Which cluster it is, of those before and after etcd was restored, while it has the node of the volume.
+    fn cluster_of(&self, volume: &Value) -> Option<u64> {
+        let node = self.api.get(&Key::of(Kind::Node, text(volume, NODE)));
+        node.map(|_| self.oracle.restored())
+    }
+
+    async fn call_delete_volume(&self, handle: &str) -> bool {
         let request = DeleteVolumeRequest {
             volume_id: handle.into(),
             ..DeleteVolumeRequest::default()

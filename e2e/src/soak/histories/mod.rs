@@ -4,6 +4,7 @@
 //! What is simulated and what has to hold: `docs/simulation.md`.
 
 mod outcome;
+pub(crate) mod put_back;
 mod shrink;
 mod simulation;
 mod tally;

@@ -23,8 +23,12 @@ pub(super) struct Simulation {
 
 impl Simulation {
     pub(super) async fn build() -> Result<Self> {
-        let program = build_alone(SIMULATION).await?;
-        Ok(Self { program })
+        Ok(Self::of(build_alone(SIMULATION).await?))
+    }
+
+    /// The one that was built there.
+    pub(super) fn of(program: PathBuf) -> Self {
+        Self { program }
     }
 
     /// Lives through the history of a seed without some of its steps.

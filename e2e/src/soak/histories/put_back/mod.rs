@@ -1,0 +1,56 @@
+//! Puts a defect back that was mended once, and sees whether the simulation finds it again.
+//!
+//! Each patch in `simulation/put-back` is applied to a copy of the tree. The simulation is built there, and histories are lived
+//! through until one fails that the simulation without the patch lives through.
+
+mod patch;
+mod search;
+mod table;
+mod tree;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use patch::Patch;
+use search::{Found, search};
+use table::Table;
+use tree::Tree;
+
+use super::seed_of_now;
+use super::simulation::Simulation;
+
+/// Puts back each defect, or the one of that name, and lives through histories from seed `first` on until one shows it, up to
+/// `time` for each.
+///
+/// # Errors
+/// One was not found, or its patch does not apply any more, or what it makes of the tree does not build.
+pub(crate) async fn run(only: Option<&str>, first: Option<u64>, time: Duration) -> Result<()> {
+    let patches = patch::chosen(only)?;
+    let first = first.unwrap_or_else(seed_of_now);
+    println!("  histories from seed {first} on");
+    let tree = Tree::open()?;
+    let healthy = build(&tree, "without a defect").await?;
+    let mut table = Table::default();
+    for patch in patches {
+        table.add(find(&tree, &healthy, patch, first, time).await?);
+    }
+    print!("{table}");
+    let missed = table.missed();
+    ensure!(missed.is_empty(), "not found: {}", missed.join(", "));
+    Ok(())
+}
+
+async fn find(tree: &Tree, healthy: &Simulation, patch: Patch, first: u64, time: Duration) -> Result<Found> {
+    tree.update()?;
+    tree.apply(&patch).await?;
+    let simulation = build(tree, &patch.name).await?;
+    let found = search(&simulation, healthy, patch, first, time).await?;
+    println!("  {found}");
+    Ok(found)
+}
+
+/// The program as the tree is now, which changes with the next patch.
+async fn build(tree: &Tree, name: &str) -> Result<Simulation> {
+    Ok(Simulation::of(tree.build(name).await?))
+}
