@@ -175,10 +175,11 @@ async fn earlier_volumes_come_first() {
     node.add_volume("a", 40, VolumeMode::Fsdax);
     let later = node.add_volume("b", 40, VolumeMode::Fsdax);
     assert_eq!(later.spec.node, NODE_NAME);
-    worker.reconcile(later).await.unwrap();
-    assert_eq!(node.status("b").phase, Some(Phase::Refused));
+    assert_eq!(worker.reconcile(later.clone()).await.unwrap(), WorkResult::Behind);
     worker.reconcile(node.volume("a")).await.unwrap();
     assert_eq!(node.status("a").phase, Some(Phase::Ready));
+    worker.reconcile(later).await.unwrap();
+    assert_eq!(node.status("b").phase, Some(Phase::Refused));
 }
 
 /// Its object was deleted by hand before there was a PersistentVolume, and the node's report was gone: CreateVolume made it
