@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, Key, Kind};
-use crate::world::CLASSES;
+use crate::world::{CLASSES, World};
 
 /// A change of a PmemVolume by hand. What says where it is stays: if that is lost while its region is away, nobody can tell it
 /// from a new volume.
@@ -31,7 +31,12 @@ impl VolumeEdit {
     ];
 
     /// Does it. What the schema does not allow is refused, as people are.
-    pub fn apply(self, api: &ApiServer, key: &Key) {
+    pub fn apply(self, world: &World, key: &Key) {
+        let api = &world.api;
+        if matches!(self, Self::NoFinalizers | Self::NoAnnotations) {
+            // What says that it is to be erased, and sees to it.
+            world.oracle.is_kept_by_hand(&key.name);
+        }
         let _ = match self {
             Self::Phase(phase) => api.update_status(key, |status| status["phase"] = json!(phase)),
             Self::NoFinalizers => api.update(key, |volume| volume["metadata"]["finalizers"] = json!([])),

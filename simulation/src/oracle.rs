@@ -23,6 +23,8 @@ struct State {
     deleted: BTreeSet<String>,
     /// How often etcd was restored.
     restored: u64,
+    /// Volumes that somebody kept by hand.
+    kept: BTreeSet<String>,
     violations: Vec<String>,
     tokens: u64,
     reads: u64,
@@ -111,10 +113,16 @@ impl Oracle {
         self.lock().deleted.insert(handle.into());
     }
 
+    /// Somebody took back by hand what DeleteVolume did, or may still do.
+    pub fn is_kept_by_hand(&self, handle: &str) {
+        self.lock().kept.insert(handle.into());
+    }
+
     /// Whether DeleteVolume succeeded for it.
     #[must_use]
     pub fn is_deleted(&self, handle: &str) -> bool {
-        self.lock().deleted.contains(handle)
+        let state = self.lock();
+        state.deleted.contains(handle) && !state.kept.contains(handle)
     }
 
     /// What has to be on volumes: the tokens of each, one of which it has.

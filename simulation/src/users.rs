@@ -131,7 +131,7 @@ impl UserAction {
                     let _ = api.delete(key);
                 }
             }),
-            Self::EditVolume(number, edit) => with(api, Kind::PmemVolume, *number, |key, _| edit.apply(api, key)),
+            Self::EditVolume(number, edit) => with(api, Kind::PmemVolume, *number, |key, _| edit.apply(world, key)),
             Self::EditReport(number) => {
                 with(api, Kind::PmemNode, *number, |key, _| edit_report(api, key, *number));
             }
