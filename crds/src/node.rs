@@ -160,6 +160,9 @@ pub struct KeptVolume {
     pub usable: Option<Bytes>,
     /// The raw bytes it takes.
     pub footprint: Extent,
+    /// Whether nobody has used it yet, so that nobody has data in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unused: bool,
 }
 
 /// A deleted volume whose bytes are not all zero yet.

@@ -104,7 +104,7 @@ pub enum NamespaceMode {
 /// Why no namespace is taken for that of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unclear {
-    /// Several have its mark.
+    /// Several that are in use have its mark.
     Several {
         /// How many.
         count: usize,
@@ -135,10 +135,11 @@ impl Inventory {
         self.regions.iter().find(|region| region.id == *id)
     }
 
-    /// The namespace of `volume` by its mark, and how far it has come. One in quarantine is no volume any more.
+    /// The namespace of `volume` by its mark, and how far it has come. One in quarantine is no volume any more. Of several, which a
+    /// region that was away may bring, it is the one that has come furthest: nobody has data in the others.
     ///
     /// # Errors
-    /// There are several, or a newer version of the driver marked it.
+    /// There are several that are in use, or a newer version of the driver marked it.
     pub fn of_volume(&self, volume: &str) -> Result<Option<(&Namespace, Stage)>, Unclear> {
         let mut found = Vec::new();
         for namespace in &self.namespaces {
@@ -153,11 +154,11 @@ impl Inventory {
                 Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => {}
             }
         }
-        match found[..] {
-            [] => Ok(None),
-            [only] => Ok(Some(only)),
-            _ => Err(Unclear::Several { count: found.len() }),
+        let used = found.iter().filter(|(_, stage)| *stage == Stage::InUse).count();
+        if used > 1 {
+            return Err(Unclear::Several { count: used });
         }
+        Ok(found.into_iter().max_by_key(|(_, stage)| worth(*stage)))
     }
 
     /// A namespace of `volume` in quarantine whose mark is not recorded. A power loss may bring it back as the volume that it was,
@@ -302,6 +303,7 @@ impl Namespace {
                     mode: self.mode.of_volume(),
                     usable: self.usable,
                     footprint: self.extent,
+                    unused: mark.stage == Stage::HandedOut,
                 });
             }
             Stage::Erasing => {
@@ -315,6 +317,18 @@ impl Namespace {
             // Told beside the bad blocks that no namespace covers yet.
             Stage::Quarantined => {}
         }
+    }
+}
+
+/// Which of several namespaces of one volume counts: that of which somebody may have data. What is to be erased comes before what
+/// is being made, as it did when there was one.
+fn worth(stage: Stage) -> u8 {
+    match stage {
+        Stage::Quarantined => 0,
+        Stage::Making => 1,
+        Stage::Erasing => 2,
+        Stage::HandedOut => 3,
+        Stage::InUse => 4,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::{ErasingVolume, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
+use crds::{ErasingVolume, ForeignNamespaces, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -61,6 +61,7 @@ pub fn next_status(
     let mut status = before.clone();
     if let Some(listing) = &last.listing {
         status.regions = known.regions(&listing.inventory);
+        status.regions.extend(vanished(&before.regions, &listing.inventory));
         status.layout_revision = listing.revision;
         status.totals = totals(&status.regions);
         status.backend = backend.into();
@@ -69,6 +70,40 @@ pub fn next_status(
     }
     status.conditions = conditions(&before.conditions, &status.regions, last.error.as_deref(), now);
     Some(status)
+}
+
+/// The regions that the kernel does not show any more, and that may hold volumes. Without them, a volume in one would look as if
+/// it were nowhere.
+fn vanished<'a>(before: &'a [RegionStatus], shown: &'a Inventory) -> impl Iterator<Item = RegionStatus> + 'a {
+    let is_away = |region: &&RegionStatus| shown.region(&region.id).is_none();
+    before
+        .iter()
+        .filter(is_away)
+        .filter(|region| may_hold_volumes(region))
+        .map(away)
+}
+
+fn may_hold_volumes(region: &RegionStatus) -> bool {
+    let holds = !(region.volumes.is_empty() && region.kept.is_empty() && region.erasing.is_empty());
+    holds || region.state == RegionState::NotSeen
+}
+
+fn away(region: &RegionStatus) -> RegionStatus {
+    RegionStatus {
+        state: RegionState::NotSeen,
+        message: format!(
+            "the kernel does not show {} any more, which held volumes: is a module missing? If it was taken out for good, delete \
+             this PmemNode and the node's driver pod",
+            region.device
+        ),
+        free: Vec::new(),
+        volumes: Vec::new(),
+        kept: Vec::new(),
+        erasing: Vec::new(),
+        quarantine: Vec::new(),
+        foreign: ForeignNamespaces::default(),
+        ..region.clone()
+    }
 }
 
 fn totals(regions: &[RegionStatus]) -> NodeTotals {

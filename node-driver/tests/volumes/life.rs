@@ -4,10 +4,10 @@ use crds::{Phase, VolumeMode};
 use placement::{Bytes, Extent, RegionId};
 use rstest::rstest;
 
-use crate::node::{NODE_NAME, Node};
-use node_driver::devices::Stage;
+use crate::node::{NODE_NAME, Node, REGION};
+use node_driver::devices::{NewNamespace, Stage};
 use node_driver::volumes::WorkResult;
-use simulation::devices::Holds;
+use simulation::devices::{Fuse, Holds};
 
 #[rstest]
 #[case(VolumeMode::Fsdax, 28, 30)]
@@ -201,4 +201,32 @@ async fn what_another_node_has_is_erased_here_if_nobody_used_it() {
         assert_eq!(!node.namespaces("v").is_empty(), stays, "{stage}");
         node.is_fine();
     }
+}
+
+/// Its region was away while its object was made anew, and another namespace with it.
+#[tokio::test]
+async fn a_namespace_that_was_being_made_is_no_rival_of_the_one_in_use() {
+    let node = Node::new();
+    let worker = node.driver();
+    let volume = node.add_volume("v", 20, VolumeMode::Fsdax);
+    worker.reconcile(volume).await.unwrap();
+    node.set_stage("v", Stage::InUse);
+    let second = NewNamespace {
+        volume: "v".into(),
+        region: RegionId(REGION.into()),
+        footprint: Bytes::mib(16),
+    };
+    node.machine.devices(&Fuse::new()).create(&second).unwrap();
+    assert_eq!(node.namespaces("v").len(), 2);
+    let result = worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(result, WorkResult::Settled);
+    worker.clear("v").await.unwrap();
+    assert_eq!(node.namespaces("v").len(), 2, "one is in use");
+
+    node.delete("v");
+    let result = worker.reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(result, WorkResult::Released);
+    worker.clear("v").await.unwrap();
+    assert!(node.namespaces("v").is_empty());
+    node.is_fine();
 }

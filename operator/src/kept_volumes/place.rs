@@ -94,6 +94,12 @@ impl<'a> KeptPlace<'a> {
     pub fn find(index: &'a Index, volume: &str) -> Result<Option<Self>, KeptPlaceError> {
         let mut reports = index.reports_of(volume);
         reports.retain(|(_, report)| *report != OnDevice::Erasing);
+        if reports.iter().all(|(_, report)| is_unused(report)) {
+            // Any of them will do: the nodes erase the others, once there is an object.
+            reports.truncate(1);
+        } else {
+            reports.retain(|(_, report)| !is_unused(report));
+        }
         match reports[..] {
             [] | [(_, OnDevice::Erasing)] => Ok(None),
             [(node, OnDevice::Kept(region, kept))] => Ok(Some(Self { node, region, kept })),
@@ -107,4 +113,9 @@ impl<'a> KeptPlace<'a> {
             }),
         }
     }
+}
+
+/// Whether nobody has data in it.
+fn is_unused(report: &OnDevice<'_>) -> bool {
+    matches!(report, OnDevice::Kept(_, kept) if kept.unused)
 }

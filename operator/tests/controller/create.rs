@@ -150,6 +150,27 @@ async fn a_kept_volume_that_cannot_be_what_is_asked_for_is_not_replaced() {
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }
 
+/// etcd was restored to before there was the volume, which was being made a second time by then. Nobody has data in any.
+#[tokio::test]
+async fn of_several_that_nobody_used_any_will_do_and_one_elsewhere_is_no_reason_to_wait() {
+    let unused = || json!({"unused": true});
+    let mut setup = setup(makes).await;
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &unused()));
+    let volume = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["a"]), "c erases it then");
+
+    let mut setup = self::setup(makes).await;
+    setup.index.apply(keeping(plain_node("b", 128), "pvc-1", &unused()));
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &unused()));
+    setup.create(request(28 * MIB, &["a", "b", "c"])).await.unwrap();
+
+    let mut setup = self::setup(makes).await;
+    setup.index.apply(keeping(plain_node("b", 128), "pvc-1", &unused()));
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &json!({})));
+    let volume = setup.create(request(28 * MIB, &["b", "c"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["c"]), "data counts more");
+}
+
 #[tokio::test]
 async fn a_namespace_that_is_not_enabled_says_neither_mode_nor_size() {
     let mut setup = setup(makes).await;

@@ -250,11 +250,11 @@ impl State {
         found.has_raw_user().then(|| "open exclusively".into())
     }
 
-    /// Remembers it if several namespaces have the mark of one volume.
+    /// Remembers it if several namespaces are in use as one volume.
     pub(super) fn check_single(&mut self, volume: &str) {
         let has_mark = |found: &&ModelNamespace| {
             let mark = found.label.shown.mark();
-            mark.is_some_and(|mark| mark.volume == volume && mark.stage != Stage::Quarantined)
+            mark.is_some_and(|mark| mark.volume == volume && mark.stage == Stage::InUse)
         };
         let titles: Vec<String> = self
             .namespaces

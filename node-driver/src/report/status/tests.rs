@@ -94,6 +94,30 @@ fn shows_what_has_no_object() {
     assert_eq!((old.progress.done, old.progress.total), (Bytes::mib(1), Bytes::mib(16)));
 }
 
+/// A volume in it would look as if it were nowhere, and its deletion as if it were done.
+#[test]
+fn a_region_that_vanished_with_volumes_is_said_to_be_not_seen() {
+    let all = inventory();
+    let before = next(&PmemNodeStatus::default(), &listed(all.clone())).unwrap();
+    let mut without = all.clone();
+    without.regions.clear();
+    without.namespaces.clear();
+    let mut after = next(&before, &listed(without.clone())).unwrap();
+    for _ in 0..2 {
+        let [region] = &after.regions[..] else {
+            panic!("the other had no volumes: {:?}", after.regions);
+        };
+        assert_eq!(
+            (region.id.0.as_str(), region.state),
+            ("emulated-0", RegionState::NotSeen)
+        );
+        assert!(region.free.is_empty() && region.volumes.is_empty());
+        assert!(region.message.contains("is a module missing"), "{}", region.message);
+        after = next(&after, &listed(without.clone())).unwrap();
+    }
+    assert_eq!(next(&after, &listed(all)).unwrap().regions, before.regions);
+}
+
 /// Without a mark, the place in the object's status tells a volume of before there were marks.
 #[test]
 fn an_earlier_volume_is_not_foreign() {

@@ -61,6 +61,10 @@ pub fn kept_place(index: &Index, request: &CreateRequest) -> Result<Option<Chose
     };
     let (id, node) = (request.id.clone(), place.node.to_owned());
     let numa = place.region.numa_node;
+    // A node erases what nobody has used once another node has the volume.
+    if place.kept.unused && !request.nodes.allow(&node) {
+        return Ok(None);
+    }
     if let Some(difference) = difference(place.kept, numa, request) {
         return Err(KeptError::Different { id, node, difference });
     }
