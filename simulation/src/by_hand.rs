@@ -53,7 +53,6 @@ pub fn edit_report(api: &ApiServer, key: &Key, number: usize) {
         _ => {
             for region in status["regions"].as_array_mut().into_iter().flatten() {
                 region["free"] = json!([{ "start": 0, "size": 1 << 30 }]);
-                region["kept"] = json!([]);
             }
         }
     });

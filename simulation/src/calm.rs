@@ -3,19 +3,10 @@
 
 use std::time::Duration;
 
-use crate::api_server::Kind;
-use crate::faults::Fault;
+use crate::faults::{Fault, WATCHED};
 use crate::history::{History, Step, What};
 use crate::surroundings::scheduler::Manner;
 use crate::users::{NewClaim, UserAction};
-
-/// The kinds that the extender watches.
-const WATCHED: [Kind; 4] = [
-    Kind::PersistentVolumeClaim,
-    Kind::PersistentVolume,
-    Kind::PmemNode,
-    Kind::PmemVolume,
-];
 
 /// The first of the programs in [`World::networks`](crate::world::World::networks).
 const OPERATOR: usize = 0;

@@ -77,6 +77,14 @@ pub enum Fault {
     SpaceHidden(usize, usize, Duration),
 }
 
+/// The kinds of which our programs may be behind.
+pub const WATCHED: [Kind; 4] = [
+    Kind::PersistentVolumeClaim,
+    Kind::PersistentVolume,
+    Kind::PmemNode,
+    Kind::PmemVolume,
+];
+
 /// The last snapshot of etcd.
 pub type LastSnapshot = std::sync::Mutex<Option<Snapshot>>;
 
@@ -91,7 +99,11 @@ impl Fault {
             32..36 => Self::Absent(which, long),
             36..39 => Self::SecondOperator(long),
             39..44 => Self::Partition(which, long),
-            44..50 => Self::Freeze(which, long),
+            44..47 => Self::Freeze(which, long),
+            47..50 => {
+                let lag = Duration::from_millis(rng.u64(100..40_000));
+                Self::Behind(which, Some(WATCHED[other % WATCHED.len()]), lag, long)
+            }
             50..54 => Self::Slow(which, long),
             54..59 => Self::Lossy(which, long),
             59..60 => Self::ReportsDeleted(which, long),

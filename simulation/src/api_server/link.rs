@@ -54,7 +54,17 @@ impl Link {
         kube::Client::new(service, "default")
     }
 
+    /// Fails if etcd is restored meanwhile.
     async fn call(self, request: Request<Body>) -> io::Result<Answer> {
+        let mut starts = self.server.starts.subscribe();
+        tokio::select! {
+            biased;
+            _ = starts.changed() => Err(lost()),
+            answered = self.clone().answer(request) => answered,
+        }
+    }
+
+    async fn answer(self, request: Request<Body>) -> io::Result<Answer> {
         self.travel().await?;
         if self.loses(|state| state.requests_lost) {
             return Err(lost());

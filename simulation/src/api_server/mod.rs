@@ -36,6 +36,8 @@ pub struct ApiServer {
     revision: watch::Sender<u64>,
     /// Grows whenever all watches end.
     epoch: watch::Sender<u64>,
+    /// Grows whenever it starts anew: connections do not outlive that.
+    starts: watch::Sender<u64>,
 }
 
 impl Default for ApiServer {
@@ -44,6 +46,7 @@ impl Default for ApiServer {
             store: Arc::default(),
             revision: watch::Sender::new(0),
             epoch: watch::Sender::new(0),
+            starts: watch::Sender::new(0),
         }
     }
 }
@@ -162,6 +165,7 @@ impl ApiServer {
 
     /// Restores etcd from a snapshot, which starts the API server anew.
     pub fn restore(&self, snapshot: Snapshot) {
+        self.starts.send_modify(|starts| *starts += 1);
         self.change(|store| store.restore(snapshot));
         self.break_watches();
     }
