@@ -80,7 +80,10 @@ impl Devices for LibNdctl {
         };
         for (found, volume) in disabled {
             let done = self.left_disabled.note(volume, bring_up(&found.device));
-            log_brought_up(volume, &found.device, &done);
+            // Those that are tried again were logged before.
+            if done.is_ok() || which == BringUp::All {
+                log_brought_up(volume, &found.device, &done);
+            }
         }
         Ok(())
     }
