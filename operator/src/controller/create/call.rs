@@ -11,8 +11,8 @@ use tracing::info;
 
 use super::error::CreateError;
 use super::existing::ExistingVolume;
-use super::kept::kept_place;
-use super::volume::pmem_volume;
+use super::kept::{Kept, kept_place};
+use super::volume::{kept_volume, pmem_volume};
 use crate::controller::choose::{ChooseError, choose, companions};
 use crate::controller::deletion::Reason;
 use crate::controller::request::CreateRequest;
@@ -92,11 +92,12 @@ impl Service {
         let companions = companions(self, request).await?;
         let now = Time(program::now());
         let (volume, reservation) = self.index.reserve(|index| {
-            let chosen = match kept {
-                Some(kept) => kept,
-                None => choose(index, &request.nodes, &request.volume_request(), &companions)?,
+            let mut volume = if let Some(Kept { place, is_used }) = kept {
+                kept_volume(request, place, is_used)
+            } else {
+                let chosen = choose(index, &request.nodes, &request.volume_request(), &companions)?;
+                pmem_volume(request, chosen)
             };
-            let mut volume = pmem_volume(request, chosen);
             volume.metadata.creation_timestamp = Some(now);
             Ok::<_, ChooseError>(volume)
         })?;

@@ -1,7 +1,9 @@
 //! A volume that CreateVolume asks for, and that a node keeps although it has no PmemVolume.
 //!
 //! The object was deleted before there was a `PersistentVolume`, or the cluster forgot both. The claim gets that volume: a
-//! second one of the same id, on another node, could not be told from it.
+//! second one of the same id, on another node, could not be told from it. It does so whatever node the call asks for: that node
+//! may have no space left, so that kube-scheduler never chooses it. Once there is a `PersistentVolume`, kube-scheduler sees that
+//! it cannot be reached from the node that it chose (`checkBindings` of its plugin `VolumeBinding`), and chooses the right one.
 
 use crds::{KeptVolume, NumaChoice};
 use placement::{NumaNode, NumaWish};
@@ -26,36 +28,35 @@ pub enum KeptError {
         /// What is different, as the end of a sentence: "it has 28 MiB".
         difference: String,
     },
-    /// The call does not allow its node.
-    #[error("volume {id} is kept on node {node}, which this call does not allow: no second one is made elsewhere")]
-    Elsewhere {
-        /// The volume.
-        id: VolumeId,
-        /// Its node.
-        node: String,
-    },
     /// It is not clear where it is.
     #[error(transparent)]
     Place(#[from] KeptPlaceError),
 }
 
 impl KeptError {
-    /// After `RESOURCE_EXHAUSTED` the pod is scheduled anew, perhaps to the node that has the volume.
+    /// CSI "CreateVolume Errors".
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Different { .. } => Code::AlreadyExists,
-            Self::Elsewhere { .. } => Code::ResourceExhausted,
             Self::Place(error) => error.code(),
         }
     }
 }
 
-/// The place of the volume if a node keeps it; none if it is to be made.
+/// A volume that a node keeps.
+pub struct Kept {
+    /// Where it is.
+    pub place: ChosenNode,
+    /// Whether somebody may have data in it.
+    pub is_used: bool,
+}
+
+/// The volume if a node keeps it; none if it is to be made.
 ///
 /// # Errors
-/// If it is not what is asked for, or not on a node that is allowed, or not to be told from another.
-pub fn kept_place(index: &Index, request: &CreateRequest) -> Result<Option<ChosenNode>, KeptError> {
+/// If it is not what is asked for, or not to be told from another.
+pub fn kept_place(index: &Index, request: &CreateRequest) -> Result<Option<Kept>, KeptError> {
     let Some(place) = KeptPlace::find(index, request.id.as_str())? else {
         return Ok(None);
     };
@@ -68,11 +69,11 @@ pub fn kept_place(index: &Index, request: &CreateRequest) -> Result<Option<Chose
     if let Some(difference) = difference(place.kept, numa, request) {
         return Err(KeptError::Different { id, node, difference });
     }
-    if !request.nodes.allow(&node) {
-        return Err(KeptError::Elsewhere { id, node });
-    }
     let numa = chosen(request.parameters.numa, numa);
-    Ok(Some(ChosenNode { node, numa }))
+    Ok(Some(Kept {
+        place: ChosenNode { node, numa },
+        is_used: !place.kept.unused,
+    }))
 }
 
 /// As far as the node can tell: it knows mode and size of a namespace that is enabled.

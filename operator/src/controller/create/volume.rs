@@ -1,6 +1,6 @@
 //! The PmemVolume that CreateVolume writes.
 
-use crds::{PmemVolume, PmemVolumeSpec};
+use crds::{KEPT, PmemVolume, PmemVolumeSpec};
 
 use crate::controller::choose::ChosenNode;
 use crate::controller::request::CreateRequest;
@@ -18,4 +18,13 @@ pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
         claim: request.claim.clone(),
     };
     PmemVolume::new(request.id.as_str(), spec)
+}
+
+/// The volume that a node keeps, which gets no second namespace if somebody has data in the first.
+pub fn kept_volume(request: &CreateRequest, place: ChosenNode, is_used: bool) -> PmemVolume {
+    let mut volume = pmem_volume(request, place);
+    if is_used {
+        volume.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
+    }
+    volume
 }
