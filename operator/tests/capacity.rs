@@ -282,6 +282,25 @@ async fn an_object_of_that_name_that_is_not_ours_stays() {
     assert_eq!(server.object(&format!("{OBJECTS}/{name}")), Some(foreign));
 }
 
+/// The watch showed its end before the answer to its creation came (found by the simulation).
+#[tokio::test]
+async fn one_that_is_gone_although_we_know_of_it_is_made_anew() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
+    let api = Api::namespaced(client, NAMESPACE);
+    writer::write_once(&api, NAMESPACE, &index).await;
+    let made = server.objects(OBJECTS).remove(0);
+    server.forget(&format!("{OBJECTS}/{}", made["metadata"]["name"].as_str().unwrap()));
+    index.apply(volume("v", "n", 14));
+    assert_eq!(
+        writer::write_once(&api, NAMESPACE, &index).await,
+        ["n".to_owned()].into()
+    );
+    index.update(|index| index.mark_dirty(["n".to_owned()]));
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    assert_eq!(server.objects(OBJECTS).len(), 1);
+}
+
 #[tokio::test]
 async fn a_write_that_fails_is_reported_and_changes_nothing() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);

@@ -48,6 +48,7 @@ pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &
                 None
             }
             Err(error) => {
+                forget_if_gone(index, &change, &error);
                 warn!(
                     ?change,
                     error = program::chain(&error),
@@ -100,6 +101,15 @@ async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) 
             info!(name, "capacity object deleted");
             Ok(Written::Deleted(name.clone()))
         }
+    }
+}
+
+/// The watch may have shown the end of an object before the answer to its creation came: nobody shows it again.
+fn forget_if_gone(index: &SharedIndex, change: &Change, error: &kube::Error) {
+    if let (Change::Update { to, .. }, kube::Error::Api(status)) = (change, error)
+        && status.is_not_found()
+    {
+        index.update(|index| index.capacity_deleted(&to.name()));
     }
 }
 

@@ -70,7 +70,8 @@ impl Hidden {
     /// Why a volume may be on `node` that it does not report, if it may. One whose region has no labels yet has no volume.
     #[must_use]
     pub fn on(index: &Index, node: &str) -> Option<Self> {
-        let Some(status) = index.node_status(node) else {
+        let reported = index.node_status(node).filter(|status| !status.regions.is_empty());
+        let Some(status) = reported else {
             return Some(Self::NotReported);
         };
         let hidden = status.regions.iter().find(|region| match region.state {
