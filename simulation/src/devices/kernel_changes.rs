@@ -23,6 +23,7 @@ impl State {
         if self.faults.refuses(Call::Create).is_some() {
             return Err(no_space());
         }
+        self.check_first(&new.volume);
         let fate = self.faults.label();
         let on_modules = match fate {
             LabelFate::Written => OnModules::Whole(label.clone()),
@@ -37,7 +38,6 @@ impl State {
         let serial = made.ok_or_else(no_space)?;
         self.under_way = (fate == LabelFate::TornIfKilled).then_some(serial);
         self.present(serial, Presents::Raw);
-        self.check_single(&new.volume);
         Ok(serial)
     }
 

@@ -1,6 +1,5 @@
 //! What a power loss and a reboot leave.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::granules::Granules;
@@ -55,7 +54,6 @@ impl State {
         for serial in all {
             self.enable(serial);
         }
-        self.check_all_single();
         self.announce();
     }
 
@@ -71,17 +69,6 @@ impl State {
             found.number = number;
             found.presents = Presents::Disabled;
             found.raw_users.clear();
-        }
-    }
-
-    fn check_all_single(&mut self) {
-        let volumes: BTreeSet<String> = self
-            .namespaces
-            .iter()
-            .filter_map(|found| Some(found.label.shown.mark()?.volume.to_owned()))
-            .collect();
-        for volume in volumes {
-            self.check_single(&volume);
         }
     }
 

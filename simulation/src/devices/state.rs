@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crds::RegionState;
-use node_driver::devices::{Inventory, Stage, UnseenLabel};
+use node_driver::devices::{Inventory, UnseenLabel};
 use node_driver::filesystem::DeviceNumber;
 use placement::{Bytes, Extent, Mode, RegionId};
 use tokio::sync::watch;
@@ -250,24 +250,11 @@ impl State {
         found.has_raw_user().then(|| "open exclusively".into())
     }
 
-    /// Remembers it if several namespaces are in use as one volume.
-    pub(super) fn check_single(&mut self, volume: &str) {
-        let has_mark = |found: &&ModelNamespace| {
-            let mark = found.label.shown.mark();
-            mark.is_some_and(|mark| mark.volume == volume && mark.stage == Stage::InUse)
-        };
-        let titles: Vec<String> = self
-            .namespaces
-            .iter()
-            .filter(has_mark)
-            .map(|found| format!("{} in {}", found.device(), self.regions[found.region].id))
-            .collect();
-        if titles.len() > 1 {
-            self.violated(format!(
-                "volume {volume} has {} namespaces: {}",
-                titles.len(),
-                titles.join(", ")
-            ));
+    /// Remembers it if a namespace is to be made for a volume that is seen to have one.
+    pub(super) fn check_first(&mut self, volume: &str) {
+        let has_one = self.inventory().of_volume(volume) != Ok(None);
+        if has_one {
+            self.violated(format!("a second namespace of volume {volume} is made"));
         }
     }
 

@@ -72,7 +72,7 @@ async fn a_second_namespace_of_a_volume_is_remembered() {
     let node = Node::new();
     node.make("v", 4, VolumeMode::Fsdax).await;
     node.machine.devices(&Fuse::new()).create(&bare("v", 16)).unwrap();
-    assert!(node.machine.violations()[0].contains("volume v has 2 namespaces"));
+    assert!(node.machine.violations()[0].contains("a second namespace of volume v is made"));
 }
 
 #[tokio::test]
