@@ -143,9 +143,10 @@ pub(in crate::scenarios) async fn no_namespace_is_made_for_a_volume_of_the_past(
 
         let mark = seen.driver.mark();
         restart_in(cluster, Part::NodeDriver, &past, VOLUMES).await?;
-        let is_refused = |asked: &Asked, status: StatusCode| asked.is(Verb::Change, STATUS) && status.is_client_error();
+        let is_gone =
+            |asked: &Asked, status: StatusCode| asked.is(Verb::Get, VOLUMES) && status == StatusCode::NOT_FOUND;
         seen.driver
-            .answered(mark, "a write for the volume of the past is refused", is_refused)
+            .answered(mark, "the driver learns that the volume of the past is gone", is_gone)
             .await?;
         seen.driver.catch_up();
         all_is_erased(cluster).await?;
