@@ -6,6 +6,8 @@ use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::KEPT;
+
 /// One volume on one node. Its name is the id of the CSI volume and the name of the namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
@@ -151,6 +153,22 @@ pub struct EraseProgress {
     pub done: Bytes,
     /// Raw bytes in all.
     pub total: Bytes,
+}
+
+impl PmemVolume {
+    /// Notes that the object was made anew for a namespace that is there. It replaces all other annotations: the object is new.
+    #[must_use]
+    pub fn kept(mut self) -> Self {
+        self.metadata.annotations = Some([(KEPT.to_owned(), "true".to_owned())].into());
+        self
+    }
+
+    /// Whether its namespace was there when its object was made anew ([`KEPT`]).
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
+    }
 }
 
 impl PmemVolumeSpec {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crds::TOPOLOGY_KEY;
 use serde_json::{Value, json};
-use tokio::time::sleep;
 
 use crate::api_server::{ApiServer, Key, Kind};
+use crate::time::later;
 use crate::world::{CLASSES, World};
 
 /// A change of a PmemVolume by hand. What says where it is stays: if that is lost while its region is away, nobody can tell it
@@ -79,8 +79,7 @@ pub fn relabel(api: &ApiServer, key: &Key, long: Duration) {
     let label = |node: &mut Value, value: Value| node["metadata"]["labels"][TOPOLOGY_KEY] = value;
     let _ = api.update(key, |node| label(node, Value::Null));
     let (api, key) = (api.clone(), key.clone());
-    tokio::spawn(async move {
-        sleep(long).await;
+    later(long, move || {
         let _ = api.update(&key, |node| label(node, json!(key.name)));
     });
 }

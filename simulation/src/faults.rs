@@ -10,6 +10,7 @@ use crate::devices::DeviceFault;
 use crate::dice::Dice;
 use crate::programs::Process;
 use crate::surroundings::text;
+use crate::time::later;
 use crate::world::{Node, World, add_node};
 
 /// Something that goes wrong. Numbers choose among what there is at that moment; what lasts ends after a while.
@@ -399,13 +400,6 @@ fn prune(api: &ApiServer) {
         let handle = text(&volume, "/spec/csi/volumeHandle");
         let _ = api.delete(&Key::of(Kind::PmemVolume, handle));
     }
-}
-
-fn later(long: Duration, act: impl FnOnce() + Send + 'static) {
-    tokio::spawn(async move {
-        sleep(long).await;
-        act();
-    });
 }
 
 fn for_a_while(

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::api_server::{Key, Kind};
 use crate::devices::Fuse;
 use crate::programs::ExtenderCalls;
-use crate::surroundings::{claims_of, is_deleted, text};
+use crate::surroundings::{claims_of, is_deleted, node_of, text};
 use crate::world::{Node, Scheduler, World};
 
 /// Something that has to hold. It returns what does not, in sentences.
@@ -290,8 +290,7 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
             requests.push(request_of(world, claim)?);
         } else {
             let volume = world.api.get(&Key::of(Kind::PersistentVolume, volume))?;
-            let node = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
-            places.insert(text(&volume, node).to_owned());
+            places.insert(node_of(&volume).to_owned());
         }
     }
     if !places.is_empty()

@@ -7,7 +7,7 @@ use std::{io, thread};
 
 use jiff::{SignedDuration, Timestamp};
 use program::{Surroundings, simulate};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::dice::Dice;
 
@@ -18,6 +18,14 @@ thread_local! {
 
 /// The longest that a piece of work that blocks takes.
 const BLOCKING: Duration = Duration::from_millis(20);
+
+/// Does something after a while.
+pub fn later(long: Duration, act: impl FnOnce() + Send + 'static) {
+    tokio::spawn(async move {
+        sleep(long).await;
+        act();
+    });
+}
 
 struct Simulated {
     began: Instant,

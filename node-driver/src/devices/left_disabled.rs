@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::backend::BringUp;
 use super::error::DeviceError;
 use super::inventory::{Inventory, Namespace};
 
@@ -25,15 +26,23 @@ impl LeftDisabled {
         result
     }
 
-    /// Whether there is none.
+    /// Whether there is nothing to be brought up, whatever the devices show.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.volumes().is_empty()
+    pub fn is_done(&self, which: BringUp) -> bool {
+        which == BringUp::LeftDisabled && self.volumes().is_empty()
     }
 
-    /// Those that are still disabled, with the ids of their volumes. What somebody else enabled is forgotten; what is not
-    /// shown may be in a region that is away.
-    pub fn still<'a>(&self, inventory: &'a Inventory) -> Vec<(&'a Namespace, &'a str)> {
+    /// The namespaces to bring up, with the ids of their volumes.
+    #[must_use]
+    pub fn to_bring_up<'a>(&self, which: BringUp, inventory: &'a Inventory) -> Vec<(&'a Namespace, &'a str)> {
+        match which {
+            BringUp::All => inventory.disabled().collect(),
+            BringUp::LeftDisabled => self.still(inventory),
+        }
+    }
+
+    /// What somebody else enabled is forgotten; what is not shown may be in a region that is away.
+    fn still<'a>(&self, inventory: &'a Inventory) -> Vec<(&'a Namespace, &'a str)> {
         let mut volumes = self.volumes();
         volumes.retain(|volume| match inventory.of_volume(volume) {
             Ok(Some((found, _))) => found.is_disabled(),

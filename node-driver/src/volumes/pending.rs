@@ -12,14 +12,19 @@ use crate::devices::Inventory;
 /// The operator and the extender subtract pending volumes by the same rule and in the same order.
 #[must_use]
 pub fn free_for<'a>(volume: &PmemVolume, inventory: &Inventory, all: impl IntoIterator<Item = &'a PmemVolume>) -> Node {
-    let own = VolumeSpace::from(volume);
-    let here = all.into_iter().filter(|other| other.spec.node == volume.spec.node);
-    let older: Vec<VolumeSpace> = here
-        .map(VolumeSpace::from)
-        .filter(|other| other.comes_before(&own))
-        .collect();
+    let older: Vec<VolumeSpace> = older_than(volume, all).map(VolumeSpace::from).collect();
     let regions = inventory.to_status(|_| false);
     ShownRegions::listed_now(&regions).free_space(&older)
+}
+
+/// Those of `all` on the volume's node that get their space before it.
+pub fn older_than<'a>(
+    volume: &PmemVolume,
+    all: impl IntoIterator<Item = &'a PmemVolume>,
+) -> impl Iterator<Item = &'a PmemVolume> {
+    let own = VolumeSpace::from(volume);
+    all.into_iter()
+        .filter(move |other| other.spec.node == volume.spec.node && VolumeSpace::from(*other).comes_before(&own))
 }
 
 #[cfg(test)]

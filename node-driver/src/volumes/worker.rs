@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cluster::VolumeSpace;
 use crds::{PmemVolume, PmemVolumeStatus};
 use program::spawn_blocking;
 use tokio::sync::{Mutex, MutexGuard};
@@ -12,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::earlier::EarlierVolumes;
 use super::error::StepError;
 use super::locks::Locks;
-use super::pending::free_for;
+use super::pending::{free_for, older_than};
 use super::plan::{Blocked, Observed, Provisioned, Step, next_step};
 use super::record::Record;
 use super::status;
@@ -169,11 +168,8 @@ impl<R: Record> Worker<R> {
     /// one takes first may send the older one to another region than they foresaw. One that is held up by anything else holds
     /// up nobody.
     fn is_behind(&self, volume: &PmemVolume, listing: &Listing) -> bool {
-        let own = VolumeSpace::from(volume);
         let all = self.record.all();
-        let mut older = all
-            .iter()
-            .filter(|other| other.spec.node == volume.spec.node && VolumeSpace::from(&***other).comes_before(&own));
+        let mut older = older_than(volume, all.iter().map(AsRef::as_ref));
         older.any(|other| matches!(self.plan(other, listing), Step::RecordRegion(_)))
     }
 

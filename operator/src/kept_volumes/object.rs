@@ -1,6 +1,6 @@
 //! The PmemVolume of a volume that is kept, as far as it is known.
 
-use crds::{ClaimRef, ErasePolicy, KEPT, KeptVolume, NumaChoice, PmemVolume, PmemVolumeSpec};
+use crds::{ClaimRef, ErasePolicy, KeptVolume, NumaChoice, PmemVolume, PmemVolumeSpec};
 use k8s_openapi::api::core::v1::ObjectReference;
 use placement::{Bytes, MapLocation};
 
@@ -20,9 +20,7 @@ pub fn object_of(node: &str, kept: &KeptVolume, named: Option<&NamedVolume>) -> 
         erase: ErasePolicy::Zero,
         claim: named.and_then(|named| named.claim.as_ref()).and_then(claim_ref),
     };
-    let mut volume = PmemVolume::new(&kept.name, spec);
-    volume.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
-    volume
+    PmemVolume::new(&kept.name, spec).kept()
 }
 
 /// What the `PersistentVolume` promises, but not more than there is.

@@ -163,15 +163,11 @@ impl Devices for Run {
 
     fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let seen = match which {
-            BringUp::LeftDisabled if self.left_disabled.is_empty() => return Ok(()),
-            BringUp::LeftDisabled | BringUp::All => self.list(Call::Listing)?,
-        };
-        let disabled = match which {
-            BringUp::All => seen.disabled().collect(),
-            BringUp::LeftDisabled => self.left_disabled.still(&seen),
-        };
-        for (found, volume) in disabled {
+        if self.left_disabled.is_done(which) {
+            return Ok(());
+        }
+        let inventory = self.list(Call::Listing)?;
+        for (found, volume) in self.left_disabled.to_bring_up(which, &inventory) {
             let enabled = self.enable(found);
             let _stays = self.left_disabled.note(volume, enabled);
         }

@@ -41,6 +41,15 @@ pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The node that a PersistentVolume can be reached from.
+#[must_use]
+pub fn node_of(volume: &Value) -> &str {
+    text(
+        volume,
+        "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0",
+    )
+}
+
 /// Whether somebody deleted the object already.
 #[must_use]
 pub fn is_deleted(object: &Value) -> bool {

@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Request, Status};
 
 use super::claims::VOLUME_PROTECTION;
-use super::{after_each_change, remove_finalizer, text};
+use super::{after_each_change, node_of, remove_finalizer, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 use crate::oracle::Oracle;
@@ -33,8 +33,6 @@ pub const FINALIZER: &str = "external-provisioner.volume.kubernetes.io/finalizer
 /// As in our manifest.
 const TIMEOUT: Duration = Duration::from_secs(60);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// Where a PersistentVolume names its node.
-const NODE: &str = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
 /// One run of it. What it is at work on is in memory only.
@@ -249,7 +247,7 @@ impl Provisioner {
 
     /// Which cluster it is, of those before and after etcd was restored, while it has the node of the volume.
     fn cluster_of(&self, volume: &Value) -> Option<u64> {
-        let node = self.api.get(&Key::of(Kind::Node, text(volume, NODE)));
+        let node = self.api.get(&Key::of(Kind::Node, node_of(volume)));
         node.map(|_| self.oracle.restored())
     }
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
 use super::kubelet::HELD_BY_KUBELET;
-use super::{claims_of, is_deleted, text};
+use super::{claims_of, is_deleted, node_of, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 use crate::programs::{ExtenderCalls, Process, Run};
@@ -310,8 +310,7 @@ impl Scheduler {
 
     fn is_reached_from(&self, volume: &str, node: &str) -> bool {
         let volume = self.api.get(&Key::of(Kind::PersistentVolume, volume));
-        let path = "/spec/nodeAffinity/required/nodeSelectorTerms/0/matchExpressions/0/values/0";
-        volume.is_some_and(|volume| self.has_label(node, text(&volume, path)))
+        volume.is_some_and(|volume| self.has_label(node, node_of(&volume)))
     }
 
     /// Whether a node is where a topology says.

@@ -70,15 +70,11 @@ impl Devices for LibNdctl {
 
     fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        let inventory = match which {
-            BringUp::LeftDisabled if self.left_disabled.is_empty() => return Ok(()),
-            BringUp::LeftDisabled | BringUp::All => listing::inventory()?,
-        };
-        let disabled = match which {
-            BringUp::All => inventory.disabled().collect(),
-            BringUp::LeftDisabled => self.left_disabled.still(&inventory),
-        };
-        for (found, volume) in disabled {
+        if self.left_disabled.is_done(which) {
+            return Ok(());
+        }
+        let inventory = listing::inventory()?;
+        for (found, volume) in self.left_disabled.to_bring_up(which, &inventory) {
             let done = self.left_disabled.note(volume, bring_up(&found.device));
             // Those that are tried again were logged before.
             if done.is_ok() || which == BringUp::All {

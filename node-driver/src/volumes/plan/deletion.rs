@@ -45,7 +45,7 @@ fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
         return Ok(Step::MarkEarlier(location, Stage::Erasing));
     }
     match observed.phase() {
-        None if observed.is_kept() => observed.shows_all_regions()?,
+        None if observed.volume.is_kept() => observed.shows_all_regions()?,
         None | Some(Phase::Refused) => {}
         Some(Phase::Provisioning | Phase::Ready | Phase::Erasing) => observed.shows_recorded_region()?,
     }

@@ -1,6 +1,6 @@
 //! What the next step of a volume depends on.
 
-use crds::{KEPT, Phase, PmemVolume, PmemVolumeStatus, RegionState};
+use crds::{Phase, PmemVolume, PmemVolumeStatus, RegionState};
 use placement::{Node, RegionId};
 
 use super::blocked::Blocked;
@@ -76,12 +76,6 @@ impl<'a> Observed<'a> {
     /// Whether it is recorded that its namespace is made in this region.
     pub(super) fn is_made_in(&self, region: &RegionId) -> bool {
         self.phase() == Some(Phase::Provisioning) && self.recorded_region() == Some(region)
-    }
-
-    /// Whether its namespace was there when its object was made anew.
-    pub(super) fn is_kept(&self) -> bool {
-        let annotations = self.volume.metadata.annotations.as_ref();
-        annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
     }
 
     /// Fails if a region may hide a namespace.

@@ -20,7 +20,7 @@ pub(super) fn next_step(observed: &Observed<'_>) -> Step {
         (_, Ok(Some((namespace, stage)))) => existing(observed, namespace, stage),
         (Some(Phase::Refused), Ok(None)) => Ok(Step::Nothing),
         (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
-        (None, Ok(None)) if observed.is_kept() => away(observed),
+        (None, Ok(None)) if observed.volume.is_kept() => away(observed),
         (None | Some(Phase::Provisioning), Ok(None)) => begin(observed),
     };
     step.unwrap_or_else(Step::Wait)

@@ -1,6 +1,6 @@
 //! What a CreateVolume call means for a volume of its name that exists.
 
-use crds::{KEPT, NumaChoice, Phase, PmemVolume};
+use crds::{NumaChoice, Phase, PmemVolume};
 use placement::NumaWish;
 
 use crate::controller::deletion::recorded;
@@ -44,16 +44,11 @@ impl ExistingVolume {
         }
         match other_size(volume, request) {
             Some(difference) => Self::OtherSize(difference),
-            None if request.nodes.allow(&volume.spec.node) || is_kept(volume) => Self::Same,
+            // Of a kept one, somebody may have data where it is, whatever node the call asks for.
+            None if request.nodes.allow(&volume.spec.node) || volume.is_kept() => Self::Same,
             None => Self::OnOtherNode,
         }
     }
-}
-
-/// Whether somebody may have data in it: it is where that is, whatever node the call asks for.
-fn is_kept(volume: &PmemVolume) -> bool {
-    let annotations = volume.metadata.annotations.as_ref();
-    annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
 }
 
 fn other_parameters(volume: &PmemVolume, request: &CreateRequest) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The PmemVolume that CreateVolume writes.
 
-use crds::{KEPT, PmemVolume, PmemVolumeSpec};
+use crds::{PmemVolume, PmemVolumeSpec};
 
 use crate::controller::choose::ChosenNode;
 use crate::controller::request::CreateRequest;
@@ -22,9 +22,6 @@ pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
 
 /// The volume that a node keeps, which gets no second namespace if somebody has data in the first.
 pub fn kept_volume(request: &CreateRequest, place: ChosenNode, is_used: bool) -> PmemVolume {
-    let mut volume = pmem_volume(request, place);
-    if is_used {
-        volume.metadata.annotations = Some([(KEPT.into(), "true".into())].into());
-    }
-    volume
+    let volume = pmem_volume(request, place);
+    if is_used { volume.kept() } else { volume }
 }
