@@ -6,6 +6,7 @@
 //! - [`requirements_of`]: what a pod requires of a node, over anything that can look up objects ([`Lookup`]).
 //! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
 //! - [`free_space`]: the free space of a node, pending volumes subtracted.
+//! - [`version`]: which of two versions of an object is older.
 //! - [`watch`]: carries the events of a watch into an index.
 //!
 //! Nothing here waits, except for [`watch::run`]; nothing writes to the cluster.
@@ -23,6 +24,7 @@ mod persistent_volume;
 mod pod;
 mod requirements;
 mod size;
+pub mod version;
 pub mod watch;
 
 pub use access_mode::{AccessMode, AccessModeError};

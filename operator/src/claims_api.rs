@@ -1,5 +1,7 @@
 //! Reading claims, their pods and their classes at the API server, in reduced form.
 
+use std::collections::HashSet;
+
 use cluster::names::PODS_WITHOUT_NODE;
 use cluster::{Claim, Class, ObjectKey, Pod};
 use k8s_openapi::api::core::v1 as api;
@@ -29,6 +31,20 @@ impl ClaimsApi {
     pub async fn claim(&self, key: &ObjectKey) -> kube::Result<Option<Claim>> {
         let claims = Api::<api::PersistentVolumeClaim>::namespaced(self.client.clone(), &key.namespace);
         Ok(claims.get_opt(&key.name).await?.as_ref().map(Claim::from))
+    }
+
+    /// The unique ids of all claims.
+    ///
+    /// # Errors
+    /// If the API server does not answer; nothing is known of any claim then.
+    pub async fn uids(&self) -> kube::Result<HashSet<String>> {
+        let claims = Api::<api::PersistentVolumeClaim>::all(self.client.clone());
+        let listed = claims.list_metadata(&ListParams::default()).await?;
+        Ok(listed
+            .items
+            .into_iter()
+            .filter_map(|claim| claim.metadata.uid)
+            .collect())
     }
 
     /// The StorageClass of this name, if it exists.

@@ -4,16 +4,23 @@
 //! sig-storage-lib-external-provisioner): of a claim that was deleted while CreateVolume was at work, it forgets the volume when
 //! it is started anew. Such a volume has neither claim nor PersistentVolume. It is deleted as unused, so the device decides:
 //! what was in use all the same stays, and is reported as kept.
+//!
+//! One that its node refused is in the way of its claim once CreateVolume is not called for it any more, as when the node of the
+//! claim was deleted. It is deleted as well.
+//!
+//! Nor does external-provisioner know of a second namespace of a volume: one on a node that was not seen when the volume was made anew elsewhere.
+//! DeleteVolume ends what the object names, and the other one is kept without object. If nobody used it, it goes in the same way.
 
 use std::time::Duration;
 
 use cluster::{Claim, ObjectKey};
-use crds::PmemVolume;
+use crds::{KeptVolume, PmemVolume};
 use kube::ResourceExt;
 use tracing::{info, warn};
 
 use crate::controller::{RemoveError, Service, VolumeId};
 use crate::index::Index;
+use crate::kept_volumes::object_of;
 
 /// How often it is looked for them.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -23,6 +30,10 @@ pub async fn run(service: Service) {
     loop {
         for volume in service.index().read(without_persistent_volume) {
             remove(&service, &volume).await;
+        }
+        let kept = service.index().read(kept_unused);
+        if !kept.is_empty() {
+            remove_kept(&service, kept).await;
         }
         tokio::time::sleep(PERIOD).await;
     }
@@ -53,6 +64,38 @@ pub fn without_persistent_volume(index: &Index) -> Vec<Unnamed> {
     volumes.filter(|volume| !is_named(volume)).filter_map(unnamed).collect()
 }
 
+/// A volume that a node keeps without object, and that nobody used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptUnused {
+    /// Its id.
+    pub id: VolumeId,
+    /// The unique id of the claim that it was made for.
+    pub claim_uid: String,
+    /// The object by which its node is told to erase it.
+    pub object: PmemVolume,
+}
+
+/// The volumes that have neither object nor PersistentVolume, that nobody used, and that were made for a claim. Empty until the
+/// index is synced.
+#[must_use]
+pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
+    let is_nobodys = |kept: &KeptVolume| {
+        let is_named = index.persistent_volumes_of(&kept.name).next().is_some();
+        kept.unused && !is_named && index.newest_volume(&kept.name).is_none()
+    };
+    let found = index
+        .kept_volumes()
+        .filter(|_| index.synced())
+        .filter_map(|(node, kept)| {
+            is_nobodys(kept).then_some(KeptUnused {
+                id: VolumeId::parse(&kept.name)?,
+                claim_uid: Claim::uid_in_volume_name(&kept.name)?.to_owned(),
+                object: object_of(node, kept, None),
+            })
+        });
+    found.collect()
+}
+
 fn unnamed(volume: &PmemVolume) -> Option<Unnamed> {
     let name = volume.name_any();
     let claim = volume.spec.claim.as_ref()?;
@@ -67,11 +110,38 @@ async fn remove(service: &Service, volume: &Unnamed) {
     match service.remove_unclaimed(volume).await {
         Ok(false) | Err(RemoveError::Busy(_)) => {}
         Ok(true) => {
-            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: its claim is gone, and it was never bound");
+            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
         }
         Err(error) => {
             let error = program::chain(&error);
             warn!(volume = %volume.id, error, "a volume without claim is not removed, trying again");
+        }
+    }
+}
+
+async fn remove_kept(service: &Service, kept: Vec<KeptUnused>) {
+    let claims = match service.claim_uids().await {
+        Ok(claims) => claims,
+        Err(error) => {
+            let error = program::chain(&error);
+            warn!(
+                error,
+                "volumes without object that nobody used are not removed, trying again"
+            );
+            return;
+        }
+    };
+    for volume in kept {
+        let (id, node) = (volume.id.clone(), volume.object.spec.node.clone());
+        match service.remove_kept(volume, &claims).await {
+            Ok(false) | Err(RemoveError::Busy(_)) => {}
+            Ok(true) => {
+                info!(volume = %id, node, "volume without object deleted: nobody used it, and its claim is gone");
+            }
+            Err(error) => {
+                let error = program::chain(&error);
+                warn!(volume = %id, node, error, "a volume without object is not removed, trying again");
+            }
         }
     }
 }

@@ -4,8 +4,9 @@
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use cluster::watch::Indexes;
 use crds::{MANAGED_BY, TOPOLOGY_KEY};
 use daxfit_operator::capacity::{Change, desired, diff, writer};
 use daxfit_operator::capacity_object::{Capacity, PublishedCapacity};
@@ -245,6 +246,33 @@ async fn objects_follow_the_index() {
     index.delete(&plain_node("n", 512));
     writer::write_once(&api, NAMESPACE, &index).await;
     assert_eq!(server.objects(OBJECTS), Vec::<Value>::new());
+}
+
+/// It is written while a list is made that does not contain it yet; then the watch shows both of its versions.
+#[tokio::test]
+async fn an_object_that_a_list_misses_is_known_by_its_last_version() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
+    let api = Api::namespaced(client, NAMESPACE);
+    index.update(Indexes::<CSIStorageCapacity>::begin_list);
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    let first = server.objects(OBJECTS).remove(0);
+    index.apply(volume("v", "n", 14));
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    let second = server.objects(OBJECTS).remove(0);
+    assert_ne!(
+        first["metadata"]["resourceVersion"],
+        second["metadata"]["resourceVersion"]
+    );
+
+    index.update(|index| Indexes::<CSIStorageCapacity>::reset(index, &HashSet::new()));
+    for shown in [first, second] {
+        index.apply(serde_json::from_value::<CSIStorageCapacity>(shown).unwrap());
+    }
+    index.apply(volume("w", "n", 14));
+    server.take_writes();
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    assert_eq!(server.take_writes().len(), 1);
 }
 
 #[tokio::test]

@@ -7,10 +7,10 @@ mod support;
 use cluster::ObjectKey;
 use crds::PmemVolume;
 use daxfit_operator::index::SharedIndex;
-use daxfit_operator::unclaimed_volumes::without_persistent_volume;
+use daxfit_operator::unclaimed_volumes::{kept_unused, without_persistent_volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
-use support::{Watched, index, persistent_volume, plain_node, volume};
+use support::{Watched, index, keeping, persistent_volume, plain_node, volume};
 
 /// A volume that was made for the claim "shop/data" with the unique id that is in its name.
 fn claimed(name: &str) -> PmemVolume {
@@ -68,4 +68,24 @@ fn before_the_cluster_is_known_nothing_is_found() {
     let index = SharedIndex::default();
     index.apply(claimed("pvc-1"));
     assert_eq!(found(&index), [""; 0]);
+}
+
+/// The ids of the volumes without object that were found, on a node that keeps "pvc-1", unused or not.
+fn kept(unused: bool, objects: impl FnOnce(&SharedIndex)) -> Vec<String> {
+    let node = keeping(plain_node("n", 512), "pvc-1", &json!({ "unused": unused }));
+    let index = index(vec![node], vec![], vec![]);
+    objects(&index);
+    let found = index.read(kept_unused).into_iter();
+    found.map(|volume| volume.id.to_string()).collect()
+}
+
+#[test]
+fn what_is_kept_without_object_is_found_if_nobody_used_it() {
+    assert_eq!(kept(true, |_| ()), ["pvc-1"]);
+    assert_eq!(kept(false, |_| ()), [""; 0]);
+    assert_eq!(kept(true, |index| index.apply(claimed("pvc-1"))), [""; 0]);
+    assert_eq!(
+        kept(true, |index| index.apply(persistent_volume("pvc-1", "n"))),
+        [""; 0]
+    );
 }

@@ -21,7 +21,7 @@ use node_driver::devices::{BackendArgs, BringUp, Devices};
 use node_driver::filesystem::Kernel;
 use node_driver::layout::{Layout, Revision};
 use node_driver::node_lock::NodeLock;
-use node_driver::volumes::{EarlierVolumes, InMemoryRecord, Worker};
+use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
 use placement::{Bytes, MapLocation};
 use tokio_util::sync::CancellationToken;
 use tonic::Request;
@@ -53,7 +53,7 @@ struct CreateArgs {
     /// Keep the page map in RAM instead of in the namespace.
     #[arg(long, conflicts_with = "sector")]
     map_mem: bool,
-    /// Leave space for an older volume of this size, which has no namespace yet.
+    /// Make an older volume of this size, "older", as soon as this one waits for it.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     older: Option<Bytes>,
     /// The object is one of before there were marks: it says that the volume is where the namespace of its name is.
@@ -291,13 +291,17 @@ impl Standalone {
         Self { record, worker }
     }
 
-    /// The volume after the worker was done with it, beside another that it leaves alone; none if it is gone.
-    async fn reconcile(&self, volume: PmemVolume, other: Option<PmemVolume>) -> anyhow::Result<Option<PmemVolume>> {
+    /// The volume after the worker was done with it, and with an older one that it had to wait for; none if it is gone.
+    async fn reconcile(&self, volume: PmemVolume, older: Option<PmemVolume>) -> anyhow::Result<Option<PmemVolume>> {
         let name = volume.metadata.name.clone().unwrap_or_default();
-        for each in other.into_iter().chain([volume.clone()]) {
-            self.record.put(each);
+        for each in older.iter().chain([&volume]) {
+            self.record.put(each.clone());
         }
-        self.worker.reconcile(volume).await?;
+        if self.worker.reconcile(volume.clone()).await? == WorkResult::Behind {
+            let older = older.context("it waits for an older volume, and there is none")?;
+            self.worker.reconcile(older).await?;
+            self.worker.reconcile(volume).await?;
+        }
         Ok(self.record.get(&name))
     }
 }

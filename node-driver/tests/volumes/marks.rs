@@ -241,3 +241,31 @@ async fn a_kept_volume_whose_region_is_away_gets_no_second_namespace() {
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
     node.is_fine();
 }
+
+/// Somebody wrote another phase into the object, and DeleteVolume is called while the region is away.
+#[tokio::test]
+async fn what_is_deleted_is_not_let_go_before_its_region_is_seen_whatever_the_phase_says() {
+    for phase in [Phase::Refused, Phase::Provisioning, Phase::Ready, Phase::Erasing] {
+        let (node, _, extent) = in_use().await;
+        let mut volume = node.volume("v");
+        volume.status.as_mut().unwrap().phase = Some(phase);
+        node.record.put(volume);
+        node.delete("v");
+        node.machine.set_region_state(REGION, RegionState::NotSeen, false);
+        let worker = node.driver();
+        assert_eq!(
+            worker.reconcile(node.volume("v")).await.unwrap(),
+            WorkResult::Blocked,
+            "{phase:?}"
+        );
+
+        node.machine.set_region_state(REGION, RegionState::Ready, true);
+        assert_eq!(
+            worker.reconcile(node.volume("v")).await.unwrap(),
+            WorkResult::Released,
+            "{phase:?}"
+        );
+        worker.clear("v").await.unwrap();
+        assert!(node.is_zero(extent) && node.all().is_empty());
+    }
+}

@@ -147,7 +147,7 @@ impl Service {
 
     async fn erase_kept(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {
         let node = volume.spec.node.clone();
-        self.volumes.create_to_erase(id, volume).await?;
+        self.volumes.create_to_erase(id, volume, Reason::Called).await?;
         info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
         Ok(())
     }

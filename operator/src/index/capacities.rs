@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::version::number;
+
 use super::store::Store;
-use super::version::number;
 use crate::capacity_object::PublishedCapacity;
 
 /// Our CSIStorageCapacity objects, by name and by node. Those that name no node are under the node "".
@@ -90,6 +91,8 @@ impl Capacities {
         }
         self.by_node.retain(|_, names| !names.is_empty());
         self.store.retain(listed);
+        // One that was written while the list was made is shown anew, from its first version on.
+        self.written.retain(|name, _| listed.contains(name.as_str()));
         touched
     }
 

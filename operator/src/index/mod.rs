@@ -10,7 +10,6 @@ mod persistent_volumes;
 mod shared;
 mod state;
 mod store;
-mod version;
 mod volumes;
 
 pub use nodes::OnDevice;

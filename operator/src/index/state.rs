@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cluster::version::is_older;
 use cluster::{Class, ClassError, ClassSettings, OurClass};
 use crds::{KeptVolume, PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
@@ -10,7 +11,6 @@ use super::capacities::Capacities;
 use super::nodes::{Nodes, OnDevice};
 use super::persistent_volumes::{NamedVolume, PersistentVolumes};
 use super::store::Store;
-use super::version::is_older;
 use super::volumes::Volumes;
 use crate::capacity_object::PublishedCapacity;
 

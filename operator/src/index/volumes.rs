@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cluster::version::is_older;
 use crds::PmemVolume;
 
 use super::store::Store;
-use super::version::is_older;
 
 /// The `PmemVolumes`, by name and by node.
 ///

@@ -1,6 +1,6 @@
 //! The steps of a deleted volume, until the device says that it is to be erased. Erasing itself needs no object: `leftover.rs`.
 
-use crds::{DELETE_VOLUME, Phase, UNUSED};
+use crds::{DELETE_VOLUME, UNUSED};
 
 use super::blocked::Blocked;
 use super::observed::Observed;
@@ -44,10 +44,10 @@ fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
         let location = observed.writable(earlier)?;
         return Ok(Step::MarkEarlier(location, Stage::Erasing));
     }
-    match observed.phase() {
-        None if observed.volume.is_kept() => observed.shows_all_regions()?,
-        None | Some(Phase::Refused) => {}
-        Some(Phase::Provisioning | Phase::Ready | Phase::Erasing) => observed.shows_recorded_region()?,
+    if observed.phase().is_none() && observed.volume.is_kept() {
+        observed.shows_all_regions()?;
     }
+    // Whatever the phase says: somebody may have written it over. What was refused has no region.
+    observed.shows_recorded_region()?;
     Ok(Step::RemoveFinalizer)
 }

@@ -1,6 +1,7 @@
 //! Where volumes are read from and their statuses written to.
 
 mod in_memory;
+mod written;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -10,13 +11,14 @@ use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::reflector::Store;
 use serde_json::json;
 
+use self::written::Written;
 use crate::FIELD_MANAGER;
 
 pub use in_memory::InMemoryRecord;
 
 /// Where volumes are read from and their statuses written to: the cluster, or memory without one.
 pub trait Record: Send + Sync + 'static {
-    /// All volumes of this node. It may lag behind what was written.
+    /// All volumes of this node. It may lag behind what others wrote.
     fn all(&self) -> Vec<Arc<PmemVolume>>;
 
     /// Replaces the volume's status, unless another object has its name by now. Returns the object as written.
@@ -53,6 +55,7 @@ pub struct ClusterRecord {
     node: String,
     api: Api<PmemVolume>,
     store: Store<PmemVolume>,
+    written: Written,
 }
 
 impl ClusterRecord {
@@ -63,7 +66,13 @@ impl ClusterRecord {
             node: node.to_owned(),
             api: Api::all(client),
             store,
+            written: Written::default(),
         }
+    }
+
+    fn noted(&self, volume: PmemVolume) -> PmemVolume {
+        self.written.note(&volume);
+        volume
     }
 
     async fn set_finalizers(&self, volume: &PmemVolume, finalizers: Vec<String>) -> Result<PmemVolume, RecordError> {
@@ -78,13 +87,13 @@ impl ClusterRecord {
         };
         let name = name(volume);
         let patched = self.api.patch(name, &parameters, &Patch::Merge(patch)).await;
-        patched.map_err(failed(name))
+        patched.map(|volume| self.noted(volume)).map_err(failed(name))
     }
 }
 
 impl Record for ClusterRecord {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
-        self.store.state()
+        self.written.newest(self.store.state())
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
@@ -97,7 +106,7 @@ impl Record for ClusterRecord {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let name = name(volume);
         let patched = self.api.patch_status(name, &parameters, &Patch::Apply(patch)).await;
-        patched.map_err(failed(name))
+        patched.map(|volume| self.noted(volume)).map_err(failed(name))
     }
 
     fn node(&self) -> &str {
@@ -105,7 +114,8 @@ impl Record for ClusterRecord {
     }
 
     async fn read(&self, name: &str) -> Result<Option<PmemVolume>, RecordError> {
-        self.api.get_opt(name).await.map_err(failed(name))
+        let found = self.api.get_opt(name).await.map_err(failed(name))?;
+        Ok(found.map(|found| self.noted(found)))
     }
 
     async fn remove_finalizer(&self, volume: &PmemVolume) -> Result<(), RecordError> {

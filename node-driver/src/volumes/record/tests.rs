@@ -1,5 +1,6 @@
 use http::Method;
 use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use super::*;
@@ -18,6 +19,12 @@ fn record() -> (ClusterRecord, ApiServer) {
     let (client, server) = ApiServer::new();
     let (store, _) = reflector::store();
     (ClusterRecord::new(client, "n", store), server)
+}
+
+fn version(version: &str) -> PmemVolume {
+    let mut volume = volume();
+    volume.metadata.resource_version = Some(version.into());
+    volume
 }
 
 fn same(_: &ReceivedRequest) -> Value {
@@ -84,4 +91,40 @@ async fn a_volume_is_read_as_it_is_now() {
     let gone = |_: &ReceivedRequest| json!({ "kind": "Status", "code": 404, "reason": "NotFound" });
     let (read, _) = tokio::join!(record.read("v"), server.respond(404, gone));
     assert_eq!(read.unwrap(), None);
+}
+
+/// What `record` shows of its only volume.
+fn shown(record: &ClusterRecord) -> String {
+    let volume = record.all().remove(0);
+    volume.metadata.resource_version.clone().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_written_is_known_before_the_watch_shows_it() {
+    let (client, mut server) = ApiServer::new();
+    let (store, mut watch) = reflector::store();
+    let record = ClusterRecord::new(client, "n", store);
+    watch.apply_watcher_event(&Event::Apply(version("7")));
+    let written = |_: &ReceivedRequest| serde_json::to_value(version("9")).unwrap();
+    let (volume, status) = (volume(), PmemVolumeStatus::default());
+    let (answer, _) = tokio::join!(record.write_status(&volume, status), server.respond(200, written));
+    answer.unwrap();
+    assert_eq!(shown(&record), "9");
+    watch.apply_watcher_event(&Event::Apply(version("8")));
+    assert_eq!(shown(&record), "9");
+    watch.apply_watcher_event(&Event::Apply(version("10")));
+    assert_eq!(shown(&record), "10");
+
+    let mut another = version("8");
+    another.metadata.uid = Some("of another".into());
+    watch.apply_watcher_event(&Event::Apply(another));
+    assert_eq!(shown(&record), "8");
+}
+
+#[tokio::test]
+async fn what_the_watch_shows_no_more_is_gone() {
+    let (record, mut server) = record();
+    let (read, _) = tokio::join!(record.read("v"), server.respond(200, same));
+    assert!(read.unwrap().is_some());
+    assert_eq!(record.all(), []);
 }

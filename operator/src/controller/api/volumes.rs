@@ -68,12 +68,12 @@ impl VolumesApi {
         self.delete_exactly(id, &recorded).await
     }
 
-    /// Writes a volume that is there but has no object any more, and deletes it so that its node erases its bytes.
+    /// Writes a volume that is there but has no object any more, and deletes it for `reason`, so that its node erases its bytes.
     ///
     /// # Errors
     /// Outdated if there is an object. In each case: unless the deletion is confirmed, read the volume and try again.
-    pub async fn create_to_erase(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), ApiError> {
-        let created = self.create(id, &with_record(volume, Reason::Called)).await?;
+    pub async fn create_to_erase(&self, id: &VolumeId, volume: PmemVolume, reason: Reason) -> Result<(), ApiError> {
+        let created = self.create(id, &with_record(volume, reason)).await?;
         self.delete_exactly(id, &created).await.map(drop)
     }
 
