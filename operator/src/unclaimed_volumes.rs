@@ -18,7 +18,7 @@ use crds::{KeptVolume, PmemVolume};
 use kube::ResourceExt;
 use tracing::{info, warn};
 
-use crate::controller::{RemoveError, Service, VolumeId};
+use crate::controller::{RemoveError, Service, VolumeId, is_said_to_be_unused};
 use crate::index::Index;
 use crate::kept_volumes::object_of;
 
@@ -44,14 +44,14 @@ pub async fn run(service: Service) {
 pub struct Unnamed {
     /// Its id.
     pub id: VolumeId,
-    /// Where its claim is, or was.
-    pub claim: ObjectKey,
+    /// Where its claim is, or was; none if nobody can tell, and it is said to be unused.
+    pub claim: Option<ObjectKey>,
     /// The unique id of that claim.
     pub claim_uid: String,
 }
 
-/// The volumes that no PersistentVolume names, and of which it is known which claim they were made for. Empty until the index
-/// is synced.
+/// The volumes that no PersistentVolume names, and of which it is known which claim they were made for, or that they are unused.
+/// Empty until the index is synced.
 #[must_use]
 pub fn without_persistent_volume(index: &Index) -> Vec<Unnamed> {
     if !index.synced() {
@@ -98,10 +98,13 @@ pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
 
 fn unnamed(volume: &PmemVolume) -> Option<Unnamed> {
     let name = volume.name_any();
-    let claim = volume.spec.claim.as_ref()?;
+    let claim = volume.spec.claim.as_ref();
+    if claim.is_none() && !is_said_to_be_unused(volume) {
+        return None;
+    }
     Some(Unnamed {
         id: VolumeId::parse(&name)?,
-        claim: ObjectKey::new(&claim.namespace, &claim.name),
+        claim: claim.map(|claim| ObjectKey::new(&claim.namespace, &claim.name)),
         claim_uid: Claim::uid_in_volume_name(&name)?.to_owned(),
     })
 }
@@ -110,7 +113,7 @@ async fn remove(service: &Service, volume: &Unnamed) {
     match service.remove_unclaimed(volume).await {
         Ok(false) | Err(RemoveError::Busy(_)) => {}
         Ok(true) => {
-            info!(volume = %volume.id, claim = %volume.claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
+            info!(volume = %volume.id, claim = ?volume.claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
         }
         Err(error) => {
             let error = program::chain(&error);

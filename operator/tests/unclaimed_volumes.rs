@@ -5,7 +5,7 @@
 mod support;
 
 use cluster::ObjectKey;
-use crds::PmemVolume;
+use crds::{CALLED, DELETE_VOLUME, PmemVolume, UNUSED};
 use daxfit_operator::index::SharedIndex;
 use daxfit_operator::unclaimed_volumes::{kept_unused, without_persistent_volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -34,7 +34,7 @@ fn what_is_found_is_known_by_the_claim_that_it_was_made_for() {
     let found = cluster(vec![claimed("pvc-1")]).read(without_persistent_volume);
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].id.as_str(), found[0].claim_uid.as_str()), ("pvc-1", "1"));
-    assert_eq!(found[0].claim, ObjectKey::new("shop", "data"));
+    assert_eq!(found[0].claim, Some(ObjectKey::new("shop", "data")));
 }
 
 #[test]
@@ -88,4 +88,14 @@ fn what_is_kept_without_object_is_found_if_nobody_used_it() {
         kept(true, |index| index.apply(persistent_volume("pvc-1", "n"))),
         [""; 0]
     );
+}
+
+/// The operator wrote it to have the volume erased, and was killed before it deleted it.
+#[test]
+fn what_is_said_to_be_unused_is_found_whatever_it_was_made_for() {
+    let mut said = volume("pvc-1", "n", 28);
+    said.metadata.annotations = Some([(DELETE_VOLUME.into(), UNUSED.into())].into());
+    assert_eq!(found(&cluster(vec![said.clone()])), ["pvc-1"]);
+    said.metadata.annotations = Some([(DELETE_VOLUME.into(), CALLED.into())].into());
+    assert_eq!(found(&cluster(vec![said])), [""; 0]);
 }

@@ -49,6 +49,12 @@ pub fn recorded(volume: &PmemVolume) -> Option<Reason> {
     }
 }
 
+/// Whether the operator itself decided that nobody has it: its deletion may have been interrupted.
+#[must_use]
+pub fn is_said_to_be_unused(volume: &PmemVolume) -> bool {
+    recorded(volume) == Some(Reason::Unused)
+}
+
 /// `volume` with the record that its bytes may be erased, and with the finalizer that holds it when it is deleted.
 pub fn with_record(mut volume: PmemVolume, reason: Reason) -> PmemVolume {
     let reason = if recorded(&volume) == Some(Reason::Called) {

@@ -22,7 +22,7 @@ pub use api::ApiError;
 pub use choose::{ChooseError, CompanionError};
 pub use create::{CreateError, KeptError};
 pub use delete::DeleteError;
-pub use deletion::{Deletion, Reason};
+pub use deletion::{Deletion, Reason, is_said_to_be_unused};
 pub use read::{CapacityError, ListError, ReadError};
 pub use request::RequestError;
 pub use service::Service;

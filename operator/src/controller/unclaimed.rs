@@ -6,7 +6,7 @@ use crds::{Phase, PmemVolume};
 use csi::Busy;
 
 use super::api::ApiError;
-use super::deletion::Reason;
+use super::deletion::{Reason, is_said_to_be_unused};
 use super::service::Service;
 use super::volume_id::VolumeId;
 use crate::unclaimed_volumes::{KeptUnused, Unnamed};
@@ -37,7 +37,7 @@ impl Service {
             return Ok(false);
         };
         // Nobody is at work on a refused one any more: the lock says so.
-        let is_over = is_refused(&object) || !self.has_claim(volume).await?;
+        let is_over = is_refused(&object) || is_said_to_be_unused(&object) || !self.has_claim(volume).await?;
         if !is_over || self.is_named(&volume.id).await? {
             return Ok(false);
         }
@@ -60,8 +60,12 @@ impl Service {
         Ok(true)
     }
 
+    /// Also if nobody can tell.
     async fn has_claim(&self, volume: &Unnamed) -> Result<bool, RemoveError> {
-        let claim = self.claims.claim(&volume.claim).await?;
+        let Some(claim) = &volume.claim else {
+            return Ok(true);
+        };
+        let claim = self.claims.claim(claim).await?;
         Ok(claim.is_some_and(|claim| *claim.uid == *volume.claim_uid))
     }
 
