@@ -8,8 +8,9 @@
 //! One that its node refused is in the way of its claim once CreateVolume is not called for it any more, as when the node of the
 //! claim was deleted. It is deleted as well.
 //!
-//! Nor does external-provisioner know of a second namespace of a volume: one on a node that was not seen when the volume was made anew elsewhere.
-//! DeleteVolume ends what the object names, and the other one is kept without object. If nobody used it, it goes in the same way.
+//! Nor does external-provisioner know of a second namespace of a volume: one on a node that was not seen when the volume was made
+//! anew elsewhere. DeleteVolume ends what the object names, and the other one is kept without object. If nobody used it, it goes
+//! in the same way.
 
 use std::time::Duration;
 
@@ -57,11 +58,17 @@ pub fn without_persistent_volume(index: &Index) -> Vec<Unnamed> {
     if !index.synced() {
         return Vec::new();
     }
-    let is_named = |volume: &&PmemVolume| index.persistent_volumes_of(&volume.name_any()).next().is_some();
     let volumes = index
         .volumes()
         .filter(|volume| volume.metadata.deletion_timestamp.is_none());
-    volumes.filter(|volume| !is_named(volume)).filter_map(unnamed).collect()
+    volumes
+        .filter(|volume| !is_named(index, &volume.name_any()))
+        .filter_map(unnamed)
+        .collect()
+}
+
+fn is_named(index: &Index, volume: &str) -> bool {
+    index.persistent_volumes_of(volume).next().is_some()
 }
 
 /// A volume that a node keeps without object, and that nobody used.
@@ -79,10 +86,8 @@ pub struct KeptUnused {
 /// index is synced.
 #[must_use]
 pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
-    let is_nobodys = |kept: &KeptVolume| {
-        let is_named = index.persistent_volumes_of(&kept.name).next().is_some();
-        kept.unused && !is_named && index.newest_volume(&kept.name).is_none()
-    };
+    let is_nobodys =
+        |kept: &KeptVolume| kept.unused && !is_named(index, &kept.name) && index.newest_volume(&kept.name).is_none();
     let found = index
         .kept_volumes()
         .filter(|_| index.synced())
@@ -113,7 +118,8 @@ async fn remove(service: &Service, volume: &Unnamed) {
     match service.remove_unclaimed(volume).await {
         Ok(false) | Err(RemoveError::Busy(_)) => {}
         Ok(true) => {
-            info!(volume = %volume.id, claim = ?volume.claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
+            let claim = volume.claim.as_ref().map(tracing::field::display);
+            info!(volume = %volume.id, claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
         }
         Err(error) => {
             let error = program::chain(&error);
