@@ -28,7 +28,8 @@ fn devices(serials: &[Option<u64>]) -> Vec<CxlMemory> {
     serials.iter().map(|serial| CxlMemory { serial: *serial }).collect()
 }
 
-/// Makes a region over all devices. They come up in any order, and only one of two orders can be interleaved.
+/// Makes a region over all devices. They come up in any order, and only one of two orders can be interleaved. libnvdimm brings
+/// them up beside that, and never enables a region of which one is not up yet (`nd_region_probe`: "is disabled, failing probe").
 async fn make_region(vm: &TestVm, ways: usize) -> Result<()> {
     let orders = match ways {
         1 => "'mem0'",
@@ -36,10 +37,12 @@ async fn make_region(vm: &TestVm, ways: usize) -> Result<()> {
     };
     vm.shell(&format!(
         "modprobe -a cxl_acpi cxl_pci cxl_mem cxl_pmem cxl_port
-        for n in $(seq 100); do [ \"$(ls -d /sys/bus/cxl/devices/endpoint* 2>/dev/null | wc -l)\" = {ways} ] && break; sleep 0.1; done
+        up() {{ ls -d /sys/bus/cxl/devices/endpoint* 2>/dev/null | wc -l; ndctl list --bus CXL --dimms | grep -c '\"dev\"'; }}
+        for n in $(seq 600); do [ \"$(up | xargs)\" = '{ways} {ways}' ] && break; sleep 0.1; done
         for memory in {orders}; do
             cxl create-region -m -t pmem -d decoder0.0 -w {ways} -g 4096 $memory && udevadm settle && exit 0
         done
+        ndctl list --bus CXL --dimms --regions --idle >&2
         exit 1"
     ))
     .await
@@ -52,6 +55,7 @@ const INITIALISE_LABELS: &str = "for n in $(seq 300); do
         [ -n \"$region\" ] && break
         sleep 0.2
     done
+    [ -n \"$region\" ] || { ndctl list --bus CXL --dimms --regions --idle >&2; exit 1; }
     ndctl disable-region $region && ndctl init-labels -f --bus CXL all && ndctl enable-region $region";
 
 fn cxl_region(seen: &Inventory) -> Result<&RegionStatus> {
