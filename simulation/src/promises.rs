@@ -58,11 +58,15 @@ impl Promises {
         counts.without_node += u64::from(answer["NodeNames"].as_array().is_none_or(Vec::is_empty));
     }
 
+    /// kube-scheduler asks for a pod: what the extender reserves is to be seen once that is written, or the pod refused.
+    pub fn is_asked_for(&self, pod: &str) {
+        self.lock().unwritten.insert(pod.into());
+    }
+
     /// kube-scheduler took a node that passed, and has yet to write that.
     pub fn make(&self, pod: &Value, claims: &[Arc<Value>], node: &str) {
         let pod = text(pod, "/metadata/uid");
         let mut state = self.lock();
-        state.unwritten.insert(pod.into());
         let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
         for claim in unbound {
             let promise = Promise {

@@ -236,6 +236,7 @@ impl Scheduler {
         }
         // It begins where it ended the last time.
         self.dice.with(|rng| rng.shuffle(&mut nodes));
+        self.promises.is_asked_for(text(pod, "/metadata/uid"));
         let answer = self.ask("/filter", pod, &nodes).await;
         if let Some(answer) = &answer {
             self.promises.filtered(answer);
@@ -360,6 +361,9 @@ impl Scheduler {
         let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
         if bound != Ok(true) || !self.bind_pod(&pod, &node) {
             self.refused(&uid);
+        } else {
+            // Should etcd be restored, the pod may be without a node again.
+            self.lock().remove(&uid);
         }
     }
 
