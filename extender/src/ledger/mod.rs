@@ -3,13 +3,14 @@
 //! A pure state machine: it is told how claims change, what was decided, and what time it is. A *tentative* reservation
 //! was made by a filter call, on each of the nodes that passed, because nobody can see yet which of them kube-scheduler
 //! takes. An *assigned* one is what the cluster shows: the claim has a selected node but no volume. Assigned reservations
-//! follow from the watches alone, so a restart does not lose them; tentative ones end when the claim is assigned, has its
-//! volume or is deleted, when its pod is decided anew, or when their time is up.
+//! follow from the watches alone, so a restart does not lose them; tentative ones end when the claim is bound or deleted,
+//! when its pod is decided anew, or when their time is up. While the claim shows a node or its volume is being made, that
+//! counts and not they do: but what a watch shows may be from before the decision, and be taken back.
 
 mod by_node;
 mod reservation;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub struct Ledger {
     /// The decisions that each claim is part of: one for each pod that has it.
     tentative: HashMap<Arc<str>, BTreeSet<u64>>,
     assigned: HashMap<Arc<str>, (Arc<str>, Arc<Reservation>)>,
+    /// The claims whose volume is being made: it counts itself.
+    made: HashSet<Arc<str>>,
     by_node: ByNode,
     next: u64,
     time_limit: Duration,
@@ -60,6 +63,7 @@ impl Ledger {
             decisions: BTreeMap::new(),
             tentative: HashMap::new(),
             assigned: HashMap::new(),
+            made: HashSet::new(),
             by_node: ByNode::default(),
             next: 0,
             time_limit,
@@ -68,7 +72,8 @@ impl Ledger {
     }
 
     /// Reserves space for the claims of `pod` on each of `nodes`, instead of whatever was reserved for the sake of this
-    /// pod before. What is reserved for the sake of other pods stays, and so do claims that are assigned to a node.
+    /// pod before. What is reserved for the sake of other pods stays. A claim that is shown as assigned is reserved as well,
+    /// and counts once: kube-scheduler may have seen already that external-provisioner took its node away.
     pub fn reserve(
         &mut self,
         pod: &str,
@@ -80,9 +85,8 @@ impl Ledger {
         let attempt = self.attempts(pod, uids());
         let earlier = self.decisions_for(pod, uids());
         let mut changed: ChangedNodes = earlier.into_iter().flat_map(|number| self.revoke(number)).collect();
-        let reservations = reservations.iter();
-        let tentative = reservations.filter(|reservation| !self.assigned.contains_key(&reservation.uid));
-        let reservations: BTreeMap<_, _> = tentative
+        let each = reservations.iter();
+        let reservations: BTreeMap<_, _> = each
             .map(|reservation| (reservation.uid.clone(), reservation.clone()))
             .collect();
         if reservations.is_empty() || nodes.is_empty() {
@@ -129,13 +133,28 @@ impl Ledger {
 
     /// The cluster shows a claim in this state now.
     pub fn claim_changed(&mut self, uid: &str, state: ClaimState) -> ChangedNodes {
+        let mut changed = self.owned_nodes_of(uid);
+        self.made.remove(uid);
+        changed.append(&mut self.follow(uid, state));
+        changed.append(&mut self.owned_nodes_of(uid));
+        changed
+    }
+
+    fn follow(&mut self, uid: &str, state: ClaimState) -> ChangedNodes {
         match state {
             ClaimState::Undecided => self.unassign(uid),
             ClaimState::Assigned(node, shown) => self.assign(node, shown),
+            ClaimState::Making(node) => {
+                let mut changed = self.unassign(uid);
+                changed.append(&mut self.carry_out(uid, Some(&node)));
+                self.made.insert(uid.into());
+                changed
+            }
             ClaimState::Bound(node) => self.keep_until_shown(uid, node.as_ref()),
             ClaimState::HasVolume(node) => {
                 let mut changed = self.unassign(uid);
                 changed.append(&mut self.carry_out(uid, node.as_ref()));
+                changed.append(&mut self.end_tentative(uid));
                 changed
             }
             ClaimState::Deleted => {
@@ -169,6 +188,7 @@ impl Ledger {
         let each = self.by_node.claims(node);
         each.filter_map(|(uid, decision)| match decision {
             None => Some((&self.assigned.get(uid)?.1, ReservationState::Assigned)),
+            Some(_) if self.is_shown(uid) => None,
             Some(number) => {
                 let reservation = self.decisions.get(number)?.reservations.get(uid)?;
                 Some((reservation, ReservationState::Tentative))
@@ -180,15 +200,25 @@ impl Ledger {
     #[must_use]
     pub fn nodes_of(&self, uid: &str) -> BTreeSet<&str> {
         let assigned = self.assigned.get(uid).map(|(node, _)| node);
-        let tentative = self.decisions_of(uid).flat_map(|(_, decision)| &decision.nodes);
+        let decisions = self.decisions_of(uid).filter(|_| !self.is_shown(uid));
+        let tentative = decisions.flat_map(|(_, decision)| &decision.nodes);
         tentative.chain(assigned).map(|node| &**node).collect()
+    }
+
+    fn owned_nodes_of(&self, uid: &str) -> ChangedNodes {
+        self.nodes_of(uid).into_iter().map(Arc::from).collect()
+    }
+
+    /// Whether the cluster shows where the claim goes: decisions do not count then.
+    fn is_shown(&self, uid: &str) -> bool {
+        self.assigned.contains_key(uid) || self.made.contains(uid)
     }
 
     /// How many claims have a reservation in this state.
     #[must_use]
     pub fn claims(&self, state: ReservationState) -> usize {
         match state {
-            ReservationState::Tentative => self.tentative.len(),
+            ReservationState::Tentative => self.tentative.keys().filter(|uid| !self.is_shown(uid)).count(),
             ReservationState::Assigned => self.assigned.len(),
         }
     }
@@ -271,13 +301,14 @@ impl Ledger {
         self.next += 1;
     }
 
-    /// A claim went to a node. The other claims of its pods go there as well.
+    /// A claim went to a node. The other claims of its pods go there as well, if that was decided.
     fn carry_out(&mut self, uid: &str, node: Option<&Arc<str>>) -> ChangedNodes {
         let numbers = self.tentative.get(uid).cloned().unwrap_or_default();
         self.carried_out = self.carried_out.into_iter().chain(numbers.first().copied()).min();
-        let mut changed = self.end_tentative(uid);
-        if let Some(node) = node {
-            for number in numbers {
+        let mut changed = ChangedNodes::new();
+        for number in numbers {
+            let decided = self.decisions.get(&number);
+            if let Some(node) = node.filter(|node| decided.is_some_and(|decision| decision.nodes.contains(*node))) {
                 changed.append(&mut self.confine(number, &[node.clone()].into()));
             }
         }

@@ -23,10 +23,12 @@ pub enum ClaimState {
     Undecided,
     /// It has a selected node and no volume there yet.
     Assigned(Arc<str>, Arc<Reservation>),
+    /// It is not bound, and its volume is being made on this node.
+    Making(Arc<str>),
     /// It is bound, to a volume on this node if that is known, but the volume is not shown yet: the watches of claims and
     /// of volumes need not be equally far.
     Bound(Option<Arc<str>>),
-    /// Its volume is shown, on this node if that is known.
+    /// It is bound and its volume is shown, on this node if that is known.
     HasVolume(Option<Arc<str>>),
     /// It does not exist any more.
     Deleted,

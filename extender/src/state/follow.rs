@@ -58,7 +58,7 @@ impl State {
             };
         }
         if let Some(node) = self.index.node_making(&claim.volume_name()) {
-            return ClaimState::HasVolume(Some(node.clone()));
+            return ClaimState::Making(node.clone());
         }
         match (&claim.selected_node, self.request_of(claim)) {
             (Some(node), Some(request)) => {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use cluster::watch::Indexes;
 use cluster::{Claim, ObjectKey, Pod, PodVolume, ReadObjects};
 use extender::decide::{NodeChoice, PreparedRequirements, explain, filter_and_reserve};
+use extender::ledger::DEFAULT_TIME_LIMIT;
 use extender::state::State;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -235,8 +236,10 @@ fn a_restart_counts_what_the_cluster_shows() {
     assert_eq!(schedule(&mut state, "p", &["next"]), ["two"]);
     // Its own pod is not in its own way.
     assert_eq!(schedule(&mut state, "q", &["assigned"]), ["one"]);
-    // The provisioner was refused and took the node back.
+    // The provisioner was refused and took the node back. That may have been before the pod was decided on.
     state.apply(&claim("ns", "assigned", "fsdax", "100Mi"));
+    assert_eq!(state.ledger().reservations_on("one").count(), 1);
+    state.expire(Instant::now() + DEFAULT_TIME_LIMIT * 2);
     assert_eq!(state.ledger().reservations_on("one").count(), 0);
 }
 

@@ -1,7 +1,7 @@
 //! The ledger: what is reserved where, whatever happens. The simulation sees it in what really comes after what; at random there is also
 //! what no cluster shows in that order, decisions on several nodes that are narrowed later, and each change has to be told at once.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,12 +70,32 @@ fn what_the_cluster_shows_wins() {
     ledger.reserve("p", &reservations(&["a"]), &["n"], now);
     ledger.claim_changed("a", ClaimState::Assigned("elsewhere".into(), reservation("a")));
     assert_eq!((on(&ledger, "n").len(), on(&ledger, "elsewhere").len()), (0, 1));
-    // CreateVolume found no space there: the annotation goes, and with it the reservation.
+    // That was from before the decision, which counts again.
     assert_eq!(
         ledger.claim_changed("a", ClaimState::Undecided),
-        changed(&["elsewhere"])
+        changed(&["elsewhere", "n"])
     );
+    assert_eq!(ledger.nodes_of("a"), ["n"].into());
+    ledger.claim_changed("a", ClaimState::Making("elsewhere".into()));
+    assert!(ledger.nodes_of("a").is_empty(), "its volume counts itself");
+    ledger.claim_changed("a", ClaimState::Undecided);
+    assert_eq!(ledger.nodes_of("a"), ["n"].into());
+    ledger.expire(now + TIME_LIMIT);
+    ledger.expire(now + TIME_LIMIT * 2);
     assert!(ledger.nodes_of("a").is_empty());
+}
+
+/// The watch is behind: pod and claim had a node before, which external-provisioner took away when the pod was deleted.
+#[test]
+fn what_was_shown_before_a_decision_does_not_end_it() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+    ledger.reserve("q", &reservations(&["a", "b"]), &["n"], now);
+    assert_eq!(on(&ledger, "n"), ["a", "b"]);
+    ledger.claim_changed("a", ClaimState::Undecided);
+    ledger.claim_changed("b", ClaimState::Assigned("n".into(), reservation("b")));
+    ledger.claim_changed("b", ClaimState::Undecided);
+    assert_eq!(on(&ledger, "n"), ["a", "b"]);
 }
 
 #[test]
@@ -107,10 +127,7 @@ fn a_claim_that_two_pods_share_is_reserved_once() {
 fn an_assigned_claim_stays_assigned() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
-    assert_eq!(
-        ledger.reserve("p", &reservations(&["a"]), &["m"], now),
-        ChangedNodes::new()
-    );
+    ledger.reserve("p", &reservations(&["a"]), &["m"], now);
     assert_eq!(ledger.nodes_of("a"), ["n"].into());
     ledger.expire(now + TIME_LIMIT * 9);
     assert_eq!(on(&ledger, "n"), ["a"]);
@@ -172,6 +189,7 @@ fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
 enum Step {
     Decide(usize, Vec<usize>, Vec<usize>),
     Assign(usize, usize),
+    Making(usize, usize),
     MakeVolume(usize, Option<usize>),
     Bind(usize, Option<usize>),
     Undecide(usize),
@@ -185,6 +203,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Decide(pod, claims, nodes)),
         2 => (0..5_usize, 0..5_usize).prop_map(|(claim, node)| Step::Assign(claim, node)),
+        1 => (0..5_usize, 0..5_usize).prop_map(|(claim, node)| Step::Making(claim, node)),
         1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::MakeVolume(claim, node)),
         1 => (0..5_usize, prop::option::of(0..5_usize)).prop_map(|(claim, node)| Step::Bind(claim, node)),
         1 => (0..5_usize).prop_map(Step::Undecide),
@@ -206,10 +225,19 @@ struct Model {
     /// For each claim, by pod.
     tentative: HashMap<&'static str, HashMap<usize, BTreeSet<&'static str>>>,
     assigned: HashMap<&'static str, &'static str>,
+    made: HashSet<&'static str>,
 }
 
 impl Model {
     fn step(&mut self, step: &Step) {
+        if let Step::Assign(claim, _)
+        | Step::MakeVolume(claim, _)
+        | Step::Bind(claim, _)
+        | Step::Undecide(claim)
+        | Step::Delete(claim) = step
+        {
+            self.made.remove(NAMES[*claim]);
+        }
         match step {
             Step::Decide(pod, claims, nodes) => {
                 for claim in names(claims) {
@@ -218,8 +246,11 @@ impl Model {
                 }
             }
             Step::Assign(claim, node) => {
-                self.tentative.remove(NAMES[*claim]);
                 self.assigned.insert(NAMES[*claim], NAMES[*node]);
+            }
+            Step::Making(claim, _) => {
+                self.assigned.remove(NAMES[*claim]);
+                self.made.insert(NAMES[*claim]);
             }
             Step::MakeVolume(claim, _) | Step::Delete(claim) => {
                 self.tentative.remove(NAMES[*claim]);
@@ -227,8 +258,8 @@ impl Model {
             }
             Step::Bind(claim, _) => {
                 if let Some(node) = self.assigned.remove(NAMES[*claim]) {
-                    self.tentative
-                        .insert(NAMES[*claim], [(usize::MAX, [node].into())].into());
+                    let tentative = self.tentative.entry(NAMES[*claim]).or_default();
+                    tentative.insert(usize::MAX, [node].into());
                 }
             }
             Step::Undecide(claim) => {
@@ -242,6 +273,7 @@ impl Model {
     fn allows(&self, claim: &str, node: &str, went: &BTreeSet<&str>) -> bool {
         match self.assigned.get(claim) {
             Some(assigned) => *assigned == node,
+            None if self.made.contains(claim) => false,
             None => self
                 .tentative
                 .get(claim)
@@ -264,6 +296,10 @@ proptest! {
                 Step::Assign(claim, node) => {
                     went.insert(NAMES[*node]);
                     ledger.claim_changed(NAMES[*claim], ClaimState::Assigned(NAMES[*node].into(), reservation(NAMES[*claim])))
+                }
+                Step::Making(claim, node) => {
+                    went.insert(NAMES[*node]);
+                    ledger.claim_changed(NAMES[*claim], ClaimState::Making(NAMES[*node].into()))
                 }
                 Step::MakeVolume(claim, node) => {
                     went.extend(node.map(|node| NAMES[node]));
