@@ -85,7 +85,8 @@ pub trait Devices: Send + Sync + 'static {
     /// [`DeviceError::InUse`] while somebody uses its block device.
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError>;
 
-    /// Destroys a namespace that is being made or erased, which frees its space.
+    /// Destroys a namespace that is being made or erased, which frees its space: first one that is in the way beside that of the
+    /// volume ([`Inventory::spare_of`]).
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device.

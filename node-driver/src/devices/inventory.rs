@@ -161,6 +161,20 @@ impl Inventory {
         Ok(found.into_iter().max_by_key(|(_, stage)| worth(*stage)))
     }
 
+    /// A namespace beside that of `volume` which nobody used, and which is in the way: the volume is handed out, in another region
+    /// that was away when this one was made.
+    #[must_use]
+    pub fn spare_of(&self, volume: &str) -> Option<&Namespace> {
+        let Ok(Some((of_volume, Stage::HandedOut | Stage::InUse))) = self.of_volume(volume) else {
+            return None;
+        };
+        self.namespaces.iter().find(|namespace| {
+            let is_unused =
+                |mark: Mark<'_>| mark.volume == volume && matches!(mark.stage, Stage::Making | Stage::HandedOut);
+            !std::ptr::eq(*namespace, of_volume) && matches!(namespace.owner(), Owner::Ours(mark) if is_unused(mark))
+        })
+    }
+
     /// A namespace of `volume` in quarantine whose mark is not recorded. A power loss may bring it back as the volume that it was,
     /// so its mark has to be written again before another is made.
     #[must_use]

@@ -89,6 +89,9 @@ impl<R: Record> Worker<R> {
         if listing.inventory.unrecorded_quarantine(volume).is_some() {
             return LeftoverStep::Mark(Stage::Quarantined);
         }
+        if listing.inventory.spare_of(volume).is_some() {
+            return LeftoverStep::Destroy;
+        }
         let is_wanted = !objects_known || self.is_wanted(volume);
         match listing.inventory.of_volume(volume) {
             Ok(Some((namespace, stage))) => next_leftover_step(namespace, stage, &self.bytes.get(volume), is_wanted),

@@ -193,7 +193,16 @@ impl State {
                 self.violated(format!("{} is destroyed before its bytes are zero", gone.title()));
             }
             Owner::Ours(mark) if mark.stage.is_expendable() => {}
+            Owner::Ours(mark) if mark.stage == Stage::HandedOut && self.is_one_of_several(gone, mark.volume) => {}
             _ => self.violated(format!("{} is destroyed", gone.title())),
         }
+    }
+
+    /// Whether nobody wrote anything into a namespace, and another is the volume.
+    fn is_one_of_several(&self, gone: &ModelNamespace, volume: &str) -> bool {
+        let is_fine = |tag| matches!(tag, Tag::Zero) || matches!(tag, Tag::Info { of, .. } if of == gone.serial);
+        let is_it = |owner: &Owner<'_>| matches!(owner, Owner::Ours(mark) if mark.volume == volume && !mark.stage.is_expendable());
+        self.regions[gone.region].holds_only(gone.extent, is_fine)
+            && self.namespaces.iter().any(|found| is_it(&found.label.shown.owner()))
     }
 }

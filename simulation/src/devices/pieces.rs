@@ -33,7 +33,9 @@ impl Pieces for Run {
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
         let (found, stage) = seen.existing(volume)?;
-        self.allowed("destroy", volume, stage, stage.is_expendable())?;
+        let spare = seen.spare_of(volume);
+        self.allowed("destroy", volume, stage, spare.is_some() || stage.is_expendable())?;
+        let found = spare.unwrap_or(found);
         let serial = self.disable_unused(seen, found, volume)?;
         self.effect(|state| {
             let destroyed = state.destroy(serial);

@@ -41,7 +41,10 @@ impl Pieces for Unlocked {
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        let found = expendable(seen, volume, "destroy")?;
+        let found = match seen.spare_of(volume) {
+            Some(spare) => spare,
+            None => expendable(seen, volume, "destroy")?,
+        };
         disable_unused(seen, found, volume)?;
         destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))?;
         listing::inventory()?.check_gone(&found.region)
