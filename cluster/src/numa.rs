@@ -11,7 +11,7 @@ use crate::VolumeSpace;
 /// anywhere.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Companions {
-    /// Where those of its companions are that have a volume on the node in question: not refused, not deleted.
+    /// Where those of its companions are that have a volume: not refused, not deleted.
     pub volumes: Vec<CompanionPlace>,
     /// For each pod that waits for the volume, what the pod's other claims without a volume ask for, whatever their NUMA
     /// wish, by the name of the volume that each will have. Pods can share claims.
@@ -27,6 +27,13 @@ pub enum CompanionPlace {
     Untold,
     /// The volume of this name has no region yet and may get any.
     NotYet(String),
+    /// On another node than the one in question.
+    Elsewhere {
+        /// The name of the volume.
+        volume: String,
+        /// Its node.
+        node: String,
+    },
 }
 
 /// Why there is no NUMA node on a node for a volume.
@@ -41,6 +48,14 @@ pub enum NoNumaNode {
     /// One of its companions has no region yet.
     #[error("volume {0}, with which it has to be on one NUMA node, has no region yet: try again")]
     NotYet(String),
+    /// One of its companions is on another node, so no pod could use both.
+    #[error("volume {volume}, with which it has to be on one NUMA node, is on node {node}")]
+    Elsewhere {
+        /// The name of the volume.
+        volume: String,
+        /// Its node.
+        node: String,
+    },
 }
 
 impl CompanionPlace {
@@ -52,6 +67,26 @@ impl CompanionPlace {
             None if volume.pending().region.is_some() => Self::Untold,
             None => Self::NotYet(name.into()),
         }
+    }
+}
+
+impl Companions {
+    /// The NUMA node where those are that have a volume.
+    ///
+    /// # Errors
+    /// They are not on one, or not on this node, or nobody knows yet.
+    pub fn numa(&self) -> Result<Option<NumaNode>, NoNumaNode> {
+        let numa = |place: &CompanionPlace| match place {
+            CompanionPlace::On(numa) => Some(Ok(*numa)),
+            CompanionPlace::Untold => None,
+            CompanionPlace::NotYet(name) => Some(Err(NoNumaNode::NotYet(name.clone()))),
+            CompanionPlace::Elsewhere { volume, node } => Some(Err(NoNumaNode::Elsewhere {
+                volume: volume.clone(),
+                node: node.clone(),
+            })),
+        };
+        let on: Result<BTreeSet<NumaNode>, _> = self.volumes.iter().filter_map(numa).collect();
+        Ok(together_with(on?)?)
     }
 }
 
@@ -68,20 +103,11 @@ pub fn choose_numa(request: VolumeRequest, free: &Node, companions: &Companions)
         NumaWish::Node(numa) => Ok(NumaChoice::Node(numa)),
         // Where the platform does not tell, all regions count as being on the same one.
         NumaWish::Together if free.regions.iter().all(|region| region.numa.is_none()) => Ok(NumaChoice::Any),
-        NumaWish::Together => match together_with(numa_nodes(&companions.volumes)?)? {
+        NumaWish::Together => match companions.numa()? {
             Some(numa) => Ok(NumaChoice::Node(numa)),
             None => Ok(choose_for_first(request, free, &companions.pods)?),
         },
     }
-}
-
-fn numa_nodes(volumes: &[CompanionPlace]) -> Result<BTreeSet<NumaNode>, NoNumaNode> {
-    let numa = |place: &CompanionPlace| match place {
-        CompanionPlace::On(numa) => Some(Ok(*numa)),
-        CompanionPlace::Untold => None,
-        CompanionPlace::NotYet(name) => Some(Err(NoNumaNode::NotYet(name.clone()))),
-    };
-    volumes.iter().filter_map(numa).collect()
 }
 
 /// Where all that the pods still ask for fits together. One of several pods that share the claim may ask for what no node

@@ -422,3 +422,61 @@ async fn without_an_answer_nothing_is_decided() {
     assert_eq!(error.code(), Code::Unavailable, "{error}");
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }
+
+/// Node "n" with 400 MiB on each NUMA node, which keeps the volume of "log" on NUMA node 0, unused or not.
+fn keeps_log(unused: bool) -> PmemNode {
+    let n = node("n", &[(Some(0), &[(0, 400)]), (Some(1), &[(0, 400)])]);
+    support::keeping(n, &name_of("log"), &json!({ "unused": unused }))
+}
+
+/// The object of a companion was deleted, and its claim is going to get what is there.
+#[tokio::test]
+async fn a_companion_that_is_kept_without_object_counts() {
+    for unused in [false, true] {
+        let setup = setup(keeps_log(unused), makes);
+        setup
+            .server
+            .store(format!("{CLAIMS}/log"), claim("log", "together", 28));
+        assert_eq!(setup.create("data", 90).await.unwrap(), ZERO);
+        assert_eq!(setup.create("log", 28).await.unwrap(), ZERO);
+    }
+}
+
+/// Its companion was made on the other NUMA node before the node reported it.
+#[tokio::test]
+async fn what_is_kept_apart_and_nobody_used_is_made_anew() {
+    let setup = setup(keeps_log(true), makes);
+    setup.server.add_volume(&in_region("data", "r1"));
+    setup
+        .server
+        .store(format!("{CLAIMS}/log"), claim("log", "together", 28));
+    setup.server.take_writes();
+    let error = setup.create("log", 28).await.unwrap_err();
+    let says = error.to_string();
+    assert!(says.contains("are on NUMA node 1"), "{says}");
+    assert_eq!(error.code(), Code::Aborted, "{says}");
+    let written = setup.server.volume(&name_of("log")).unwrap();
+    assert_eq!(written.metadata.annotations.unwrap()[crds::DELETE_VOLUME], crds::UNUSED);
+    assert!(written.metadata.deletion_timestamp.is_some(), "its node erases it");
+}
+
+/// etcd was restored while they were being made, and kube-scheduler chose another node the second time.
+#[tokio::test]
+async fn a_companion_on_another_node_leaves_no_place() {
+    let mut elsewhere = in_region("log", "r0");
+    elsewhere.spec.node = "m".into();
+    let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, is on node m";
+    let setup = setup(uneven(), makes);
+    setup.server.add_volume(&elsewhere);
+    setup.refused("data", 90, Code::ResourceExhausted, text).await;
+
+    let used = support::keeping(support::plain_node("m", 64), &name_of("log"), &json!({}));
+    let setup = self::setup(uneven(), makes);
+    setup.index.apply(used);
+    setup.refused("data", 90, Code::ResourceExhausted, text).await;
+
+    let unused = support::keeping(support::plain_node("m", 64), &name_of("log"), &json!({"unused": true}));
+    let setup = self::setup(uneven(), makes);
+    setup.index.apply(unused);
+    assert_eq!(setup.create("data", 90).await.unwrap(), ZERO, "m erases it");
+}

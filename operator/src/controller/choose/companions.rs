@@ -7,6 +7,7 @@ use crds::PmemVolume;
 use placement::VolumeRequest;
 
 use crate::index::Index;
+use crate::kept_volumes::KeptPlace;
 
 /// The companions of a claim whose class wishes its volume together with the others of its pod.
 ///
@@ -24,14 +25,12 @@ pub struct CompanionClaims {
 }
 
 impl CompanionClaims {
-    /// Where the companions are that have a volume on `node`, and what those that have no volume yet ask for.
+    /// Where the companions are that have a volume, seen from `node`, and what those that have no volume yet ask for.
     #[must_use]
     pub fn on_node(&self, node: &str, index: &Index) -> Companions {
-        let status = index.node_status(node);
-        let place = |name: &String| {
-            let volume = index.newest_volume(name).or_else(|| self.read.get(name))?;
-            let space = VolumeSpace::from(volume);
-            (volume.spec.node == node && space.stays()).then(|| CompanionPlace::of(name, &space, status))
+        let place = |name: &String| match index.newest_volume(name).or_else(|| self.read.get(name)) {
+            Some(volume) => place_of(name, volume, node, index),
+            None => kept_place(name, node, index),
         };
         let to_come = |pod: &BTreeMap<String, VolumeRequest>| {
             let mut pod = pod.clone();
@@ -42,5 +41,37 @@ impl CompanionClaims {
             volumes: self.volumes.iter().filter_map(place).collect(),
             pods: self.pods.iter().map(to_come).collect(),
         }
+    }
+}
+
+fn place_of(name: &str, volume: &PmemVolume, node: &str, index: &Index) -> Option<CompanionPlace> {
+    let space = VolumeSpace::from(volume);
+    if !space.stays() {
+        return None;
+    }
+    Some(if volume.spec.node == node {
+        CompanionPlace::of(name, &space, index.node_status(node))
+    } else {
+        elsewhere(name, &volume.spec.node)
+    })
+}
+
+/// Without object it may be there all the same, and its claim gets it. What nobody used is made anew where it is wanted.
+fn kept_place(name: &str, node: &str, index: &Index) -> Option<CompanionPlace> {
+    let Ok(place) = KeptPlace::find(index, name) else {
+        return Some(CompanionPlace::NotYet(name.into()));
+    };
+    let place = place.filter(|place| place.node == node || !place.kept.unused)?;
+    Some(match (place.node == node, place.region.numa_node) {
+        (true, Some(numa)) => CompanionPlace::On(numa),
+        (true, None) => CompanionPlace::Untold,
+        (false, _) => elsewhere(name, place.node),
+    })
+}
+
+fn elsewhere(volume: &str, node: &str) -> CompanionPlace {
+    CompanionPlace::Elsewhere {
+        volume: volume.into(),
+        node: node.into(),
     }
 }

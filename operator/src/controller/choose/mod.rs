@@ -4,5 +4,6 @@ mod companions;
 mod node;
 mod search;
 
-pub use node::{ChooseError, ChosenNode, choose};
+pub use companions::CompanionClaims;
+pub use node::{ChooseError, ChosenNode, choose, code_of};
 pub use search::{CompanionError, companions};

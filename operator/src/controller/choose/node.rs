@@ -44,13 +44,19 @@ impl ChooseError {
     pub fn code(&self) -> Code {
         match self {
             Self::NoNodes(_) => Code::ResourceExhausted,
-            Self::Node { refusal, .. } | Self::Nodes { refusal, .. } => match refusal {
-                NoNumaNode::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Code::OutOfRange,
-                NoNumaNode::Space(Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. })
-                | NoNumaNode::Apart(_) => Code::ResourceExhausted,
-                NoNumaNode::NotYet(_) => Code::Aborted,
-            },
+            Self::Node { refusal, .. } | Self::Nodes { refusal, .. } => code_of(refusal),
         }
+    }
+}
+
+/// The code of one node's refusal: see [`ChooseError::code`].
+pub fn code_of(refusal: &NoNumaNode) -> Code {
+    match refusal {
+        NoNumaNode::Space(Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. }) => Code::OutOfRange,
+        NoNumaNode::Space(Refusal::NoRegion { .. } | Refusal::NoSpace { .. } | Refusal::NotTogether { .. })
+        | NoNumaNode::Apart(_)
+        | NoNumaNode::Elsewhere { .. } => Code::ResourceExhausted,
+        NoNumaNode::NotYet(_) => Code::Aborted,
     }
 }
 
@@ -166,7 +172,7 @@ fn is_for_ever(refusal: &NoNumaNode) -> bool {
     match refusal {
         NoNumaNode::Space(refusal) => refusal.is_for_ever(),
         NoNumaNode::Apart(_) => true,
-        NoNumaNode::NotYet(_) => false,
+        NoNumaNode::NotYet(_) | NoNumaNode::Elsewhere { .. } => false,
     }
 }
 
