@@ -72,6 +72,7 @@ pub struct VolumeSpace {
     name: Box<str>,
     phase: Option<Phase>,
     is_deleted: bool,
+    is_kept: bool,
     contained_since: Option<i64>,
     pending: PendingVolume,
 }
@@ -106,9 +107,9 @@ impl VolumeSpace {
     }
 
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is
-    /// let go, nor for one that was ready before, whose data would silently be gone.
+    /// let go, nor for one that was ready before or whose object was made anew, whose data would silently be gone.
     fn gets_namespace(&self) -> bool {
-        !self.is_deleted && matches!(self.phase, None | Some(Phase::Provisioning))
+        !self.is_deleted && !self.is_kept && matches!(self.phase, None | Some(Phase::Provisioning))
     }
 
     /// Whether its node may have made a namespace after it reported `shown`. The node writes the phase first.
@@ -174,10 +175,11 @@ impl From<&PmemVolume> for VolumeSpace {
             name: volume.metadata.name.as_deref().unwrap_or_default().into(),
             phase: status.and_then(|status| status.phase),
             is_deleted: volume.metadata.deletion_timestamp.is_some(),
+            is_kept: volume.is_kept(),
             contained_since: status.and_then(|status| status.layout_revision),
             pending: PendingVolume {
                 request: volume.spec.request(),
-                region: status.and_then(|status| status.region.clone()),
+                region: volume.region(),
             },
         }
     }

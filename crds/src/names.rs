@@ -18,5 +18,7 @@ pub const CALLED: &str = "called";
 pub const UNUSED: &str = "unused";
 /// Annotation of a [`PmemVolume`](crate::PmemVolume) that was made anew for a namespace that is there: it never gets another.
 pub const KEPT: &str = "csi.daxfit.dev/kept";
+/// Annotation beside [`KEPT`]: the region that its namespace was in, if that was known. The region may be away by now.
+pub const KEPT_IN: &str = "csi.daxfit.dev/kept-in";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -6,7 +6,7 @@ use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::KEPT;
+use crate::names::{KEPT, KEPT_IN};
 
 /// One volume on one node. Its name is the id of the CSI volume and the name of the namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -156,10 +156,13 @@ pub struct EraseProgress {
 }
 
 impl PmemVolume {
-    /// Notes that the object was made anew for a namespace that is there. It replaces all other annotations: the object is new.
+    /// Notes that the object was made anew for a namespace that is there, in this region if that is known. It replaces all other
+    /// annotations: the object is new.
     #[must_use]
-    pub fn kept(mut self) -> Self {
-        self.metadata.annotations = Some([(KEPT.to_owned(), "true".to_owned())].into());
+    pub fn kept(mut self, region: Option<&RegionId>) -> Self {
+        let kept = [(KEPT.to_owned(), "true".to_owned())].into_iter();
+        let region = region.map(|region| (KEPT_IN.to_owned(), region.to_string()));
+        self.metadata.annotations = Some(kept.chain(region).collect());
         self
     }
 
@@ -168,6 +171,14 @@ impl PmemVolume {
     pub fn is_kept(&self) -> bool {
         let annotations = self.metadata.annotations.as_ref();
         annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
+    }
+
+    /// The region of its namespace: where its node recorded it, or where it was when its object was made anew ([`KEPT_IN`]).
+    #[must_use]
+    pub fn region(&self) -> Option<RegionId> {
+        let recorded = self.status.as_ref().and_then(|status| status.region.clone());
+        let annotations = self.metadata.annotations.as_ref();
+        recorded.or_else(|| Some(RegionId(annotations?.get(KEPT_IN)?.clone())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading claims, their pods and their classes at the API server, in reduced form.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use cluster::names::PODS_WITHOUT_NODE;
 use cluster::{Claim, Class, ObjectKey, Pod};
@@ -33,18 +33,18 @@ impl ClaimsApi {
         Ok(claims.get_opt(&key.name).await?.as_ref().map(Claim::from))
     }
 
-    /// The unique ids of all claims.
+    /// All claims, by their unique ids.
     ///
     /// # Errors
     /// If the API server does not answer; nothing is known of any claim then.
-    pub async fn uids(&self) -> kube::Result<HashSet<String>> {
+    pub async fn by_uid(&self) -> kube::Result<HashMap<String, ObjectKey>> {
         let claims = Api::<api::PersistentVolumeClaim>::all(self.client.clone());
-        let listed = claims.list_metadata(&ListParams::default()).await?;
-        Ok(listed
-            .items
-            .into_iter()
-            .filter_map(|claim| claim.metadata.uid)
-            .collect())
+        let listed = claims.list_metadata(&ListParams::default()).await?.items.into_iter();
+        let by_uid = listed.filter_map(|claim| {
+            let key = ObjectKey::new(claim.metadata.namespace.as_deref()?, claim.metadata.name.as_deref()?);
+            Some((claim.metadata.uid?, key))
+        });
+        Ok(by_uid.collect())
     }
 
     /// The StorageClass of this name, if it exists.

@@ -5,6 +5,10 @@
 //! it is started anew. Such a volume has neither claim nor PersistentVolume. It is deleted as unused, so the device decides:
 //! what was in use all the same stays, and is reported as kept.
 //!
+//! Nor does it ask for a volume whose claim has no node any more: etcd was restored to the time before kube-scheduler chose one,
+//! or the object of the volume was deleted and made anew. kube-scheduler counts the space of that volume as taken, and may find
+//! none for its claim. So it is deleted as well, and made anew once there is a node.
+//!
 //! One that its node refused is in the way of its claim once CreateVolume is not called for it any more, as when the node of the
 //! claim was deleted. It is deleted as well.
 //!
@@ -12,30 +16,35 @@
 //! anew elsewhere. DeleteVolume ends what the object names, and the other one is kept without object. If nobody used it, it goes
 //! in the same way.
 
+use std::collections::HashSet;
+use std::mem;
 use std::time::Duration;
 
 use cluster::{Claim, ObjectKey};
-use crds::{KeptVolume, PmemVolume};
+use crds::PmemVolume;
 use kube::ResourceExt;
 use tracing::{info, warn};
 
 use crate::controller::{RemoveError, Service, VolumeId, is_said_to_be_unused};
 use crate::index::Index;
-use crate::kept_volumes::object_of;
+use crate::kept_volumes::{KeptPlace, object_of};
 
 /// How often it is looked for them.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Removes them, for ever.
+/// Removes them, for ever. Each is seen twice before: its PersistentVolume may be about to be written.
 pub async fn run(service: Service) {
+    let mut seen = HashSet::new();
     loop {
-        for volume in service.index().read(without_persistent_volume) {
-            remove(&service, &volume).await;
-        }
+        let volumes = service.index().read(without_persistent_volume);
         let kept = service.index().read(kept_unused);
-        if !kept.is_empty() {
-            remove_kept(&service, kept).await;
+        let ids = volumes.iter().map(|volume| &volume.id);
+        let ids = ids.chain(kept.iter().map(|volume| &volume.id)).cloned().collect();
+        let before = mem::replace(&mut seen, ids);
+        for volume in volumes.iter().filter(|volume| before.contains(&volume.id)) {
+            remove(&service, volume).await;
         }
+        remove_kept(&service, kept.into_iter().filter(|volume| before.contains(&volume.id))).await;
         tokio::time::sleep(PERIOD).await;
     }
 }
@@ -86,16 +95,19 @@ pub struct KeptUnused {
 /// index is synced.
 #[must_use]
 pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
-    let is_nobodys =
-        |kept: &KeptVolume| kept.unused && !is_named(index, &kept.name) && index.newest_volume(&kept.name).is_none();
+    let is_nobodys = |place: &KeptPlace<'_>| {
+        let kept = place.kept;
+        kept.unused && !is_named(index, &kept.name) && index.newest_volume(&kept.name).is_none()
+    };
     let found = index
         .kept_volumes()
         .filter(|_| index.synced())
-        .filter_map(|(node, kept)| {
-            is_nobodys(kept).then_some(KeptUnused {
-                id: VolumeId::parse(&kept.name)?,
-                claim_uid: Claim::uid_in_volume_name(&kept.name)?.to_owned(),
-                object: object_of(node, kept, None),
+        .filter(is_nobodys)
+        .filter_map(|place| {
+            Some(KeptUnused {
+                id: VolumeId::parse(&place.kept.name)?,
+                claim_uid: Claim::uid_in_volume_name(&place.kept.name)?.to_owned(),
+                object: object_of(place, None),
             })
         });
     found.collect()
@@ -119,7 +131,7 @@ async fn remove(service: &Service, volume: &Unnamed) {
         Ok(false) | Err(RemoveError::Busy(_)) => {}
         Ok(true) => {
             let claim = volume.claim.as_ref().map(tracing::field::display);
-            info!(volume = %volume.id, claim, "volume deleted: it was never bound, and its claim is gone or its node refused it");
+            info!(volume = %volume.id, claim, "volume deleted: it was never bound, and its claim does not ask for it or its node refused it");
         }
         Err(error) => {
             let error = program::chain(&error);
@@ -128,8 +140,12 @@ async fn remove(service: &Service, volume: &Unnamed) {
     }
 }
 
-async fn remove_kept(service: &Service, kept: Vec<KeptUnused>) {
-    let claims = match service.claim_uids().await {
+async fn remove_kept(service: &Service, kept: impl Iterator<Item = KeptUnused>) {
+    let mut kept = kept.peekable();
+    if kept.peek().is_none() {
+        return;
+    }
+    let claims = match service.claims_by_uid().await {
         Ok(claims) => claims,
         Err(error) => {
             let error = program::chain(&error);
@@ -145,7 +161,7 @@ async fn remove_kept(service: &Service, kept: Vec<KeptUnused>) {
         match service.remove_kept(volume, &claims).await {
             Ok(false) | Err(RemoveError::Busy(_)) => {}
             Ok(true) => {
-                info!(volume = %id, node, "volume without object deleted: nobody used it, and its claim is gone");
+                info!(volume = %id, node, "volume without object deleted: nobody used it, and no claim asks for it");
             }
             Err(error) => {
                 let error = program::chain(&error);

@@ -62,7 +62,7 @@ fn the_object_is_made_of_what_the_node_and_the_persistent_volume_say() {
     assert_eq!(made.spec.claim.unwrap().name, "data");
     assert_eq!(made.metadata.finalizers, None);
     let annotations = made.metadata.annotations.unwrap_or_default();
-    assert_eq!(annotations.into_keys().collect::<Vec<_>>(), [crds::KEPT]);
+    assert_eq!(annotations.into_keys().collect::<Vec<_>>(), [crds::KEPT, crds::KEPT_IN]);
 }
 
 #[test]

@@ -86,9 +86,13 @@ fn a_kept_volume_takes_no_further_space() {
     let mut kept = reported(&["v"]);
     let volume_kept = json!({ "name": "v", "footprint": { "start": 0, "size": 16 << 20 } });
     kept.regions[0].kept = vec![serde_json::from_value(volume_kept).unwrap()];
-    let remade = VolumeSpace::from(&volume(None, None));
+    let remade = VolumeSpace::from(&volume(None, None).kept(None));
     assert!(!remade.is_pending(&kept));
     assert!(!remade.is_pending(ShownRegions::listed_now(&kept.regions)));
+    assert!(
+        !remade.is_pending(&reported(&[])),
+        "its namespace is gone, and it gets no other"
+    );
 }
 
 /// A volume that was deleted gets no namespace any more; but it may have got one after the node's last report.

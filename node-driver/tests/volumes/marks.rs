@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use placement::Extent;
 
 use crate::node::{Node, REGION, Run, TOKEN};
-use node_driver::devices::Stage;
+use node_driver::devices::{Stage, mark_name};
 use node_driver::volumes::{EarlierVolumes, WorkResult, Worker};
 use simulation::devices::DeviceFault;
 
@@ -245,10 +245,17 @@ async fn a_kept_volume_whose_region_is_away_gets_no_second_namespace() {
 /// Somebody wrote another phase into the object, and DeleteVolume is called while the region is away.
 #[tokio::test]
 async fn what_is_deleted_is_not_let_go_before_its_region_is_seen_whatever_the_phase_says() {
-    for phase in [Phase::Refused, Phase::Provisioning, Phase::Ready, Phase::Erasing] {
+    let phases = [Phase::Refused, Phase::Provisioning, Phase::Ready, Phase::Erasing];
+    for (phase, is_kept) in phases.into_iter().flat_map(|phase| [(phase, false), (phase, true)]) {
         let (node, _, extent) = in_use().await;
         let mut volume = node.volume("v");
-        volume.status.as_mut().unwrap().phase = Some(phase);
+        let status = volume.status.as_mut().unwrap();
+        status.phase = Some(phase);
+        if is_kept {
+            // Made anew in order to be deleted, so nothing says where the namespace is.
+            status.region = None;
+            volume = volume.kept(None);
+        }
         node.record.put(volume);
         node.delete("v");
         node.machine.set_region_state(REGION, RegionState::NotSeen, false);
@@ -267,5 +274,36 @@ async fn what_is_deleted_is_not_let_go_before_its_region_is_seen_whatever_the_ph
         );
         worker.clear("v").await.unwrap();
         assert!(node.is_zero(extent) && node.all().is_empty());
+    }
+}
+
+/// Its object was deleted by hand while the region was away, and made anew: so there are two namespaces when the region is back.
+#[tokio::test]
+async fn of_two_namespaces_of_a_volume_the_one_that_nobody_used_goes() {
+    for (earlier, later) in [
+        (Stage::InUse, Stage::Making),
+        (Stage::InUse, Stage::HandedOut),
+        (Stage::HandedOut, Stage::Making),
+    ] {
+        let node = Node::with_regions(&[REGION, "r1"]);
+        let add = || node.add_volume("v", 20, VolumeMode::Fsdax);
+        node.driver().reconcile(add()).await.unwrap();
+        node.set_stage("v", earlier);
+        let first = node.namespaces("v").remove(0);
+        node.machine
+            .set_region_state(&first.region.0, RegionState::NotSeen, false);
+        node.driver().reconcile(add()).await.unwrap();
+        let both = node.namespaces("v");
+        let second = both.iter().find(|found| found.region != first.region).unwrap();
+        let name = mark_name("v", second.uuid.unwrap(), later).unwrap();
+        node.machine.rename_by_hand(&second.device, &name);
+        node.machine.set_region_state(&first.region.0, RegionState::Ready, true);
+
+        let worker = node.driver();
+        worker.reconcile(node.volume("v")).await.unwrap();
+        worker.clear("v").await.unwrap();
+        assert_eq!(node.stage("v"), earlier, "beside one {later:?}");
+        assert_eq!(node.namespaces("v")[0].region, first.region);
+        node.is_fine();
     }
 }

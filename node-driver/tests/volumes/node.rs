@@ -36,14 +36,19 @@ pub struct Run {
 
 impl Node {
     pub fn new() -> Self {
-        let region = RegionSpec {
-            id: REGION.into(),
+        Self::with_regions(&[REGION])
+    }
+
+    pub fn with_regions(ids: &[&str]) -> Self {
+        let region = |id: &&str| RegionSpec {
+            id: (*id).into(),
             numa: Some(0),
             size: REGION_SIZE,
             alignment: Bytes::mib(2),
         };
+        let regions: Vec<RegionSpec> = ids.iter().map(region).collect();
         Self {
-            machine: Machine::new(NODE_NAME, &[region]),
+            machine: Machine::new(NODE_NAME, &regions),
             record: Arc::default(),
         }
     }
@@ -89,7 +94,8 @@ impl Node {
     /// Deletes it as DeleteVolume does.
     pub fn delete(&self, name: &str) {
         let mut volume = self.volume(name);
-        volume.metadata.annotations = Some([(DELETE_VOLUME.into(), "true".into())].into());
+        let annotations = volume.metadata.annotations.get_or_insert_default();
+        annotations.insert(DELETE_VOLUME.into(), "true".into());
         volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
         volume.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
         self.record.put(volume);

@@ -10,8 +10,8 @@ use super::api::ApiError;
 use super::deletion::{Deletion, Reason};
 use super::service::Service;
 use super::volume_id::VolumeId;
-use crate::index::Index;
-use crate::kept_volumes::{Hidden, KeptPlace, KeptPlaceError, object_of};
+use crate::index::{Index, NamedVolume};
+use crate::kept_volumes::{KeptPlace, KeptPlaceError, object_of, object_to_look_for};
 
 /// How often a volume that was changed meanwhile is read again.
 const ATTEMPTS: u32 = 5;
@@ -36,16 +36,6 @@ pub enum DeleteError {
         "the PmemVolume of volume {0} was deleted by hand and is vanishing; its data is kept: try again once it is gone"
     )]
     Vanishing(VolumeId),
-    /// It has no object, and its node does not show whether its data is there.
-    #[error("volume {id} may be on node {node}, which {hidden}: try again")]
-    Hidden {
-        /// The volume.
-        id: VolumeId,
-        /// The node that its `PersistentVolume` names.
-        node: String,
-        /// Why the node does not show it.
-        hidden: Hidden,
-    },
     /// It has no object, and it is not clear where its data is.
     #[error(transparent)]
     Place(#[from] KeptPlaceError),
@@ -60,7 +50,7 @@ impl RpcError for DeleteError {
         match self {
             Self::NoId => Code::InvalidArgument,
             Self::Starting => Code::Unavailable,
-            Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) | Self::Hidden { .. } => Code::Aborted,
+            Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) => Code::Aborted,
             Self::Place(error) => error.code(),
             Self::Api(error) => error.code(),
         }
@@ -108,60 +98,59 @@ impl Service {
     }
 
     /// The object may be gone because the deletion is recorded on the device by now, or because somebody deleted the object
-    /// alone: then the data is there and has to be erased.
+    /// alone: then the data is there and has to be erased. Success is for ever, since nobody names the data after it. So the
+    /// node that the `PersistentVolume` names gets an object in any case, and looks itself: what it reported may be from before
+    /// there was the volume.
     async fn delete_without_object(&self, id: &VolumeId) -> Result<(), DeleteError> {
         if !self.index.read(Index::synced) {
             return Err(DeleteError::Starting);
         }
-        let node = self.look_again(id).await?;
+        let named = self.look_again(id).await?;
         let kept = self.index.read(|index| {
             let place = KeptPlace::find(index, id.as_str())?;
-            let named = index.persistent_volumes_of(id.as_str()).next();
-            Ok::<_, KeptPlaceError>(place.map(|place| object_of(place.node, place.kept, named)))
+            Ok::<_, KeptPlaceError>(place.map(|place| object_of(place, named.as_ref())))
         })?;
-        match (kept, node) {
-            (Some(volume), _) => self.erase_kept(id, volume).await,
-            (None, Some(node)) => self.is_not_hidden(id, &node).await,
+        match (kept, named) {
+            (Some(volume), _) => self.erase_without_object(id, volume).await,
+            (None, Some(named)) => self.erase_where_named(id, &named).await,
             (None, None) => Ok(()),
         }
     }
 
-    /// Brings what the node of the volume reports into the index, and returns the node, if a `PersistentVolume` names one: the
-    /// watches may be behind, and all of them may be from before there was the volume.
-    async fn look_again(&self, id: &VolumeId) -> Result<Option<String>, DeleteError> {
-        let shown = self.index.read(|index| {
-            let named = index.persistent_volumes_of(id.as_str()).next();
-            named.and_then(|named| named.volume.node.as_deref().map(String::from))
-        });
-        let node = match self.volumes.named_node(id).await? {
+    /// The `PersistentVolume` of the volume, if there is one. What the node that it names reports is in the index afterwards:
+    /// the watches may be behind.
+    async fn look_again(&self, id: &VolumeId) -> Result<Option<NamedVolume>, DeleteError> {
+        let named = match self.volumes.named(id).await? {
             Some(named) => Some(named),
-            None => shown,
+            None => self
+                .index
+                .read(|index| index.persistent_volumes_of(id.as_str()).next().cloned()),
         };
-        if let Some(node) = &node
+        let node = named.as_ref().and_then(|named| named.volume.node.as_deref());
+        if let Some(node) = node
             && let Some(report) = self.volumes.report_of(id, node).await?
         {
             self.index.update(|index| index.refresh_node(report));
         }
-        Ok(node)
+        Ok(named)
     }
 
-    async fn erase_kept(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {
-        let node = volume.spec.node.clone();
-        self.volumes.create_to_erase(id, volume, Reason::Called).await?;
-        info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
-        Ok(())
-    }
-
-    /// Success is for ever: after it, nobody names the data any more. So the node has to have shown that there is none, unless
-    /// the node itself is gone.
-    async fn is_not_hidden(&self, id: &VolumeId, node: &str) -> Result<(), DeleteError> {
-        let Some(hidden) = self.index.read(|index| Hidden::on(index, node)) else {
+    /// Unless the node itself is gone.
+    async fn erase_where_named(&self, id: &VolumeId, named: &NamedVolume) -> Result<(), DeleteError> {
+        let Some(node) = named.volume.node.as_deref() else {
             return Ok(());
         };
         if !self.volumes.has_node(id, node).await? {
             return Ok(());
         }
-        let (id, node) = (id.clone(), node.into());
-        Err(DeleteError::Hidden { id, node, hidden })
+        self.erase_without_object(id, object_to_look_for(id.as_str(), node, named))
+            .await
+    }
+
+    async fn erase_without_object(&self, id: &VolumeId, volume: PmemVolume) -> Result<(), DeleteError> {
+        let node = volume.spec.node.clone();
+        self.volumes.create_to_erase(id, volume, Reason::Called).await?;
+        info!(volume = %id, node, "volume without PmemVolume deleted, its node erases it");
+        Ok(())
     }
 }

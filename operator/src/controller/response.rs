@@ -8,16 +8,22 @@ use placement::Bytes;
 use super::request::topology_of;
 use crate::index::Index;
 
-/// The volume, with its usable bytes (0 until they are known) and the node that reaches it.
+/// The volume, with its usable bytes (0 until they are known) and the node that reaches it. Its `PersistentVolume` tells mode and
+/// region for good, should its object be lost.
 #[must_use]
 pub fn to_csi(volume: &PmemVolume) -> Volume {
     let usable = volume.status.as_ref().and_then(|status| status.usable);
+    let region = volume.region();
     let mode = serde_json::to_value(volume.spec.mode).ok();
     let mode = mode.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
     Volume {
         volume_id: volume.name_any(),
         capacity_bytes: usable.map_or(0, Bytes::get),
-        volume_context: [(format!("{PARAMETER_PREFIX}mode"), mode.to_owned())].into(),
+        volume_context: [("mode", mode.to_owned())]
+            .into_iter()
+            .chain(region.map(|region| ("region", region.to_string())))
+            .map(|(name, value)| (format!("{PARAMETER_PREFIX}{name}"), value))
+            .collect(),
         accessible_topology: vec![topology_of(&volume.spec.node)],
         content_source: None,
     }

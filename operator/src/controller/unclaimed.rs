@@ -1,7 +1,8 @@
-//! Deletes a volume that was never bound and of which nothing comes any more, with its object or without.
+//! Deletes a volume that was never bound and that nobody asks for any more, with its object or without.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
+use cluster::{Class, ObjectKey};
 use crds::{Phase, PmemVolume};
 use csi::Busy;
 
@@ -26,8 +27,8 @@ pub enum RemoveError {
 }
 
 impl Service {
-    /// Deletes `volume` as unused if its claim is gone or its node refused it, and no PersistentVolume names it. The cluster is
-    /// asked for all of it, since the watches may be behind. True if it was deleted.
+    /// Deletes `volume` as unused if its claim does not ask for it or its node refused it, and no PersistentVolume names it. The
+    /// cluster is asked for all of it, since the watches may be behind. True if it was deleted.
     ///
     /// # Errors
     /// Nothing is known, or it was not deleted: look again later.
@@ -37,7 +38,7 @@ impl Service {
             return Ok(false);
         };
         // Nobody is at work on a refused one any more: the lock says so.
-        let is_over = is_refused(&object) || is_said_to_be_unused(&object) || !self.has_claim(volume).await?;
+        let is_over = is_refused(&object) || is_said_to_be_unused(&object) || !self.is_wanted(volume).await?;
         if !is_over || self.is_named(&volume.id).await? {
             return Ok(false);
         }
@@ -45,15 +46,23 @@ impl Service {
         Ok(true)
     }
 
-    /// The same for one that has no object: it gets one that says so. `claims` are the unique ids of all claims, read after the
-    /// volume was found.
+    /// The same for one that has no object: it gets one that says so. `claims` are all claims by their unique ids, read after
+    /// the volume was found.
     ///
     /// # Errors
     /// Nothing is known, or it was not deleted: look again later.
-    pub async fn remove_kept(&self, volume: KeptUnused, claims: &HashSet<String>) -> Result<bool, RemoveError> {
+    pub async fn remove_kept(
+        &self,
+        volume: KeptUnused,
+        claims: &HashMap<String, ObjectKey>,
+    ) -> Result<bool, RemoveError> {
         let id = &volume.id;
         let _lock = self.locks.take(id.as_str())?;
-        if claims.contains(&volume.claim_uid) || self.is_named(id).await? || self.volumes.get(id).await?.is_some() {
+        let is_asked_for = match claims.get(&volume.claim_uid) {
+            Some(claim) => self.asks(claim, &volume.claim_uid).await?,
+            None => false,
+        };
+        if is_asked_for || self.is_named(id).await? || self.volumes.get(id).await?.is_some() {
             return Ok(false);
         }
         self.volumes.create_to_erase(id, volume.object, Reason::Unused).await?;
@@ -61,12 +70,26 @@ impl Service {
     }
 
     /// Also if nobody can tell.
-    async fn has_claim(&self, volume: &Unnamed) -> Result<bool, RemoveError> {
-        let Some(claim) = &volume.claim else {
-            return Ok(true);
-        };
-        let claim = self.claims.claim(claim).await?;
-        Ok(claim.is_some_and(|claim| *claim.uid == *volume.claim_uid))
+    async fn is_wanted(&self, volume: &Unnamed) -> Result<bool, RemoveError> {
+        match &volume.claim {
+            Some(claim) => self.asks(claim, &volume.claim_uid).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Whether external-provisioner calls CreateVolume for the claim `key`, if that is still the one with this unique id: at
+    /// once, or from when kube-scheduler has chosen a node (`shouldProvision` of sig-storage-lib-external-provisioner). A claim
+    /// that waits for its pod anew may wait for the very space that its volume takes.
+    async fn asks(&self, key: &ObjectKey, uid: &str) -> Result<bool, RemoveError> {
+        let claim = self.claims.claim(key).await?.filter(|claim| *claim.uid == *uid);
+        Ok(claim.is_some_and(|claim| claim.selected_node.is_some() || !self.waits_for_pod(claim.class.as_deref())))
+    }
+
+    fn waits_for_pod(&self, class: Option<&str>) -> bool {
+        self.index.read(|index| {
+            let class = class.and_then(|class| index.class(class)).and_then(Class::ours);
+            class.is_some_and(|class| class.waits_for_pod)
+        })
     }
 
     /// Whether a PersistentVolume names it. external-provisioner names both alike, unless it is told otherwise.
@@ -74,12 +97,12 @@ impl Service {
         self.volumes.has_persistent_volume(id, id.as_str()).await
     }
 
-    /// The unique ids of all claims.
+    /// All claims, by their unique ids.
     ///
     /// # Errors
     /// The claims cannot be read.
-    pub async fn claim_uids(&self) -> Result<HashSet<String>, RemoveError> {
-        Ok(self.claims.uids().await?)
+    pub async fn claims_by_uid(&self) -> Result<HashMap<String, ObjectKey>, RemoveError> {
+        Ok(self.claims.by_uid().await?)
     }
 }
 

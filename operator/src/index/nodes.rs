@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crds::{KeptVolume, PmemNode, PmemNodeStatus, RegionStatus};
 
 use super::store::Store;
+use crate::kept_volumes::KeptPlace;
 
 /// The `PmemNodes`, by name, and which of them report each volume.
 #[derive(Debug, Default)]
@@ -52,13 +53,13 @@ impl Nodes {
         entries.collect()
     }
 
-    /// The volumes that nodes keep without object: node and volume.
-    pub fn kept(&self) -> impl Iterator<Item = (&str, &KeptVolume)> {
+    /// The volumes that nodes keep without object.
+    pub fn kept(&self) -> impl Iterator<Item = KeptPlace<'_>> {
         let of_node = |node: &'_ str| self.status(node).into_iter().flat_map(|status| &status.regions);
         self.keeping
             .iter()
             .flat_map(move |node| of_node(node).map(move |region| (node.as_str(), region)))
-            .flat_map(|(node, region)| region.kept.iter().map(move |kept| (node, kept)))
+            .flat_map(|(node, region)| region.kept.iter().map(move |kept| KeptPlace { node, region, kept }))
     }
 
     /// Takes in a node.

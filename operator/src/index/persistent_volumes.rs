@@ -6,7 +6,7 @@ use cluster::VolumeOfOurs;
 use crds::{DRIVER_NAME, PARAMETER_PREFIX, VolumeMode, bytes_of_quantity};
 use k8s_openapi::api::core::v1::{ObjectReference, PersistentVolume};
 use kube::ResourceExt;
-use placement::Bytes;
+use placement::{Bytes, RegionId};
 
 use super::store::Store;
 
@@ -23,6 +23,8 @@ pub struct NamedVolume {
     pub capacity: Option<Bytes>,
     /// What CreateVolume said about the mode of the volume.
     pub mode: Option<VolumeMode>,
+    /// What CreateVolume said about the region of the volume.
+    pub region: Option<RegionId>,
     /// The claim that it is bound to, or was.
     pub claim: Option<ObjectReference>,
     /// external-provisioner asks for the deletion of the volume, again and again until it succeeds.
@@ -41,7 +43,8 @@ impl NamedVolume {
             uid: object.uid().unwrap_or_default(),
             volume,
             capacity: capacity.and_then(|capacity| bytes_of_quantity(capacity).ok()),
-            mode: mode_of(object),
+            mode: attribute(object, "mode").and_then(|mode| serde_json::from_value(mode.into()).ok()),
+            region: attribute(object, "region").map(|region| RegionId(region.into())),
             claim: spec.claim_ref.clone(),
             is_released_for_deletion: is_released_for_deletion(object),
         })
@@ -49,18 +52,13 @@ impl NamedVolume {
 }
 
 /// As [`crate::controller`] puts it into the volume context.
-fn mode_of(object: &PersistentVolume) -> Option<VolumeMode> {
-    let csi = object
-        .spec
-        .as_ref()?
-        .csi
-        .as_ref()
-        .filter(|csi| csi.driver == DRIVER_NAME)?;
-    let mode = csi
+fn attribute<'a>(object: &'a PersistentVolume, name: &str) -> Option<&'a str> {
+    let csi = object.spec.as_ref()?.csi.as_ref();
+    let attributes = csi
+        .filter(|csi| csi.driver == DRIVER_NAME)?
         .volume_attributes
-        .as_ref()?
-        .get(&format!("{PARAMETER_PREFIX}mode"))?;
-    serde_json::from_value(mode.as_str().into()).ok()
+        .as_ref()?;
+    attributes.get(&format!("{PARAMETER_PREFIX}{name}")).map(String::as_str)
 }
 
 /// `shouldDelete` of sig-storage-lib-external-provisioner.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cluster::version::is_older;
 use cluster::{Class, ClassError, ClassSettings, OurClass};
-use crds::{KeptVolume, PmemNode, PmemNodeStatus, PmemVolume};
+use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
 use super::capacities::Capacities;
@@ -13,6 +13,7 @@ use super::persistent_volumes::{NamedVolume, PersistentVolumes};
 use super::store::Store;
 use super::volumes::Volumes;
 use crate::capacity_object::PublishedCapacity;
+use crate::kept_volumes::KeptPlace;
 
 /// `PmemNodes`, `PmemVolumes`, `PersistentVolumes` of ours, `StorageClasses`, and our CSIStorageCapacity objects.
 ///
@@ -79,8 +80,8 @@ impl Index {
         self.nodes.reports_of(volume)
     }
 
-    /// The volumes that nodes keep because they have no PmemVolume, as the nodes last reported: node and volume.
-    pub fn kept_volumes(&self) -> impl Iterator<Item = (&str, &KeptVolume)> {
+    /// The volumes that nodes keep because they have no PmemVolume, as the nodes last reported.
+    pub fn kept_volumes(&self) -> impl Iterator<Item = KeptPlace<'_>> {
         self.nodes.kept()
     }
 

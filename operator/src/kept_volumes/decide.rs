@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crds::{KeptVolume, PmemVolume};
+use crds::PmemVolume;
 
 use super::object::object_of;
 use super::place::{KeptPlace, KeptPlaceError};
@@ -13,9 +13,9 @@ use crate::index::{Index, NamedVolume};
 /// synced.
 #[must_use]
 pub fn objects_to_make(index: &Index) -> Vec<PmemVolume> {
-    let to_make = kept_volumes(index).filter_map(|(node, kept)| {
-        let named = named_on(index, node, kept).ok()?;
-        (!named.is_released_for_deletion).then(|| object_of(node, kept, Some(named)))
+    let to_make = kept_volumes(index).filter_map(|place| {
+        let named = named_on(index, place).ok()?;
+        (!named.is_released_for_deletion).then(|| object_of(place, Some(named)))
     });
     to_make.collect()
 }
@@ -33,26 +33,27 @@ pub enum Unnamed {
 #[must_use]
 pub fn unnamed_volumes(index: &Index) -> BTreeMap<(String, Unnamed), BTreeSet<String>> {
     let mut unnamed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
-    for (node, kept) in kept_volumes(index) {
-        if let Err(why) = named_on(index, node, kept) {
-            let key = (node.to_owned(), why);
-            unnamed.entry(key).or_default().insert(kept.name.clone());
+    for place in kept_volumes(index) {
+        if let Err(why) = named_on(index, place) {
+            let key = (place.node.to_owned(), why);
+            unnamed.entry(key).or_default().insert(place.kept.name.clone());
         }
     }
     unnamed
 }
 
 /// Those that have no object on their node. Its report may be older than the object.
-fn kept_volumes(index: &Index) -> impl Iterator<Item = (&str, &KeptVolume)> {
+fn kept_volumes(index: &Index) -> impl Iterator<Item = KeptPlace<'_>> {
     let kept = index.kept_volumes().filter(|_| index.synced());
-    kept.filter(|(node, kept)| {
-        let object = index.newest_volume(&kept.name);
-        object.is_none_or(|object| object.spec.node != *node)
+    kept.filter(|place| {
+        let object = index.newest_volume(&place.kept.name);
+        object.is_none_or(|object| object.spec.node != *place.node)
     })
 }
 
 /// The `PersistentVolume` that names a kept volume on its node.
-fn named_on<'a>(index: &'a Index, node: &str, kept: &KeptVolume) -> Result<&'a NamedVolume, Unnamed> {
+fn named_on<'a>(index: &'a Index, place: KeptPlace<'_>) -> Result<&'a NamedVolume, Unnamed> {
+    let (node, kept) = (place.node, place.kept);
     if let Some(object) = index.newest_volume(&kept.name) {
         return Err(Unnamed::Twice(vec![node.into(), object.spec.node.clone()]));
     }

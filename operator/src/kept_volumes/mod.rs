@@ -12,5 +12,5 @@ mod place;
 pub mod warner;
 
 pub use decide::{Unnamed, objects_to_make, unnamed_volumes};
-pub use object::object_of;
-pub use place::{Hidden, KeptPlace, KeptPlaceError};
+pub use object::{object_of, object_to_look_for};
+pub use place::{KeptPlace, KeptPlaceError};

@@ -1,6 +1,6 @@
 //! Where the data of a volume without PmemVolume is.
 
-use crds::{KeptVolume, RegionState, RegionStatus};
+use crds::{KeptVolume, RegionStatus};
 use tonic::Code;
 
 use crate::index::{Index, OnDevice};
@@ -49,41 +49,6 @@ impl KeptPlaceError {
             Self::NotReported { .. } => Code::Aborted,
             Self::OnSeveralNodes { .. } => Code::FailedPrecondition,
         }
-    }
-}
-
-/// Why a volume may be on a node that does not report it, as the end of a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Hidden {
-    /// It has no PmemNode, or an empty one: it is gone, or its driver has not started since all of them were deleted.
-    #[error("has not reported its persistent memory")]
-    NotReported,
-    /// What is in a region cannot be seen now.
-    #[error("cannot see what is in {device} now")]
-    Region {
-        /// What the kernel calls the region.
-        device: String,
-    },
-}
-
-impl Hidden {
-    /// Why a volume may be on `node` that it does not report, if it may. One whose region has no labels yet has no volume.
-    #[must_use]
-    pub fn on(index: &Index, node: &str) -> Option<Self> {
-        let reported = index.node_status(node).filter(|status| !status.regions.is_empty());
-        let Some(status) = reported else {
-            return Some(Self::NotReported);
-        };
-        let hidden = status.regions.iter().find(|region| match region.state {
-            RegionState::Disabled | RegionState::NotSeen => true,
-            RegionState::Ready
-            | RegionState::Unprepared
-            | RegionState::ReadOnly
-            | RegionState::Misaligned
-            | RegionState::Degraded => false,
-        });
-        let device = hidden?.device.clone();
-        Some(Self::Region { device })
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crds::PmemVolume;
+use crds::{DELETE_VOLUME, KEPT_IN, PmemVolume, UNUSED, VolumeMode};
 use csi::RpcError;
 use csi::v1::{CreateVolumeRequest, DeleteVolumeRequest, ProbeRequest};
 use daxfit_operator::controller::CreateError;
 use daxfit_operator::index::SharedIndex;
+use kube::ResourceExt;
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Watched, erasing, keeping, plain_node};
+use crate::support::{Watched, erasing, keeping, persistent_volume, plain_node};
 
 use super::setup::{MIB, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
 
@@ -145,15 +146,52 @@ async fn a_kept_volume_that_cannot_be_what_is_asked_for_is_not_replaced() {
     setup
         .refused(request(29 * MIB, &["c"]), Code::AlreadyExists, "it has 28 MiB")
         .await;
-    setup
-        .index
-        .apply(keeping(plain_node("c", 128), "pvc-1", &json!({"mode": "sector"})));
-    setup
-        .refused(request(28 * MIB, &["c"]), Code::AlreadyExists, "it has mode sector")
-        .await;
     setup.index.apply(keeping(plain_node("b", 128), "pvc-1", &json!({})));
     setup
         .refused(request(28 * MIB, &["c"]), Code::FailedPrecondition, "on nodes b, c")
+        .await;
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+/// etcd was restored to before there was the PersistentVolume, and the class was made anew with another mode.
+#[tokio::test]
+async fn a_claim_gets_its_data_whatever_its_class_says_by_now() {
+    let mut setup = setup(makes).await;
+    let sector = json!({"mode": "sector"});
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &sector));
+    for _ in 0..2 {
+        setup.create(request(28 * MIB, &["a"])).await.unwrap();
+        let volume = setup.server.volume("pvc-1").unwrap();
+        assert_eq!((&*volume.spec.node, volume.spec.mode), ("c", VolumeMode::Sector));
+        assert_eq!(volume.annotations()[KEPT_IN], "r0");
+    }
+}
+
+/// The class was made anew with other parameters, and the object of the volume deleted by hand.
+#[tokio::test]
+async fn a_kept_volume_that_nobody_used_and_that_is_not_what_is_asked_for_is_replaced() {
+    let mut setup = setup(makes).await;
+    let sector = json!({"mode": "sector", "unused": true});
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &sector));
+    setup
+        .refused(
+            request(28 * MIB, &["c"]),
+            Code::Aborted,
+            "it has mode sector; nobody used it",
+        )
+        .await;
+    let written = setup.server.volume("pvc-1").unwrap();
+    assert_eq!(written.annotations()[DELETE_VOLUME], UNUSED);
+    assert!(written.metadata.deletion_timestamp.is_some(), "its node erases it");
+
+    let mut setup = self::setup(makes).await;
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &sector));
+    let mut named = persistent_volume("pvc-1", "c");
+    named.metadata.name = Some("pvc-1".into());
+    let named = serde_json::to_value(named).unwrap();
+    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), named);
+    setup
+        .refused(request(28 * MIB, &["c"]), Code::AlreadyExists, "it has mode sector")
         .await;
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
 }

@@ -12,3 +12,4 @@ mod read;
 mod request;
 mod setup;
 mod together;
+mod unclaimed;

@@ -44,10 +44,7 @@ fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
         let location = observed.writable(earlier)?;
         return Ok(Step::MarkEarlier(location, Stage::Erasing));
     }
-    if observed.phase().is_none() && observed.volume.is_kept() {
-        observed.shows_all_regions()?;
-    }
     // Whatever the phase says: somebody may have written it over. What was refused has no region.
-    observed.shows_recorded_region()?;
+    observed.shows_its_region()?;
     Ok(Step::RemoveFinalizer)
 }

@@ -38,10 +38,6 @@ impl<'a> Observed<'a> {
         self.volume.metadata.deletion_timestamp.is_some()
     }
 
-    pub(super) fn recorded_region(&self) -> Option<&'a RegionId> {
-        self.status()?.region.as_ref()
-    }
-
     /// The namespace that has the volume's mark, and how far it has come, if there is one.
     pub(super) fn namespace(&self) -> Result<Option<(&'a Namespace, Stage)>, Blocked> {
         self.inventory.of_volume(self.name()).map_err(|unclear| match unclear {
@@ -75,7 +71,17 @@ impl<'a> Observed<'a> {
 
     /// Whether it is recorded that its namespace is made in this region.
     pub(super) fn is_made_in(&self, region: &RegionId) -> bool {
-        self.phase() == Some(Phase::Provisioning) && self.recorded_region() == Some(region)
+        self.phase() == Some(Phase::Provisioning)
+            && self.status().and_then(|status| status.region.as_ref()) == Some(region)
+    }
+
+    /// Fails if a namespace of the volume may be there that cannot be seen. One that was kept was in some region, if nobody knows
+    /// in which.
+    pub(super) fn shows_its_region(&self) -> Result<(), Blocked> {
+        if self.volume.is_kept() && self.volume.region().is_none() {
+            self.shows_all_regions()?;
+        }
+        self.shows_recorded_region()
     }
 
     /// Fails if a region may hide a namespace.
@@ -104,19 +110,17 @@ impl<'a> Observed<'a> {
 
     /// Fails if the inventory would not show a namespace in the recorded region: a namespace that cannot be seen may exist.
     pub(super) fn shows_recorded_region(&self) -> Result<(), Blocked> {
-        let Some(id) = self.recorded_region() else {
+        let Some(id) = self.volume.region() else {
             return Ok(());
         };
-        let region = self.inventory.region(id);
+        let region = self.inventory.region(&id);
         let message = match region {
             None => "the kernel does not show it: is a module missing?",
             Some(region) if region.state.shows_namespaces() => return Ok(()),
             Some(region) => &region.message,
         };
-        Err(Blocked::RegionAway {
-            region: id.clone(),
-            message: message.into(),
-        })
+        let message = message.into();
+        Err(Blocked::RegionAway { region: id, message })
     }
 
     /// Where the namespace is. Fails if the region must not be written to.

@@ -151,7 +151,7 @@ fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
 
 /// It had a namespace, which it never gets a second time.
 fn away(observed: &Observed<'_>) -> Result<Step, Blocked> {
-    observed.shows_all_regions()?;
+    observed.shows_its_region()?;
     Err(vanished(observed))
 }
 

@@ -9,6 +9,7 @@ use kube::{Api, Client};
 use super::ApiError;
 use crate::controller::deletion::{Reason, patch, with_record};
 use crate::controller::volume_id::VolumeId;
+use crate::index::NamedVolume;
 
 /// Reads, writes and deletes `PmemVolumes`. Clones share one client.
 #[derive(Clone)]
@@ -87,16 +88,15 @@ impl VolumesApi {
         Ok(node.is_some())
     }
 
-    /// The node of volume `id`, as its `PersistentVolume` names it now. external-provisioner calls both alike.
+    /// The `PersistentVolume` of volume `id`, as it is now. external-provisioner calls both alike.
     ///
     /// # Errors
     /// If the API server does not answer.
-    pub async fn named_node(&self, id: &VolumeId) -> Result<Option<String>, ApiError> {
+    pub async fn named(&self, id: &VolumeId) -> Result<Option<NamedVolume>, ApiError> {
         let read = self.persistent_volumes.get_opt(id.as_str()).await;
         let named = read.map_err(|error| ApiError::new("look up the PersistentVolume of volume", id, error))?;
-        let ours = named.as_ref().and_then(VolumeOfOurs::of);
-        let ours = ours.filter(|ours| *ours.handle == *id.as_str());
-        Ok(ours.and_then(|ours| ours.node).map(String::from))
+        let ours = named.as_ref().and_then(NamedVolume::of);
+        Ok(ours.filter(|ours| *ours.volume.handle == *id.as_str()))
     }
 
     /// What the node that volume `id` is said to be on reports now: newer than any watch.

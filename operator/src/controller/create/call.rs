@@ -11,8 +11,8 @@ use tracing::info;
 
 use super::error::CreateError;
 use super::existing::ExistingVolume;
-use super::kept::{Kept, kept_place};
-use super::volume::{kept_volume, pmem_volume};
+use super::kept::{Kept, KeptError, kept};
+use super::volume::pmem_volume;
 use crate::controller::choose::{ChooseError, choose, companions};
 use crate::controller::deletion::Reason;
 use crate::controller::request::CreateRequest;
@@ -88,15 +88,23 @@ impl Service {
 
     /// Chooses a node and reserves the space in one step, then writes. A node that keeps the volume is the only choice.
     async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
-        let kept = self.index.read(|index| kept_place(index, request))?;
         let companions = companions(self, request).await?;
+        let kept = match self.index.read(|index| kept(index, request, &companions))? {
+            Some(Kept::Unwanted { object, difference }) => {
+                return self.replace_kept(request, *object, difference).await;
+            }
+            Some(Kept::Used(volume)) => Some(*volume),
+            Some(Kept::Unused(place)) => Some(pmem_volume(request, place)),
+            None => None,
+        };
         let now = Time(program::now());
         let (volume, reservation) = self.index.reserve(|index| {
-            let mut volume = if let Some(Kept { place, is_used }) = kept {
-                kept_volume(request, place, is_used)
-            } else {
-                let chosen = choose(index, &request.nodes, &request.volume_request(), &companions)?;
-                pmem_volume(request, chosen)
+            let mut volume = match kept {
+                Some(kept) => kept,
+                None => pmem_volume(
+                    request,
+                    choose(index, &request.nodes, &request.volume_request(), &companions)?,
+                ),
             };
             volume.metadata.creation_timestamp = Some(now);
             Ok::<_, ChooseError>(volume)
@@ -180,6 +188,30 @@ impl Service {
         self.erase(&id, volume).await?;
         info!(volume = %id, node, reason, "volume deleted: nobody used it, and another is wanted");
         let reason = reason.to_owned();
+        Err(CreateError::Replacing { id, node, reason })
+    }
+
+    /// The same for one that has no object.
+    async fn replace_kept(
+        &self,
+        request: &CreateRequest,
+        object: PmemVolume,
+        reason: String,
+    ) -> Result<Volume, CreateError> {
+        let (id, node) = (request.id.clone(), object.spec.node.clone());
+        if self
+            .volumes
+            .has_persistent_volume(&id, &request.persistent_volume)
+            .await?
+        {
+            let difference = reason;
+            return Err(KeptError::Different { id, node, difference }.into());
+        }
+        match self.volumes.create_to_erase(&id, object, Reason::Unused).await {
+            Err(error) if error.is_outdated() => return Err(written_by_another(&id)),
+            result => result?,
+        }
+        info!(volume = %id, node, reason, "volume without PmemVolume deleted: nobody used it, and another is wanted");
         Err(CreateError::Replacing { id, node, reason })
     }
 

@@ -39,12 +39,13 @@ impl ExistingVolume {
         if phase(volume) == Some(Phase::Refused) {
             return Self::Refused;
         }
-        if let Some(difference) = other_parameters(volume, request) {
+        // Of a kept one, somebody may have data as it is and where it is, whatever the class says by now.
+        let other_parameters = other_parameters(volume, request).filter(|_| !volume.is_kept());
+        if let Some(difference) = other_parameters {
             return Self::OtherParameters(difference);
         }
         match other_size(volume, request) {
             Some(difference) => Self::OtherSize(difference),
-            // Of a kept one, somebody may have data where it is, whatever node the call asks for.
             None if request.nodes.allow(&volume.spec.node) || volume.is_kept() => Self::Same,
             None => Self::OnOtherNode,
         }

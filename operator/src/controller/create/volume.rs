@@ -19,9 +19,3 @@ pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
     };
     PmemVolume::new(request.id.as_str(), spec)
 }
-
-/// The volume that a node keeps, which gets no second namespace if somebody has data in the first.
-pub fn kept_volume(request: &CreateRequest, place: ChosenNode, is_used: bool) -> PmemVolume {
-    let volume = pmem_volume(request, place);
-    if is_used { volume.kept() } else { volume }
-}
