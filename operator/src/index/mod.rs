@@ -4,6 +4,7 @@
 
 mod capacities;
 mod feed;
+mod held;
 mod lookup;
 mod nodes;
 mod persistent_volumes;
@@ -12,6 +13,7 @@ mod state;
 mod store;
 mod volumes;
 
+pub use held::Held;
 pub use nodes::OnDevice;
 pub use persistent_volumes::NamedVolume;
 pub use shared::{Reservation, SharedIndex};

@@ -101,6 +101,17 @@ impl Index {
         self.volumes.iter()
     }
 
+    /// The volumes of a node that the watch has shown, by name.
+    pub fn shown_volumes_of<'a>(&'a self, node: &str) -> impl Iterator<Item = (&'a String, &'a PmemVolume)> {
+        self.volumes.shown_of_node(node)
+    }
+
+    /// What a node reports, as it was last shown.
+    #[must_use]
+    pub fn report(&self, node: &str) -> Option<&PmemNode> {
+        self.nodes.get(node)
+    }
+
     /// The StorageClass of that name, ours or not, if the watch has shown it.
     #[must_use]
     pub fn class(&self, name: &str) -> Option<&Class> {

@@ -39,13 +39,17 @@ impl Volumes {
         self.store.iter().map(|(_, volume)| volume)
     }
 
+    /// The volumes of a node that the watch has shown, by name.
+    pub fn shown_of_node<'a>(&'a self, node: &str) -> impl Iterator<Item = (&'a String, &'a PmemVolume)> {
+        let names = self.by_node.get(node).into_iter().flatten();
+        names.filter_map(|name| Some((name, self.store.get(name)?)))
+    }
+
     /// All volumes of a node, reserved ones included.
     pub fn of_node<'a>(&'a self, node: &'a str) -> impl Iterator<Item = &'a PmemVolume> {
-        let names = self.by_node.get(node).into_iter().flatten();
+        let shown = self.shown_of_node(node).map(|(_, volume)| volume);
         let reserved = self.reserved.values();
-        names
-            .filter_map(|name| self.store.get(name))
-            .chain(reserved.filter(move |volume| volume.spec.node == node))
+        shown.chain(reserved.filter(move |volume| volume.spec.node == node))
     }
 
     /// Takes in a volume that the watch shows; its reservation ends. Returns the nodes whose free space may have changed.

@@ -118,6 +118,56 @@ async fn an_api_server_that_is_away_is_not_an_answer() {
     setup.create(request(28 * MIB, &["a"])).await.unwrap();
 }
 
+/// The watch has not shown yet that there is space again.
+#[tokio::test]
+async fn what_is_refused_by_an_old_report_is_looked_at_again() {
+    let mut setup = setup(makes).await;
+    let mut newer = plain_node("b", 128);
+    newer.metadata.resource_version = Some("2".into());
+    let stored = serde_json::to_value(&newer).unwrap();
+    setup
+        .server
+        .store("/apis/daxfit.dev/v1alpha1/pmemnodes/b".into(), stored);
+    let index = setup.index.clone();
+    let (refused, ()) = tokio::join!(setup.create(request(100 * MIB, &["b"])), async {
+        tokio::task::yield_now().await;
+        index.apply(newer);
+    });
+    assert_eq!(refused.unwrap().accessible_topology, topology(&["b"]));
+    // What the watch has shown is final.
+    setup
+        .refused(
+            another(request(200 * MIB, &["b"])),
+            Code::ResourceExhausted,
+            "node b: asked 200 MiB",
+        )
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_repeated_while_the_watches_are_behind() {
+    let mut setup = setup(makes).await;
+    let mut newer = plain_node("b", 64);
+    newer.metadata.resource_version = Some("2".into());
+    let stored = serde_json::to_value(&newer).unwrap();
+    setup
+        .server
+        .store("/apis/daxfit.dev/v1alpha1/pmemnodes/b".into(), stored);
+    setup
+        .refused(
+            request(100 * MIB, &["b"]),
+            Code::Aborted,
+            "has not seen yet what there is on node b",
+        )
+        .await;
+}
+
+/// The same for another claim.
+fn another(mut request: CreateVolumeRequest) -> CreateVolumeRequest {
+    request.name = "pvc-2".into();
+    request
+}
+
 /// external-provisioner died before it wrote the PersistentVolume, and the object was deleted by hand.
 #[tokio::test]
 async fn a_kept_volume_is_given_to_its_claim_and_no_second_one_made() {

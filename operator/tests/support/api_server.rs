@@ -191,7 +191,7 @@ impl State {
                 self.change(path);
                 (StatusCode::OK, answer)
             }
-            None if path.ends_with("/pods") => (StatusCode::OK, self.list(path)),
+            None if path.ends_with("/pods") || path == VOLUMES => (StatusCode::OK, self.list(path)),
             None => refuse(StatusCode::NOT_FOUND, "NotFound"),
         }
     }

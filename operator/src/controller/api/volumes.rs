@@ -3,13 +3,13 @@
 use cluster::VolumeOfOurs;
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::{Api, Client};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, ResourceExt};
 
 use super::ApiError;
 use crate::controller::deletion::{Reason, patch, with_record};
 use crate::controller::volume_id::VolumeId;
-use crate::index::NamedVolume;
+use crate::index::{Held, NamedVolume};
 
 /// Reads, writes and deletes `PmemVolumes`. Clones share one client.
 #[derive(Clone)]
@@ -106,6 +106,25 @@ impl VolumesApi {
     pub async fn report_of(&self, id: &VolumeId, node: &str) -> Result<Option<PmemNode>, ApiError> {
         let read = self.pmem_nodes.get_opt(node).await;
         read.map_err(|error| ApiError::new("read what the node reports of volume", id, error))
+    }
+
+    /// What is there of a node that volume `id` may be on now: newer than any watch.
+    ///
+    /// # Errors
+    /// If the API server does not answer.
+    pub async fn held_of(&self, id: &VolumeId, node: &str) -> Result<Held, ApiError> {
+        let failed = |error| ApiError::new("read what there is on the node of volume", id, error);
+        // In this order: what the report contains is among the volumes, or was.
+        let of_node = ListParams::default().fields(&format!("spec.node={node}"));
+        let volumes = self.volumes.list_metadata(&of_node).await.map_err(failed)?;
+        let report = self.pmem_nodes.get_metadata_opt(node).await.map_err(failed)?;
+        let named = volumes.items.into_iter();
+        Ok(Held {
+            node: node.into(),
+            report: report.map(|report| report.metadata),
+            volumes: named.map(|volume| (volume.name_any(), volume.metadata)).collect(),
+            revision: volumes.metadata.resource_version.unwrap_or_default(),
+        })
     }
 
     /// By uid and resource version. One that does not exist any more counts as success.

@@ -7,13 +7,14 @@ use csi::Busy;
 use csi::v1::{CreateVolumeRequest, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
+use tonic::Code;
 use tracing::info;
 
 use super::error::CreateError;
 use super::existing::ExistingVolume;
 use super::kept::{Kept, KeptError, kept};
 use super::volume::pmem_volume;
-use crate::controller::choose::{ChooseError, choose, companions};
+use crate::controller::choose::{ChooseError, CompanionClaims, choose, companions};
 use crate::controller::deletion::Reason;
 use crate::controller::request::CreateRequest;
 use crate::controller::response::to_csi;
@@ -22,6 +23,9 @@ use crate::controller::volume_id::VolumeId;
 use crate::controller::volume_status::{phase, provisioning_message};
 use crate::controller::wait::{ProvisioningResult, Unfinished, wait_for_node};
 use crate::index::{Index, Reservation};
+
+/// How long a call waits for the watches before it is to be repeated.
+const CATCHING_UP: Duration = Duration::from_secs(10);
 
 impl Service {
     /// As [`Service::create`], and goes on if the caller stops waiting: a volume that was written takes its space, though the
@@ -97,23 +101,51 @@ impl Service {
             Some(Kept::Unused(place)) => Some(pmem_volume(request, place)),
             None => None,
         };
-        let now = Time(program::now());
-        let (volume, reservation) = self.index.reserve(|index| {
-            let mut volume = match kept {
-                Some(kept) => kept,
-                None => pmem_volume(
-                    request,
-                    choose(index, &request.nodes, &request.volume_request(), &companions)?,
-                ),
-            };
-            volume.metadata.creation_timestamp = Some(now);
-            Ok::<_, ChooseError>(volume)
-        })?;
+        let (volume, reservation) = match self.reserve(request, kept.as_ref(), &companions) {
+            // The watches may be behind: where the volume fits is worth waiting for.
+            Err(refusal) if refusal.code() == Code::ResourceExhausted => {
+                self.catch_up(request, until).await?;
+                self.reserve(request, kept.as_ref(), &companions)?
+            }
+            reserved => reserved?,
+        };
         let created = self.write(&request.id, &volume).await?;
         info!(volume = %request.id, node = created.spec.node, size = %request.size, "volume created");
         let finished = self.finish(&request.id, created, until).await;
         drop::<Reservation>(reservation);
         finished
+    }
+
+    fn reserve(
+        &self,
+        request: &CreateRequest,
+        kept: Option<&PmemVolume>,
+        companions: &CompanionClaims,
+    ) -> Result<(PmemVolume, Reservation), ChooseError> {
+        let now = Time(program::now());
+        self.index.reserve(|index| {
+            let mut volume = match kept {
+                Some(kept) => kept.clone(),
+                None => pmem_volume(
+                    request,
+                    choose(index, &request.nodes, &request.volume_request(), companions)?,
+                ),
+            };
+            volume.metadata.creation_timestamp = Some(now);
+            Ok(volume)
+        })
+    }
+
+    /// Waits until the index shows what is there of the only node that may have the volume.
+    async fn catch_up(&self, request: &CreateRequest, until: Instant) -> Result<(), CreateError> {
+        let Some(node) = request.nodes.only() else {
+            return Ok(());
+        };
+        let held = self.volumes.held_of(&request.id, node).await?;
+        let until = until.min(Instant::now() + CATCHING_UP);
+        let shown = self.index.wait_for(|index| held.is_shown_by(index).then_some(()));
+        let caught_up = tokio::time::timeout_at(until, shown).await;
+        caught_up.map_err(|_| CreateError::Behind(node.into()))
     }
 
     async fn write(&self, id: &VolumeId, volume: &PmemVolume) -> Result<PmemVolume, CreateError> {

@@ -65,6 +65,9 @@ pub enum CreateError {
     /// A node keeps a volume of that name, which has no PmemVolume, and it cannot be taken up.
     #[error(transparent)]
     Kept(#[from] KeptError),
+    /// It does not fit on its node by what the watches have shown, and there is more than that.
+    #[error("the operator has not seen yet what there is on node {0} now: try again")]
+    Behind(String),
     /// It fits on no node that it may be on.
     #[error(transparent)]
     Choose(#[from] ChooseError),
@@ -114,7 +117,9 @@ impl RpcError for CreateError {
             Self::Refused { .. } => Code::ResourceExhausted,
             Self::Different { .. } => Code::AlreadyExists,
             Self::Used { .. } => Code::FailedPrecondition,
-            Self::Busy(_) | Self::Deleting { .. } | Self::Replacing { .. } | Self::Deleted(_) => Code::Aborted,
+            Self::Busy(_) | Self::Behind(_) | Self::Deleting { .. } | Self::Replacing { .. } | Self::Deleted(_) => {
+                Code::Aborted
+            }
             Self::Deadline { .. } => Code::DeadlineExceeded,
             Self::Starting | Self::Stopping => Code::Unavailable,
             Self::Api(error) => error.code(),

@@ -46,6 +46,17 @@ impl AllowedNodes {
         Ok(Self::Named { preferred, requisite })
     }
 
+    /// The only node that a volume may be on, if there is but one.
+    #[must_use]
+    pub fn only(&self) -> Option<&str> {
+        let Self::Named { preferred, requisite } = self else {
+            return None;
+        };
+        let mut nodes = requisite.union(preferred);
+        let only = nodes.next().filter(|_| !requisite.is_empty() && nodes.next().is_none());
+        only.map(String::as_str)
+    }
+
     /// Whether a volume may be on `node`. CSI: where only preferred topologies are given, any will do.
     #[must_use]
     pub fn allow(&self, node: &str) -> bool {
@@ -94,6 +105,12 @@ mod tests {
         };
         let nodes = AllowedNodes::parse(Some(&requirement)).unwrap();
         assert!(nodes.allow("a") && !nodes.allow("c"));
+        assert_eq!((nodes.only(), AllowedNodes::Any.only()), (None, None));
+        let one = TopologyRequirement {
+            requisite: vec![topology_of("a")],
+            preferred: vec![topology_of("a")],
+        };
+        assert_eq!(AllowedNodes::parse(Some(&one)).unwrap().only(), Some("a"));
         assert_eq!(
             AllowedNodes::parse(Some(&TopologyRequirement::default())),
             Ok(AllowedNodes::Any)
