@@ -96,8 +96,8 @@ pub struct KeptUnused {
 #[must_use]
 pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
     let is_nobodys = |place: &KeptPlace<'_>| {
-        let kept = place.kept;
-        kept.unused && !is_named(index, &kept.name) && index.newest_volume(&kept.name).is_none()
+        let name = &place.kept.name;
+        place.is_claims_and_unused() && !is_named(index, name) && index.newest_volume(name).is_none()
     };
     let found = index
         .kept_volumes()

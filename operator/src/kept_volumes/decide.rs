@@ -29,12 +29,14 @@ pub enum Unnamed {
     Twice(Vec<String>),
 }
 
-/// The volumes that get no object, by node and reason. Empty until the index is synced.
+/// The volumes that get no object and wait for an administrator, by node and reason. Empty until the index is synced.
 #[must_use]
 pub fn unnamed_volumes(index: &Index) -> BTreeMap<(String, Unnamed), BTreeSet<String>> {
     let mut unnamed: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for place in kept_volumes(index) {
-        if let Err(why) = named_on(index, place) {
+        if let Err(why) = named_on(index, place)
+            && !(why == Unnamed::ByNobody && place.is_claims_and_unused())
+        {
             let key = (place.node.to_owned(), why);
             unnamed.entry(key).or_default().insert(place.kept.name.clone());
         }

@@ -1,5 +1,6 @@
 //! Where the data of a volume without PmemVolume is.
 
+use cluster::Claim;
 use crds::{KeptVolume, RegionStatus};
 use tonic::Code;
 
@@ -53,6 +54,13 @@ impl KeptPlaceError {
 }
 
 impl<'a> KeptPlace<'a> {
+    /// Whether nobody used it and it was made for a claim: it is that claim's, or is deleted
+    /// ([`unclaimed_volumes`](crate::unclaimed_volumes)). It waits for nobody.
+    #[must_use]
+    pub fn is_claims_and_unused(&self) -> bool {
+        self.kept.unused && Claim::uid_in_volume_name(&self.kept.name).is_some()
+    }
+
     /// Where the data of `volume` is, which has no PmemVolume; none if no node has it, or its bytes are being erased.
     ///
     /// # Errors
