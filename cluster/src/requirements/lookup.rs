@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use crds::PmemVolume;
 use placement::NumaNode;
 
-use crate::{Claim, Class, ObjectKey};
+use crate::{Claim, Class, ObjectKey, VolumeSpace};
 
 /// Something that looks up objects in memory, as the watches showed them.
 pub trait Lookup {
@@ -25,6 +26,15 @@ pub trait Lookup {
 
     /// Where the PmemVolume of this name is or is being made; none if there is none, or it was refused or deleted.
     fn volume(&self, name: &str) -> Option<VolumePlace<'_>>;
+
+    /// Whether it is certain that there is a PmemVolume of this name, or none. One watch may be further than another.
+    ///
+    /// # Errors
+    /// It is not indexed: read it from the API server, then ask again.
+    fn knows_volume(&self, name: &str) -> Result<(), NotIndexed>;
+
+    /// The NUMA node that a PmemVolume is on or has to be on, as far as its node has told.
+    fn numa_of(&self, volume: &PmemVolume) -> Option<NumaNode>;
 }
 
 /// Where a volume is, or is being made.
@@ -43,6 +53,8 @@ pub enum NotIndexed {
     Claim(ObjectKey),
     /// The class of this name.
     Class(Box<str>),
+    /// The PmemVolume of this name.
+    Volume(Box<str>),
 }
 
 /// What was read from the API server for one decision: an index itself takes in what the watches show, nothing else.
@@ -50,6 +62,7 @@ pub enum NotIndexed {
 pub struct ReadObjects {
     claims: HashMap<ObjectKey, Option<Claim>>,
     classes: HashMap<Box<str>, Option<Class>>,
+    volumes: HashMap<Box<str>, Option<PmemVolume>>,
 }
 
 impl ReadObjects {
@@ -61,6 +74,16 @@ impl ReadObjects {
     /// Takes in a class, or that there is none.
     pub fn add_class(&mut self, name: Box<str>, class: Option<Class>) {
         self.classes.insert(name, class);
+    }
+
+    /// Takes in a PmemVolume, or that there is none.
+    pub fn add_volume(&mut self, name: Box<str>, volume: Option<PmemVolume>) {
+        self.volumes.insert(name, volume);
+    }
+
+    fn volume(&self, name: &str) -> Option<&PmemVolume> {
+        let volume = self.volumes.get(name)?.as_ref()?;
+        VolumeSpace::from(volume).stays().then_some(volume)
     }
 }
 
@@ -92,11 +115,31 @@ impl<I: Lookup> Lookup for IndexedOrRead<'_, I> {
         self.index.class(name).or_else(read)
     }
 
+    /// external-provisioner calls the `PersistentVolume` and its volume alike.
     fn bound_volume(&self, persistent_volume: &str) -> Option<VolumePlace<'_>> {
-        self.index.bound_volume(persistent_volume)
+        let place = self.index.bound_volume(persistent_volume)?;
+        let numa = place
+            .numa
+            .or_else(|| self.numa_of(self.read.volume(persistent_volume)?));
+        Some(VolumePlace { numa, ..place })
     }
 
     fn volume(&self, name: &str) -> Option<VolumePlace<'_>> {
-        self.index.volume(name)
+        self.index.volume(name).or_else(|| {
+            let volume = self.read.volume(name)?;
+            Some(VolumePlace {
+                node: &volume.spec.node,
+                numa: self.numa_of(volume),
+            })
+        })
+    }
+
+    fn knows_volume(&self, name: &str) -> Result<(), NotIndexed> {
+        let read = |missing| self.read.volumes.get(name).map(drop).ok_or(missing);
+        self.index.knows_volume(name).or_else(read)
+    }
+
+    fn numa_of(&self, volume: &PmemVolume) -> Option<NumaNode> {
+        self.index.numa_of(volume)
     }
 }

@@ -157,8 +157,14 @@ fn requirement_of(of: &PodClaim, pod: &Pod, lookup: &impl Lookup) -> Result<Requ
     let Some(bound) = &claim.persistent_volume else {
         return requirement_of_unbound(&of.key, claim, lookup);
     };
+    let mut place = lookup.bound_volume(bound);
+    // Where it is decides where its companions may be. external-provisioner calls both alike.
+    if place.and_then(|place| place.numa).is_none() && wishes_together(claim, lookup) {
+        lookup.knows_volume(bound)?;
+        place = place.or_else(|| lookup.volume(bound));
+    }
     let on = |place| on_node(place, &of.key, claim, ClaimStage::Bound, lookup);
-    Ok(lookup.bound_volume(bound).map_or(Requirement::Nothing, on))
+    Ok(place.map_or(Requirement::Nothing, on))
 }
 
 fn requirement_of_unbound(key: &ObjectKey, claim: &Claim, lookup: &impl Lookup) -> Result<Requirement, NotIndexed> {
@@ -170,8 +176,12 @@ fn requirement_of_unbound(key: &ObjectKey, claim: &Claim, lookup: &impl Lookup) 
     let Some(class) = class.and_then(Class::ours) else {
         return Ok(Requirement::Nothing);
     };
-    if let Some(place) = lookup.volume(&claim.volume_name()) {
+    let volume = claim.volume_name();
+    if let Some(place) = lookup.volume(&volume) {
         return Ok(on_node(place, key, claim, ClaimStage::BeingMade, lookup));
+    }
+    if claim.selected_node.is_some() && wishes_together(claim, lookup) {
+        lookup.knows_volume(&volume)?;
     }
     if !class.waits_for_pod {
         // It is made wherever it fits. Until then, kube-scheduler asks nobody about nodes for its pods.

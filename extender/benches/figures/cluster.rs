@@ -35,6 +35,10 @@ impl ObjectReader for NoApiServer {
         Ok(None)
     }
 
+    async fn volume(&self, _: &str) -> kube::Result<Option<PmemVolume>> {
+        Ok(None)
+    }
+
     async fn pod(&self, _: &ObjectKey) -> kube::Result<Option<Pod>> {
         Ok(None)
     }

@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumeOfOurs, VolumePlace};
+use crds::PmemVolume;
+use placement::NumaNode;
 
 pub use reported_node::ReportedNode;
 
@@ -99,5 +101,14 @@ impl Lookup for Index {
             node,
             numa: self.nodes.get(node)?.numa_of(name),
         })
+    }
+
+    fn knows_volume(&self, name: &str) -> Result<(), NotIndexed> {
+        let is_shown = self.volumes.contains_key(name);
+        is_shown.then_some(()).ok_or_else(|| NotIndexed::Volume(name.into()))
+    }
+
+    fn numa_of(&self, volume: &PmemVolume) -> Option<NumaNode> {
+        self.nodes.get(&*volume.spec.node)?.numa_for(&volume.into())
     }
 }

@@ -44,6 +44,11 @@ impl ReportedNode {
     #[must_use]
     pub fn numa_of(&self, volume: &str) -> Option<NumaNode> {
         let volume = self.volumes.get(volume).filter(|volume| volume.stays())?;
+        self.numa_for(volume)
+    }
+
+    /// The NUMA node that a volume is on or has to be on, as far as the node has told.
+    pub(super) fn numa_for(&self, volume: &VolumeSpace) -> Option<NumaNode> {
         volume.numa(self.status.as_ref()?)
     }
 

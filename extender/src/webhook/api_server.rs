@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use cluster::{Claim, Class, NotIndexed, ObjectKey, Pod, ReadObjects};
+use crds::PmemVolume;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::{Api, Client};
@@ -13,6 +14,8 @@ pub trait ObjectReader: Send + Sync + 'static {
     fn claim(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Claim>>> + Send;
     /// The class, or none if there is no such class.
     fn class(&self, name: &str) -> impl Future<Output = kube::Result<Option<Class>>> + Send;
+    /// The PmemVolume, or none if there is no such volume.
+    fn volume(&self, name: &str) -> impl Future<Output = kube::Result<Option<PmemVolume>>> + Send;
     /// The pod, or none if there is no such pod.
     fn pod(&self, key: &ObjectKey) -> impl Future<Output = kube::Result<Option<Pod>>> + Send;
 }
@@ -30,6 +33,11 @@ impl ObjectReader for ApiServer {
     async fn class(&self, name: &str) -> kube::Result<Option<Class>> {
         let api: Api<StorageClass> = Api::all(self.0.clone());
         Ok(api.get_opt(name).await?.as_ref().map(Class::from))
+    }
+
+    async fn volume(&self, name: &str) -> kube::Result<Option<PmemVolume>> {
+        let api: Api<PmemVolume> = Api::all(self.0.clone());
+        api.get_opt(name).await
     }
 
     async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
@@ -53,6 +61,10 @@ pub(super) async fn read_missing(
             NotIndexed::Class(name) => {
                 let class = reader.class(&name).await?;
                 read.add_class(name, class);
+            }
+            NotIndexed::Volume(name) => {
+                let volume = reader.volume(&name).await?;
+                read.add_volume(name, volume);
             }
         }
     }

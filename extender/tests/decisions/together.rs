@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
-use cluster::ReadObjects;
 use cluster::watch::Indexes;
+use cluster::{NotIndexed, ReadObjects};
+use crds::NumaChoice;
 use extender::decide::{NodeChoice, PreparedRequirements, filter, filter_and_reserve};
 use extender::state::State;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
 use placement::{NumaNode, NumaWish, Policy};
 use serde_json::json;
 
@@ -160,4 +162,30 @@ fn a_volume_that_is_refused_or_goes_does_not_decide() {
     assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let zero = NumaWish::Node(NumaNode(0));
     assert_eq!(wishes(&state, "one"), [("a".into(), zero), ("b".into(), zero)]);
+}
+
+/// kube-scheduler was killed after the first claim; the watches have shown that it is bound, and not yet where.
+#[test]
+fn a_volume_that_is_not_shown_yet_is_read() {
+    let mut state = cluster();
+    let bound = PersistentVolumeClaim {
+        spec: Some(PersistentVolumeClaimSpec {
+            volume_name: Some("pvc-uid-of-a".into()),
+            ..claim("ns", "a", "together", "60Mi").spec.unwrap()
+        }),
+        ..claim("ns", "a", "together", "60Mi")
+    };
+    for shown in [bound, selected(claim("ns", "a", "together", "60Mi"), "one")] {
+        state.apply(&shown);
+        let pod = pod_named("p", &["a", "b"]);
+        let mut read = ReadObjects::default();
+        let missing = PreparedRequirements::of(&pod, state.index(), &read).map(drop);
+        assert_eq!(missing, Err(vec![NotIndexed::Volume("pvc-uid-of-a".into())]));
+        let mut there = volume("pvc-uid-of-a", "one", 60);
+        there.spec.numa = NumaChoice::Node(NumaNode(1));
+        read.add_volume("pvc-uid-of-a".into(), Some(there));
+        let requirements = PreparedRequirements::of(&pod, state.index(), &read).unwrap();
+        let wishes: Vec<_> = requirements.claims().iter().map(|claim| claim.request.numa).collect();
+        assert_eq!(wishes, [NumaWish::Node(NumaNode(1))]);
+    }
 }

@@ -20,7 +20,10 @@ impl LeftDisabled {
     pub fn note(&self, volume: &str, result: Result<(), DeviceError>) -> Result<(), DeviceError> {
         match result {
             Ok(()) => _ = self.volumes().remove(volume),
-            Err(DeviceError::LeftDisabled { .. }) => _ = self.volumes().insert(volume.into()),
+            // A mark that fails is written to a namespace that was disabled for it, and that somebody may want again.
+            Err(DeviceError::LeftDisabled { .. } | DeviceError::Operation { .. } | DeviceError::NotRecorded { .. }) => {
+                self.volumes().insert(volume.into());
+            }
             Err(_) => {}
         }
         result

@@ -2,6 +2,7 @@
 
 use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumePlace, VolumeSpace};
 use crds::PmemVolume;
+use placement::NumaNode;
 
 use super::state::Index;
 
@@ -31,14 +32,23 @@ impl Lookup for Index {
         let volume = self.newest_volume(name)?;
         VolumeSpace::from(volume).stays().then(|| self.place(volume))
     }
+
+    /// An event may be wrong for a moment: the next one is not.
+    fn knows_volume(&self, _: &str) -> Result<(), NotIndexed> {
+        Ok(())
+    }
+
+    fn numa_of(&self, volume: &PmemVolume) -> Option<NumaNode> {
+        let status = self.node_status(&volume.spec.node)?;
+        VolumeSpace::from(volume).numa(status)
+    }
 }
 
 impl Index {
     fn place<'a>(&self, volume: &'a PmemVolume) -> VolumePlace<'a> {
-        let status = self.node_status(&volume.spec.node);
         VolumePlace {
             node: &volume.spec.node,
-            numa: status.and_then(|status| VolumeSpace::from(volume).numa(status)),
+            numa: self.numa_of(volume),
         }
     }
 }

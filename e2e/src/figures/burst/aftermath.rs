@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
-use placement::{Bytes, Node};
+use placement::{Bytes, Node, NumaNode};
 
 use super::demand::share;
 use crate::figures::pods::NAMESPACE;
@@ -182,6 +182,14 @@ impl Lookup for IndexedObjects<'_> {
             node: &volume.spec.node,
             numa: status.and_then(|status| space.numa(status)),
         })
+    }
+
+    fn knows_volume(&self, _: &str) -> Result<(), NotIndexed> {
+        Ok(())
+    }
+
+    fn numa_of(&self, volume: &PmemVolume) -> Option<NumaNode> {
+        VolumeSpace::from(volume).numa(self.nodes.get(&volume.spec.node)?)
     }
 }
 

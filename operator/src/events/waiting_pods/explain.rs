@@ -124,6 +124,11 @@ impl Explainer {
                     .class(name)
                     .await
                     .map(|class| read.add_class(name.clone(), class)),
+                // The index never asks for one.
+                NotIndexed::Volume(name) => {
+                    read.add_volume(name.clone(), None);
+                    Ok(())
+                }
             };
             result.map_err(|error| ExplainError::Read(object, error))?;
         }
@@ -151,6 +156,7 @@ fn name_of(object: &NotIndexed) -> String {
     match object {
         NotIndexed::Claim(key) => format!("claim {key}"),
         NotIndexed::Class(name) => format!("StorageClass {name}"),
+        NotIndexed::Volume(name) => format!("PmemVolume {name}"),
     }
 }
 

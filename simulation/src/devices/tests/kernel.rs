@@ -297,6 +297,21 @@ async fn what_the_driver_could_not_enable_is_enabled_as_soon_as_the_kernel_does_
     assert!(node.only("v").0.namespace.block.is_none());
 }
 
+/// Found by the simulation: etcd was restored while a deletion could not be recorded on the device, and the volume was wanted again.
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_marked_as_to_be_erased_is_up_again() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    let devices = node.machine.devices(&Fuse::new());
+    let _later = bring_up(Arc::clone(&devices), &CancellationToken::new()).await;
+    devices.mark("v", Stage::InUse).unwrap();
+    node.machine.set_fault(DeviceFault::LabelsRefused, true);
+    devices.mark("v", Stage::Erasing).unwrap_err();
+    assert!(node.only("v").0.namespace.block.is_none());
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_some());
+}
+
 /// Its object says where it is; a start of the driver knows it only by its mark.
 #[tokio::test]
 async fn a_volume_of_before_there_were_marks_that_was_left_disabled_is_up_when_it_is_marked() {
