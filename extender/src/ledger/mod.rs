@@ -133,10 +133,10 @@ impl Ledger {
 
     /// The cluster shows a claim in this state now.
     pub fn claim_changed(&mut self, uid: &str, state: ClaimState) -> ChangedNodes {
-        let mut changed = self.owned_nodes_of(uid);
+        let before = self.nodes(uid);
         self.made.remove(uid);
-        changed.append(&mut self.follow(uid, state));
-        changed.append(&mut self.owned_nodes_of(uid));
+        let mut changed = self.follow(uid, state);
+        changed.extend(before.symmetric_difference(&self.nodes(uid)).cloned());
         changed
     }
 
@@ -199,14 +199,18 @@ impl Ledger {
     /// The nodes on which space is reserved for a claim.
     #[must_use]
     pub fn nodes_of(&self, uid: &str) -> BTreeSet<&str> {
+        self.each_node(uid).map(|node| &**node).collect()
+    }
+
+    fn nodes(&self, uid: &str) -> BTreeSet<Arc<str>> {
+        self.each_node(uid).cloned().collect()
+    }
+
+    fn each_node(&self, uid: &str) -> impl Iterator<Item = &Arc<str>> {
         let assigned = self.assigned.get(uid).map(|(node, _)| node);
         let decisions = self.decisions_of(uid).filter(|_| !self.is_shown(uid));
         let tentative = decisions.flat_map(|(_, decision)| &decision.nodes);
-        tentative.chain(assigned).map(|node| &**node).collect()
-    }
-
-    fn owned_nodes_of(&self, uid: &str) -> ChangedNodes {
-        self.nodes_of(uid).into_iter().map(Arc::from).collect()
+        tentative.chain(assigned)
     }
 
     /// Whether the cluster shows where the claim goes: decisions do not count then.
