@@ -4,6 +4,7 @@ mod call;
 mod error;
 mod existing;
 mod kept;
+mod replace;
 mod volume;
 
 pub use error::CreateError;
