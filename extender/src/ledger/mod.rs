@@ -84,7 +84,11 @@ impl Ledger {
         let uids = || reservations.iter().map(|reservation| &*reservation.uid);
         let attempt = self.attempts(pod, uids());
         let earlier = self.decisions_for(pod, uids());
-        let mut changed: ChangedNodes = earlier.into_iter().flat_map(|number| self.revoke(number)).collect();
+        let anew: HashSet<&str> = uids().collect();
+        let mut changed: ChangedNodes = earlier
+            .into_iter()
+            .flat_map(|number| self.decide_anew(number, &anew))
+            .collect();
         let each = reservations.iter();
         let reservations: BTreeMap<_, _> = each
             .map(|reservation| (reservation.uid.clone(), reservation.clone()))
@@ -332,11 +336,29 @@ impl Ledger {
         before.symmetric_difference(nodes).cloned().collect()
     }
 
-    /// Ends a whole decision.
-    fn revoke(&mut self, number: u64) -> ChangedNodes {
-        let Some(decision) = self.decisions.remove(&number) else {
+    /// A decision for a pod is made anew, as far as its claims are among `claims`. Another one of them has its volume by now, which
+    /// the watches may not have shown: it keeps its space until they do, or its time is up.
+    fn decide_anew(&mut self, number: u64, claims: &HashSet<&str>) -> ChangedNodes {
+        let Some(mut decision) = self.take(number) else {
             return ChangedNodes::new();
         };
+        let changed = decision.nodes.clone();
+        decision.reservations.retain(|uid, _| !claims.contains(&**uid));
+        if !decision.reservations.is_empty() {
+            decision.pod = "".into();
+            self.add(decision);
+        }
+        changed
+    }
+
+    /// Ends a whole decision.
+    fn revoke(&mut self, number: u64) -> ChangedNodes {
+        self.take(number)
+            .map_or_else(ChangedNodes::new, |decision| decision.nodes)
+    }
+
+    fn take(&mut self, number: u64) -> Option<Decision> {
+        let decision = self.decisions.remove(&number)?;
         for uid in decision.reservations.keys() {
             self.by_node.remove(uid, Some(number), &decision.nodes);
             if let Some(numbers) = self.tentative.get_mut(uid) {
@@ -346,7 +368,7 @@ impl Ledger {
                 }
             }
         }
-        decision.nodes
+        Some(decision)
     }
 
     /// Ends all tentative reservations of a claim.

@@ -104,8 +104,21 @@ fn a_pod_that_is_decided_anew_gives_back_what_it_had() {
     ledger.reserve("p", &reservations(&["a", "b"]), &["n"], now);
     assert_eq!(ledger.attempts("p", ["a"]), 1);
     // The pod comes again, and fits nowhere.
-    ledger.reserve("p", &reservations(&["a"]), &[], now);
+    ledger.reserve("p", &reservations(&["a", "b"]), &[], now);
     assert_eq!((on(&ledger, "n").len(), ledger.attempts("p", ["a"])), (0, 0));
+}
+
+/// kube-scheduler was killed after the first claim, which is bound by now; the watches have not shown that.
+#[test]
+fn what_a_pod_asks_for_no_more_keeps_its_space_until_that_is_shown() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve("p", &reservations(&["a", "b"]), &["n"], now);
+    ledger.reserve("p", &reservations(&["b"]), &["n"], now);
+    assert_eq!(on(&ledger, "n"), ["a", "b"]);
+    ledger.reserve("p", &reservations(&["b"]), &[], now);
+    assert_eq!(on(&ledger, "n"), ["a"]);
+    ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), [""; 0]);
 }
 
 #[test]
@@ -240,6 +253,7 @@ impl Model {
         }
         match step {
             Step::Decide(pod, claims, nodes) => {
+                self.leave(*pod, &names(claims));
                 for claim in names(claims) {
                     let nodes = names(nodes).into_iter().collect();
                     self.tentative.entry(claim).or_default().insert(*pod, nodes);
@@ -259,13 +273,21 @@ impl Model {
             Step::Bind(claim, _) => {
                 if let Some(node) = self.assigned.remove(NAMES[*claim]) {
                     let tentative = self.tentative.entry(NAMES[*claim]).or_default();
-                    tentative.insert(usize::MAX, [node].into());
+                    tentative.entry(usize::MAX).or_default().insert(node);
                 }
             }
             Step::Undecide(claim) => {
                 self.assigned.remove(NAMES[*claim]);
             }
             Step::Narrow(..) | Step::Wait(_) => {}
+        }
+    }
+
+    /// What a pod asked for before and asks for no more may be kept for nobody.
+    fn leave(&mut self, pod: usize, claims: &[&str]) {
+        for (_, by_pod) in self.tentative.iter_mut().filter(|(claim, _)| !claims.contains(claim)) {
+            let left = by_pod.get(&pod).cloned().unwrap_or_default();
+            by_pod.entry(usize::MAX).or_default().extend(left);
         }
     }
 
