@@ -2,7 +2,7 @@
 
 use crds::{Phase, PmemNodeStatus, PmemVolume, RegionStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use placement::{Node, NumaNode, NumaWish, PendingVolume, RegionId};
+use placement::{Extent, Node, NumaNode, NumaWish, PendingVolume, RegionId};
 
 /// What is shown of a node's regions.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,23 @@ impl<'a> ShownRegions<'a> {
     /// The free extents of the ready regions, minus those of `volumes` that are pending.
     #[must_use]
     pub fn free_space<'v>(self, volumes: impl IntoIterator<Item = &'v VolumeSpace>) -> Node {
-        self.to_placement().with_pending(&pending_of(self, volumes))
+        let (free, pending) = self.free_and_pending(volumes);
+        free.with_pending(&pending)
+    }
+
+    /// The free extents of the ready regions without the pending ones of `volumes` whose place is known, and the others that are
+    /// pending, in the order in which their node makes them. Where a volume is matters: what was between volumes and has gone
+    /// since is in no report that is older.
+    #[must_use]
+    pub fn free_and_pending<'v>(
+        self,
+        volumes: impl IntoIterator<Item = &'v VolumeSpace>,
+    ) -> (Node, Vec<PendingVolume>) {
+        let mut free = self.to_placement();
+        let mut pending: Vec<&VolumeSpace> = volumes.into_iter().filter(|volume| volume.is_pending(self)).collect();
+        pending.sort_by(|a, b| a.order().cmp(&b.order()));
+        pending.retain(|volume| !volume.is_taken_from(&mut free));
+        (free, pending.into_iter().map(|volume| volume.pending.clone()).collect())
     }
 
     fn region(&self, id: &RegionId) -> Option<&'a RegionStatus> {
@@ -74,6 +90,7 @@ pub struct VolumeSpace {
     is_deleted: bool,
     is_kept: bool,
     contained_since: Option<i64>,
+    footprint: Option<Extent>,
     pending: PendingVolume,
 }
 
@@ -122,6 +139,17 @@ impl VolumeSpace {
     fn can_be_here(&self, shown: ShownRegions<'_>) -> bool {
         let region = self.pending.region.as_ref();
         region.is_none_or(|id| shown.can_look_into(id))
+    }
+
+    /// Takes its extent out of the free space, if it is known.
+    fn is_taken_from(&self, free: &mut Node) -> bool {
+        let mut regions = free.regions.iter_mut();
+        let region = regions.find(|region| Some(&region.id) == self.pending.region.as_ref());
+        let Some((region, footprint)) = region.zip(self.footprint) else {
+            return false;
+        };
+        region.take(footprint);
+        true
     }
 
     /// What it takes while it is pending.
@@ -177,6 +205,7 @@ impl From<&PmemVolume> for VolumeSpace {
             is_deleted: volume.metadata.deletion_timestamp.is_some(),
             is_kept: volume.is_kept(),
             contained_since: status.and_then(|status| status.layout_revision),
+            footprint: status.and_then(|status| status.footprint),
             pending: PendingVolume {
                 request: volume.spec.request(),
                 region: volume.region(),
@@ -194,18 +223,6 @@ pub fn free_space<'a, 'v>(
 ) -> Node {
     let volumes: Vec<VolumeSpace> = volumes.into_iter().map(VolumeSpace::from).collect();
     shown.into().free_space(&volumes)
-}
-
-/// Those of `volumes` that are pending, in the order in which their node makes them.
-#[must_use]
-pub fn pending_of<'a, 'v>(
-    shown: impl Into<ShownRegions<'a>>,
-    volumes: impl IntoIterator<Item = &'v VolumeSpace>,
-) -> Vec<PendingVolume> {
-    let shown = shown.into();
-    let mut pending: Vec<&VolumeSpace> = volumes.into_iter().filter(|volume| volume.is_pending(shown)).collect();
-    pending.sort_by(|a, b| a.order().cmp(&b.order()));
-    pending.into_iter().map(|volume| volume.pending.clone()).collect()
 }
 
 #[cfg(test)]

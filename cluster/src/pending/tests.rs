@@ -80,6 +80,23 @@ fn a_volume_takes_space_beside_an_earlier_one_of_its_name_that_is_being_erased()
     }
 }
 
+/// A volume before it was made and erased since the report: only the place of the other one tells.
+#[test]
+fn a_volume_is_where_it_says_not_where_it_would_be_made_now() {
+    let report = reported(&[]);
+    let mut late = volume(Some(Phase::Ready), Some(9));
+    let footprint = Extent::new(Bytes::mib(32), Bytes::mib(16));
+    late.status.as_mut().unwrap().region = Some(report.regions[0].id.clone());
+    let first = free_space(&report, [&late]).regions.remove(0).free;
+    late.status.as_mut().unwrap().footprint = Some(footprint);
+    let free = free_space(&report, [&late]).regions.remove(0).free;
+    assert!(first[0].start > Bytes::ZERO, "it would be made at the start: {first:?}");
+    assert!(
+        free[0].start == Bytes::ZERO && free.iter().all(|free| !free.overlaps(footprint)),
+        "{free:?}"
+    );
+}
+
 /// Its object is made anew long after its namespace: it takes nothing more.
 #[test]
 fn a_kept_volume_takes_no_further_space() {
@@ -178,6 +195,7 @@ impl MadeInOrder {
         volume.status = Some(PmemVolumeStatus {
             phase: Some(if placed.is_some() { Phase::Ready } else { Phase::Refused }),
             region: placed.as_ref().map(|placed| placed.region.clone()),
+            footprint: placed.as_ref().map(|placed| placed.extent),
             layout_revision: placed.as_ref().map(|_| report.layout_revision),
             ..PmemVolumeStatus::default()
         });

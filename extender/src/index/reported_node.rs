@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cluster::{VolumeSpace, pending_of};
+use cluster::{ShownRegions, VolumeSpace};
 use crds::{ErasingVolume, PmemNodeStatus, PmemVolume, RegionStatus};
 use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, Reservation};
 
@@ -23,8 +23,8 @@ impl ReportedNode {
     #[must_use]
     pub fn free_space(&self, reservations: &[Reservation]) -> Option<PreparedNode> {
         let status = self.status.as_ref()?;
-        let pending = pending_of(status, self.volumes.values());
-        let free = PreparedNode::with_reservations(&status.to_placement(), &pending, reservations);
+        let (free, pending) = ShownRegions::from(status).free_and_pending(self.volumes.values());
+        let free = PreparedNode::with_reservations(&free, &pending, reservations);
         Some(free.with_occupancy(&self.occupancy(status)))
     }
 
