@@ -58,8 +58,8 @@ impl ObjectReader for &'static FakeApiServer {
         Ok(None)
     }
 
-    async fn volume(&self, name: &str) -> kube::Result<Option<PmemVolume>> {
-        Ok((name == "pvc-uid-of-first").then(|| testing::volume(name, "two", 1)))
+    async fn volume(&self, _: &str) -> kube::Result<Option<PmemVolume>> {
+        Ok(None)
     }
 
     async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {

@@ -18,7 +18,7 @@ pub struct Promises(Arc<Mutex<State>>);
 struct State {
     /// By the unique id of the claim.
     made: BTreeMap<String, Promise>,
-    /// The unique ids of pods for which kube-scheduler has not written yet all that it decided.
+    /// The unique ids of pods that kube-scheduler asked for, and of which it has not written yet all that it decided.
     unwritten: BTreeSet<String>,
     counts: Counts,
     broken: Vec<String>,

@@ -101,16 +101,11 @@ impl Cluster {
     }
 
     fn requirements(&self, claims: &[&str]) -> Requirements {
-        let volumes = claims.iter().map(|claim| match claim.strip_prefix("p-") {
-            Some(volume) => json!({ "name": volume, "ephemeral": {} }),
-            None => json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } }),
-        });
-        let pod: ApiPod = serde_json::from_value(json!({
-            "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
-            "spec": { "containers": [], "volumes": volumes.collect::<Vec<_>>() },
-        }))
-        .unwrap();
-        requirements_of(&Pod::from(&pod), self).unwrap()
+        requirements_of(&pod_with(claims), self).unwrap()
+    }
+
+    fn missing(&self, claims: &[&str]) -> Vec<NotIndexed> {
+        requirements_of(&pod_with(claims), self).unwrap_err()
     }
 
     fn impossible(&self, claims: &[&str]) -> String {
@@ -126,6 +121,20 @@ impl Cluster {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A pod with these claims; those that begin with "p-" are ephemeral.
+fn pod_with(claims: &[&str]) -> Pod {
+    let volumes = claims.iter().map(|claim| match claim.strip_prefix("p-") {
+        Some(volume) => json!({ "name": volume, "ephemeral": {} }),
+        None => json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } }),
+    });
+    let pod: ApiPod = serde_json::from_value(json!({
+        "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p" },
+        "spec": { "containers": [], "volumes": volumes.collect::<Vec<_>>() },
+    }))
+    .unwrap();
+    Pod::from(&pod)
 }
 
 fn merge(into: &mut Value, changes: Value) {
@@ -293,6 +302,22 @@ fn mount_options_matter_to_volumes_that_are_mounted() {
         "{refused}"
     );
     assert_eq!(cluster.space(&["block"]).claims.len(), 1);
+}
+
+/// One watch may be further than another.
+#[test]
+fn where_a_companion_is_that_has_a_node_has_to_be_known() {
+    let mut cluster = Cluster::new();
+    let given = json!({ "metadata": { "annotations": { "volume.kubernetes.io/selected-node": "n" } } });
+    cluster.add_claim("unshown", "together", given.clone());
+    let missing = NotIndexed::Volume("pvc-uid-of-unshown".into());
+    assert_eq!(cluster.missing(&["unshown"]), std::slice::from_ref(&missing));
+    let bound = json!({ "spec": { "volumeName": "pvc-uid-of-unshown" } });
+    cluster.add_claim("unshown", "together", bound);
+    assert_eq!(cluster.missing(&["unshown"]), [missing]);
+    // It matters to nobody else.
+    cluster.add_claim("unshown", "any", given);
+    assert_eq!(cluster.space(&["unshown"]).claims.len(), 1);
 }
 
 #[test]

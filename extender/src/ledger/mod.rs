@@ -89,8 +89,8 @@ impl Ledger {
             .into_iter()
             .flat_map(|number| self.decide_anew(number, &anew))
             .collect();
-        let each = reservations.iter();
-        let reservations: BTreeMap<_, _> = each
+        let reservations = reservations.iter();
+        let reservations: BTreeMap<_, _> = reservations
             .map(|reservation| (reservation.uid.clone(), reservation.clone()))
             .collect();
         if reservations.is_empty() || nodes.is_empty() {

@@ -2,7 +2,6 @@
 
 use csi::RpcError;
 use csi::v1::CreateVolumeRequest;
-use serde_json::json;
 use tonic::Code;
 
 use super::setup::{MIB, TIME_LIMIT, makes, request, setup, silent, topology};
@@ -106,9 +105,7 @@ async fn wanted_on_another_node_moves_what_nobody_uses() {
 async fn wanted_on_another_node_never_moves_what_a_persistent_volume_stands_for() {
     let mut setup = setup(makes).await;
     setup.create(request(28 * MIB, &["a"])).await.unwrap();
-    let bound =
-        json!({"metadata": {"name": "pvc-1"}, "spec": {"csi": {"driver": "csi.daxfit.dev", "volumeHandle": "pvc-1"}}});
-    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), bound);
+    setup.server.add_persistent_volume("pvc-1", "a");
     setup
         .refused(
             request(28 * MIB, &["b"]),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crds::{DELETE_VOLUME, KEPT_IN, PmemVolume, UNUSED, VolumeMode};
+use crds::{DELETE_VOLUME, KEPT_IN, PmemNode, PmemVolume, UNUSED, VolumeMode};
 use csi::RpcError;
 use csi::v1::{CreateVolumeRequest, DeleteVolumeRequest, ProbeRequest};
 use daxfit_operator::controller::CreateError;
@@ -11,9 +11,9 @@ use kube::ResourceExt;
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Watched, erasing, keeping, persistent_volume, plain_node};
+use crate::support::{Watched, erasing, keeping, plain_node};
 
-use super::setup::{MIB, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
+use super::setup::{MIB, Setup, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
 
 #[tokio::test]
 async fn bound() {
@@ -122,12 +122,7 @@ async fn an_api_server_that_is_away_is_not_an_answer() {
 #[tokio::test]
 async fn what_is_refused_by_an_old_report_is_looked_at_again() {
     let mut setup = setup(makes).await;
-    let mut newer = plain_node("b", 128);
-    newer.metadata.resource_version = Some("2".into());
-    let stored = serde_json::to_value(&newer).unwrap();
-    setup
-        .server
-        .store("/apis/daxfit.dev/v1alpha1/pmemnodes/b".into(), stored);
+    let newer = newer_report(&setup, 128);
     let index = setup.index.clone();
     let (refused, ()) = tokio::join!(setup.create(request(100 * MIB, &["b"])), async {
         tokio::task::yield_now().await;
@@ -147,12 +142,7 @@ async fn what_is_refused_by_an_old_report_is_looked_at_again() {
 #[tokio::test(start_paused = true)]
 async fn a_call_is_repeated_while_the_watches_are_behind() {
     let mut setup = setup(makes).await;
-    let mut newer = plain_node("b", 64);
-    newer.metadata.resource_version = Some("2".into());
-    let stored = serde_json::to_value(&newer).unwrap();
-    setup
-        .server
-        .store("/apis/daxfit.dev/v1alpha1/pmemnodes/b".into(), stored);
+    newer_report(&setup, 64);
     setup
         .refused(
             request(100 * MIB, &["b"]),
@@ -160,6 +150,14 @@ async fn a_call_is_repeated_while_the_watches_are_behind() {
             "has not seen yet what there is on node b",
         )
         .await;
+}
+
+/// What node "b" has reported, and the watch has not shown.
+fn newer_report(setup: &Setup, mib: u32) -> PmemNode {
+    let mut newer = plain_node("b", mib);
+    newer.metadata.resource_version = Some("2".into());
+    setup.server.add_report(&newer);
+    newer
 }
 
 /// The same for another claim.
@@ -236,10 +234,7 @@ async fn a_kept_volume_that_nobody_used_and_that_is_not_what_is_asked_for_is_rep
 
     let mut setup = self::setup(makes).await;
     setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &sector));
-    let mut named = persistent_volume("pvc-1", "c");
-    named.metadata.name = Some("pvc-1".into());
-    let named = serde_json::to_value(named).unwrap();
-    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), named);
+    setup.server.add_persistent_volume("pvc-1", "c");
     setup
         .refused(request(28 * MIB, &["c"]), Code::AlreadyExists, "it has mode sector")
         .await;
@@ -342,9 +337,7 @@ async fn what_nobody_used_is_replaced_when_the_class_of_its_claim_is_another() {
 async fn what_a_persistent_volume_stands_for_is_not_replaced() {
     let mut setup = setup(makes).await;
     setup.create(of_claim("fsdax")).await.unwrap();
-    let bound =
-        json!({"metadata": {"name": "pvc-1"}, "spec": {"csi": {"driver": "csi.daxfit.dev", "volumeHandle": "pvc-1"}}});
-    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), bound);
+    setup.server.add_persistent_volume("pvc-1", "a");
     setup
         .refused(of_claim("sector"), Code::AlreadyExists, "it has mode fsdax")
         .await;

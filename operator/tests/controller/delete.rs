@@ -183,13 +183,10 @@ async fn a_volume_whose_node_has_not_noticed_that_its_object_is_gone_is_not_take
 #[tokio::test]
 async fn a_volume_that_no_watch_has_shown_yet_is_not_taken_for_deleted() {
     let mut setup = setup(silent).await;
-    let mut named = persistent_volume("pvc-1", "a");
-    named.metadata.name = Some("pvc-1".into());
-    let named = serde_json::to_value(named).unwrap();
-    setup.server.store("/api/v1/persistentvolumes/pvc-1".into(), named);
-    let node = keeping(plain_node("a", 512), "pvc-1", &json!({}));
-    let node = serde_json::to_value(node).unwrap();
-    setup.server.store("/apis/daxfit.dev/v1alpha1/pmemnodes/a".into(), node);
+    setup.server.add_persistent_volume("pvc-1", "a");
+    setup
+        .server
+        .add_report(&keeping(plain_node("a", 512), "pvc-1", &json!({})));
     delete(&mut setup, "pvc-1").await.unwrap();
     assert_eq!(setup.server.take_writes(), [CREATE, DELETE]);
     let written = setup.server.volume("pvc-1").unwrap();

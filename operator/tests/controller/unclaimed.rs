@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::setup::silent;
 use crate::support::api_server::ApiServer;
-use crate::support::{class, index, persistent_volume, plain_node, volume, with_status};
+use crate::support::{class, index, plain_node, volume, with_status};
 
 const CLAIM: &str = "/api/v1/namespaces/shop/persistentvolumeclaims/data";
 const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
@@ -112,13 +112,7 @@ async fn a_volume_goes_whose_claim_waits_for_a_node_anew() {
 #[tokio::test]
 async fn a_volume_that_a_persistent_volume_names_stays() {
     for object in objects() {
-        let named = |server: &ApiServer| {
-            let mut named = persistent_volume("pvc-1", "n");
-            named.metadata.name = Some("pvc-1".into());
-            let named = serde_json::to_value(named).unwrap();
-            server.store("/api/v1/persistentvolumes/pvc-1".into(), named);
-        };
-        assert!(!goes(object, named).await);
+        assert!(!goes(object, |server| server.add_persistent_volume("pvc-1", "n")).await);
     }
 }
 

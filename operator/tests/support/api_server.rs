@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use crds::{PmemVolume, PmemVolumeStatus};
+use crds::{PmemNode, PmemVolume, PmemVolumeStatus};
 use daxfit_operator::index::SharedIndex;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -13,7 +13,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 use tower_test::mock::{self, Handle, SendResponse};
 
-use super::Watched;
+use super::{Watched, persistent_volume};
 
 /// What the nodes do with a volume, once they see it.
 pub type NodeDriver = fn(&PmemVolume) -> PmemVolumeStatus;
@@ -58,6 +58,21 @@ impl ApiServer {
         let name = volume.metadata.name.clone().unwrap();
         self.store(format!("{VOLUMES}/{name}"), serde_json::to_value(volume).unwrap());
         self.index.apply(volume.clone());
+    }
+
+    /// Stores the `PersistentVolume` of a volume as external-provisioner calls it. No watch has shown it.
+    pub fn add_persistent_volume(&self, volume: &str, node: &str) {
+        let mut named = persistent_volume(volume, node);
+        named.metadata.name = Some(volume.into());
+        let named = serde_json::to_value(named).unwrap();
+        self.store(format!("/api/v1/persistentvolumes/{volume}"), named);
+    }
+
+    /// Stores what a node has reported. No watch has shown it.
+    pub fn add_report(&self, node: &PmemNode) {
+        let name = node.metadata.name.as_deref().unwrap();
+        let node = serde_json::to_value(node).unwrap();
+        self.store(format!("/apis/daxfit.dev/v1alpha1/pmemnodes/{name}"), node);
     }
 
     /// Takes any object away, as if it had never been there.

@@ -181,9 +181,12 @@ impl State {
 
     /// Whether nothing but zeros and what the kernel needs is in a namespace, also after a power loss.
     fn is_clean(&self, serial: Serial) -> bool {
-        let is_fine = |tag| matches!(tag, Tag::Zero) || matches!(tag, Tag::Info { of, .. } if of == serial);
-        self.namespace(serial)
-            .is_none_or(|found| self.regions[found.region].holds_only(found.extent, is_fine))
+        self.namespace(serial).is_none_or(|found| self.holds_nothing(found))
+    }
+
+    fn holds_nothing(&self, namespace: &ModelNamespace) -> bool {
+        let is_fine = |tag| matches!(tag, Tag::Zero) || matches!(tag, Tag::Info { of, .. } if of == namespace.serial);
+        self.regions[namespace.region].holds_only(namespace.extent, is_fine)
     }
 
     fn check_freed(&mut self, gone: &ModelNamespace) {
@@ -200,9 +203,7 @@ impl State {
 
     /// Whether nobody wrote anything into a namespace, and another is the volume.
     fn is_one_of_several(&self, gone: &ModelNamespace, volume: &str) -> bool {
-        let is_fine = |tag| matches!(tag, Tag::Zero) || matches!(tag, Tag::Info { of, .. } if of == gone.serial);
         let is_it = |owner: &Owner<'_>| matches!(owner, Owner::Ours(mark) if mark.volume == volume && !mark.stage.is_expendable());
-        self.regions[gone.region].holds_only(gone.extent, is_fine)
-            && self.namespaces.iter().any(|found| is_it(&found.label.shown.owner()))
+        self.holds_nothing(gone) && self.namespaces.iter().any(|found| is_it(&found.label.shown.owner()))
     }
 }
