@@ -6,6 +6,7 @@
 mod accel;
 mod agent;
 mod boot;
+mod console;
 mod machine;
 mod monitor;
 mod running;

@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::accel::Accel;
 use super::agent::{Agent, Listening, Output};
+use super::console::Console;
 use super::machine::{BackingFile, Machine, agent_socket};
 use super::monitor::{self, monitor_socket};
 use crate::harness::daemon::{Daemon, bound_to_harness, tail};
@@ -18,6 +19,8 @@ use crate::harness::guest::Guest;
 const BOOT_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Only ends a command that hangs.
 const COMMAND_LIMIT: Duration = Duration::from_secs(20 * 60);
+/// Between two looks at the console of a machine that boots.
+const CHECK_CONSOLE_EVERY: Duration = Duration::from_secs(5);
 /// Between two looks whether QEMU still runs.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
@@ -27,7 +30,7 @@ pub(crate) struct Vm {
     qemu: Daemon,
     agent: Agent,
     monitor: PathBuf,
-    console: PathBuf,
+    console: Console,
     name: String,
 }
 
@@ -38,7 +41,7 @@ impl Vm {
         guest: &Guest,
         accel: Accel,
         folder: &Path,
-        console: &Path,
+        console: Console,
     ) -> Result<Self> {
         make_backing_files(machine, folder)?;
         let socket = agent_socket(folder);
@@ -47,13 +50,13 @@ impl Vm {
         }
         let listening = Listening::at(&socket)?;
         let line = machine.command_line(guest, accel, folder);
-        let qemu = start_qemu(&machine.name, &line, console)?;
+        let qemu = start_qemu(&machine.name, &line, console.path())?;
         let (qemu, agent) = connected(qemu, listening).await?;
         let mut vm = Self {
             qemu,
             agent,
             monitor: monitor_socket(folder),
-            console: console.to_owned(),
+            console,
             name: machine.name.clone(),
         };
         vm.wait_until_ready().await?;
@@ -64,6 +67,7 @@ impl Vm {
         let ready = tokio::select! {
             ready = timeout(BOOT_LIMIT, self.agent.ready()) => ready,
             error = ended(&mut self.qemu) => return Err(error),
+            reason = given_up(&self.console) => bail!("{}: {reason}", self.name),
         };
         match ready {
             Ok(ready) => ready.with_context(|| self.end_of_console()),
@@ -118,11 +122,12 @@ impl Vm {
 
     /// The file with what the kernel and init print.
     pub(crate) fn console(&self) -> &Path {
-        &self.console
+        self.console.path()
     }
 
     fn end_of_console(&self) -> String {
-        format!("the end of {}:\n{}", self.console.display(), tail(&self.console, 15))
+        let console = self.console.path();
+        format!("the end of {}:\n{}", console.display(), tail(console, 15))
     }
 }
 
@@ -149,6 +154,16 @@ async fn connected(mut qemu: Daemon, listening: Listening) -> Result<(Daemon, Ag
     tokio::select! {
         agent = listening.accept() => Ok((qemu, agent?)),
         error = ended(&mut qemu) => Err(error),
+    }
+}
+
+/// Waits until the kernel shows that it will never be up, and returns how.
+async fn given_up(console: &Console) -> String {
+    loop {
+        if let Some(reason) = console.given_up() {
+            return reason;
+        }
+        sleep(CHECK_CONSOLE_EVERY).await;
     }
 }
 

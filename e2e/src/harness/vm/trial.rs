@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 
 use super::accel::Accel;
+use super::console::Console;
 use super::machine::Machine;
 use super::running::Vm;
 use crate::harness::cache::{Key, cached};
@@ -56,7 +57,8 @@ async fn trial(guest: &Guest, folder: &Path) -> Result<()> {
     let machine = Machine::light("trial");
     let scratch = folder.join("scratch");
     fs::create_dir(&scratch).context("making a folder for the trial")?;
-    let vm = Vm::start(&machine, guest, Accel::Kvm, &scratch, &folder.join("console.log")).await?;
+    let console = Console::from_now(&folder.join("console.log"));
+    let vm = Vm::start(&machine, guest, Accel::Kvm, &scratch, console).await?;
     ensure!(vm.run("true").await?.status == 0, "a command in the guest failed");
     Ok(())
 }
