@@ -19,6 +19,7 @@ mod ndctl;
 mod ndctl_odd;
 mod sequences;
 mod smoke;
+mod staging;
 mod unarmed;
 mod unrecorded;
 
@@ -36,6 +37,7 @@ fn groups() -> Vec<Group> {
         sequences::group(),
         driver::group(),
         marks::group(),
+        staging::group(),
         interruptions::group(),
         labels::group(),
         left_disabled::group(),

@@ -227,6 +227,10 @@ impl Filesystems for CountedKernel {
         self.effects.after("format", self.kernel.format(device, fs, usable))
     }
 
+    fn is_held(&self, device: &Path) -> Result<bool, FilesystemError> {
+        self.kernel.is_held(device)
+    }
+
     fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
         self.effects.after("check", self.kernel.check(device, fs))
     }
@@ -258,7 +262,7 @@ impl Filesystems for CountedKernel {
         self.kernel.clear_interrupted_bind(target)
     }
 
-    fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError> {
+    fn maps_directly(&self, on: &Path) -> Result<Option<bool>, FilesystemError> {
         self.kernel.maps_directly(on)
     }
 

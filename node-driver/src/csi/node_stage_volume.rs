@@ -60,6 +60,20 @@ pub(super) enum NodeStageVolumeError {
         #[source]
         source: FilesystemError,
     },
+    /// Something that holds the device is in the way.
+    #[error(
+        "cannot {step} the volume: something else on the node has {} for itself, or mounted in another way. `lsblk`, \
+         `dmsetup ls` and `grep {} /proc/*/mountinfo` show what",
+        device.display(),
+        device.display()
+    )]
+    Held {
+        /// What was tried, as a verb.
+        step: &'static str,
+        device: PathBuf,
+        #[source]
+        source: FilesystemError,
+    },
     #[error(transparent)]
     Path(#[from] FilesystemError),
     #[error("cannot {step} volume {volume}")]
@@ -82,7 +96,9 @@ impl RpcError for NodeStageVolumeError {
             Self::Busy(_) => Code::Aborted,
             Self::Volume(error) => error.code(),
             Self::Occupied { .. } | Self::Differs { .. } => Code::AlreadyExists,
-            Self::Content(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } => Code::FailedPrecondition,
+            Self::Content(_) | Self::DaxNotInEffect { .. } | Self::DaxRefused { .. } | Self::Held { .. } => {
+                Code::FailedPrecondition
+            }
             Self::Path(_) | Self::Filesystem { .. } | Self::Thread(_) => Code::Internal,
         }
     }
@@ -139,11 +155,7 @@ impl NodeStageVolume {
         MountOptions::plan(fs, flags, device.dax == Dax::Offered)?;
         tracing::info!(volume = self.volume, device = %device.path.display(), %fs, "formatting");
         let formatted = host.filesystems.format(&device.path, fs, device.usable);
-        formatted.map_err(|source| NodeStageVolumeError::Filesystem {
-            step: "format",
-            volume: self.volume.clone(),
-            source,
-        })?;
+        formatted.map_err(|source| failed(host, "format", &self.volume, &device.path, source))?;
         self.mark_in_use(host)
     }
 
@@ -192,7 +204,7 @@ impl Staging<'_> {
             let fs = self.same(mount)?;
             return self.verify(fs);
         }
-        let (fs, options) = self.check(table.of(self.number).next().is_some())?;
+        let (fs, options) = self.check()?;
         self.host.filesystems.make_directory(self.target)?;
         self.mount(fs, &options)?;
         self.verify(fs)?;
@@ -208,15 +220,21 @@ impl Staging<'_> {
     fn mount(&self, fs: Filesystem, options: &MountOptions) -> Result<(), NodeStageVolumeError> {
         let path = &self.device.path;
         let mounted = self.host.filesystems.mount(path, self.target, fs, options);
-        if self.device.dax != Dax::Offered {
-            return mounted.map_err(self.failed("mount"));
+        mounted.map_err(|source| self.not_mounted(fs, options, source))
+    }
+
+    fn not_mounted(&self, fs: Filesystem, options: &MountOptions, source: FilesystemError) -> NodeStageVolumeError {
+        match failed(self.host, "mount", self.volume, &self.device.path, source) {
+            NodeStageVolumeError::Filesystem { volume, source, .. } if self.device.dax == Dax::Offered => {
+                NodeStageVolumeError::DaxRefused {
+                    fs,
+                    volume,
+                    options: options.to_argument(),
+                    source,
+                }
+            }
+            error => error,
         }
-        mounted.map_err(|source| NodeStageVolumeError::DaxRefused {
-            fs,
-            volume: self.volume.to_owned(),
-            options: options.to_argument(),
-            source,
-        })
     }
 
     /// The file system of a mount at the staging path. Fails unless it is mounted as the request asks.
@@ -239,13 +257,17 @@ impl Staging<'_> {
     }
 
     /// The file system on the device, checked unless it is mounted elsewhere, and the options to mount it with.
-    fn check(&self, mounted_elsewhere: bool) -> Result<(Filesystem, MountOptions), NodeStageVolumeError> {
+    ///
+    /// A container that sees the directories of the host has a copy of each mount, which may outlive the mount itself. The
+    /// kernel mounts the file system once more beside it.
+    fn check(&self) -> Result<(Filesystem, MountOptions), NodeStageVolumeError> {
         let (filesystems, path) = (&*self.host.filesystems, &self.device.path);
         let content = filesystems.content(path);
         let content = content.map_err(self.failed("identify what is on"))?;
         let fs = filesystem_of(&content, self.wanted)?;
         let options = self.options(fs)?;
-        if !mounted_elsewhere {
+        let held = filesystems.is_held(path);
+        if !held.map_err(self.failed("look who uses"))? {
             let checked = filesystems.check(path, fs);
             checked.map_err(self.failed("check the file system of"))?;
         }
@@ -269,7 +291,8 @@ impl Staging<'_> {
 
     /// Why DAX is not in effect, or none if it is: the options that the kernel shows, or a new file that is not mapped directly.
     ///
-    /// xfs only warns and goes on when a device has no DAX, ext4 leaves it out file by file.
+    /// xfs only warns and goes on when a device has no DAX, ext4 leaves it out file by file. Where no file can be made, because
+    /// the file system is full or read-only, the options alone have to do: its owner needs it to delete something.
     fn missing_dax(&self) -> Result<Option<String>, NodeStageVolumeError> {
         let filesystems = &*self.host.filesystems;
         let table = filesystems.mounts();
@@ -280,13 +303,15 @@ impl Staging<'_> {
         if !mount.shows_dax() {
             return Ok(Some(format!("mount options {}", mount.super_options)));
         }
-        // Nothing can be made on a read-only mount, and the option alone has to do.
-        if mount.read_only() {
-            return Ok(None);
-        }
         let direct = filesystems.maps_directly(self.target);
         let direct = direct.map_err(self.failed("check DAX on"))?;
-        Ok((!direct).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
+        if direct.is_none() && !mount.read_only() {
+            tracing::warn!(
+                volume = self.volume,
+                "no room for a file to check DAX with: dax=always is trusted, as the kernel shows it for the mount"
+            );
+        }
+        Ok((direct == Some(false)).then(|| "statx of a new file does not show STATX_ATTR_DAX".into()))
     }
 
     fn report(&self, fs: Filesystem, options: &MountOptions) {
@@ -303,6 +328,23 @@ impl Staging<'_> {
         let volume = self.volume.to_owned();
         move |source| NodeStageVolumeError::Filesystem { step, volume, source }
     }
+}
+
+/// Why a step failed that needs the device for itself.
+fn failed(
+    host: &Host,
+    step: &'static str,
+    volume: &str,
+    device: &Path,
+    source: FilesystemError,
+) -> NodeStageVolumeError {
+    // What cannot be opened has another trouble, which `source` tells of.
+    if host.filesystems.is_held(device).unwrap_or(false) {
+        let device = device.to_owned();
+        return NodeStageVolumeError::Held { step, device, source };
+    }
+    let volume = volume.to_owned();
+    NodeStageVolumeError::Filesystem { step, volume, source }
 }
 
 fn described(fs: &str, read_only: bool) -> String {

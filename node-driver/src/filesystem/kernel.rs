@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use cluster::Filesystem;
 use placement::Bytes;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use super::content::{Content, HEAD, read_probe};
@@ -81,6 +82,15 @@ impl Filesystems for Kernel {
         tool::run(mkfs, &arguments)?.success()?;
         let flushed = File::open(device).and_then(|file| file.sync_all());
         flushed.map_err(FilesystemError::io("flush", device))
+    }
+
+    fn is_held(&self, device: &Path) -> Result<bool, FilesystemError> {
+        // On a block device, without O_CREAT, O_EXCL means: unless somebody has it for themselves (open(2)).
+        match rustix::fs::open(device, OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(_) => Ok(false),
+            Err(Errno::BUSY) => Ok(true),
+            Err(error) => Err(FilesystemError::io("open", device)(error)),
+        }
     }
 
     fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
@@ -168,17 +178,21 @@ impl Filesystems for Kernel {
         removed.map_err(FilesystemError::io("remove", &hidden))
     }
 
-    fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError> {
+    fn maps_directly(&self, on: &Path) -> Result<Option<bool>, FilesystemError> {
         let made = rustix::fs::open(
             on,
             OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC,
             Mode::RUSR | Mode::WUSR,
         );
-        let file = made.map_err(FilesystemError::io("make a file for a test in", on))?;
+        let file = match made {
+            Ok(file) => file,
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::ROFS) => return Ok(None),
+            Err(error) => return Err(FilesystemError::io("make a file for a test in", on)(error)),
+        };
         let seen = rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::empty());
         let seen = seen.map_err(FilesystemError::io("look at a new file in", on))?;
         let known = seen.stx_attributes & seen.stx_attributes_mask;
-        Ok(known.contains(StatxAttributes::DAX))
+        Ok(Some(known.contains(StatxAttributes::DAX)))
     }
 
     fn usage(&self, path: &Path) -> Result<Usage, FilesystemError> {

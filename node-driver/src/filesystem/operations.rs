@@ -59,7 +59,14 @@ pub trait Filesystems: Send + Sync + 'static {
     /// The tool failed. It does if the device is mounted, or open exclusively.
     fn format(&self, device: &Path, fs: Filesystem, usable: Bytes) -> Result<(), FilesystemError>;
 
-    /// Repairs what can be repaired without a person, on a device that is not mounted. xfs does so when it is mounted.
+    /// Whether somebody has the device for themselves: a mount, also one that only another process sees, a device that is made
+    /// of it, or a program.
+    ///
+    /// # Errors
+    /// The device cannot be opened.
+    fn is_held(&self, device: &Path) -> Result<bool, FilesystemError>;
+
+    /// Repairs what can be repaired without a person, on a device that nobody holds. xfs does so when it is mounted.
     ///
     /// # Errors
     /// Damage is left that a person has to repair.
@@ -101,11 +108,12 @@ pub trait Filesystems: Send + Sync + 'static {
     /// It cannot be unmounted or removed.
     fn clear_interrupted_bind(&self, target: &Path) -> Result<(), FilesystemError>;
 
-    /// Whether a new file below the directory `on` is mapped directly (`STATX_ATTR_DAX`, statx(2)). Leaves no file behind.
+    /// Whether a new file below the directory `on` is mapped directly (`STATX_ATTR_DAX`, statx(2)); none if there is no room
+    /// for one, or nothing can be written. Leaves no file behind.
     ///
     /// # Errors
-    /// No file can be made there.
-    fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError>;
+    /// The kernel refuses for any other reason.
+    fn maps_directly(&self, on: &Path) -> Result<Option<bool>, FilesystemError>;
 
     /// How full the file system is that `path` is on.
     ///

@@ -90,6 +90,11 @@ impl Driver {
         volumes.get_mut("v").unwrap().dax = Dax::Missing;
     }
 
+    /// Something else on the node has the device of "v" for itself.
+    pub fn hold(&self) {
+        self.kernel.state().held.insert("/dev/v".into());
+    }
+
     pub fn set_content(&self, content: Content) {
         let mut state = self.kernel.state();
         state.content.insert("/dev/v".into(), content);

@@ -1,6 +1,6 @@
 //! Devices and a kernel that only record what was done to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
@@ -99,6 +99,8 @@ pub enum Dax {
     NotShown,
     /// It mounts with it, but does not map new files directly.
     NotForFiles,
+    /// It mounts with it, and has no room for a new file.
+    NotTold,
 }
 
 /// What was done to the fake kernel, and how it behaves.
@@ -111,6 +113,8 @@ pub struct State {
     /// Whether formatting waits until this is false again.
     pub format_waits: bool,
     pub bad: Bytes,
+    /// Devices that something else on the node has for itself.
+    pub held: HashSet<PathBuf>,
 }
 
 pub struct FakeKernel {
@@ -130,6 +134,7 @@ impl FakeKernel {
             dax: Dax::Works,
             format_waits: false,
             bad: Bytes::ZERO,
+            held: HashSet::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -223,6 +228,12 @@ impl Filesystems for FakeKernel {
         Ok(())
     }
 
+    fn is_held(&self, device: &Path) -> Result<bool, FilesystemError> {
+        let state = self.state();
+        let is_mounted = state.mounts.iter().any(|mount| mount.device == state.devices[device]);
+        Ok(is_mounted || state.held.contains(device))
+    }
+
     fn check(&self, _: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
         self.state().calls.push(format!("check {fs}"));
         Ok(())
@@ -292,8 +303,11 @@ impl Filesystems for FakeKernel {
         Ok(())
     }
 
-    fn maps_directly(&self, _: &Path) -> Result<bool, FilesystemError> {
-        Ok(self.state().dax != Dax::NotForFiles)
+    fn maps_directly(&self, _: &Path) -> Result<Option<bool>, FilesystemError> {
+        Ok(match self.state().dax {
+            Dax::NotTold => None,
+            dax => Some(dax != Dax::NotForFiles),
+        })
     }
 
     fn usage(&self, _: &Path) -> Result<Usage, FilesystemError> {

@@ -122,6 +122,39 @@ async fn a_kernel_that_refuses_dax_is_not_asked_for_less() {
     assert!(driver.kernel.state().mounts.is_empty());
 }
 
+/// Nothing can be made on a full file system, and its owner needs it to delete something.
+#[tokio::test]
+async fn a_full_file_system_is_mounted_again() {
+    let mut driver = Driver::new().await;
+    driver.kernel.state().dax = Dax::NotTold;
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    assert_eq!(driver.kernel.state().mounts.len(), 1);
+}
+
+/// Such as the copy of an earlier mount that a container has which sees the directories of the host.
+#[tokio::test]
+async fn a_device_that_is_mounted_elsewhere_is_mounted_without_a_check() {
+    let mut driver = Driver::new().await;
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    driver.kernel.state().mounts.clear();
+    driver.kernel.state().calls.clear();
+    driver.hold();
+    driver.node.node_stage_volume(driver.stage()).await.unwrap();
+    assert_eq!(driver.kernel.calls(), ["mount ext4 dax=always"]);
+}
+
+#[tokio::test]
+async fn what_holds_a_device_is_said_to_be_in_the_way() {
+    let mut driver = Driver::new().await;
+    driver.hold();
+    driver.kernel.state().dax = Dax::Refused;
+    let refused = driver.node.node_stage_volume(driver.stage()).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    let message = refused.message();
+    assert!(message.contains("has /dev/v for itself"), "{message}");
+}
+
 #[tokio::test]
 async fn a_crash_before_the_check_of_dax_does_not_skip_it() {
     let mut driver = Driver::new().await;

@@ -85,10 +85,13 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn check_filesystem(&mut self, device: &Path, fs: Filesystem) -> io::Result<()> {
+    pub(super) fn is_held(&self, device: &Path) -> io::Result<bool> {
         let (serial, ..) = self.part_at(device)?;
-        let is_used = self.namespace(serial).is_some_and(|found| self.user(found).is_some());
-        if is_used {
+        Ok(self.namespace(serial).is_some_and(|found| self.user(found).is_some()))
+    }
+
+    pub(super) fn check_filesystem(&mut self, device: &Path, fs: Filesystem) -> io::Result<()> {
+        if self.is_held(device)? {
             return Err(Errno::BUSY.into());
         }
         match self.content(device)? {

@@ -102,6 +102,10 @@ impl Filesystems for Run {
         })
     }
 
+    fn is_held(&self, device: &Path) -> Result<bool, FilesystemError> {
+        self.look("open", device, |state| state.is_held(device))
+    }
+
     fn check(&self, device: &Path, fs: Filesystem) -> Result<(), FilesystemError> {
         self.act("check", device, |state| state.check_filesystem(device, fs))
     }
@@ -145,10 +149,10 @@ impl Filesystems for Run {
         self.act("remove", &hidden, |state| state.remove_path(&hidden))
     }
 
-    fn maps_directly(&self, on: &Path) -> Result<bool, FilesystemError> {
+    fn maps_directly(&self, on: &Path) -> Result<Option<bool>, FilesystemError> {
         self.look("make a file for a test in", on, |state| {
             let mounted = state.mount_at(on).ok_or(Errno::NOENT)?;
-            Ok(mounted.mount.shows_dax())
+            Ok(Some(mounted.mount.shows_dax()))
         })
     }
 

@@ -90,8 +90,10 @@ fn a_blank_device_becomes_a_file_system_that_pods_share() {
         disk.format(fs);
         Kernel.check(&disk.device, fs).unwrap();
         let (staging, pod) = (disk.directory("staging"), disk.directory("pod"));
+        assert!(!Kernel.is_held(&disk.device).unwrap());
         let options = options(fs, &["noatime", "nosuid"]);
         Kernel.mount(&disk.device, &staging, fs, &options).unwrap();
+        assert!(Kernel.is_held(&disk.device).unwrap());
         Kernel.bind(&staging, &pod, false).unwrap();
         fs::write(pod.join("file"), "words").unwrap();
         assert_eq!(fs::read(staging.join("file")).unwrap(), b"words");
@@ -99,7 +101,8 @@ fn a_blank_device_becomes_a_file_system_that_pods_share() {
         assert_eq!(found, Some(PathTarget::OnDevice(disk.number())));
         let usage = Kernel.usage(&pod).unwrap();
         assert!(usage.total > Bytes::mib(300) && usage.available <= usage.total);
-        assert!(!Kernel.maps_directly(&staging).unwrap(), "loop devices have no DAX");
+        let direct = Kernel.maps_directly(&staging).unwrap();
+        assert_eq!(direct, Some(false), "loop devices have no DAX");
         assert_eq!(Kernel.bad_bytes(disk.number()).unwrap(), Bytes::ZERO);
     }
 }
