@@ -121,7 +121,7 @@ pub struct RegionStatus {
     pub persistence_domain: PersistenceDomain,
     /// Whether volumes can be made in it.
     pub state: RegionState,
-    /// Why it is not ready and what to do, empty when it is.
+    /// Why it is not ready, or why not all of it can be used, and what to do; empty if there is nothing to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Free extents, ascending.

@@ -50,3 +50,4 @@ pub use name::{NameError, NamespaceName};
 pub use namespace::{Namespace, NamespaceKind};
 pub use region::{Region, RegionKind};
 pub use snapshot::Snapshot;
+pub use sysfs::has_subsystem;

@@ -25,12 +25,13 @@ pub(crate) fn devices(prefix: &str) -> Result<Vec<String>, Error> {
     matching(|name| is_numbered(name, prefix))
 }
 
-/// The names of all devices that are `wanted`. None where the kernel has no nvdimm subsystem.
+/// The names of all devices that are `wanted`. None where the kernel has no nvdimm subsystem; where there is no sysfs at all,
+/// nobody knows.
 pub(crate) fn matching(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
     let failed = |source| Error::io(Operation::List, DEVICES.into(), source);
     let entries = match fs::read_dir(DEVICES) {
         Ok(entries) => entries,
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound && is_sysfs_there() => return Ok(Vec::new()),
         Err(other) => return Err(failed(other)),
     };
     let mut names = Vec::new();
@@ -39,6 +40,16 @@ pub(crate) fn matching(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Err
         names.extend(name.to_str().filter(|name| wanted(name)).map(str::to_owned));
     }
     Ok(names)
+}
+
+/// Whether the kernel's nvdimm subsystem is there: built in, or its module loaded.
+#[must_use]
+pub fn has_subsystem() -> bool {
+    Path::new(DEVICES).exists()
+}
+
+fn is_sysfs_there() -> bool {
+    Path::new("/sys/bus").exists()
 }
 
 fn is_numbered(name: &str, prefix: &str) -> bool {

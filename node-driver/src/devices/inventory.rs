@@ -6,7 +6,7 @@ use crds::{
     BusProvider, EraseProgress, ErasingVolume, ForeignNamespaces, KeptVolume, PersistenceDomain, RegionState,
     RegionStatus, VolumeMode,
 };
-use placement::{Alignment, Bytes, Extent, NumaNode, RegionId, free_between};
+use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,6 +22,9 @@ pub struct Inventory {
     /// Labels of namespaces that the kernel does not show, and may show after a reboot.
     #[serde(skip)]
     pub unseen: Vec<UnseenLabel>,
+    /// Why there is no region, and what to do; empty if there is one.
+    #[serde(skip)]
+    pub nothing: String,
 }
 
 /// A label on the modules of a region of a namespace that the kernel does not show: it could not be deleted with the namespace,
@@ -58,10 +61,13 @@ pub struct Region {
     pub persistence_domain: PersistenceDomain,
     /// Whether volumes can be made in it.
     pub state: RegionState,
-    /// Why it is not ready and what to do, empty when it is.
+    /// Why it is not ready and what to do, or why not all that seems free is; empty if there is nothing to say.
     pub message: String,
     /// Where the kernel knows of bad blocks, by offset in the region, in use or not.
     pub bad: Vec<Extent>,
+    /// What the kernel gives of the space between the namespaces.
+    #[serde(skip_serializing_if = "Offer::is_everything")]
+    pub offer: Offer,
 }
 
 /// A namespace as it was listed.
@@ -234,23 +240,12 @@ impl Inventory {
             .filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
     }
 
-    /// The free extents of a region, without bad blocks: none unless it is ready.
-    #[must_use]
-    pub fn free(&self, region: &Region) -> Vec<Extent> {
-        if region.state != RegionState::Ready {
-            return Vec::new();
-        }
-        let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
-        let taken = here.map(|namespace| namespace.extent);
-        free_between(region.size, taken.chain(self.exposed(region)))
-    }
-
     /// The regions as a PmemNode reports them. Of the namespaces without a mark, those for which `is_earlier` is true are
     /// volumes made before there were marks, all others are foreign. All volumes in use count as kept: who knows of their
     /// objects takes the others out.
     pub fn to_status(&self, is_earlier: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
         let status = |region: &Region| {
-            let mut status = region.to_status(self.free(region));
+            let mut status = region.to_status(self.free(region), self.message(region));
             let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
             for namespace in here {
                 namespace.add_to(&mut status, is_earlier(namespace));
@@ -347,7 +342,7 @@ fn worth(stage: Stage) -> u8 {
 }
 
 impl Region {
-    fn to_status(&self, free: Vec<Extent>) -> RegionStatus {
+    fn to_status(&self, free: Vec<Extent>, message: String) -> RegionStatus {
         RegionStatus {
             id: self.id.clone(),
             device: self.device.clone(),
@@ -358,7 +353,7 @@ impl Region {
             ways: self.ways,
             persistence_domain: self.persistence_domain,
             state: self.state,
-            message: self.message.clone(),
+            message,
             free,
             volumes: Vec::new(),
             kept: Vec::new(),

@@ -12,6 +12,7 @@ mod inventory;
 mod left_disabled;
 mod libndctl;
 mod mark;
+mod offered;
 mod quarantine;
 mod raw_bytes;
 mod required;

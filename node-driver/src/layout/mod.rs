@@ -6,10 +6,12 @@
 mod bad_blocks;
 mod bring_up;
 mod events;
+mod refusals;
 mod revision;
 
 use std::sync::Arc;
 
+use placement::{Bytes, RegionId};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinError;
 
@@ -18,14 +20,21 @@ use crate::devices::{DeviceError, Devices, Inventory};
 pub use bad_blocks::cover_bad_blocks;
 pub use bring_up::bring_up;
 pub use events::{Announcements, EventsError, Uevents, watch_devices};
+use refusals::Refusals;
 pub use revision::Revision;
 
 /// The devices, and what they looked like last.
 pub struct Layout {
     devices: Arc<dyn Devices>,
     /// Locked while devices are listed, so that an earlier listing never overtakes a later one.
-    revision: Mutex<Revision>,
+    known: Mutex<Known>,
     last: watch::Sender<LastListing>,
+}
+
+/// What is known beside what the devices show.
+struct Known {
+    revision: Revision,
+    refusals: Refusals,
 }
 
 /// The last listing that succeeded, and whether the devices can be listed now.
@@ -63,7 +72,10 @@ impl Layout {
     pub fn new(devices: Arc<dyn Devices>, revision: Revision) -> Self {
         Self {
             devices,
-            revision: Mutex::new(revision),
+            known: Mutex::new(Known {
+                revision,
+                refusals: Refusals::default(),
+            }),
             last: watch::Sender::new(LastListing::default()),
         }
     }
@@ -79,13 +91,14 @@ impl Layout {
     /// # Errors
     /// They cannot be listed. The last listing stays, and subscribers see the error beside it.
     pub async fn list(&self) -> Result<Listing, ListError> {
-        let mut revision = self.revision.lock().await;
+        let mut known = self.known.lock().await;
         let devices = self.devices();
         let listed = program::spawn_blocking(move || devices.inventory()).await;
         match listed.map_err(ListError::from).and_then(|inventory| Ok(inventory?)) {
-            Ok(inventory) => {
+            Ok(mut inventory) => {
+                known.refusals.apply(&mut inventory);
                 let listing = Listing {
-                    revision: revision.after(&inventory),
+                    revision: known.revision.after(&inventory),
                     inventory: Arc::new(inventory),
                 };
                 self.replace_if_new(LastListing {
@@ -101,6 +114,12 @@ impl Layout {
                 Err(error)
             }
         }
+    }
+
+    /// The kernel refused a namespace of `footprint` bytes in a region that has room for it, as it was `listed`. The next listings
+    /// offer nothing as large there, until something changes in it, and for five minutes at most.
+    pub async fn refused(&self, region: &RegionId, footprint: Bytes, listed: &Inventory) {
+        self.known.lock().await.refusals.note(region, footprint, listed);
     }
 
     /// The last listing, with a signal whenever it changes.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crds::{ErasingVolume, ForeignNamespaces, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::conditions::{NewCondition, set};
 use crate::devices::{Inventory, Namespace};
@@ -68,7 +67,12 @@ pub fn next_status(
     } else {
         last.error.as_ref()?;
     }
-    status.conditions = conditions(&before.conditions, &status.regions, last.error.as_deref(), now);
+    let nothing = last.listing.as_ref().map_or("", |listing| &listing.inventory.nothing);
+    let ready = last
+        .error
+        .as_deref()
+        .map_or_else(|| ready(&status.regions, nothing), listing_failed);
+    status.conditions = set(&set(&before.conditions, &ready, now), &prepared(&status.regions), now);
     Some(status)
 }
 
@@ -115,11 +119,6 @@ fn totals(regions: &[RegionStatus]) -> NodeTotals {
     }
 }
 
-fn conditions(before: &[Condition], regions: &[RegionStatus], error: Option<&str>, now: Timestamp) -> Vec<Condition> {
-    let ready = error.map_or_else(|| ready(regions), listing_failed);
-    set(&set(before, &ready, now), &prepared(regions), now)
-}
-
 fn listing_failed(error: &str) -> NewCondition {
     NewCondition {
         kind: "Ready",
@@ -129,14 +128,14 @@ fn listing_failed(error: &str) -> NewCondition {
     }
 }
 
-fn ready(regions: &[RegionStatus]) -> NewCondition {
+fn ready(regions: &[RegionStatus], nothing: &str) -> NewCondition {
     let ready = regions
         .iter()
         .filter(|region| region.state == RegionState::Ready)
         .count();
     let unprepared = regions.iter().any(|region| region.state == RegionState::Unprepared);
     let (reason, message) = match (ready, unprepared) {
-        _ if regions.is_empty() => ("NoRegions", "the kernel shows no region of persistent memory".into()),
+        _ if regions.is_empty() => ("NoRegions", nothing.to_owned()),
         (0, true) => ("RegionsUnprepared", messages(regions, |_| true)),
         (0, false) => ("NoRegionReady", messages(regions, |_| true)),
         (ready, _) => ("RegionsReady", format!("{ready} of {} regions ready", regions.len())),

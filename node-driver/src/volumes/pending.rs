@@ -31,7 +31,7 @@ pub fn older_than<'a>(
 mod tests {
     use crds::{BusProvider, PersistenceDomain, RegionState};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-    use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
+    use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId};
     use serde_json::{Value, json};
 
     use super::*;
@@ -51,11 +51,13 @@ mod tests {
             state,
             message: String::new(),
             bad: Vec::new(),
+            offer: Offer::EVERYTHING,
         };
         Inventory {
             regions: vec![region("r", RegionState::Ready), region("off", RegionState::Disabled)],
             namespaces,
             unseen: Vec::new(),
+            nothing: String::new(),
         }
     }
 

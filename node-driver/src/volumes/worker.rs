@@ -19,7 +19,7 @@ use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
 use super::zero::erasures::Erasures;
 use super::zero::pass::{Progress, ZeroError, Zeroed, scrub};
-use crate::devices::{DeviceError, Devices, EarlierVolume, Stage};
+use crate::devices::{DeviceError, Devices, EarlierVolume, NewNamespace, Stage};
 use crate::layout::{Layout, Listing};
 use placement::RegionId;
 
@@ -182,7 +182,7 @@ impl<R: Record> Worker<R> {
         match step {
             Step::Create(new) => {
                 self.bytes.forget(&id);
-                self.on_devices(move |devices| devices.create(&new)).await
+                self.create(new, listing).await
             }
             Step::Scrub(location) => self.scrub(volume, location).await,
             Step::Configure(location, mode) => {
@@ -204,6 +204,18 @@ impl<R: Record> Worker<R> {
             Step::Nothing | Step::Refuse(_) | Step::RecordRegion(_) | Step::RecordReady(_) | Step::Wait(_) => {
                 Ok(Next::Stop(WorkResult::Settled))
             }
+        }
+    }
+
+    /// What the kernel refuses is planned anew: in another region, or nowhere on this node.
+    async fn create(&self, new: NewNamespace, listing: &Listing) -> Result<Next, StepError> {
+        let (region, footprint) = (new.region.clone(), new.footprint);
+        match self.on_devices(move |devices| devices.create(&new)).await {
+            Err(StepError::Device(DeviceError::NoSpace { .. })) => {
+                self.layout.refused(&region, footprint, &listing.inventory).await;
+                Ok(Next::List)
+            }
+            created => created,
         }
     }
 

@@ -6,5 +6,6 @@ mod foreign;
 mod killed;
 mod life;
 mod marks;
+mod no_space;
 mod node;
 mod side_by_side;

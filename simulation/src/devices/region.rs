@@ -2,7 +2,7 @@
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
 use node_driver::devices;
-use placement::{Alignment, Bytes, Extent, NumaNode, RegionId, free_between};
+use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId, free_between};
 
 use super::granules::{Granules, granules_of};
 use super::namespace::ModelNamespace;
@@ -95,6 +95,8 @@ impl ModelRegion {
                 other => format!("{} is {other}", self.device),
             },
             bad: self.bad.clone(),
+            // Space that the kernel does not give is not told of: what it refuses has to do.
+            offer: Offer::EVERYTHING,
         }
     }
 

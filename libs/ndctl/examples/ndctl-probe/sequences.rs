@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 use ndctl::{Context, PageMap};
-use placement::{Alignment, Bytes, Extent, MapLocation, Mode, NumaWish, Refusal, Region, RegionId, VolumeRequest};
+use placement::{
+    Alignment, Bytes, Extent, MapLocation, Mode, NumaWish, Offer, Refusal, Region, RegionId, VolumeRequest,
+    free_between,
+};
 use serde_json::{Value, json};
 
 use crate::pieces::{Use, align, block_size, make, remove};
@@ -15,6 +18,8 @@ const MODES: [Mode; 3] = [
 ];
 /// A region fills up within this many creates, so that most sequences see it full, fragmented and empty.
 const KEPT: usize = 12;
+/// In multiples of what somebody else's namespaces are made. They meet inside of our units.
+const FOREIGN: [Option<Bytes>; 3] = [None, Some(Bytes::kib(4)), Some(Bytes::mib(1))];
 
 /// A region as `placement` thinks it is, and the namespaces made in it.
 struct Model {
@@ -22,27 +27,31 @@ struct Model {
     size: Bytes,
     alignment: Alignment,
     made: Vec<(String, Extent)>,
+    /// Namespaces of somebody else, which stay.
+    foreign: Vec<(String, Extent)>,
+    /// What the kernel counted as used although nobody has it, once those were there.
+    withheld: Bytes,
     random: Random,
 }
 
-/// Runs `steps` random steps at each of two alignments, from empty to empty.
+/// Runs `steps` random steps at each of two alignments, without and beside others' namespaces, from empty to empty.
 pub(crate) fn measure(region: &str, seed: u64, steps: u32) -> Result<()> {
     let before = Context::new()?.region(region)?.align();
-    let size = Context::new()?.region(region)?.size();
     for unit in [2, 16].map(Bytes::mib) {
-        align(region, unit)?;
-        let mut model = Model {
-            device: region.to_owned(),
-            size,
-            alignment: Alignment::try_from(unit)?,
-            made: Vec::new(),
-            random: Random(seed ^ unit.get_u64()),
-        };
-        for _ in 0..steps {
-            print(model.step()?);
-        }
-        while !model.made.is_empty() {
-            print(model.delete()?);
+        for foreign in FOREIGN {
+            let mut model = Model::new(region, unit, seed)?;
+            if let Some(grain) = foreign {
+                model.add_foreign(grain)?;
+            }
+            align(region, unit)?;
+            model.withheld = model.usable().minus(Context::new()?.region(region)?.available_size()?);
+            for _ in 0..steps {
+                print(model.step()?);
+            }
+            while !model.made.is_empty() {
+                print(model.delete()?);
+            }
+            model.foreign.iter().try_for_each(|(device, _)| remove(device))?;
         }
     }
     if let Some(before) = before {
@@ -52,6 +61,32 @@ pub(crate) fn measure(region: &str, seed: u64, steps: u32) -> Result<()> {
 }
 
 impl Model {
+    fn new(region: &str, unit: Bytes, seed: u64) -> Result<Self> {
+        Ok(Self {
+            device: region.to_owned(),
+            size: Context::new()?.region(region)?.size(),
+            alignment: Alignment::try_from(unit)?,
+            made: Vec::new(),
+            foreign: Vec::new(),
+            withheld: Bytes::ZERO,
+            random: Random(seed ^ unit.get_u64()),
+        })
+    }
+
+    /// Four namespaces of a sixteenth of the region at most, in multiples of `grain`; the second one goes again.
+    fn add_foreign(&mut self, grain: Bytes) -> Result<()> {
+        align(&self.device, grain)?;
+        let most = self.size.get_u64() / 16;
+        for _ in 0..4 {
+            let size = Bytes::try_from(i64::try_from(self.random.next() % most)?)?;
+            let device = make(&self.device, "foreign", size.round_up(grain).plus(grain), Use::Raw)?;
+            let extent = self.extent(&device)?;
+            self.foreign.push((device, extent));
+        }
+        let (gone, _) = self.foreign.swap_remove(1);
+        Ok(remove(&gone)?)
+    }
+
     fn step(&mut self) -> Result<Value> {
         // The fuller it is, the more often something goes.
         if self.random.below(KEPT) < self.made.len() {
@@ -61,17 +96,28 @@ impl Model {
         }
     }
 
+    fn between(&self) -> Vec<Extent> {
+        let taken = self.made.iter().chain(&self.foreign).map(|(_, extent)| *extent);
+        free_between(self.size, taken)
+    }
+
+    /// What the kernel could use if it withheld nothing.
+    fn usable(&self) -> Bytes {
+        let unit = self.alignment.get();
+        self.between().iter().map(|hole| hole.aligned(unit).size).sum()
+    }
+
     fn region(&self) -> Region {
-        let mut region = Region {
+        let offer = Offer {
+            total: self.usable().minus(self.withheld),
+            ..Offer::EVERYTHING
+        };
+        Region {
             id: RegionId("probe".into()),
             numa: None,
             alignment: self.alignment,
-            free: vec![Extent::new(Bytes::ZERO, self.size)],
-        };
-        for (_, extent) in &self.made {
-            region.take(*extent);
+            free: offer.of(self.between(), self.alignment),
         }
-        region
     }
 
     fn request(&mut self) -> Result<VolumeRequest> {
@@ -103,6 +149,7 @@ impl Model {
             "predicted": expected(&request, predicted),
             "seen": seen,
             "namespaces": self.made.len(),
+            "withheld": self.withheld,
         }))
     }
 
@@ -126,7 +173,7 @@ impl Model {
         let one = self.random.below(self.made.len());
         let (device, _) = self.made.swap_remove(one);
         remove(&device)?;
-        let free: Bytes = self.region().free.iter().map(|extent| extent.size).sum();
+        let free = self.usable().minus(self.withheld);
         Ok(json!({
             "did": "delete",
             "predicted": { "free": free },

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
-use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, free_between};
+use placement::{Alignment, Bytes, Extent, NumaNode, Offer, Region, RegionId, free_between};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -253,6 +253,7 @@ impl StoredLayout {
             regions: self.regions.iter().map(StoredRegion::listed).collect(),
             namespaces: self.namespaces.iter().enumerate().map(listed).collect(),
             unseen: Vec::new(),
+            nothing: String::new(),
         }
     }
 
@@ -318,6 +319,7 @@ impl StoredRegion {
             state: RegionState::Ready,
             message: String::new(),
             bad: self.bad.clone(),
+            offer: Offer::EVERYTHING,
         }
     }
 }

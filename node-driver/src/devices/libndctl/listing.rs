@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
 use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind, Snapshot};
-use placement::{Alignment, Bytes, Extent, NumaNode, RegionId};
+use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId};
 
 use super::agreement::{disagreement, is_recorded, unseen};
 use super::alignment::best_alignment;
 use super::block;
 use super::module_labels::ModuleLabels;
+use super::nothing;
 use super::region_id::{self, Module, Origin};
 use super::region_state::{Identity, ModuleProperties, RegionProperties, region_state};
 use crate::devices::error::{DeviceError, Source};
@@ -42,7 +43,10 @@ fn list_undisturbed() -> Result<Inventory, Source> {
     let context = Context::new()?;
     let pmem = pmem_regions(&context)?;
     let labels = ModuleLabels::read(&pmem)?;
-    let inventory = list(&pmem, &labels)?;
+    let mut inventory = list(&pmem, &labels)?;
+    if pmem.is_empty() {
+        inventory.nothing = nothing::message(&context)?;
+    }
     if !labels.are_unchanged(&pmem)? || Snapshot::take()? != before {
         return Err("regions, namespaces or labels changed while they were listed".into());
     }
@@ -141,13 +145,14 @@ fn bus(region: Region<'_>) -> BusProvider {
 
 fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties) -> Result<inventory::Region, Source> {
     let (state, message) = region_state(&properties);
+    let alignment = alignment(region, state)?;
     Ok(inventory::Region {
         id,
         device: properties.device,
         bus: bus(region),
         numa: region.numa_node().map(NumaNode),
         size: region.size(),
-        alignment: alignment(region, state)?,
+        alignment,
         ways: region.interleave_ways().max(1),
         persistence_domain: match region.persistence_domain() {
             ndctl::PersistenceDomain::CpuCache => PersistenceDomain::CpuCache,
@@ -157,6 +162,19 @@ fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties)
         state,
         message,
         bad: bad(region)?,
+        offer: offer(region, state)?,
+    })
+}
+
+/// What the kernel counts at the alignment that the region has now. One that gets no volumes may have no labels, and then the
+/// kernel counts what a namespace has.
+fn offer(region: Region<'_>, state: RegionState) -> Result<Offer, ndctl::Error> {
+    if state != RegionState::Ready {
+        return Ok(Offer::EVERYTHING);
+    }
+    Ok(Offer {
+        largest: region.max_available_extent()?.unwrap_or(Bytes::MAX),
+        total: region.available_size()?,
     })
 }
 
@@ -176,6 +194,7 @@ fn properties(region: Region<'_>, labels: &ModuleLabels) -> Result<RegionPropert
         let dimm = mapping.dimm();
         modules.push(ModuleProperties {
             device: dimm.device(),
+            is_enabled: dimm.is_enabled(),
             is_locked: dimm.is_locked(),
             failures: dimm.failures(),
             labels: labels.slots(&dimm.device()),
@@ -187,6 +206,7 @@ fn properties(region: Region<'_>, labels: &ModuleLabels) -> Result<RegionPropert
         is_read_only: region.is_read_only(),
         has_labels: region.has_labels(),
         start: region.start()?,
+        size: region.size(),
         identity: Identity::Unknown,
         modules,
         disagreement: None,

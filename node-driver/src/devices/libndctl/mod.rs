@@ -7,6 +7,7 @@ mod alignment;
 mod block;
 mod listing;
 mod module_labels;
+mod nothing;
 mod region_id;
 mod region_state;
 mod unlocked;

@@ -2,7 +2,7 @@
 
 use crds::RegionState;
 use ndctl::DimmFailure;
-use placement::Bytes;
+use placement::{Bytes, MapLocation, Mode};
 
 use super::agreement::Disagreement;
 
@@ -16,6 +16,7 @@ pub(super) struct RegionProperties {
     /// were wiped. The first namespace would then write them, over what an administrator may want to keep.
     pub(super) has_labels: bool,
     pub(super) start: Bytes,
+    pub(super) size: Bytes,
     pub(super) identity: Identity,
     pub(super) modules: Vec<ModuleProperties>,
     /// A label that is not as the kernel shows it.
@@ -36,6 +37,8 @@ pub(super) enum Identity {
 #[derive(Clone, Debug)]
 pub(super) struct ModuleProperties {
     pub(super) device: String,
+    /// Whether the kernel's driver uses it.
+    pub(super) is_enabled: bool,
     pub(super) is_locked: bool,
     pub(super) failures: Vec<DimmFailure>,
     /// What is in its label area, or why that cannot be read.
@@ -73,6 +76,8 @@ pub(super) fn region_state(region: &RegionProperties) -> (RegionState, String) {
         (RegionState::ReadOnly, read_only(region))
     } else if !region.start.is_multiple_of(MAPPABLE) {
         (RegionState::Misaligned, misaligned(region))
+    } else if is_too_small(region.size) {
+        (RegionState::Degraded, too_small(region))
     } else if region.identity == Identity::Unknown {
         (RegionState::Degraded, no_identity(region))
     } else if let Some(full) = region
@@ -90,7 +95,14 @@ pub(super) fn region_state(region: &RegionProperties) -> (RegionState, String) {
 fn not_seen(region: &RegionProperties) -> Option<String> {
     let device = &region.device;
     let unreadable = |module: &ModuleProperties| {
-        let (module, error) = (&module.device, module.labels.as_ref().err()?);
+        let (properties, error) = (module, module.labels.as_ref().err()?);
+        let module = &properties.device;
+        if !properties.is_enabled {
+            return Some(format!(
+                "{device} cannot be seen completely: {module} is disabled: when nothing in {device} is in use, `ndctl \
+                 disable-region {device} && ndctl enable-dimm {module} && ndctl enable-region {device}`"
+            ));
+        }
         Some(format!(
             "{device} cannot be seen completely: the label area of {module} cannot be read ({error}); see `ndctl list \
              --dimms --health --dimm {module}`"
@@ -128,13 +140,19 @@ fn unfit(region: &RegionProperties) -> Option<String> {
 
 fn disabled(region: &RegionProperties) -> String {
     let device = &region.device;
-    match region.modules.iter().find(|module| module.is_locked) {
-        Some(locked) => format!(
-            "{device} is disabled because {} is locked: unlock it, then `ndctl enable-region {device}`",
-            locked.device
-        ),
-        None => format!("{device} is disabled: `ndctl enable-region {device}`"),
+    if let Some(locked) = region.modules.iter().find(|module| module.is_locked) {
+        let module = &locked.device;
+        return format!(
+            "{device} is disabled because {module} is locked: unlock it, then `ndctl enable-region {device}`"
+        );
     }
+    let off = region.modules.iter().filter(|module| !module.is_enabled);
+    let off: Vec<&str> = off.map(|module| &*module.device).collect();
+    if off.is_empty() {
+        return format!("{device} is disabled: `ndctl enable-region {device}`");
+    }
+    let off = off.join(" ");
+    format!("{device} is disabled, and so is {off}: `ndctl enable-dimm {off} && ndctl enable-region {device}`")
 }
 
 fn read_only(region: &RegionProperties) -> String {
@@ -179,6 +197,18 @@ fn misaligned(region: &RegionProperties) -> String {
     )
 }
 
+/// Whether not even the smallest volume has room in an empty region of so many bytes.
+fn is_too_small(size: Bytes) -> bool {
+    [Mode::Fsdax(MapLocation::Mem), Mode::Sector]
+        .iter()
+        .all(|mode| mode.usable(size).is_zero())
+}
+
+fn too_small(region: &RegionProperties) -> String {
+    let (device, size) = (&region.device, region.size);
+    format!("{device} gets no volumes: it has {size}, and the kernel enables no smaller namespace than one of 16 MiB")
+}
+
 fn no_identity(region: &RegionProperties) -> String {
     format!(
         "{} gets no volumes: a module of it has no serial number, so that it would not be known again after a reboot",
@@ -208,9 +238,11 @@ mod tests {
             is_read_only: false,
             has_labels: matches!(labels, Ok(LabelSlots::Free(_))),
             start: Bytes::gib(4),
+            size: Bytes::gib(1),
             identity: Identity::Known,
             modules: vec![ModuleProperties {
                 device: "nmem0".into(),
+                is_enabled: true,
                 is_locked: false,
                 failures: Vec::new(),
                 labels,
@@ -346,6 +378,20 @@ mod tests {
     }
 
     #[test]
+    fn a_module_that_is_disabled_is_enabled_before_its_region() {
+        for is_enabled in [false, true] {
+            let mut off = region_with(Err("no such device".into()));
+            off.is_enabled = is_enabled;
+            off.modules[0].is_enabled = false;
+            let (_, message) = region_state(&off);
+            assert!(
+                message.contains("ndctl enable-dimm nmem0 && ndctl enable-region region0`"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
     fn other_troubles_by_name() {
         let ready = region(LABELS);
         let cases = [
@@ -375,6 +421,13 @@ mod tests {
                 RegionProperties {
                     identity: Identity::Unknown,
                     ..ready
+                },
+            ),
+            (
+                RegionState::Degraded,
+                RegionProperties {
+                    size: Bytes::mib(8),
+                    ..region(LABELS)
                 },
             ),
             (RegionState::Degraded, region(LabelSlots::Free(0))),

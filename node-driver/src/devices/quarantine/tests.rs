@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crds::{BusProvider, PersistenceDomain};
-use placement::{Alignment, Bytes};
+use placement::{Alignment, Bytes, Offer};
 use proptest::prelude::*;
 
 use super::*;
@@ -55,11 +55,13 @@ fn inventory(unit: u32, bad: &[Extent]) -> Inventory {
         state: RegionState::Ready,
         message: String::new(),
         bad: bad.to_vec(),
+        offer: Offer::EVERYTHING,
     };
     Inventory {
         regions: vec![region],
         namespaces: Vec::new(),
         unseen: Vec::new(),
+        nothing: String::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use crds::{EraseProgress, PmemVolumeStatus, VolumeMode};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use placement::{Bytes, Extent, Mode, RegionId};
 
 use super::*;
@@ -182,8 +183,13 @@ fn says_what_would_help() {
     }
     assert_eq!(status.totals.free, Bytes::ZERO);
 
-    let none = next(&PmemNodeStatus::default(), &listed(Inventory::default())).unwrap();
-    assert_eq!(condition(&none, "Ready").reason, "NoRegions");
+    let nothing = Inventory {
+        nothing: "load its module".into(),
+        ..Inventory::default()
+    };
+    let none = next(&PmemNodeStatus::default(), &listed(nothing)).unwrap();
+    let ready = condition(&none, "Ready");
+    assert_eq!((&*ready.reason, &*ready.message), ("NoRegions", "load its module"));
 }
 
 #[test]

@@ -103,13 +103,13 @@ fn check(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocked
 fn ready(observed: &Observed<'_>, namespace: &Namespace) -> Result<Step, Blocked> {
     let spec = &observed.volume.spec;
     let usable = match (namespace.mode, namespace.usable) {
-        (NamespaceMode::Raw, _) | (_, None) => {
+        (NamespaceMode::Raw, _) | (NamespaceMode::Fsdax | NamespaceMode::Sector, None) => {
             return Err(Blocked::NotConfigured {
                 device: namespace.device.clone(),
             });
         }
         (mode, Some(usable)) if mode == namespace_mode(spec.mode) => usable,
-        (mode, Some(_)) => {
+        (mode, _) => {
             return Err(Blocked::WrongMode {
                 device: namespace.device.clone(),
                 found: mode,

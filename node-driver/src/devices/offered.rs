@@ -1,0 +1,62 @@
+//! What can be made of the space between namespaces, and what to tell of the rest.
+
+use crds::RegionState;
+use placement::{Bytes, Extent, free_between};
+
+use super::inventory::{Inventory, Region};
+
+impl Inventory {
+    /// The free extents of a region, without bad blocks and without what the kernel would not give: none unless it is ready.
+    #[must_use]
+    pub fn free(&self, region: &Region) -> Vec<Extent> {
+        if region.state != RegionState::Ready {
+            return Vec::new();
+        }
+        let mut offered = placement::Region {
+            id: region.id.clone(),
+            numa: region.numa,
+            alignment: region.alignment,
+            free: self.offered(region),
+        };
+        for bad in self.exposed(region) {
+            offered.take(bad);
+        }
+        offered.free
+    }
+
+    /// The extents of a region that no namespace has.
+    #[must_use]
+    pub fn between_namespaces(&self, region: &Region) -> Vec<Extent> {
+        let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
+        free_between(region.size, here.map(|namespace| namespace.extent))
+    }
+
+    /// What to tell of a region: why it is not ready, or why the kernel gives less than what is between its namespaces.
+    pub(super) fn message(&self, region: &Region) -> String {
+        let between = self.between_namespaces(region);
+        let withheld = aligned(region, &between).minus(aligned(region, &self.offered(region)));
+        if region.state != RegionState::Ready || withheld.is_zero() {
+            return region.message.clone();
+        }
+        let (device, unit) = (&region.device, region.alignment.get());
+        let largest = between.iter().map(|hole| hole.aligned(unit).size).max();
+        if largest.is_some_and(|largest| largest > region.offer.largest) {
+            return format!(
+                "the kernel does not give {withheld} of {device}, which no namespace has: when nothing in it is in use, \
+                 `ndctl disable-region {device} && ndctl enable-region {device}`"
+            );
+        }
+        format!(
+            "the kernel counts {withheld} of {device} as used, because namespaces whose sizes are not multiples of {unit} meet there"
+        )
+    }
+
+    fn offered(&self, region: &Region) -> Vec<Extent> {
+        region.offer.of(self.between_namespaces(region), region.alignment)
+    }
+}
+
+fn aligned(region: &Region, extents: &[Extent]) -> Bytes {
+    let unit = region.alignment.get();
+    extents.iter().map(|extent| extent.aligned(unit).size).sum()
+}
