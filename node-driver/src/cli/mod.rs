@@ -56,6 +56,15 @@ struct SocketArgs {
 }
 
 #[derive(Debug, Args)]
+struct ProbeArgs {
+    #[command(flatten)]
+    socket: SocketArgs,
+    /// It must have listed its devices as well.
+    #[arg(long)]
+    ready: bool,
+}
+
+#[derive(Debug, Args)]
 struct LogArgs {
     /// How log lines look. What is logged is set in the environment, such as `RUST_LOG=node_driver=debug`.
     #[arg(long, value_enum, default_value_t)]
@@ -64,8 +73,8 @@ struct LogArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask the running driver whether it is ready; ends with 0 if it is.
-    Probe(SocketArgs),
+    /// Ask the running driver whether it answers, and end with 0 if it does.
+    Probe(ProbeArgs),
     /// Print regions, namespaces and free extents as JSON. Nothing on the devices changes, also beside a running driver.
     Inventory(BackendArgs),
     /// Print the rules for udev that --udev-rules-dir installs.
@@ -86,7 +95,7 @@ impl Cli {
 
     async fn dispatch(self) -> anyhow::Result<()> {
         match self.command {
-            Some(Command::Probe(socket)) => probe(&socket.csi_socket).await,
+            Some(Command::Probe(ProbeArgs { socket, ready })) => probe(&socket.csi_socket, ready).await,
             Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
             Some(Command::UdevRules) => {
                 print!("{}", host_rules::RULES);
@@ -112,9 +121,13 @@ fn node_name(name: &str) -> Result<String, String> {
     Ok(name.to_owned())
 }
 
-async fn probe(socket: &Path) -> anyhow::Result<()> {
+async fn probe(socket: &Path, must_be_ready: bool) -> anyhow::Result<()> {
     let ready = csi::probe(socket).await?;
-    ensure!(ready, "the driver is not ready: it could not list its devices yet");
+    ensure!(
+        ready || !must_be_ready,
+        "not ready: the devices could not be listed yet"
+    );
+    println!("{}", if ready { "ready" } else { "starting" });
     Ok(())
 }
 

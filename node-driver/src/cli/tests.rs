@@ -18,7 +18,10 @@ fn runs_without_a_subcommand() {
 #[test]
 fn probes_without_a_node_name() {
     let cli = Cli::try_parse_from(["driver", "probe", "--csi-socket=/s"]).unwrap();
-    assert!(matches!(cli.command, Some(Command::Probe(_))));
+    assert!(matches!(
+        cli.command,
+        Some(Command::Probe(ProbeArgs { ready: false, .. }))
+    ));
 }
 
 #[test]

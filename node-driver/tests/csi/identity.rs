@@ -1,5 +1,7 @@
 //! The services' names and capabilities.
 
+use std::sync::Arc;
+
 use csi::v1::node_service_capability::Type;
 use csi::v1::node_service_capability::rpc::Type as Rpc;
 use csi::v1::plugin_capability::service::Type as ServiceType;
@@ -37,6 +39,23 @@ async fn is_ready_once_devices_could_be_listed() {
         let probe = driver.identity.probe(ProbeRequest {}).await.unwrap();
         assert_eq!(probe.into_inner().ready, Some(ready));
     }
+}
+
+/// The kubelet starts a driver anew that does not answer, and the listing with it.
+#[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "it holds up the listing, which has a thread of its own"
+)]
+async fn answers_while_the_devices_are_being_listed() {
+    let mut driver = Driver::new().await;
+    let devices = Arc::clone(&driver.devices);
+    let held_up = devices.broken.lock().unwrap();
+    for _ in 0..2 {
+        let probe = driver.identity.probe(ProbeRequest {}).await.unwrap();
+        assert_eq!(probe.into_inner().ready, Some(false));
+    }
+    drop(held_up);
 }
 
 #[tokio::test]
