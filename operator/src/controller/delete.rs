@@ -22,6 +22,12 @@ pub enum DeleteError {
     /// CSI requires an id.
     #[error("no volume id is given")]
     NoId,
+    /// It cannot be the id of a volume, and yet a `PersistentVolume` or a `PmemVolume` has it.
+    #[error(
+        "{0:?} cannot be the id of a volume, which is a DNS label: if the node has a namespace of that name, destroy it with \
+         ndctl, then delete the PersistentVolume and the PmemVolume"
+    )]
+    NotAnId(String),
     /// The index is not complete yet.
     #[error("the operator is still reading the state of the cluster: try again")]
     Starting,
@@ -50,6 +56,7 @@ impl RpcError for DeleteError {
         match self {
             Self::NoId => Code::InvalidArgument,
             Self::Starting => Code::Unavailable,
+            Self::NotAnId(_) => Code::FailedPrecondition,
             Self::Busy(_) | Self::Changing(_) | Self::Vanishing(_) => Code::Aborted,
             Self::Place(error) => error.code(),
             Self::Api(error) => error.code(),
@@ -68,7 +75,7 @@ impl Service {
             return Err(DeleteError::NoId);
         }
         let Some(id) = VolumeId::parse(&request.volume_id) else {
-            return Ok(());
+            return self.delete_what_is_no_volume(&request.volume_id);
         };
         let _lock = self.locks.take(id.as_str())?;
         for _ in 0..ATTEMPTS {
@@ -78,6 +85,19 @@ impl Service {
             }
         }
         Err(DeleteError::Changing(id))
+    }
+
+    /// Success is for ever: what somebody made under such an id by hand would stay where it is, unseen.
+    fn delete_what_is_no_volume(&self, id: &str) -> Result<(), DeleteError> {
+        let is_named = self.index.read(|index| {
+            let is_there = index.persistent_volumes_of(id).next().is_some() || index.volume(id).is_some();
+            index.synced().then_some(is_there)
+        });
+        match is_named {
+            None => Err(DeleteError::Starting),
+            Some(true) => Err(DeleteError::NotAnId(id.to_owned())),
+            Some(false) => Ok(()),
+        }
     }
 
     async fn record_deletion(&self, id: &VolumeId) -> Result<(), DeleteError> {

@@ -241,6 +241,24 @@ async fn before_the_cluster_is_known_a_missing_object_means_nothing() {
     delete(&mut setup, "pvc-1").await.unwrap();
 }
 
+/// Nobody would name what somebody made under it by hand any more.
+#[tokio::test]
+async fn what_cannot_be_an_id_and_is_one_is_not_taken_for_deleted() {
+    let mut setup = setup(silent).await;
+    setup.index.apply(persistent_volume("a.b", "a"));
+    setup.index.apply(volume("c.d", "a", 28));
+    for id in ["a.b", "c.d"] {
+        let status = delete(&mut setup, id).await.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("ndctl"), "{}", status.message());
+    }
+    let mut starting = setup_with(SharedIndex::default(), silent).await;
+    assert_eq!(
+        delete(&mut starting, "a.b").await.unwrap_err().code(),
+        Code::Unavailable
+    );
+}
+
 #[tokio::test]
 async fn deleting_what_does_not_exist_is_fine() {
     let mut setup = setup(makes).await;
