@@ -11,6 +11,7 @@ mod empty_region;
 mod extender;
 mod joint;
 mod kept;
+mod nobody_waits;
 mod numa;
 mod policy;
 mod refusals;
@@ -54,6 +55,7 @@ fn cases() -> Vec<Case> {
         case!(volumes::xfs_sector_and_raw_block_work_side_by_side),
         case!(volumes::bytes_of_an_earlier_tenant_are_gone),
         case!(volumes::an_immediate_claim_is_bound_without_a_pod),
+        case!(nobody_waits::a_full_volume_with_a_kept_mount_comes_back),
         case!(refusals::sizes_that_are_none_are_refused),
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
         case!(refusals::a_mount_option_that_names_another_device_is_refused),
