@@ -1,21 +1,23 @@
 //! What the devices look like, and the layout revision that says when that changed.
 //!
 //! All listings of devices for volumes and for the PmemNode go through [`Layout::list`], so that a revision always belongs to
-//! one listing.
+//! one listing, and all who wait for one share it.
 
 mod bad_blocks;
 mod bring_up;
 mod events;
+mod looks;
 mod refusals;
 mod revision;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use placement::{Bytes, RegionId};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::task::JoinError;
 
 use crate::devices::{DeviceError, Devices, Inventory};
+use looks::Looks;
 
 pub use bad_blocks::cover_bad_blocks;
 pub use bring_up::bring_up;
@@ -26,7 +28,7 @@ pub use revision::Revision;
 /// The devices, and what they looked like last.
 pub struct Layout {
     devices: Arc<dyn Devices>,
-    /// Locked while devices are listed, so that an earlier listing never overtakes a later one.
+    looks: Looks<Result<Listing, ListError>>,
     known: Mutex<Known>,
     last: watch::Sender<LastListing>,
 }
@@ -55,15 +57,27 @@ pub struct Listing {
     pub revision: i64,
 }
 
-/// Why the devices could not be listed.
-#[derive(Debug, thiserror::Error)]
+/// Why the devices could not be listed. Clones share it, as all do who waited for that listing.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ListError {
     /// The kernel or the backend failed.
     #[error(transparent)]
-    Devices(#[from] DeviceError),
+    Devices(Arc<DeviceError>),
     /// A panic in the code that lists them.
     #[error("the thread that lists devices died")]
-    Thread(#[from] JoinError),
+    Thread(#[source] Arc<JoinError>),
+}
+
+impl From<DeviceError> for ListError {
+    fn from(error: DeviceError) -> Self {
+        Self::Devices(Arc::new(error))
+    }
+}
+
+impl From<JoinError> for ListError {
+    fn from(error: JoinError) -> Self {
+        Self::Thread(Arc::new(error))
+    }
 }
 
 impl Layout {
@@ -72,6 +86,7 @@ impl Layout {
     pub fn new(devices: Arc<dyn Devices>, revision: Revision) -> Self {
         Self {
             devices,
+            looks: Looks::default(),
             known: Mutex::new(Known {
                 revision,
                 refusals: Refusals::default(),
@@ -86,40 +101,49 @@ impl Layout {
         Arc::clone(&self.devices)
     }
 
-    /// Lists the devices now. Subscribers are notified if anything changed.
+    /// Lists the devices as they are from now on. Subscribers are notified if anything changed.
     ///
     /// # Errors
     /// They cannot be listed. The last listing stays, and subscribers see the error beside it.
     pub async fn list(&self) -> Result<Listing, ListError> {
-        let mut known = self.known.lock().await;
+        self.looks.answer(async || self.look().await).await
+    }
+
+    async fn look(&self) -> Result<Listing, ListError> {
         let devices = self.devices();
         let listed = program::spawn_blocking(move || devices.inventory()).await;
-        match listed.map_err(ListError::from).and_then(|inventory| Ok(inventory?)) {
-            Ok(mut inventory) => {
-                known.refusals.apply(&mut inventory);
-                let listing = Listing {
-                    revision: known.revision.after(&inventory),
-                    inventory: Arc::new(inventory),
-                };
-                self.replace_if_new(LastListing {
-                    listing: Some(listing.clone()),
-                    error: None,
-                });
-                Ok(listing)
-            }
-            Err(error) => {
-                let listing = self.last.borrow().listing.clone();
-                let text = Some(program::chain(&error));
-                self.replace_if_new(LastListing { listing, error: text });
-                Err(error)
-            }
+        let listed = listed.map_err(ListError::from).and_then(|inventory| Ok(inventory?));
+        let before = self.last.borrow().listing.clone();
+        let listing = listed.map(|inventory| self.numbered(inventory, before.as_ref()));
+        let error = listing.as_ref().err().map(|error| program::chain(error));
+        let listed = listing.clone().ok();
+        self.replace_if_new(LastListing {
+            listing: listed.or(before),
+            error,
+        });
+        listing
+    }
+
+    /// An inventory that is as it was stays the same object: what follows from it need not be found out again.
+    fn numbered(&self, mut inventory: Inventory, before: Option<&Listing>) -> Listing {
+        let mut known = self.known();
+        known.refusals.apply(&mut inventory);
+        let same = before.filter(|before| *before.inventory == inventory);
+        Listing {
+            revision: known.revision.after(&inventory),
+            inventory: same.map_or_else(|| Arc::new(inventory), |before| Arc::clone(&before.inventory)),
         }
     }
 
     /// The kernel refused a namespace of `footprint` bytes in a region that has room for it, as it was `listed`. The next listings
     /// offer nothing as large there, until something changes in it, and for five minutes at most.
-    pub async fn refused(&self, region: &RegionId, footprint: Bytes, listed: &Inventory) {
-        self.known.lock().await.refusals.note(region, footprint, listed);
+    pub fn refused(&self, region: &RegionId, footprint: Bytes, listed: &Inventory) {
+        self.known().refusals.note(region, footprint, listed);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Revision and refusals are each replaced whole, so a panic elsewhere leaves nothing half done.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last listing, with a signal whenever it changes.

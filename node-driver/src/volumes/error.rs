@@ -33,7 +33,8 @@ impl StepError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::List(ListError::Devices(error)) | Self::Device(error) => reason_of_device(error),
+            Self::List(ListError::Devices(error)) => reason_of_device(error),
+            Self::Device(error) => reason_of_device(error),
             Self::Zero(ZeroError::Stopped) => "Stopped",
             Self::Zero(ZeroError::Write(_) | ZeroError::Flush(_)) => "DeviceError",
             Self::Record(_) => "ApiError",

@@ -212,7 +212,7 @@ impl<R: Record> Worker<R> {
         let (region, footprint) = (new.region.clone(), new.footprint);
         match self.on_devices(move |devices| devices.create(&new)).await {
             Err(StepError::Device(DeviceError::NoSpace { .. })) => {
-                self.layout.refused(&region, footprint, &listing.inventory).await;
+                self.layout.refused(&region, footprint, &listing.inventory);
                 Ok(Next::List)
             }
             created => created,
