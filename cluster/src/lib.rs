@@ -34,7 +34,7 @@ pub use filesystem::{Filesystem, UnknownFilesystem};
 pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
 pub use object_key::ObjectKey;
-pub use pending::{ShownRegions, VolumeSpace, free_space};
+pub use pending::{ShownRegions, SpaceInOrder, VolumeSpace, free_space};
 pub use persistent_volume::VolumeOfOurs;
 pub use pod::{Pod, PodClaim, PodVolume};
 pub use requirements::{

@@ -81,6 +81,51 @@ impl<'a> From<&'a PmemNodeStatus> for ShownRegions<'a> {
     }
 }
 
+/// The free space that the volumes of a node find, one after the other, in the order in which their node makes them: for each of
+/// them what [`ShownRegions::free_space`] says of those before it, without beginning anew for each.
+#[derive(Clone, Debug)]
+pub struct SpaceInOrder<'a> {
+    shown: ShownRegions<'a>,
+    free: Node,
+    /// Those that took something, all of which would have to be taken again.
+    taken: Vec<VolumeSpace>,
+}
+
+impl<'a> SpaceInOrder<'a> {
+    /// What the first one finds.
+    #[must_use]
+    pub fn new(shown: impl Into<ShownRegions<'a>>) -> Self {
+        let shown = shown.into();
+        Self {
+            shown,
+            free: shown.to_placement(),
+            taken: Vec::new(),
+        }
+    }
+
+    /// What the next one finds.
+    #[must_use]
+    pub fn free(&self) -> &Node {
+        &self.free
+    }
+
+    /// Takes what the next volume takes while it is pending.
+    pub fn take(&mut self, volume: VolumeSpace) {
+        if !volume.is_pending(self.shown) {
+            return;
+        }
+        let is_placed = volume.footprint.is_some();
+        let pending = volume.pending.clone();
+        self.taken.push(volume);
+        if is_placed {
+            // Those whose place is known come before all others.
+            self.free = self.shown.free_space(&self.taken);
+        } else {
+            self.free.make(&pending);
+        }
+    }
+}
+
 /// All of a [`PmemVolume`] that matters to the free space of its node: small enough to keep tens of thousands of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VolumeSpace {
@@ -103,9 +148,9 @@ impl VolumeSpace {
     #[must_use]
     pub fn is_pending<'a>(&self, shown: impl Into<ShownRegions<'a>>) -> bool {
         let shown = shown.into();
-        let is_contained = self.is_contained(shown) || self.has_namespace(shown);
         let is_coming = self.gets_namespace() || self.may_have_namespace_since(shown);
-        !is_contained && is_coming && self.can_be_here(shown)
+        let is_contained = || self.is_contained(shown) || self.has_namespace(shown);
+        is_coming && self.can_be_here(shown) && !is_contained()
     }
 
     fn is_contained(&self, shown: ShownRegions<'_>) -> bool {
@@ -190,7 +235,9 @@ impl VolumeSpace {
         self.order() < other.order()
     }
 
-    fn order(&self) -> (&Option<Time>, &str) {
+    /// What the order goes by in which its node makes volumes.
+    #[must_use]
+    pub fn order(&self) -> (&Option<Time>, &str) {
         (&self.created, &self.name)
     }
 }

@@ -35,14 +35,19 @@ impl Node {
     pub fn with_pending(&self, pending: &[PendingVolume]) -> Self {
         let mut after = self.clone();
         for volume in pending {
-            let chosen = volume.region.as_ref();
-            let chosen = chosen.and_then(|id| after.regions.iter_mut().find(|region| region.id == *id));
-            let _refused = match chosen {
-                Some(region) => region.place(&volume.request).err(),
-                None => after.place(&volume.request).err(),
-            };
+            after.make(volume);
         }
         after
+    }
+
+    /// Makes one volume more, unless it does not fit.
+    pub fn make(&mut self, volume: &PendingVolume) {
+        let chosen = volume.region.as_ref();
+        let chosen = chosen.and_then(|id| self.regions.iter_mut().find(|region| region.id == *id));
+        let _refused = match chosen {
+            Some(region) => region.place(&volume.request).err(),
+            None => self.place(&volume.request).err(),
+        };
     }
 
     /// This node once the claims of `reservations` are there, created in this order, and what they take. One that does

@@ -225,6 +225,26 @@ impl MadeInOrder {
 }
 
 proptest! {
+    /// Also those whose place is known, which come before all others.
+    #[test]
+    fn each_finds_what_those_before_it_leave(sizes in prop::collection::vec(1_u32..120, 1..8), placed in prop::collection::vec(any::<bool>(), 8)) {
+        let mut made = MadeInOrder::of(&sizes);
+        for (volume, is_placed) in made.volumes.iter_mut().zip(placed) {
+            let status = volume.status.as_mut().filter(|status| status.phase == Some(Phase::Ready));
+            match status {
+                Some(status) if is_placed => status.phase = Some(Phase::Provisioning),
+                _ => volume.status = None,
+            }
+        }
+        let regions = &made.reports[0].regions;
+        let mut in_order = SpaceInOrder::new(ShownRegions::listed_now(regions));
+        for (before, volume) in made.volumes.iter().enumerate() {
+            let expected = free_space(ShownRegions::listed_now(regions), &made.volumes[..before]);
+            prop_assert_eq!(in_order.free(), &expected);
+            in_order.take(VolumeSpace::from(volume));
+        }
+    }
+
     /// Whoever sees a report of any age and the volumes at any moment sees what will be free in the end: no byte is
     /// counted twice, none is forgotten.
     #[test]

@@ -141,6 +141,12 @@ impl Inventory {
         self.regions.iter().find(|region| region.id == *id)
     }
 
+    /// The namespaces whose names are those of `volume`. Whose they are takes longer to tell.
+    fn named<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a Namespace> {
+        let all = self.namespaces.iter();
+        all.filter(move |namespace| mark::volume_in(&namespace.name) == volume)
+    }
+
     /// The namespace of `volume` by its mark, and how far it has come. One in quarantine is no volume any more. Of several, which a
     /// region that was away may bring, it is the one that has come furthest: nobody has data in the others.
     ///
@@ -148,7 +154,7 @@ impl Inventory {
     /// There are several that are in use, or a newer version of the driver marked it.
     pub fn of_volume(&self, volume: &str) -> Result<Option<(&Namespace, Stage)>, Unclear> {
         let mut found = Vec::new();
-        for namespace in &self.namespaces {
+        for namespace in self.named(volume) {
             match namespace.owner() {
                 Owner::Ours(mark) if mark.volume == volume && mark.stage != Stage::Quarantined => {
                     found.push((namespace, mark.stage));
@@ -174,7 +180,7 @@ impl Inventory {
         let Ok(Some((of_volume, Stage::HandedOut | Stage::InUse))) = self.of_volume(volume) else {
             return None;
         };
-        self.namespaces.iter().find(|namespace| {
+        self.named(volume).find(|namespace| {
             let is_unused =
                 |mark: Mark<'_>| mark.volume == volume && matches!(mark.stage, Stage::Making | Stage::HandedOut);
             !std::ptr::eq(*namespace, of_volume) && matches!(namespace.owner(), Owner::Ours(mark) if is_unused(mark))
@@ -185,7 +191,7 @@ impl Inventory {
     /// so its mark has to be written again before another is made.
     #[must_use]
     pub fn unrecorded_quarantine(&self, volume: &str) -> Option<&Namespace> {
-        self.namespaces.iter().find(|namespace| {
+        self.named(volume).find(|namespace| {
             let is_its = |mark: Mark<'_>| mark.volume == volume && mark.stage == Stage::Quarantined;
             !namespace.is_recorded && matches!(namespace.owner(), Owner::Ours(mark) if is_its(mark))
         })
@@ -235,9 +241,8 @@ impl Inventory {
 
     /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
     pub fn unmarked<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a Namespace> {
-        self.namespaces
-            .iter()
-            .filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
+        let named = self.named(volume);
+        named.filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
     }
 
     /// The regions as a PmemNode reports them. Of the namespaces without a mark, those for which `is_earlier` is true are

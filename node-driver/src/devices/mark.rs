@@ -105,10 +105,20 @@ pub fn free_uuid(volume: &str, is_used: impl Fn(Uuid) -> bool) -> Option<Uuid> {
     all.find(|uuid| !is_used(*uuid))
 }
 
+/// The id of the volume that a namespace of this name has, if its UUID is ours.
+#[must_use]
+pub fn volume_in(name: &str) -> &str {
+    parts(name).0
+}
+
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once(SEPARATOR).unwrap_or((name, ""))
+}
+
 /// Whose a namespace with this name and UUID in its label is.
 #[must_use]
 pub fn read(name: &str, uuid: Option<Uuid>) -> Owner<'_> {
-    let (volume, suffix) = name.split_once(SEPARATOR).unwrap_or((name, ""));
+    let (volume, suffix) = parts(name);
     let Some(uuid) = uuid.filter(|_| !volume.is_empty()) else {
         return Owner::Foreign;
     };

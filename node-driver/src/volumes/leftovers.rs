@@ -92,7 +92,7 @@ impl<R: Record> Worker<R> {
         if listing.inventory.spare_of(volume).is_some() {
             return LeftoverStep::Destroy;
         }
-        let is_wanted = !objects_known || self.is_wanted(volume);
+        let is_wanted = || !objects_known || self.is_wanted(volume);
         match listing.inventory.of_volume(volume) {
             Ok(Some((namespace, stage))) => next_leftover_step(namespace, stage, &self.bytes.get(volume), is_wanted),
             Ok(None) | Err(_) => LeftoverStep::Leave,

@@ -2,6 +2,7 @@
 //!
 //! - [`reconcile`]: hears about the objects, and calls the worker for each that changed; what failed is repeated ([`retry`]).
 //! - [`plan`]: the next step of a volume, a pure function of what is known.
+//! - [`turns`]: whose turn it is to choose a region; [`pending`]: the space that is left.
 //! - [`worker`]: carries out one step after the other.
 //! - [`status`]: the status that each step leads to; [`record`]: where it is written.
 //! - [`leftovers`]: namespaces that need no object are erased and destroyed.
@@ -18,6 +19,7 @@ mod reconcile;
 mod record;
 mod retry;
 mod status;
+mod turns;
 mod worker;
 mod zero;
 

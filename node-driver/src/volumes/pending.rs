@@ -18,7 +18,7 @@ pub fn free_for<'a>(volume: &PmemVolume, inventory: &Inventory, all: impl IntoIt
 }
 
 /// Those of `all` on the volume's node that get their space before it.
-pub fn older_than<'a>(
+fn older_than<'a>(
     volume: &PmemVolume,
     all: impl IntoIterator<Item = &'a PmemVolume>,
 ) -> impl Iterator<Item = &'a PmemVolume> {

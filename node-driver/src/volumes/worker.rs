@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::earlier::EarlierVolumes;
 use super::error::StepError;
 use super::locks::Locks;
-use super::pending::{free_for, older_than};
-use super::plan::{Blocked, Observed, Provisioned, Step, next_step};
+use super::pending::free_for;
+use super::plan::{Blocked, Observed, Provisioned, Step, is_choosing, is_to_be_placed, step_in};
 use super::record::Record;
 use super::status;
+use super::turns::{Moment, Turns};
 use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasure::Erasure;
 use super::zero::erasures::Erasures;
@@ -43,6 +44,7 @@ pub struct Worker<R> {
     pub(super) bytes: ByteStates,
     /// One volume at a time chooses a region and takes space there, so that each sees what the last one took.
     placing: Mutex<()>,
+    turns: Turns,
     /// One erasure at a time in each region.
     erasing: Locks<RegionId>,
     /// One task at a time works on a volume, with or without its object.
@@ -70,6 +72,7 @@ impl<R: Record> Worker<R> {
             record,
             bytes: ByteStates::default(),
             placing: Mutex::default(),
+            turns: Turns::default(),
             erasing: Locks::default(),
             volumes: Locks::default(),
             erasures: Erasures::default(),
@@ -111,7 +114,9 @@ impl<R: Record> Worker<R> {
         let mut placing: Option<MutexGuard<'_, ()>> = None;
         let mut is_confirmed = false;
         loop {
-            let step = self.plan(volume, &listing);
+            let Some(step) = self.step_in_turn(volume, &listing) else {
+                return Ok(WorkResult::Behind);
+            };
             let takes_space = matches!(step, Step::Refuse(_) | Step::RecordRegion(_) | Step::Create(_));
             if takes_space && placing.is_none() {
                 placing = Some(self.placing.lock().await);
@@ -119,9 +124,6 @@ impl<R: Record> Worker<R> {
                 continue;
             }
             placing = placing.filter(|_| takes_space);
-            if matches!(step, Step::Refuse(_) | Step::RecordRegion(_)) && self.is_behind(volume, &listing) {
-                return Ok(WorkResult::Behind);
-            }
             if (takes_space || step == Step::Mark(Stage::HandedOut)) && !is_confirmed {
                 *volume = self.confirm(volume).await?;
                 is_confirmed = true;
@@ -143,34 +145,42 @@ impl<R: Record> Worker<R> {
         found.filter(is_same).ok_or(StepError::Gone)
     }
 
-    /// Most calls are about volumes that are as they should be: for them, the last listing is enough.
+    /// Most calls are about volumes that are as they should be, or that wait for an older one: for them, the last listing is enough.
     async fn first_listing(&self, volume: &PmemVolume) -> Result<Listing, StepError> {
         let last = self.layout.subscribe().borrow().listing.clone();
-        let is_settled = |listing: &Listing| self.plan(volume, listing) == Step::Nothing;
-        match last.filter(is_settled) {
+        let is_enough = |listing: &Listing| matches!(self.step_in_turn(volume, listing), None | Some(Step::Nothing));
+        match last.filter(is_enough) {
             Some(listing) => Ok(listing),
             None => Ok(self.layout.list().await?),
         }
     }
 
-    fn plan(&self, volume: &PmemVolume, listing: &Listing) -> Step {
-        let all = self.record.all();
-        let free = free_for(volume, &listing.inventory, all.iter().map(AsRef::as_ref));
-        next_step(&Observed {
+    /// The next step; none if that is to choose a region, or to be refused, and an older volume comes first.
+    fn step_in_turn(&self, volume: &PmemVolume, listing: &Listing) -> Option<Step> {
+        let observed = Observed {
             volume,
             inventory: &listing.inventory,
-            free: &free,
             bytes: &self.bytes.get(name(volume)),
-        })
+        };
+        // Without its free space, which nobody needs to know while it waits.
+        if is_to_be_placed(&observed) && self.is_behind(volume, listing) {
+            return None;
+        }
+        let step = step_in(&observed, || {
+            let all = self.record.all();
+            free_for(volume, &listing.inventory, all.iter().map(AsRef::as_ref))
+        });
+        let chooses = matches!(step, Step::Refuse(_) | Step::RecordRegion(_));
+        (!chooses || !self.is_behind(volume, listing)).then_some(step)
     }
 
-    /// Whether an older volume is about to choose its region. The operator and the extender count on this order: what a younger
-    /// one takes first may send the older one to another region than they foresaw. One that is held up by anything else holds
-    /// up nobody.
     fn is_behind(&self, volume: &PmemVolume, listing: &Listing) -> bool {
-        let all = self.record.all();
-        let mut older = older_than(volume, all.iter().map(AsRef::as_ref));
-        older.any(|other| matches!(self.plan(other, listing), Step::RecordRegion(_)))
+        let now = Moment {
+            inventory: Arc::clone(&listing.inventory),
+            volumes: self.record.all(),
+        };
+        self.turns
+            .is_behind(volume, now, |other, free| is_choosing(other, &listing.inventory, free))
     }
 
     async fn carry_out(&self, step: Step, volume: &PmemVolume, listing: &Listing) -> Result<Next, StepError> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crds::{Phase, VolumeMode};
+use simulation::devices::DeviceFault;
 
 use crate::node::Node;
 use node_driver::volumes::WorkResult;
@@ -50,6 +51,10 @@ async fn the_older_one_chooses_its_region_first() {
     );
     assert_eq!(worker.reconcile(younger.clone()).await.unwrap(), WorkResult::Behind);
     assert!(node.all().is_empty());
+    // Who waits asks often, and looks at no device for that.
+    node.machine.set_fault(DeviceFault::ListingFails, true);
+    assert_eq!(worker.reconcile(younger.clone()).await.unwrap(), WorkResult::Behind);
+    node.machine.set_fault(DeviceFault::ListingFails, false);
     for volume in [older, younger] {
         assert_eq!(worker.reconcile(volume).await.unwrap(), WorkResult::Settled);
     }

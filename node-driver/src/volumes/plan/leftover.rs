@@ -18,16 +18,22 @@ pub enum LeftoverStep {
     AskForAnother,
 }
 
-/// The next step of a namespace with a mark. `is_wanted`: there is an object that it is being made for.
+/// The next step of a namespace with a mark. `is_wanted`: there is an object that it is being made for;
+/// only asked where it matters.
 ///
 /// One that was never handed out has nobody's data. Its bytes are of unknown past, as those of free space are: whoever gets
 /// them next scrubs them. One that was handed out and never used is a volume as long as no other node has it.
 #[must_use]
-pub fn next_step(namespace: &Namespace, stage: Stage, bytes: &ByteState, is_wanted: bool) -> LeftoverStep {
+pub fn next_step(
+    namespace: &Namespace,
+    stage: Stage,
+    bytes: &ByteState,
+    is_wanted: impl Fn() -> bool,
+) -> LeftoverStep {
     let location = Location::of(namespace);
     match stage {
-        Stage::Making if is_wanted => LeftoverStep::Leave,
-        Stage::HandedOut if !is_wanted => LeftoverStep::AskForAnother,
+        Stage::Making if is_wanted() => LeftoverStep::Leave,
+        Stage::HandedOut if !is_wanted() => LeftoverStep::AskForAnother,
         Stage::HandedOut | Stage::InUse | Stage::Quarantined => LeftoverStep::Leave,
         // A power loss would bring it back as a volume in use, without its bytes.
         Stage::Erasing if !namespace.is_recorded => LeftoverStep::Mark(Stage::Erasing),

@@ -1,7 +1,7 @@
 //! What the next step of a volume depends on.
 
 use crds::{Phase, PmemVolume, PmemVolumeStatus, RegionState};
-use placement::{Node, RegionId};
+use placement::RegionId;
 
 use super::blocked::Blocked;
 use super::step::Step;
@@ -15,8 +15,6 @@ pub struct Observed<'a> {
     pub volume: &'a PmemVolume,
     /// The devices, as they were listed.
     pub inventory: &'a Inventory,
-    /// The ready regions without the space of volumes that come before this one.
-    pub free: &'a Node,
     /// What this process knows about its bytes.
     pub bytes: &'a ByteState,
 }
@@ -71,8 +69,18 @@ impl<'a> Observed<'a> {
 
     /// Whether it is recorded that its namespace is made in this region.
     pub(super) fn is_made_in(&self, region: &RegionId) -> bool {
-        self.phase() == Some(Phase::Provisioning)
-            && self.status().and_then(|status| status.region.as_ref()) == Some(region)
+        self.being_made_in() == Some(region)
+    }
+
+    /// The region in which its namespace is made, once that is recorded.
+    fn being_made_in(&self) -> Option<&'a RegionId> {
+        let status = self.status().filter(|status| status.phase == Some(Phase::Provisioning));
+        status?.region.as_ref()
+    }
+
+    /// Whether no region was chosen for it yet.
+    pub(super) fn has_no_region(&self) -> bool {
+        self.being_made_in().is_none()
     }
 
     /// Fails if a namespace of the volume may be there that cannot be seen. One that was kept was in some region, if nobody knows

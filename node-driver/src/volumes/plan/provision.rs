@@ -1,11 +1,11 @@
 //! The steps of a volume until it can be used, and while it is used.
 
 use crds::{Phase, VolumeMode};
-use placement::Bytes;
+use placement::{Bytes, Node};
 
 use super::blocked::Blocked;
 use super::observed::Observed;
-use super::step::{Provisioned, Step};
+use super::step::{Plan, Provisioned, Step};
 use crate::conditions;
 use crate::devices::{Namespace, NamespaceMode, NewNamespace, Stage};
 use crate::volumes::zero::byte_state::{ByteState, Location};
@@ -13,7 +13,7 @@ use crate::volumes::zero::byte_state::{ByteState, Location};
 /// The condition that is true while the volume can be used.
 pub const PROVISIONED: &str = "Provisioned";
 
-pub(super) fn next_step(observed: &Observed<'_>) -> Step {
+pub(super) fn next_step(observed: &Observed<'_>) -> Plan {
     let step = match (observed.phase(), observed.namespace()) {
         (_, Err(blocked)) => Err(blocked),
         // Whatever its status says: somebody may have written that by hand.
@@ -21,9 +21,11 @@ pub(super) fn next_step(observed: &Observed<'_>) -> Step {
         (Some(Phase::Refused), Ok(None)) => Ok(Step::Nothing),
         (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
         (None, Ok(None)) if observed.volume.is_kept() => away(observed),
-        (None | Some(Phase::Provisioning), Ok(None)) => begin(observed),
+        (None | Some(Phase::Provisioning), Ok(None)) => {
+            return begin(observed).unwrap_or_else(|blocked| Plan::Take(Step::Wait(blocked)));
+        }
     };
-    step.unwrap_or_else(Step::Wait)
+    Plan::Take(step.unwrap_or_else(Step::Wait))
 }
 
 fn existing(observed: &Observed<'_>, namespace: &Namespace, stage: Stage) -> Result<Step, Blocked> {
@@ -37,26 +39,26 @@ fn existing(observed: &Observed<'_>, namespace: &Namespace, stage: Stage) -> Res
 }
 
 /// No namespace yet: choose a region, record it, make the namespace. Not while another may come back as this volume.
-fn begin(observed: &Observed<'_>) -> Result<Step, Blocked> {
+fn begin(observed: &Observed<'_>) -> Result<Plan, Blocked> {
     if let Some(first) = observed.quarantine_first()? {
-        return Ok(first);
+        return Ok(Plan::Take(first));
     }
     observed.shows_recorded_region()?;
     observed.has_no_unseen()?;
-    let mut free = observed.free.clone();
-    let placed = match free.place(&observed.volume.spec.request()) {
-        Err(refusal) => return Ok(Step::Refuse(refusal)),
-        Ok(placed) => placed,
-    };
-    Ok(if observed.is_made_in(&placed.region) {
-        Step::Create(NewNamespace {
+    Ok(Plan::Place)
+}
+
+/// The step of a volume that can be made, in the ready regions without the space of volumes that come before it.
+pub(super) fn place(observed: &Observed<'_>, mut free: Node) -> Step {
+    match free.place(&observed.volume.spec.request()) {
+        Err(refusal) => Step::Refuse(refusal),
+        Ok(placed) if observed.is_made_in(&placed.region) => Step::Create(NewNamespace {
             volume: observed.name().into(),
             region: placed.region,
             footprint: placed.extent.size,
-        })
-    } else {
-        Step::RecordRegion(placed.region)
-    })
+        }),
+        Ok(placed) => Step::RecordRegion(placed.region),
+    }
 }
 
 /// It was never handed out. What this process did not zero is zeroed, even if it looks configured: what looks like it may be

@@ -6,6 +6,16 @@ use super::blocked::Blocked;
 use crate::devices::{NewNamespace, Stage};
 use crate::volumes::zero::byte_state::Location;
 
+/// What to do next with a volume, as far as that is known without the free space: to find that out takes long for a volume that
+/// many others come before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// This.
+    Take(Step),
+    /// It has no namespace yet, and nothing speaks against making one somewhere.
+    Place,
+}
+
 /// What to do next with a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {

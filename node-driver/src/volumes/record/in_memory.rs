@@ -11,20 +11,20 @@ use super::{Record, RecordError};
 #[derive(Debug, Default)]
 pub struct InMemoryRecord {
     /// By name.
-    volumes: Mutex<BTreeMap<String, PmemVolume>>,
+    volumes: Mutex<BTreeMap<String, Arc<PmemVolume>>>,
 }
 
 impl InMemoryRecord {
     /// Adds a volume or replaces the one of its name.
     pub fn put(&self, volume: PmemVolume) {
         let name = volume.metadata.name.clone().unwrap_or_default();
-        self.volumes().insert(name, volume);
+        self.volumes().insert(name, Arc::new(volume));
     }
 
     /// The volume of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<PmemVolume> {
-        self.volumes().get(name).cloned()
+        self.volumes().get(name).map(|volume| (**volume).clone())
     }
 
     /// Removes the volume of that name, as `kubectl delete` does.
@@ -32,7 +32,7 @@ impl InMemoryRecord {
         self.volumes().remove(name);
     }
 
-    fn volumes(&self) -> MutexGuard<'_, BTreeMap<String, PmemVolume>> {
+    fn volumes(&self) -> MutexGuard<'_, BTreeMap<String, Arc<PmemVolume>>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
         self.volumes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +43,7 @@ impl InMemoryRecord {
         let mut changed = self.get(name).unwrap_or_else(|| volume.clone());
         change(&mut changed);
         if let Some(stored) = self.volumes().get_mut(name) {
-            stored.clone_from(&changed);
+            *stored = Arc::new(changed.clone());
         }
         changed
     }
@@ -51,7 +51,7 @@ impl InMemoryRecord {
 
 impl Record for Arc<InMemoryRecord> {
     fn all(&self) -> Vec<Arc<PmemVolume>> {
-        self.volumes().values().cloned().map(Arc::new).collect()
+        self.volumes().values().cloned().collect()
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
