@@ -26,6 +26,7 @@ pub(super) fn group() -> Group {
             case!(a_volume_outlives_a_power_cut),
             case!(a_region_without_labels_is_named_and_left_alone),
             case!(a_read_only_region_gets_no_volume),
+            case!(a_region_that_cannot_be_read_concerns_only_its_own_volumes),
         ],
     }
 }
@@ -323,4 +324,39 @@ async fn a_read_only_region_gets_no_volume(vm: &mut TestVm) -> Result<()> {
     let seen = inventory(vm).await?;
     ensure!(seen.on(1)?.state == RegionState::Ready, "{seen:?}");
     Ok(())
+}
+
+/// The kernel shows something of a region that nobody can read.
+async fn a_region_that_cannot_be_read_concerns_only_its_own_volumes(vm: &mut TestVm) -> Result<()> {
+    create(vm, "--numa 0 hidden 28Mi").await?;
+    let before = inventory(vm).await?;
+    let device = &before.on(0)?.device;
+    let covered = format!("$(readlink -f /sys/bus/nd/devices/{device}/badblocks)");
+    vm.shell(&format!(
+        "echo unreadable >/run/unreadable && mount --bind /run/unreadable {covered}"
+    ))
+    .await?;
+
+    let seen = inventory(vm).await?;
+    let (away, other) = (seen.on(0)?, seen.on(1)?);
+    ensure!(
+        away.state == RegionState::NotSeen && away.id == before.on(0)?.id && away.free.is_empty(),
+        "{seen:?}"
+    );
+    ensure!(away.message.contains("badblocks"), "{}", away.message);
+    ensure!(other == before.on(1)?, "{seen:?}");
+    create(vm, "--numa 1 vol 28Mi").await?;
+    vm.shell(&format!(
+        "mkdir -p /run/vol && {VOLUME} stage --fs ext4 vol /run/vol && umount /run/vol"
+    ))
+    .await?;
+    delete(vm, "vol").await?;
+    // Its label shows where it is, so that no second one is made.
+    let refused = fails(vm, &format!("{VOLUME} create --numa 1 hidden 28Mi")).await?;
+    ensure!(refused.contains("RegionAway"), "{refused}");
+
+    vm.shell(&format!("umount {covered}")).await?;
+    let after = inventory(vm).await?;
+    ensure!(after.on(0)? == before.on(0)?, "{before:?} became {after:?}");
+    delete(vm, "hidden").await
 }

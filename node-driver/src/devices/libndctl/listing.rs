@@ -1,14 +1,16 @@
 //! The inventory, from libndctl and the label areas.
 
+use std::error::Error;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crds::{BusProvider, PersistenceDomain, RegionState};
-use ndctl::{Claim, ClaimKind, Context, Mapping, Region, RegionKind, Snapshot};
+use ndctl::{Claim, ClaimKind, Context, Label, Mapping, Region, RegionKind, Snapshot};
 use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId};
+use program::chain;
 
-use super::agreement::{disagreement, is_recorded, unseen};
+use super::agreement::{Part, disagreement, is_recorded, unseen};
 use super::alignment::best_alignment;
 use super::block;
 use super::module_labels::ModuleLabels;
@@ -25,11 +27,22 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// All regions and namespaces.
 ///
 /// A listing during which something changed, or that met a device half made, is repeated: a person may be working with
-/// `ndctl` at this moment, or the kernel may be enabling a region.
+/// `ndctl` at this moment, or the kernel may be enabling a region. One region that cannot be read the second time either, although
+/// nothing changed, is shown as one that is not seen: that concerns its own volumes and no others.
 pub(super) fn inventory() -> Result<Inventory, DeviceError> {
+    let mut unreadable = Unreadable::Fails;
+    repeatedly(|| list_undisturbed(&mut unreadable))
+}
+
+/// The namespace that the kernel calls `device`, with what the label areas of its region say of it; none if there is none.
+pub(super) fn namespace(device: &str) -> Result<Option<Namespace>, DeviceError> {
+    repeatedly(|| namespace_undisturbed(device))
+}
+
+fn repeatedly<T>(mut list: impl FnMut() -> Result<T, Source>) -> Result<T, DeviceError> {
     let mut attempts = 1;
     loop {
-        match list_undisturbed() {
+        match list() {
             Err(_) if attempts < ATTEMPTS => attempts += 1,
             done => return done.map_err(DeviceError::Listing),
         }
@@ -38,12 +51,12 @@ pub(super) fn inventory() -> Result<Inventory, DeviceError> {
 }
 
 /// A listing of one moment: what exists, what is enabled and what the labels say is the same before and after it.
-fn list_undisturbed() -> Result<Inventory, Source> {
+fn list_undisturbed(unreadable: &mut Unreadable) -> Result<Inventory, Source> {
     let before = Snapshot::take()?;
     let context = Context::new()?;
     let pmem = pmem_regions(&context)?;
     let labels = ModuleLabels::read(&pmem)?;
-    let mut inventory = list(&pmem, &labels)?;
+    let mut inventory = list(&pmem, &labels, unreadable)?;
     if pmem.is_empty() {
         inventory.nothing = nothing::message(&context)?;
     }
@@ -51,6 +64,31 @@ fn list_undisturbed() -> Result<Inventory, Source> {
         return Err("regions, namespaces or labels changed while they were listed".into());
     }
     Ok(inventory)
+}
+
+fn namespace_undisturbed(device: &str) -> Result<Option<Namespace>, Source> {
+    let context = Context::new()?;
+    let namespace = match context.namespace(device) {
+        Err(ndctl::Error::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    let region = namespace.region();
+    let labels = ModuleLabels::read(&[region])?;
+    let pmem = pmem_regions(&context)?;
+    let ids = region_id::ids(&origins(&pmem)?);
+    let mut named = pmem.iter().zip(ids);
+    let id = named.find_map(|(other, id)| (other.device() == region.device()).then_some(id));
+    let id = id.ok_or("its region is no persistent memory")?;
+    let mut listed = listed_namespace(namespace, &id, region.start()?)?;
+    listed.is_recorded = is_recorded(&listed, &labels.parts(region)?);
+    if !labels.are_unchanged(&[region])? {
+        return Err("labels changed while they were read".into());
+    }
+    Ok(Some(listed))
+}
+
+fn origins(pmem: &[Region<'_>]) -> Result<Vec<Origin>, ndctl::Error> {
+    pmem.iter().map(|region| origin(*region)).collect()
 }
 
 fn pmem_regions(context: &Context) -> Result<Vec<Region<'_>>, ndctl::Error> {
@@ -63,31 +101,86 @@ fn pmem_regions(context: &Context) -> Result<Vec<Region<'_>>, ndctl::Error> {
     Ok(pmem)
 }
 
-fn list(pmem: &[Region<'_>], labels: &ModuleLabels) -> Result<Inventory, Source> {
-    let origins = pmem.iter().map(|region| origin(*region));
-    let origins: Vec<Origin> = origins.collect::<Result<_, _>>()?;
+/// A region, as it was listed.
+struct Listed {
+    region: inventory::Region,
+    namespaces: Vec<Namespace>,
+    /// Labels of namespaces that are not shown.
+    unseen: Vec<UnseenLabel>,
+}
+
+/// What a region that cannot be read means for the listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unreadable {
+    /// There is none, the first time: somebody may be changing it at this moment.
+    Fails,
+    /// The others are listed, and of this one that it is not seen.
+    IsShown,
+}
+
+fn list(pmem: &[Region<'_>], labels: &ModuleLabels, unreadable: &mut Unreadable) -> Result<Inventory, Source> {
+    let origins = origins(pmem)?;
     let mut inventory = Inventory::default();
     for ((region, origin), id) in pmem.iter().zip(&origins).zip(region_id::ids(&origins)) {
-        let mut namespaces = namespaces(*region, &id)?;
         let parts = labels.parts(*region)?;
-        for namespace in &mut namespaces {
-            namespace.is_recorded = is_recorded(namespace, &parts);
-        }
-        let properties = RegionProperties {
-            identity: identity(*region, origin),
-            disagreement: disagreement(&namespaces, &parts),
-            ..properties(*region, labels)?
+        let listed = match (listed(*region, origin, &id, labels, &parts), *unreadable) {
+            (Ok(listed), _) => listed,
+            (Err(error), Unreadable::IsShown) => not_seen(*region, id, &parts, &*error)?,
+            (Err(error), Unreadable::Fails) => {
+                *unreadable = Unreadable::IsShown;
+                return Err(error);
+            }
         };
-        let unseen = unseen(&namespaces, &parts).into_iter().map(|label| UnseenLabel {
-            name: label.name.clone(),
-            uuid: label.uuid,
-            region: id.clone(),
-        });
-        inventory.unseen.extend(unseen);
-        inventory.regions.push(listed_region(*region, id, properties)?);
-        inventory.namespaces.extend(namespaces);
+        inventory.regions.push(listed.region);
+        inventory.namespaces.extend(listed.namespaces);
+        inventory.unseen.extend(listed.unseen);
     }
     Ok(inventory)
+}
+
+fn listed(
+    region: Region<'_>,
+    origin: &Origin,
+    id: &RegionId,
+    labels: &ModuleLabels,
+    parts: &[Part<'_>],
+) -> Result<Listed, Source> {
+    let mut namespaces = namespaces(region, id)?;
+    for namespace in &mut namespaces {
+        namespace.is_recorded = is_recorded(namespace, parts);
+    }
+    let properties = RegionProperties {
+        identity: identity(region, origin),
+        disagreement: disagreement(&namespaces, parts),
+        ..properties(region, labels)?
+    };
+    Ok(Listed {
+        region: listed_region(region, id.clone(), region_state(&properties), bad(region)?)?,
+        unseen: unseen_labels(&namespaces, parts, id),
+        namespaces,
+    })
+}
+
+/// A region of which something could not be read. Nothing of what is in it is shown, so that nothing counts as absent or free;
+/// and whatever is on its modules may be there.
+fn not_seen(region: Region<'_>, id: RegionId, parts: &[Part<'_>], error: &dyn Error) -> Result<Listed, Source> {
+    let device = region.device();
+    tracing::debug!(region = device, error = chain(error), "a region cannot be read");
+    let message = format!("{device} cannot be seen completely: {}", chain(error));
+    Ok(Listed {
+        unseen: unseen_labels(&[], parts, &id),
+        region: listed_region(region, id, (RegionState::NotSeen, message), Vec::new())?,
+        namespaces: Vec::new(),
+    })
+}
+
+fn unseen_labels(namespaces: &[Namespace], parts: &[Part<'_>], region: &RegionId) -> Vec<UnseenLabel> {
+    let label = |label: &Label| UnseenLabel {
+        name: label.name.clone(),
+        uuid: label.uuid,
+        region: region.clone(),
+    };
+    unseen(namespaces, parts).into_iter().map(label).collect()
 }
 
 fn origin(region: Region<'_>) -> Result<Origin, ndctl::Error> {
@@ -143,12 +236,16 @@ fn bus(region: Region<'_>) -> BusProvider {
     }
 }
 
-fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties) -> Result<inventory::Region, Source> {
-    let (state, message) = region_state(&properties);
+fn listed_region(
+    region: Region<'_>,
+    id: RegionId,
+    (state, message): (RegionState, String),
+    bad: Vec<Extent>,
+) -> Result<inventory::Region, Source> {
     let alignment = alignment(region, state)?;
     Ok(inventory::Region {
         id,
-        device: properties.device,
+        device: region.device(),
         bus: bus(region),
         numa: region.numa_node().map(NumaNode),
         size: region.size(),
@@ -161,7 +258,7 @@ fn listed_region(region: Region<'_>, id: RegionId, properties: RegionProperties)
         },
         state,
         message,
-        bad: bad(region)?,
+        bad,
         offer: offer(region, state)?,
     })
 }
