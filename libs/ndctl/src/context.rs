@@ -97,7 +97,8 @@ impl Context {
     /// # Errors
     /// As [`Context::buses`], and [`Error::NotFound`].
     pub fn namespace(&self, device: &str) -> Result<Namespace<'_>, Error> {
-        for region in self.regions()? {
+        let regions = self.regions()?;
+        for region in regions.into_iter().filter(|region| region.numbers(device)) {
             let namespaces = region.namespaces()?;
             if let Some(found) = namespaces.into_iter().find(|n| n.device() == device) {
                 return Ok(found);

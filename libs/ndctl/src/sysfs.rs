@@ -6,7 +6,7 @@ use std::{fs, io};
 use crate::error::{Error, Operation};
 
 /// All devices of the nvdimm subsystem, one entry each (kernel: `drivers/nvdimm/bus.c`).
-const DEVICES: &str = "/sys/bus/nd/devices";
+pub(crate) const DEVICES: &str = "/sys/bus/nd/devices";
 
 /// Where the kernel shows the attribute `name` of `device`.
 pub(crate) fn attribute(device: &str, name: &str) -> PathBuf {

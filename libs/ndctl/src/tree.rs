@@ -30,8 +30,7 @@ impl<'ctx> Region<'ctx> {
     /// # Errors
     /// [`Error::Incomplete`] if the kernel has one that libndctl did not list, [`Error::Refused`] if `/sys` cannot be read.
     pub fn namespaces(self) -> Result<Vec<Namespace<'ctx>>, Error> {
-        let id = ffi::ndctl_region_get_id(self.get());
-        let expected = sysfs::devices(&format!("namespace{id}."))?;
+        let expected = sysfs::devices(&self.namespace_prefix())?;
         let first = ffi::ndctl_namespace_get_first(self.get());
         let mut namespaces: Vec<Namespace> = collect(first, ffi::ndctl_namespace_get_next)
             .into_iter()
@@ -41,6 +40,15 @@ impl<'ctx> Region<'ctx> {
         sysfs::require_all(expected, &listed)?;
         namespaces.sort_by_key(|namespace| namespace.number());
         Ok(namespaces)
+    }
+
+    /// Whether a namespace with this device name would be one of its own, if there is one.
+    pub(crate) fn numbers(self, namespace: &str) -> bool {
+        namespace.starts_with(&self.namespace_prefix())
+    }
+
+    fn namespace_prefix(self) -> String {
+        format!("namespace{}.", ffi::ndctl_region_get_id(self.get()))
     }
 
     /// A namespace that is free to be configured: size 0, not enabled, not claimed.

@@ -107,6 +107,54 @@ pub enum NamespaceMode {
     Devdax,
 }
 
+/// A namespace, however it was read.
+pub(super) trait Labelled {
+    /// The name and the UUID in its label.
+    fn label(&self) -> (&str, Option<Uuid>);
+}
+
+impl Labelled for Namespace {
+    fn label(&self) -> (&str, Option<Uuid>) {
+        (&self.name, self.uuid)
+    }
+}
+
+/// The namespace of `volume` among `all`, as [`Inventory::of_volume`] says.
+pub(super) fn of_volume<'a, N: Labelled>(
+    all: impl IntoIterator<Item = &'a N>,
+    volume: &str,
+) -> Result<Option<(&'a N, Stage)>, Unclear> {
+    let mut found = Vec::new();
+    for namespace in all {
+        let (name, uuid) = namespace.label();
+        // Whose it is takes longer to tell.
+        if mark::volume_in(name) != volume {
+            continue;
+        }
+        match mark::read(name, uuid) {
+            Owner::Ours(mark) if mark.stage != Stage::Quarantined => found.push((namespace, mark.stage)),
+            Owner::Newer { .. } => return Err(Unclear::Newer { label: name.to_owned() }),
+            Owner::Ours(_) | Owner::Foreign => {}
+        }
+    }
+    let used = found.iter().filter(|(_, stage)| *stage == Stage::InUse).count();
+    if used > 1 {
+        return Err(Unclear::Several { count: used });
+    }
+    Ok(found.into_iter().max_by_key(|(_, stage)| worth(*stage)))
+}
+
+/// Those of `all` that have the name of `volume` and no mark.
+pub(super) fn unmarked<'a, N: Labelled + 'a>(
+    all: impl IntoIterator<Item = &'a N>,
+    volume: &str,
+) -> impl Iterator<Item = &'a N> {
+    all.into_iter().filter(move |namespace| {
+        let (name, uuid) = namespace.label();
+        name == volume && mark::read(name, uuid) == Owner::Foreign
+    })
+}
+
 /// Why no namespace is taken for that of a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unclear {
@@ -141,7 +189,6 @@ impl Inventory {
         self.regions.iter().find(|region| region.id == *id)
     }
 
-    /// The namespaces whose names are those of `volume`. Whose they are takes longer to tell.
     fn named<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a Namespace> {
         let all = self.namespaces.iter();
         all.filter(move |namespace| mark::volume_in(&namespace.name) == volume)
@@ -153,24 +200,7 @@ impl Inventory {
     /// # Errors
     /// There are several that are in use, or a newer version of the driver marked it.
     pub fn of_volume(&self, volume: &str) -> Result<Option<(&Namespace, Stage)>, Unclear> {
-        let mut found = Vec::new();
-        for namespace in self.named(volume) {
-            match namespace.owner() {
-                Owner::Ours(mark) if mark.volume == volume && mark.stage != Stage::Quarantined => {
-                    found.push((namespace, mark.stage));
-                }
-                Owner::Newer { volume: other } if other == volume => {
-                    let label = namespace.name.clone();
-                    return Err(Unclear::Newer { label });
-                }
-                Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => {}
-            }
-        }
-        let used = found.iter().filter(|(_, stage)| *stage == Stage::InUse).count();
-        if used > 1 {
-            return Err(Unclear::Several { count: used });
-        }
-        Ok(found.into_iter().max_by_key(|(_, stage)| worth(*stage)))
+        of_volume(&self.namespaces, volume)
     }
 
     /// A namespace beside that of `volume` which nobody used, and which is in the way: the volume is handed out, in another region
@@ -241,8 +271,7 @@ impl Inventory {
 
     /// The namespaces that have the name of `volume` and no mark: made before there were marks, or by a stranger.
     pub fn unmarked<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a Namespace> {
-        let named = self.named(volume);
-        named.filter(move |namespace| namespace.name == volume && namespace.owner() == Owner::Foreign)
+        unmarked(&self.namespaces, volume)
     }
 
     /// The regions as a PmemNode reports them. Of the namespaces without a mark, those for which `is_earlier` is true are

@@ -1,13 +1,13 @@
 //! What a call needs of an inventory, and the error if that is not there: the same for each backend that has one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crds::{RegionState, VolumeMode};
-use placement::RegionId;
+use placement::{Bytes, NumaNode, RegionId};
 
 use super::backend::{Dax, EarlierVolume, VolumeDevice};
 use super::error::DeviceError;
-use super::inventory::{Inventory, Namespace, Region, Unclear};
+use super::inventory::{Inventory, Labelled, Namespace, NamespaceMode, Region, Unclear, of_volume, unmarked};
 use super::mark::Stage;
 
 impl Inventory {
@@ -21,14 +21,17 @@ impl Inventory {
         volume: &str,
         has_dax: impl FnOnce(&Path) -> bool,
     ) -> Result<Option<VolumeDevice>, DeviceError> {
-        let marked = self.of_volume(volume).map_err(|unclear| not_clear(volume, unclear))?;
-        let found = match marked {
-            Some((found, stage)) => Some((found, Some(stage))),
-            None => self.only_unmarked(volume)?.map(|found| (found, None)),
+        let Some((found, stage)) = find(&self.namespaces, volume)? else {
+            return Ok(None);
         };
-        found
-            .map(|(found, stage)| self.volume_device(found, volume, stage, has_dax))
-            .transpose()
+        let presented = Presented {
+            mode: found.mode,
+            block: found.block.clone(),
+            usable: found.usable,
+            numa: self.region(&found.region).and_then(|region| region.numa),
+        };
+        let device = presented.volume_device(volume, stage, found.is_recorded, has_dax)?;
+        Ok(Some(device))
     }
 
     /// The namespace of a volume, and how far it has come.
@@ -107,28 +110,43 @@ impl Inventory {
             Some(region) => Err(not_ready(&region.message)),
         }
     }
+}
 
-    fn only_unmarked(&self, volume: &str) -> Result<Option<&Namespace>, DeviceError> {
-        let unmarked: Vec<&Namespace> = self.unmarked(volume).collect();
-        match unmarked[..] {
-            [] => Ok(None),
-            [only] => Ok(Some(only)),
-            _ => Err(DeviceError::Ambiguous {
-                name: volume.into(),
-                count: unmarked.len(),
-            }),
-        }
+/// The namespace of `volume` among `all`, and its stage; none if it has no mark.
+pub(super) fn find<'a, N: Labelled>(all: &'a [N], volume: &str) -> Result<Option<(&'a N, Option<Stage>)>, DeviceError> {
+    let marked = of_volume(all, volume).map_err(|unclear| not_clear(volume, unclear))?;
+    if let Some((found, stage)) = marked {
+        return Ok(Some((found, Some(stage))));
     }
+    let unmarked: Vec<&N> = unmarked(all, volume).collect();
+    match unmarked[..] {
+        [] => Ok(None),
+        [only] => Ok(Some((only, None))),
+        _ => Err(DeviceError::Ambiguous {
+            name: volume.into(),
+            count: unmarked.len(),
+        }),
+    }
+}
 
-    fn volume_device(
-        &self,
-        found: &Namespace,
+/// What somebody who uses a namespace finds.
+pub(super) struct Presented {
+    pub(super) mode: NamespaceMode,
+    pub(super) block: Option<PathBuf>,
+    pub(super) usable: Option<Bytes>,
+    pub(super) numa: Option<NumaNode>,
+}
+
+impl Presented {
+    /// It as the device of `volume`. `has_dax` is asked about a block device whose mode promises DAX.
+    pub(super) fn volume_device(
+        self,
         volume: &str,
         stage: Option<Stage>,
+        is_recorded: bool,
         has_dax: impl FnOnce(&Path) -> bool,
     ) -> Result<VolumeDevice, DeviceError> {
-        let mode = found.mode.of_volume();
-        let (Some(mode), Some(path), Some(usable)) = (mode, found.block.clone(), found.usable) else {
+        let (Some(mode), Some(path), Some(usable)) = (self.mode.of_volume(), self.block, self.usable) else {
             return Err(DeviceError::Incomplete { name: volume.into() });
         };
         let dax = match mode {
@@ -138,10 +156,10 @@ impl Inventory {
         Ok(VolumeDevice {
             path,
             stage,
-            is_recorded: found.is_recorded,
+            is_recorded,
             mode,
             usable,
-            numa: self.region(&found.region).and_then(|region| region.numa),
+            numa: self.numa,
             dax,
         })
     }

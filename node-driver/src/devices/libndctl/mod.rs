@@ -1,15 +1,19 @@
 //! Real persistent memory, through libndctl.
 //!
-//! Every operation opens a libndctl context of its own; nothing is kept between two of them but what could not be enabled.
+//! Every operation opens a libndctl context of its own; nothing is kept between two of them but what could not be enabled, and which
+//! labels were seen on their modules.
 
 mod agreement;
 mod alignment;
+mod at_work;
 mod block;
 mod listing;
 mod module_labels;
 mod nothing;
+mod recorded;
 mod region_id;
 mod region_state;
+mod shown;
 mod unlocked;
 
 use std::fs::{File, OpenOptions};
@@ -17,7 +21,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ndctl::{Context, Fsdax, NamespaceName, PageMap, Sector};
+use ndctl::{Context, Fsdax, NamedNamespace, NamespaceName, PageMap, Sector};
 use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
@@ -30,6 +34,8 @@ use crate::devices::left_disabled::LeftDisabled;
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
+use at_work::AtWork;
+use recorded::Recorded;
 use unlocked::Unlocked;
 
 /// What the usable bytes of a fsdax namespace are aligned to, so that DAX can map huge pages.
@@ -40,10 +46,14 @@ const SECTOR_SIZE: u32 = 4096;
 /// Real persistent memory.
 #[derive(Debug, Default)]
 pub struct LibNdctl {
-    /// Locked while devices change and while they are listed, so that a listing never shows half of our own change. Not
-    /// locked while bytes are written.
+    /// Locked while devices change and while they are listed, so that a listing never shows half of our own change. The kernel has
+    /// who lists wait for what is being enabled in any case (`set_cookie_show` in `drivers/nvdimm/region_devs.c`). Not locked while
+    /// bytes are written, nor for who uses a volume: [`Devices::find_volume`].
     changes: Mutex<()>,
+    /// Taken before that lock. Who uses a volume waits for a change of that volume, and of no other.
+    at_work: AtWork,
     left_disabled: LeftDisabled,
+    recorded: Recorded,
 }
 
 impl LibNdctl {
@@ -57,6 +67,22 @@ impl LibNdctl {
         // It guards no data, so a panic elsewhere leaves nothing half done here.
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Whether the label of a namespace is on its modules. Only of one that no listing showed its modules have to be asked.
+    fn is_recorded(&self, namespace: &NamedNamespace) -> Result<bool, DeviceError> {
+        let NamedNamespace { device, name, uuid, .. } = namespace;
+        if self.recorded.contains(device, *uuid, name) {
+            return Ok(true);
+        }
+        let _lock = self.lock();
+        let found = listing::namespace(device)?;
+        Ok(found.is_some_and(|found| found.is_recorded && found.uuid == *uuid && found.name == *name))
+    }
+
+    /// All there is, for who holds the lock.
+    fn list(&self) -> Result<Inventory, DeviceError> {
+        listing::inventory().inspect(|listed| self.recorded.replace(listed))
+    }
 }
 
 impl Devices for LibNdctl {
@@ -66,7 +92,7 @@ impl Devices for LibNdctl {
 
     fn inventory(&self) -> Result<Inventory, DeviceError> {
         let _lock = self.lock();
-        listing::inventory()
+        self.list()
     }
 
     fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
@@ -74,7 +100,7 @@ impl Devices for LibNdctl {
         if self.left_disabled.is_done(which) {
             return Ok(());
         }
-        let inventory = listing::inventory()?;
+        let inventory = self.list()?;
         for (found, volume) in self.left_disabled.to_bring_up(which, &inventory) {
             let done = self.left_disabled.note(volume, bring_up(&found.device));
             // Those that are tried again were logged before.
@@ -86,35 +112,39 @@ impl Devices for LibNdctl {
     }
 
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {
-        self.inventory()?.find_volume(volume, block::has_dax)
+        let _work = self.at_work.on(volume);
+        shown::find(volume, |namespace| self.is_recorded(namespace))
     }
 
     fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+        let _work = self.at_work.on(&new.volume);
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
+        let inventory = self.list()?;
         let is_exposed = inventory.to_cover().any(|region| *region == new.region);
         if is_exposed {
-            cover(&Unlocked, &new.region)?;
+            cover(&Unlocked(&self.recorded), &new.region)?;
         }
-        Unlocked.make(&inventory, new)
+        Unlocked(&self.recorded).make(&inventory, new)
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        cover(&Unlocked, region)
+        cover(&Unlocked(&self.recorded), region)
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+        let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        let marked = Unlocked.mark(&listing::inventory()?, volume, stage);
+        let marked = Unlocked(&self.recorded).mark(&self.list()?, volume, stage);
         self.left_disabled.note(volume, marked)
     }
 
     fn mark_earlier(&self, earlier: &EarlierVolume, stage: Stage) -> Result<(), DeviceError> {
+        let _work = self.at_work.on(&earlier.volume);
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
+        let inventory = self.list()?;
         let found = inventory.existing_earlier(earlier)?;
-        let marked = set_mark(&inventory, found, &earlier.volume, stage);
+        let marked = set_mark(&self.recorded, &inventory, found, &earlier.volume, stage);
         self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
             // Without a mark, no start of the driver knew that it was left disabled.
@@ -125,8 +155,9 @@ impl Devices for LibNdctl {
     }
 
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
+        let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
+        let inventory = self.list()?;
         let found = expendable(&inventory, volume, "open all bytes of")?;
         disable_unused(&inventory, found, volume)?;
         let failed = |source: Source| failed("open all bytes of", volume, source);
@@ -142,8 +173,9 @@ impl Devices for LibNdctl {
     }
 
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
+        let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        let inventory = listing::inventory()?;
+        let inventory = self.list()?;
         let (found, stage) = inventory.existing(volume)?;
         if stage != Stage::Making {
             return Err(wrong_stage("configure", volume, stage));
@@ -153,8 +185,9 @@ impl Devices for LibNdctl {
     }
 
     fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
+        let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        Unlocked.destroy(&listing::inventory()?, volume)
+        Unlocked(&self.recorded).destroy(&self.list()?, volume)
     }
 }
 
@@ -206,13 +239,21 @@ fn no_mark(volume: &str) -> DeviceError {
 }
 
 /// Writes the mark into the label, reads it back, and brings the namespace up again as it was, unless it is to be erased.
-fn set_mark(inventory: &Inventory, found: &Namespace, volume: &str, stage: Stage) -> Result<(), DeviceError> {
+fn set_mark(
+    recorded: &Recorded,
+    inventory: &Inventory,
+    found: &Namespace,
+    volume: &str,
+    stage: Stage,
+) -> Result<(), DeviceError> {
     let uuid = found.uuid.ok_or_else(|| no_mark(volume))?;
     let name = mark_name(volume, uuid, stage)?;
     disable_unused(inventory, found, volume)?;
+    recorded.forget(&found.device);
     let marked = rename(&found.device, &name)
         .map_err(|source| failed("mark", volume, source.into()))
-        .and_then(|()| check_recorded(&found.device, &name));
+        .and_then(|()| check_recorded(&found.device, &name))
+        .inspect(|()| recorded.insert(&found.device, uuid, name.as_str()));
     if !found.comes_up_as(stage) {
         return marked;
     }
@@ -223,11 +264,8 @@ fn set_mark(inventory: &Inventory, found: &Namespace, volume: &str, stage: Stage
 
 /// The kernel shows the name that it was given also if it could not write it.
 fn check_recorded(device: &str, name: &NamespaceName) -> Result<(), DeviceError> {
-    let inventory = listing::inventory()?;
-    let mut namespaces = inventory.namespaces.iter();
-    let found = namespaces.find(|namespace| namespace.device == device && namespace.name == name.as_str());
-    match found {
-        Some(found) if found.is_recorded => Ok(()),
+    match listing::namespace(device)? {
+        Some(found) if found.is_recorded && found.name == name.as_str() => Ok(()),
         Some(_) | None => Err(DeviceError::NotRecorded { device: device.into() }),
     }
 }

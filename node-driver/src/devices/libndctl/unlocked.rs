@@ -1,5 +1,6 @@
 //! Changes of single namespaces, for who holds the lock.
 
+use super::recorded::Recorded;
 use super::{
     create, destroy, disable_unused, expendable, failed, listing, new_label, offer_next, set_mark, wrong_stage,
 };
@@ -10,9 +11,9 @@ use crate::devices::mark::Stage;
 use crate::devices::quarantine::Pieces;
 
 /// Real persistent memory while nobody else in this process changes or lists it.
-pub(super) struct Unlocked;
+pub(super) struct Unlocked<'a>(pub(super) &'a Recorded);
 
-impl Pieces for Unlocked {
+impl Pieces for Unlocked<'_> {
     fn inventory(&self) -> Result<Inventory, DeviceError> {
         listing::inventory()
     }
@@ -37,7 +38,7 @@ impl Pieces for Unlocked {
         if !now.may_become(stage) {
             return Err(wrong_stage("mark", volume, now));
         }
-        set_mark(seen, found, volume, stage)
+        set_mark(self.0, seen, found, volume, stage)
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {

@@ -24,12 +24,7 @@ pub enum LeftoverStep {
 /// One that was never handed out has nobody's data. Its bytes are of unknown past, as those of free space are: whoever gets
 /// them next scrubs them. One that was handed out and never used is a volume as long as no other node has it.
 #[must_use]
-pub fn next_step(
-    namespace: &Namespace,
-    stage: Stage,
-    bytes: &ByteState,
-    is_wanted: impl Fn() -> bool,
-) -> LeftoverStep {
+pub fn next_step(namespace: &Namespace, stage: Stage, bytes: &ByteState, is_wanted: impl Fn() -> bool) -> LeftoverStep {
     let location = Location::of(namespace);
     match stage {
         Stage::Making if is_wanted() => LeftoverStep::Leave,
