@@ -11,8 +11,9 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(60);
 /// When to plan again for a volume that a person has to help. Most help causes an event, which is heard at once.
 pub(super) const WHILE_BLOCKED: Duration = Duration::from_secs(30);
-/// When to plan again for a volume that lets an older one choose its region first.
-pub(super) const WHILE_BEHIND: Duration = Duration::from_millis(100);
+/// When to plan again for a volume that lets an older one choose its region first. As soon as that one has its namespace, the devices
+/// have changed, and all are planned anew.
+pub(super) const WHILE_BEHIND: Duration = Duration::from_secs(1);
 
 /// The delays between the tries of one thing.
 #[derive(Clone, Copy, Debug, Default)]

@@ -27,6 +27,9 @@ impl Written {
     /// Each of `shown`, or what was noted of the same object since then. The rest of what was noted is forgotten.
     pub(super) fn newest(&self, mut shown: Vec<Arc<PmemVolume>>) -> Vec<Arc<PmemVolume>> {
         let mut volumes = self.volumes();
+        if volumes.is_empty() {
+            return shown;
+        }
         let mut noted = std::mem::take(&mut *volumes);
         for volume in &mut shown {
             if let Some(newer) = noted.remove(&volume.name_any()).filter(|noted| is_newer(noted, volume)) {
