@@ -7,6 +7,7 @@ mod burst;
 mod capacity;
 mod cargo_bench;
 mod figure;
+mod node;
 mod placements;
 mod pods;
 mod throughput;
@@ -43,6 +44,8 @@ enum Benchmark {
     Throughput,
     /// How long until PmemNode, index and CSIStorageCapacity show a change on a node
     Capacity,
+    /// Staging a volume while others wait or are erased, on a real kernel; the memory of the node driver
+    Node,
 }
 
 impl Benchmark {
@@ -53,6 +56,7 @@ impl Benchmark {
             Self::Burst => Box::pin(burst::measure(&options.burst)).await,
             Self::Throughput => Box::pin(throughput::measure()).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
+            Self::Node => Box::pin(node::measure()).await,
         }
     }
 }

@@ -48,6 +48,12 @@ pub(crate) const STANDALONE_VOLUME: Program = Program {
     kind: "--example",
     name: "standalone-volume",
 };
+/// Measures how long the node driver takes to stage a volume beside others.
+pub(crate) const STAGE_BESIDE: Program = Program {
+    package: "daxfit-node-driver",
+    kind: "--example",
+    name: "stage-beside",
+};
 /// Prints what `libs/ndctl` sees and does.
 pub(crate) const NDCTL_PROBE: Program = Program {
     package: "ndctl",
@@ -63,12 +69,13 @@ pub(crate) const SIMULATION: Program = Program {
 };
 
 /// All that may be wanted, always built together.
-const ALL: [Program; 6] = [
+const ALL: [Program; 7] = [
     OPERATOR,
     EXTENDER,
     NODE_DRIVER,
     HOLLOW_NODES,
     STANDALONE_VOLUME,
+    STAGE_BESIDE,
     NDCTL_PROBE,
 ];
 

@@ -113,6 +113,6 @@ impl Run<'_> {
     }
 }
 
-fn mebibytes(bytes: Bytes) -> f64 {
+pub(super) fn mebibytes(bytes: Bytes) -> f64 {
     share(bytes, Bytes::mib(1))
 }
