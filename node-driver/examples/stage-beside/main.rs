@@ -100,6 +100,10 @@ async fn main() -> anyhow::Result<()> {
         .collect();
     let mut times: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for _ in 0..args.rounds {
+        for count in &args.waiting {
+            let taken = driver.ask(*count).await?;
+            times.entry(format!("ask_{count}")).or_default().extend(taken);
+        }
         for beside in &all {
             let taken = driver.measure(*beside, args.stages).await?;
             times.entry(beside.name()).or_default().extend(taken);
@@ -158,13 +162,9 @@ impl Driver {
         Ok(times)
     }
 
-    /// So many volumes wait for an older one that is about to choose its region, and never comes to it: as if the API server did not
-    /// answer. They ask as they do in the cluster.
+    /// They ask as they do in the cluster.
     fn wait(&self, count: usize, others: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
-        self.record.put(volume("waiting-0", Bytes::mib(14), 1)?);
-        for number in 1..=count {
-            let volume = volume(&format!("waiting-{number}"), Bytes::mib(14), 2)?;
-            self.record.put(volume.clone());
+        for volume in self.put_waiting(count)? {
             let worker = Arc::clone(&self.worker);
             others.spawn(async move {
                 loop {
@@ -175,6 +175,33 @@ impl Driver {
             });
         }
         Ok(())
+    }
+
+    /// The milliseconds that each of so many who wait takes to ask whether it has to.
+    async fn ask(&self, count: usize) -> anyhow::Result<Vec<f64>> {
+        let mut times = Vec::new();
+        for volume in self.put_waiting(count)? {
+            let begun = Instant::now();
+            let result = self.worker.reconcile(volume).await?;
+            times.push(begun.elapsed().as_secs_f64() * 1000.0);
+            ensure!(result == WorkResult::Behind, "it does not wait: {result:?}");
+        }
+        self.forget_waiting();
+        Ok(times)
+    }
+
+    /// So many volumes wait for an older one that is about to choose its region, and never comes to it: as if the API server did not
+    /// answer.
+    fn put_waiting(&self, count: usize) -> anyhow::Result<Vec<PmemVolume>> {
+        self.record.put(volume("waiting-0", Bytes::mib(14), 1)?);
+        let names = (1..=count).map(|number| format!("waiting-{number}"));
+        let waiting: Vec<PmemVolume> = names
+            .map(|name| volume(&name, Bytes::mib(14), 2))
+            .collect::<Result<_, _>>()?;
+        for volume in &waiting {
+            self.record.put(volume.clone());
+        }
+        Ok(waiting)
     }
 
     fn forget_waiting(&self) {

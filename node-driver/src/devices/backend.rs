@@ -20,10 +20,11 @@ pub trait Devices: Send + Sync + 'static {
     /// The value of `PmemNode.status.backend`: `libndctl` or `emulated`.
     fn backend(&self) -> &'static str;
 
-    /// All regions and namespaces, as they are now.
+    /// All regions and namespaces, as they are now. A region that cannot be read is among them, as one whose namespaces are not
+    /// shown ([`RegionState::NotSeen`](crds::RegionState::NotSeen)).
     ///
     /// # Errors
-    /// Anything could not be read: a partial inventory is never returned.
+    /// It is not known which regions there are, or they changed all the time: nothing that is there is left out.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
     /// Brings up namespaces that were handed out or are in use and are disabled, in the mode that is written in them. One that

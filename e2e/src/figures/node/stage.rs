@@ -15,6 +15,8 @@ use crate::harness::vm::Machine;
 const ALONE: &str = "nothing";
 /// "stage p50 and p99 of one volume beside others: ratio <= 1.5"
 const GOAL: f64 = 1.5;
+/// Thirty times as many ask: something may depend on their number, but not all.
+const ASK_GOAL: f64 = 5.0;
 const MEASURE: &str = "mkdir -p /run/staged && /mnt/files/stage-beside --directory /run/staged";
 
 pub(super) async fn measure() -> Result<Vec<Figure>> {
@@ -29,6 +31,7 @@ pub(super) async fn measure() -> Result<Vec<Figure>> {
 fn figures(mut times: BTreeMap<String, Vec<f64>>) -> Result<Vec<Figure>> {
     let alone = Percentiles::of(&times.remove(ALONE).unwrap_or_default()).context("nothing was measured")?;
     let mut figures = alone.figures("node_stage_alone");
+    figures.extend(asking(&mut times));
     for (beside, times) in &times {
         let others = Percentiles::of(times).context("nothing was measured")?;
         let name = format!("node_stage_beside_{beside}");
@@ -36,6 +39,14 @@ fn figures(mut times: BTreeMap<String, Vec<f64>>) -> Result<Vec<Figure>> {
         figures.extend(others.ratios(&name, &alone));
     }
     Ok(figures)
+}
+
+/// What it costs one of many to ask whether it has to wait, against one of few. If each had to be planned for each of the others,
+/// it would grow with their number.
+fn asking(times: &mut BTreeMap<String, Vec<f64>>) -> Option<Figure> {
+    let mut half = |of: &str| Some(Percentiles::of(&times.remove(of)?)?.p50);
+    let (few, many) = (half("ask_10")?, half("ask_300")?);
+    Some(Figure::new("node_ask_300_ratio", many / few, "ratio").at_most(ASK_GOAL))
 }
 
 struct Percentiles {
@@ -74,7 +85,12 @@ mod tests {
 
     #[test]
     fn others_are_compared_with_what_is_alone() {
-        let times = [(ALONE, vec![10.0, 12.0, 11.0]), ("erasure", vec![11.0, 30.0, 12.0])];
+        let times = [
+            (ALONE, vec![10.0, 12.0, 11.0]),
+            ("erasure", vec![11.0, 30.0, 12.0]),
+            ("ask_10", vec![0.25]),
+            ("ask_300", vec![0.5]),
+        ];
         let times = times
             .into_iter()
             .map(|(name, times)| (name.to_owned(), times))
@@ -85,6 +101,7 @@ mod tests {
             [
                 "figure node_stage_alone_p50 11 ms",
                 "figure node_stage_alone_p99 12 ms",
+                "figure node_ask_300_ratio 2 ratio goal <= 5 met",
                 "figure node_stage_beside_erasure_p50 12 ms",
                 "figure node_stage_beside_erasure_p99 30 ms",
                 "figure node_stage_beside_erasure_p50_ratio 1.091 ratio goal <= 1.5 met",
