@@ -275,6 +275,28 @@ async fn an_object_that_a_list_misses_is_known_by_its_last_version() {
     assert_eq!(server.take_writes().len(), 1);
 }
 
+/// Another operator wrote meanwhile, and the watch showed that first (found by the simulation).
+#[tokio::test]
+async fn an_answer_that_comes_late_hides_nothing_newer() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
+    let api = Api::namespaced(client, NAMESPACE);
+    writer::write_once(&api, NAMESPACE, &index).await;
+    let ours = server.objects(OBJECTS).remove(0);
+
+    let name = ours["metadata"]["name"].as_str().unwrap().to_owned();
+    let mut theirs = ours.clone();
+    (theirs["capacity"], theirs["maximumVolumeSize"]) = (json!("1073741824"), json!("1073741824"));
+    theirs["metadata"]["resourceVersion"] = json!("2000");
+    server.store(format!("{OBJECTS}/{name}"), theirs.clone());
+    index.apply(serde_json::from_value::<CSIStorageCapacity>(theirs).unwrap());
+    let late = serde_json::from_value::<CSIStorageCapacity>(ours).unwrap();
+    index.update(|index| index.capacity_written(name, PublishedCapacity::of(&late)));
+
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    assert_eq!(server.objects(OBJECTS)[0]["capacity"], json!((502 << 20).to_string()));
+}
+
 #[tokio::test]
 async fn what_somebody_changed_is_put_right() {
     let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);

@@ -33,8 +33,12 @@ impl Capacities {
         names.filter_map(|name| Some((name, self.store.get(name)?)))
     }
 
-    /// Takes in an object that a write of ours returned. Returns the nodes whose objects changed.
+    /// Takes in an object that a write of ours returned, unless the watch has shown a newer version: another operator may have
+    /// written since. Returns the nodes whose objects changed.
     pub fn apply_written(&mut self, name: String, object: PublishedCapacity) -> BTreeSet<String> {
+        if self.store.get(&name).is_some_and(|shown| is_older(&object, shown)) {
+            return BTreeSet::new();
+        }
         if let Some(version) = number(&object.resource_version) {
             self.written.insert(name.clone(), version);
         }
@@ -100,4 +104,9 @@ impl Capacities {
         let numbers = (number(&event.resource_version), self.written.get(name));
         matches!(numbers, (Some(event), Some(written)) if event <= *written)
     }
+}
+
+fn is_older(one: &PublishedCapacity, other: &PublishedCapacity) -> bool {
+    let numbers = (number(&one.resource_version), number(&other.resource_version));
+    matches!(numbers, (Some(one), Some(other)) if one < other)
 }
