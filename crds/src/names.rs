@@ -20,5 +20,11 @@ pub const UNUSED: &str = "unused";
 pub const KEPT: &str = "csi.daxfit.dev/kept";
 /// Annotation beside [`KEPT`]: the region that its namespace was in, if that was known. The region may be away by now.
 pub const KEPT_IN: &str = "csi.daxfit.dev/kept-in";
+/// The condition of a [`PmemVolume`](crate::PmemVolume) that is true while it can be used.
+pub const PROVISIONED: &str = "Provisioned";
+/// Reason of [`PROVISIONED`]: the namespace of the volume is there, and has another mode than the volume asks for.
+pub const WRONG_MODE: &str = "WrongMode";
+/// Reason of [`PROVISIONED`]: the namespace of the volume is there, and has another size than the volume asks for.
+pub const WRONG_SIZE: &str = "WrongSize";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -1,6 +1,7 @@
 //! What the status of a PmemVolume says.
 
-use crds::{Phase, PmemVolume};
+use crds::{PROVISIONED, Phase, PmemVolume, WRONG_MODE, WRONG_SIZE};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// How far the node's driver has come with the volume; none before it has seen it.
 #[must_use]
@@ -17,7 +18,17 @@ pub fn is_usable(volume: &PmemVolume) -> bool {
 /// Why a volume is not ready (yet), in the words of the node's driver: the message of its condition `Provisioned`.
 #[must_use]
 pub fn provisioning_message(volume: &PmemVolume) -> Option<&str> {
-    let conditions = &volume.status.as_ref()?.conditions;
-    let provisioned = conditions.iter().find(|condition| condition.type_ == "Provisioned")?;
-    Some(&provisioned.message)
+    Some(&provisioned(volume)?.message)
+}
+
+/// Whether its node found a namespace of that name which is not what the volume asks for: it was made for an object of before.
+#[must_use]
+pub fn meets_another(volume: &PmemVolume) -> bool {
+    let is_unlike = |condition: &Condition| [WRONG_MODE, WRONG_SIZE].contains(&&*condition.reason);
+    provisioned(volume).is_some_and(is_unlike)
+}
+
+fn provisioned(volume: &PmemVolume) -> Option<&Condition> {
+    let mut conditions = volume.status.as_ref()?.conditions.iter();
+    conditions.find(|condition| condition.type_ == PROVISIONED)
 }

@@ -13,7 +13,7 @@ use tonic::Code;
 
 use crate::support::{Watched, erasing, keeping, plain_node};
 
-use super::setup::{MIB, Setup, TIME_LIMIT, in_a, makes, request, setup, setup_with, silent, topology};
+use super::setup::{MIB, Setup, TIME_LIMIT, in_a, makes, meets_another, request, setup, setup_with, silent, topology};
 
 #[tokio::test]
 async fn bound() {
@@ -331,6 +331,18 @@ async fn what_nobody_used_is_replaced_when_the_class_of_its_claim_is_another() {
     setup.refused(of_claim("sector"), Code::Aborted, message).await;
     let replaced = setup.server.volume("pvc-1").unwrap();
     assert!(replaced.metadata.deletion_timestamp.is_some());
+}
+
+/// Its object was deleted by hand and its class made anew before the node reported what it keeps (found by the simulation).
+#[tokio::test]
+async fn a_volume_that_meets_another_of_its_name_is_replaced() {
+    let mut setup = setup(meets_another).await;
+    setup
+        .refused(of_claim("sector"), Code::Aborted, "namespace n0.0 has mode Fsdax")
+        .await;
+    let replaced = setup.server.volume("pvc-1").unwrap();
+    assert!(replaced.metadata.deletion_timestamp.is_some());
+    assert_eq!(replaced.annotations()[DELETE_VOLUME], UNUSED, "the device decides");
 }
 
 #[tokio::test]

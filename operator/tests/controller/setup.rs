@@ -106,6 +106,15 @@ pub fn refuses(_: &PmemVolume) -> PmemVolumeStatus {
     serde_json::from_value(json!({"phase": "Refused", "conditions": [condition]})).unwrap()
 }
 
+/// The node has a namespace of that name, of another mode.
+pub fn meets_another(_: &PmemVolume) -> PmemVolumeStatus {
+    let condition = json!({
+        "type": "Provisioned", "status": "False", "reason": "WrongMode", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "message": "namespace n0.0 has mode Fsdax, but the volume asks for Sector: delete the volume",
+    });
+    serde_json::from_value(json!({"conditions": [condition]})).unwrap()
+}
+
 /// The node's driver does not run.
 pub fn silent(_: &PmemVolume) -> PmemVolumeStatus {
     PmemVolumeStatus::default()

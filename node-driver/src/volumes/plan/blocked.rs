@@ -1,6 +1,6 @@
 //! Why a volume has to wait for a person.
 
-use crds::VolumeMode;
+use crds::{VolumeMode, WRONG_MODE, WRONG_SIZE};
 use placement::{Bytes, RegionId};
 
 use crate::devices::NamespaceMode;
@@ -58,8 +58,8 @@ impl Blocked {
             Self::RegionNotReady { .. } => "RegionNotReady",
             Self::Vanished { .. } => "NamespaceGone",
             Self::NotConfigured { .. } => "NamespaceDisabled",
-            Self::WrongMode { .. } => "WrongMode",
-            Self::WrongSize { .. } => "WrongSize",
+            Self::WrongMode { .. } => WRONG_MODE,
+            Self::WrongSize { .. } => WRONG_SIZE,
         }
     }
 }

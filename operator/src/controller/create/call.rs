@@ -67,7 +67,7 @@ impl Service {
     ) -> Result<Volume, CreateError> {
         let (id, node) = (request.id.clone(), volume.spec.node.clone());
         match ExistingVolume::compare(&volume, request) {
-            ExistingVolume::Same => self.finish(&id, volume, until).await,
+            ExistingVolume::Same => self.finish(request, volume, until).await,
             ExistingVolume::Deleting => Err(CreateError::Deleting { id, node }),
             ExistingVolume::DeletionBegun => {
                 self.erase(&id, &volume).await?;
@@ -110,7 +110,7 @@ impl Service {
         };
         let created = self.write(&request.id, &volume).await?;
         info!(volume = %request.id, node = created.spec.node, size = %request.size, "volume created");
-        let finished = self.finish(&request.id, created, until).await;
+        let finished = self.finish(request, created, until).await;
         drop::<Reservation>(reservation);
         finished
     }
@@ -154,10 +154,16 @@ impl Service {
         }
     }
 
-    async fn finish(&self, id: &VolumeId, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
+    async fn finish(&self, request: &CreateRequest, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
+        let id = &request.id;
         match wait_for_node(&self.index, &volume, until, &self.stop).await {
             Ok(ProvisioningResult::Ready(volume)) => Ok(to_csi(&volume)),
             Ok(ProvisioningResult::Refused(volume)) => self.delete_refused(id, *volume, until).await,
+            // The node had not reported it when the object was written.
+            Ok(ProvisioningResult::MeetsAnother(volume)) => {
+                let difference = provisioning_message(&volume).unwrap_or_default().to_owned();
+                self.replace(request, &volume, difference).await
+            }
             Ok(ProvisioningResult::Deleted) => Err(CreateError::Deleted(id.clone())),
             Err(Unfinished::Stopping) => Err(CreateError::Stopping),
             Err(Unfinished::TimeUp) => Err(self.too_late(id, volume)),

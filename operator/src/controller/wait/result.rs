@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::volume_status::phase;
+use crate::controller::volume_status::{meets_another, phase};
 use crate::index::{Index, SharedIndex};
 
 /// How the provisioning of a volume ended.
@@ -15,6 +15,8 @@ pub enum ProvisioningResult {
     Ready(Box<PmemVolume>),
     /// It does not fit on its node, and nothing was made.
     Refused(Box<PmemVolume>),
+    /// A namespace of that name is there, and is not what the volume asks for.
+    MeetsAnother(Box<PmemVolume>),
     /// Somebody deleted it before it was ready.
     Deleted,
 }
@@ -35,6 +37,10 @@ pub fn provisioning_result(volume: Option<&PmemVolume>, uid: Option<&str>) -> Op
     let volume = volume.filter(|volume| volume.metadata.uid.as_deref() == uid)?;
     if volume.metadata.deletion_timestamp.is_some() {
         return Some(ProvisioningResult::Deleted);
+    }
+    // Whatever its phase: it may be of the time when the object asked for that.
+    if meets_another(volume) {
+        return Some(ProvisioningResult::MeetsAnother(Box::new(volume.clone())));
     }
     match phase(volume)? {
         Phase::Ready => Some(ProvisioningResult::Ready(Box::new(volume.clone()))),
