@@ -134,6 +134,7 @@ pub struct VolumeSpace {
     phase: Option<Phase>,
     is_deleted: bool,
     is_kept: bool,
+    had_namespace: bool,
     contained_since: Option<i64>,
     footprint: Option<Extent>,
     pending: PendingVolume,
@@ -171,13 +172,15 @@ impl VolumeSpace {
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is
     /// let go, nor for one that was ready before or whose object was made anew, whose data would silently be gone.
     fn gets_namespace(&self) -> bool {
-        !self.is_deleted && !self.is_kept && matches!(self.phase, None | Some(Phase::Provisioning))
+        !self.is_deleted && !self.had_namespace && matches!(self.phase, None | Some(Phase::Provisioning))
     }
 
-    /// Whether its node may have made a namespace after it reported `shown`. The node writes the phase first.
+    /// Whether its node may have made a namespace after it reported `shown`. The node writes the phase first. One that was kept
+    /// was in a report before its object was made anew; whoever wrote its phase, it was not the node that made it.
     fn may_have_namespace_since(&self, shown: ShownRegions<'_>) -> bool {
         let has_begun = matches!(self.phase, Some(Phase::Provisioning | Phase::Ready | Phase::Erasing));
-        shown.revision.is_some() && has_begun
+        let is_only_said = self.is_kept && self.footprint.is_none();
+        shown.revision.is_some() && has_begun && !is_only_said
     }
 
     /// Whether it can take any of the bytes in `shown`: not if its region is away. Its node waits for that then.
@@ -251,6 +254,7 @@ impl From<&PmemVolume> for VolumeSpace {
             phase: status.and_then(|status| status.phase),
             is_deleted: volume.metadata.deletion_timestamp.is_some(),
             is_kept: volume.is_kept(),
+            had_namespace: volume.had_namespace(),
             contained_since: status.and_then(|status| status.layout_revision),
             footprint: status.and_then(|status| status.footprint),
             pending: PendingVolume {

@@ -173,6 +173,16 @@ impl PmemVolume {
         annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
     }
 
+    /// Whether it had a namespace, and so never gets another: it was there when the object was made anew ([`KEPT`]), or its node
+    /// recorded what it takes. Whatever the phase says: somebody may have written that by hand.
+    #[must_use]
+    pub fn had_namespace(&self) -> bool {
+        let was_ready = |status: &PmemVolumeStatus| {
+            status.footprint.is_some() || matches!(status.phase, Some(Phase::Ready | Phase::Erasing))
+        };
+        self.is_kept() || self.status.as_ref().is_some_and(was_ready)
+    }
+
     /// The region of its namespace: where its node recorded it, or where it was when its object was made anew ([`KEPT_IN`]).
     #[must_use]
     pub fn region(&self) -> Option<RegionId> {

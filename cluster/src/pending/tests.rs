@@ -110,6 +110,18 @@ fn a_kept_volume_takes_no_further_space() {
         !remade.is_pending(&reported(&[])),
         "its namespace is gone, and it gets no other"
     );
+    for phase in [Phase::Provisioning, Phase::Ready] {
+        let said = VolumeSpace::from(&volume(Some(phase), None).kept(None));
+        assert!(!said.is_pending(&reported(&[])), "somebody wrote that it is {phase:?}");
+    }
+}
+
+/// Somebody wrote the phase over.
+#[test]
+fn a_volume_that_was_ready_takes_no_space_when_its_namespace_is_gone() {
+    let mut gone = in_region("r");
+    gone.status.as_mut().unwrap().footprint = Some(Extent::new(Bytes::ZERO, Bytes::mib(16)));
+    assert!(!is_pending_now(&gone, &[]));
 }
 
 /// A volume that was deleted gets no namespace any more; but it may have got one after the node's last report.

@@ -1,10 +1,10 @@
 //! The statuses of a volume, as they are written.
 
-use crds::{Phase, PmemVolume, PmemVolumeStatus};
+use crds::{PROVISIONED, Phase, PmemVolume, PmemVolumeStatus};
 use jiff::Timestamp;
 use placement::{Refusal, RegionId};
 
-use super::plan::{PROVISIONED, Provisioned, Step};
+use super::plan::{Blocked, Provisioned, Step};
 use crate::conditions::{NewCondition, set};
 
 /// The condition that is false while a deleted volume cannot be marked as to be erased. It is never true: the object goes
@@ -23,7 +23,9 @@ pub fn after(step: &Step, volume: &PmemVolume, revision: i64, now: Timestamp) ->
         Step::RecordReady(provisioned) => Some(ready(&before, provisioned, revision, now)),
         Step::Wait(blocked) => {
             let message = blocked.to_string();
-            Some(failing(&before, is_deleted, blocked.reason(), message, now))
+            let phase = phase_of_blocked(&before, blocked);
+            let failing = failing(&before, is_deleted, blocked.reason(), message, now);
+            Some(PmemVolumeStatus { phase, ..failing })
         }
         Step::Nothing
         | Step::Create(_)
@@ -36,13 +38,24 @@ pub fn after(step: &Step, volume: &PmemVolume, revision: i64, now: Timestamp) ->
     }
 }
 
+/// It stays. But what had a namespace is neither about to get one nor was it refused: somebody wrote that by hand.
+fn phase_of_blocked(before: &PmemVolumeStatus, blocked: &Blocked) -> Option<Phase> {
+    let is_said = matches!(before.phase, Some(Phase::Provisioning | Phase::Refused));
+    if is_said && matches!(blocked, Blocked::Vanished { .. }) {
+        Some(Phase::Ready)
+    } else {
+        before.phase
+    }
+}
+
+/// Until there is a namespace, nothing is recorded of it.
 fn provisioning(before: &PmemVolumeStatus, region: &RegionId, now: Timestamp) -> PmemVolumeStatus {
     let condition = provisioned(false, "Provisioning", format!("making a namespace in region {region}"));
     PmemVolumeStatus {
         phase: Some(Phase::Provisioning),
         region: Some(region.clone()),
         conditions: set(&before.conditions, &condition, now),
-        ..before.clone()
+        ..PmemVolumeStatus::default()
     }
 }
 
@@ -54,9 +67,8 @@ fn refused(before: &PmemVolumeStatus, refusal: &Refusal, now: Timestamp) -> Pmem
     let condition = provisioned(false, reason, refusal.to_string());
     PmemVolumeStatus {
         phase: Some(Phase::Refused),
-        region: None,
         conditions: set(&before.conditions, &condition, now),
-        ..before.clone()
+        ..PmemVolumeStatus::default()
     }
 }
 

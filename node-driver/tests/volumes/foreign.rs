@@ -1,6 +1,6 @@
 //! Namespaces that the driver must not touch, or must not take for its own.
 
-use crds::{Phase, RegionState, VolumeMode};
+use crds::{Phase, PmemVolumeStatus, RegionState, VolumeMode};
 use placement::{Bytes, Extent};
 use rstest::rstest;
 
@@ -94,6 +94,22 @@ async fn a_volume_that_vanished_is_never_made_anew() {
     assert_eq!(node.reason("v"), "NamespaceGone");
     assert_eq!(node.status("v").phase, Some(Phase::Ready));
     assert!(node.namespaces("v").is_empty());
+
+    // Whatever somebody writes into its status, with or without space for another (found by the simulation).
+    for (phase, is_kept) in [Phase::Provisioning, Phase::Refused]
+        .map(|phase| [(phase, false), (phase, true)])
+        .as_flattened()
+    {
+        let mut volume = node.volume("v");
+        if *is_kept {
+            volume.status = Some(PmemVolumeStatus::default());
+            volume = volume.kept(None);
+        }
+        volume.status.as_mut().unwrap().phase = Some(*phase);
+        node.record.put(volume);
+        assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Blocked);
+        assert_eq!((node.status("v").phase, node.all().len()), (Some(Phase::Ready), 0));
+    }
 
     node.delete("v");
     assert_eq!(worker.reconcile(node.volume("v")).await.unwrap(), WorkResult::Released);

@@ -24,7 +24,6 @@ use provision::place;
 pub use blocked::Blocked;
 pub use leftover::{LeftoverStep, next_step as next_leftover_step};
 pub use observed::Observed;
-pub use provision::PROVISIONED;
 use step::Plan;
 pub use step::{Provisioned, Step};
 

@@ -61,8 +61,7 @@ impl<'a> Observed<'a> {
     /// records. A stranger's namespace of the same name is at another.
     pub(super) fn earlier(&self) -> Option<&'a Namespace> {
         let status = self.status()?;
-        let was_ready = matches!(status.phase, Some(Phase::Ready | Phase::Erasing));
-        let place = status.region.as_ref().zip(status.footprint).filter(|_| was_ready)?;
+        let place = status.region.as_ref().zip(status.footprint)?;
         let mut unmarked = self.inventory.unmarked(self.name());
         unmarked.find(|namespace| (&namespace.region, namespace.extent) == place)
     }

@@ -1,6 +1,6 @@
 //! The steps of a volume until it can be used, and while it is used.
 
-use crds::{Phase, VolumeMode};
+use crds::{PROVISIONED, Phase, VolumeMode};
 use placement::{Bytes, Node};
 
 use super::blocked::Blocked;
@@ -10,18 +10,14 @@ use crate::conditions;
 use crate::devices::{Namespace, NamespaceMode, NewNamespace, Stage};
 use crate::volumes::zero::byte_state::{ByteState, Location};
 
-/// The condition that is true while the volume can be used.
-pub const PROVISIONED: &str = "Provisioned";
-
 pub(super) fn next_step(observed: &Observed<'_>) -> Plan {
     let step = match (observed.phase(), observed.namespace()) {
         (_, Err(blocked)) => Err(blocked),
         // Whatever its status says: somebody may have written that by hand.
         (_, Ok(Some((namespace, stage)))) => existing(observed, namespace, stage),
+        (_, Ok(None)) if observed.volume.had_namespace() => without_mark(observed),
         (Some(Phase::Refused), Ok(None)) => Ok(Step::Nothing),
-        (Some(Phase::Ready | Phase::Erasing), Ok(None)) => without_mark(observed),
-        (None, Ok(None)) if observed.volume.is_kept() => away(observed),
-        (None | Some(Phase::Provisioning), Ok(None)) => {
+        (None | Some(Phase::Provisioning | Phase::Ready | Phase::Erasing), Ok(None)) => {
             return begin(observed).unwrap_or_else(|blocked| Plan::Take(Step::Wait(blocked)));
         }
     };
@@ -151,24 +147,14 @@ fn is_recorded(observed: &Observed<'_>, provisioned: &Provisioned) -> bool {
     })
 }
 
-/// It had a namespace, which it never gets a second time.
-fn away(observed: &Observed<'_>) -> Result<Step, Blocked> {
-    observed.shows_its_region()?;
-    Err(vanished(observed))
-}
-
 /// A volume without a marked namespace was made before there were marks, or it is away, or its data is gone. It is never made
 /// anew.
 fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
     if let Some(earlier) = observed.earlier() {
         return Ok(Step::MarkEarlier(Location::of(earlier), Stage::InUse));
     }
-    observed.shows_recorded_region()?;
-    Err(vanished(observed))
-}
-
-fn vanished(observed: &Observed<'_>) -> Blocked {
-    Blocked::Vanished {
+    observed.shows_its_region()?;
+    Err(Blocked::Vanished {
         name: observed.name().into(),
-    }
+    })
 }
