@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::api_server::{Key, Kind};
 use crate::devices::Fuse;
 use crate::programs::ExtenderCalls;
+use crate::surroundings::claims::claims_in_use;
 use crate::surroundings::{claims_of, is_deleted, node_of, text};
 use crate::world::{Node, Scheduler, World};
 
@@ -200,8 +201,7 @@ fn name(object: &Value) -> &str {
 
 fn claims_are_bound(world: &World) -> Vec<String> {
     let mut wrong = Vec::new();
-    let pods = world.api.list(Kind::Pod);
-    let used: BTreeSet<String> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    let used = claims_in_use(&world.api);
     for claim in world.api.list(Kind::PersistentVolumeClaim) {
         let volume = text(&claim, "/spec/volumeName");
         if is_deleted(&claim) && !used.contains(name(&claim)) {

@@ -9,7 +9,7 @@ use super::{after_each_change, claims_of, is_deleted, remove_finalizer, text};
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::dice::Dice;
 
-/// Holds a claim while a pod uses it.
+/// Holds a claim while a pod with a node uses it.
 pub const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 /// Holds a volume while a claim is bound to it.
 pub const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
@@ -99,9 +99,17 @@ fn make_ephemeral_claims(api: &ApiServer) {
     }
 }
 
+/// The claims that pods with a node have: no other pod keeps a claim that is deleted (`podUsesPVC` of
+/// `pkg/controller/volume/pvcprotection`).
+#[must_use]
+pub fn claims_in_use(api: &ApiServer) -> BTreeSet<String> {
+    let pods = api.list(Kind::Pod).into_iter();
+    let with_node = pods.filter(|pod| !text(pod, "/spec/nodeName").is_empty());
+    with_node.flat_map(|pod| claims_of(&pod).collect::<Vec<_>>()).collect()
+}
+
 fn unprotect_claims(api: &ApiServer) {
-    let pods = api.list(Kind::Pod);
-    let used: BTreeSet<String> = pods.iter().flat_map(|pod| claims_of(pod)).collect();
+    let used = claims_in_use(api);
     for claim in api.list(Kind::PersistentVolumeClaim) {
         let name = text(&claim, "/metadata/name");
         if is_deleted(&claim) && !used.contains(name) {
