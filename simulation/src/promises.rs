@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::api_server::{ApiServer, Kind};
+use crate::api_server::{ApiServer, Key, Kind};
+use crate::programs::ExtenderCalls;
 use crate::surroundings::{claims_of, is_deleted, text};
 
 /// What the extender promised, and what became of it. Clones share it.
@@ -29,6 +30,8 @@ struct Promise {
     /// The unique id of the pod.
     pod: String,
     node: String,
+    /// The volumes that the extender counted on the node.
+    beside: BTreeSet<String>,
 }
 
 /// How much was asked for, and how scarce it was.
@@ -64,14 +67,16 @@ impl Promises {
     }
 
     /// kube-scheduler took a node that passed, and has yet to write that.
-    pub fn make(&self, pod: &Value, claims: &[Arc<Value>], node: &str) {
+    pub fn make(&self, pod: &Value, claims: &[Arc<Value>], node: &str, extender: Option<&ExtenderCalls>) {
         let pod = text(pod, "/metadata/uid");
+        let beside = extender.map(|extender| volumes_on(extender, node)).unwrap_or_default();
         let mut state = self.lock();
         let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
         for claim in unbound {
             let promise = Promise {
                 pod: pod.into(),
                 node: node.into(),
+                beside: beside.clone(),
             };
             state.made.insert(text(claim, "/metadata/uid").into(), promise);
         }
@@ -111,11 +116,14 @@ impl Promises {
     }
 
     /// There is no space for a claim on `node`. That breaks a promise if the claim and the pod that it was made for are still
-    /// there.
+    /// there, unless the claim wishes a NUMA node and space came free since: nobody can promise anything for that then.
     pub fn refused(&self, api: &ApiServer, claim: &Value, node: &str, why: &str) {
         let mut state = self.lock();
         let promise = state.made.get(text(claim, "/metadata/uid"));
-        if !promise.is_some_and(|promise| promise.node == node && is_wanted(api, claim, &promise.pod)) {
+        let Some(promise) = promise.filter(|it| it.node == node && is_wanted(api, claim, &it.pod)) else {
+            return;
+        };
+        if wishes_numa_node(api, claim) && has_space_come_free(api, promise) {
             return;
         }
         let name = text(claim, "/metadata/name");
@@ -140,6 +148,32 @@ impl Promises {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the extender counts on a node.
+fn volumes_on(extender: &ExtenderCalls, node: &str) -> BTreeSet<String> {
+    let state = extender.state.read();
+    let node = state.index().node(node).into_iter();
+    node.flat_map(|node| node.volumes().map(Into::into)).collect()
+}
+
+/// Whether one of the volumes beside which the promise was made is gone.
+fn has_space_come_free(api: &ApiServer, promise: &Promise) -> bool {
+    let report = api.get(&Key::of(Kind::PmemNode, &promise.node)).unwrap_or_default();
+    let regions = report["status"]["regions"].as_array().into_iter().flatten();
+    let named = regions.flat_map(|region| {
+        let volumes = region["volumes"].as_array().into_iter().flatten();
+        let erasing = region["erasing"].as_array().into_iter().flatten();
+        volumes.chain(erasing.map(|erasing| &erasing["name"]))
+    });
+    let named: BTreeSet<&str> = named.filter_map(Value::as_str).collect();
+    let is_there = |volume: &str| named.contains(volume) || api.get(&Key::of(Kind::PmemVolume, volume)).is_some();
+    !promise.beside.iter().all(|volume| is_there(volume))
+}
+
+fn wishes_numa_node(api: &ApiServer, claim: &Value) -> bool {
+    let class = api.get(&Key::of(Kind::StorageClass, text(claim, "/spec/storageClassName")));
+    class.is_some_and(|class| class["parameters"]["csi.daxfit.dev/numa"].is_string())
 }
 
 fn is_wanted(api: &ApiServer, claim: &Value, pod: &str) -> bool {

@@ -256,7 +256,7 @@ impl Scheduler {
         }
         let node = nodes.into_iter().next()?;
         if answer.is_some() {
-            self.promises.make(pod, &claims, &node);
+            self.promises.make(pod, &claims, &node, self.extender.calls().as_ref());
         }
         self.assume(&claims, &node);
         Some(node)
