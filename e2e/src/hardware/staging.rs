@@ -41,7 +41,7 @@ async fn a_full_file_system_is_mounted_again(vm: &mut TestVm) -> Result<()> {
         vm.shell(&format!("(cd {FOLDER} && {fill}) && umount {FOLDER}")).await?;
         stage(vm, fs).await?;
         vm.shell(&format!(
-            "grep ' {FOLDER} ' /proc/mounts | grep dax=always && rm -r {FOLDER}/[0-9]* && umount {FOLDER}"
+            "grep ' {FOLDER} ' /proc/mounts | grep dax=always && rm -rf {FOLDER}/* && : >{FOLDER}/room && umount {FOLDER}"
         ))
         .await?;
         delete(vm, "vol").await?;
