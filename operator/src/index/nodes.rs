@@ -15,6 +15,9 @@ pub struct Nodes {
     reporting: BTreeMap<String, BTreeSet<String>>,
     /// The nodes that keep volumes without object: few at any time.
     keeping: BTreeSet<String>,
+    /// The volumes of nodes whose last report is of the past, by node, as they were in the reports before: etcd was restored, or
+    /// somebody wrote a report over. Until the node reports anew, they may be there.
+    hidden: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// What a node reports of a volume.
@@ -50,7 +53,16 @@ impl Nodes {
         let reported = nodes.filter_map(|node| Some((node.as_str(), self.status(node)?)));
         let entries =
             reported.flat_map(|(node, status)| on_device(status, volume).into_iter().map(move |on| (node, on)));
-        entries.collect()
+        entries.chain(self.hiding(volume)).collect()
+    }
+
+    /// The nodes that may have the volume although their last report does not show it.
+    fn hiding<'a>(&'a self, volume: &str) -> impl Iterator<Item = (&'a str, OnDevice<'a>)> {
+        let is_reported = |node: &str| self.reporting.get(volume).is_some_and(|nodes| nodes.contains(node));
+        self.hidden
+            .iter()
+            .filter(move |(node, volumes)| volumes.contains(volume) && !is_reported(node))
+            .map(|(node, _)| (node.as_str(), OnDevice::Known))
     }
 
     /// The volumes that nodes keep without object.
@@ -64,6 +76,7 @@ impl Nodes {
 
     /// Takes in a node.
     pub fn insert(&mut self, name: String, node: PmemNode) {
+        self.remember(&name, &node);
         self.forget(&name);
         for volume in node.status.iter().flat_map(volumes) {
             self.reporting.entry(volume.into()).or_default().insert(name.clone());
@@ -81,6 +94,7 @@ impl Nodes {
 
     /// Takes in that a node has no PmemNode any more.
     pub fn remove(&mut self, name: &str) {
+        self.hidden.remove(name);
         self.forget(name);
         self.store.remove(name);
     }
@@ -93,6 +107,7 @@ impl Nodes {
             .cloned()
             .collect();
         for name in gone {
+            self.hidden.remove(&name);
             self.forget(&name);
         }
         self.store.retain(listed);
@@ -100,6 +115,20 @@ impl Nodes {
 
     fn status(&self, node: &str) -> Option<&PmemNodeStatus> {
         self.store.get(node)?.status.as_ref()
+    }
+
+    /// Remembers what the node reported if `node` is of the past. What it reports after that is of now.
+    fn remember(&mut self, name: &str, node: &PmemNode) {
+        let Some(before) = self.status(name) else {
+            return;
+        };
+        let now = node.status.as_ref();
+        if now.is_none_or(|now| now.layout_revision < before.layout_revision) {
+            let volumes: Vec<String> = volumes(before).map(str::to_owned).collect();
+            self.hidden.entry(name.to_owned()).or_default().extend(volumes);
+        } else if now != Some(before) {
+            self.hidden.remove(name);
+        }
     }
 
     /// Forgets what the node reports.

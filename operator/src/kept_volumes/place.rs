@@ -74,7 +74,22 @@ impl<'a> KeptPlace<'a> {
         } else {
             reports.retain(|(_, report)| !is_unused(report));
         }
-        match reports[..] {
+        Self::only(volume, &reports)
+    }
+
+    /// Where somebody may have data of `volume` although its PmemVolume is on `node`: on another node, where it was made later than
+    /// what the cluster was restored to.
+    ///
+    /// # Errors
+    /// If that is not clear, or not yet.
+    pub fn elsewhere(index: &'a Index, volume: &str, node: &str) -> Result<Option<Self>, KeptPlaceError> {
+        let mut reports = index.reports_of(volume);
+        reports.retain(|(on, report)| *on != node && *report != OnDevice::Erasing && !is_unused(report));
+        Self::only(volume, &reports)
+    }
+
+    fn only(volume: &str, reports: &[(&'a str, OnDevice<'a>)]) -> Result<Option<Self>, KeptPlaceError> {
+        match *reports {
             [] | [(_, OnDevice::Erasing)] => Ok(None),
             [(node, OnDevice::Kept(region, kept))] => Ok(Some(Self { node, region, kept })),
             [(node, OnDevice::Known)] => Err(KeptPlaceError::NotReported {

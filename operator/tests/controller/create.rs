@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use serde_json::json;
 use tonic::Code;
 
-use crate::support::{Watched, erasing, keeping, plain_node};
+use crate::support::{Watched, erasing, keeping, plain_node, volume, with_status};
 
 use super::setup::{MIB, Setup, TIME_LIMIT, in_a, makes, meets_another, request, setup, setup_with, silent, topology};
 
@@ -239,6 +239,63 @@ async fn a_kept_volume_that_nobody_used_and_that_is_not_what_is_asked_for_is_rep
         .refused(request(28 * MIB, &["c"]), Code::AlreadyExists, "it has mode sector")
         .await;
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+}
+
+/// etcd was restored to before there was the volume, and the report of its node with it (found by the simulation).
+#[tokio::test]
+async fn a_report_of_the_past_hides_no_volume() {
+    let reported = |revision, node: PmemNode| {
+        let mut node = node;
+        node.status.as_mut().unwrap().layout_revision = revision;
+        node
+    };
+    let mut setup = setup(makes).await;
+    setup
+        .index
+        .apply(reported(9, keeping(plain_node("c", 128), "pvc-1", &json!({}))));
+    let restored = reported(8, plain_node("c", 128));
+    // A list that is repeated shows it again.
+    for _ in 0..2 {
+        setup.index.apply(restored.clone());
+        setup.refused(request(28 * MIB, &["a"]), Code::Aborted, "node c").await;
+    }
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+
+    setup
+        .index
+        .apply(reported(9, keeping(plain_node("c", 128), "pvc-1", &json!({}))));
+    let volume = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["c"]));
+}
+
+/// etcd was restored to when the volume was to be made on another node than it was in the end (found by the simulation).
+#[tokio::test]
+async fn an_object_of_an_earlier_try_is_not_handed_out_beside_data_on_another_node() {
+    let mut setup = setup(makes).await;
+    let earlier = volume("pvc-1", "a", 28);
+    let ready = serde_json::to_value(makes(&earlier)).unwrap();
+    setup.server.add_volume(&with_status(earlier, ready));
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &json!({})));
+    setup
+        .refused(request(28 * MIB, &["a"]), Code::Aborted, "node c has data of it")
+        .await;
+    let earlier = setup.server.volume("pvc-1").unwrap();
+    assert_eq!(earlier.annotations()[DELETE_VOLUME], UNUSED, "the device decides");
+    assert!(earlier.metadata.deletion_timestamp.is_some());
+}
+
+/// What a node reports after a report of the past is of now, whatever its number: its driver began to count again.
+#[tokio::test]
+async fn a_volume_that_is_gone_after_a_restore_is_made_anew() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(keeping(plain_node("c", 128), "pvc-1", &json!({})));
+    for (revision, mib) in [(3, 128), (4, 256)] {
+        let mut node = plain_node("c", mib);
+        node.status.as_mut().unwrap().layout_revision = revision;
+        setup.index.apply(node);
+    }
+    let volume = setup.create(request(28 * MIB, &["a"])).await.unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["a"]));
 }
 
 /// etcd was restored to before there was the volume, which was being made a second time by then. Nobody has data in any.

@@ -12,7 +12,7 @@ use tracing::info;
 
 use super::error::CreateError;
 use super::existing::ExistingVolume;
-use super::kept::{Kept, kept};
+use super::kept::{Kept, KeptError, kept};
 use super::volume::pmem_volume;
 use crate::controller::choose::{ChooseError, CompanionClaims, choose, companions};
 use crate::controller::request::CreateRequest;
@@ -22,6 +22,7 @@ use crate::controller::volume_id::VolumeId;
 use crate::controller::volume_status::{phase, provisioning_message};
 use crate::controller::wait::{ProvisioningResult, Unfinished, wait_for_node};
 use crate::index::{Index, Reservation};
+use crate::kept_volumes::KeptPlace;
 
 /// How long a call waits for the watches before it is to be repeated.
 const CATCHING_UP: Duration = Duration::from_secs(10);
@@ -157,7 +158,7 @@ impl Service {
     async fn finish(&self, request: &CreateRequest, volume: PmemVolume, until: Instant) -> Result<Volume, CreateError> {
         let id = &request.id;
         match wait_for_node(&self.index, &volume, until, &self.stop).await {
-            Ok(ProvisioningResult::Ready(volume)) => Ok(to_csi(&volume)),
+            Ok(ProvisioningResult::Ready(volume)) => self.hand_out(request, &volume).await,
             Ok(ProvisioningResult::Refused(volume)) => self.delete_refused(id, *volume, until).await,
             // The node had not reported it when the object was written.
             Ok(ProvisioningResult::MeetsAnother(volume)) => {
@@ -168,6 +169,26 @@ impl Service {
             Err(Unfinished::Stopping) => Err(CreateError::Stopping),
             Err(Unfinished::TimeUp) => Err(self.too_late(id, volume)),
         }
+    }
+
+    /// Unless another node has the volume with data. After a restore of etcd its object may be that of an earlier try, whose node
+    /// makes it then.
+    async fn hand_out(&self, request: &CreateRequest, volume: &PmemVolume) -> Result<Volume, CreateError> {
+        let (id, node) = (&request.id, &volume.spec.node);
+        let elsewhere = self.index.read(|index| {
+            let place = KeptPlace::elsewhere(index, id.as_str(), node)?;
+            Ok::<_, KeptError>(place.map(|place| place.node.to_owned()))
+        })?;
+        let Some(other) = elsewhere else {
+            return Ok(to_csi(volume));
+        };
+        let used = CreateError::Used {
+            id: id.clone(),
+            node: node.clone(),
+            persistent_volume: request.persistent_volume.clone(),
+        };
+        self.delete_unused(request, volume, &format!("node {other} has data of it"), used)
+            .await
     }
 
     fn too_late(&self, id: &VolumeId, volume: PmemVolume) -> CreateError {
