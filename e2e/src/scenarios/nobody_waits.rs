@@ -12,7 +12,8 @@ use crate::harness::workload::{self, Claim, gone};
 pub(super) async fn a_full_volume_with_a_kept_mount_comes_back(cluster: &mut TestCluster) -> Result<()> {
     let claims = [Claim::new("full", "14Mi", "daxfit-ext4")];
     cluster.start("writer", &claims).await?;
-    let fill = "cd /pmem/full; n=0; while : 2>/dev/null >$n; do n=$((n + 1)); done; ! : 2>/dev/null >more";
+    // Not with `:`, which ends a shell of POSIX when it cannot be redirected.
+    let fill = "cd /pmem/full; n=0; while true 2>/dev/null >$n; do n=$((n + 1)); done; ! true 2>/dev/null >more";
     cluster.in_pod("writer", fill).await?;
     cluster.kubectl.apply(&[keeper(cluster)?]).await?;
     workload::running(&cluster.kubectl, "keeper").await?;
