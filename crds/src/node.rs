@@ -273,6 +273,13 @@ impl fmt::Display for RegionState {
 }
 
 impl RegionStatus {
+    /// The ids of all volumes that are in it, are kept there or erased, in no particular order; some more than once.
+    pub fn volume_names(&self) -> impl Iterator<Item = &str> {
+        let kept = self.kept.iter().map(|kept| &kept.name);
+        let erasing = self.erasing.iter().map(|erasing| &erasing.name);
+        self.volumes.iter().chain(kept).chain(erasing).map(String::as_str)
+    }
+
     /// The region as placement sees it, if volumes can be made in it.
     #[must_use]
     pub fn to_placement(&self) -> Option<Region> {

@@ -44,6 +44,12 @@ impl Extent {
     }
 }
 
+/// What the kernel can use of `holes` where it hands out multiples of `step`: see [`Extent::aligned`].
+#[must_use]
+pub fn usable_of(holes: &[Extent], step: Bytes) -> Bytes {
+    holes.iter().map(|hole| hole.aligned(step).size).sum()
+}
+
 /// The free extents of a region of `size` bytes in which `taken` is in use, in ascending order.
 ///
 /// Taken extents may come in any order, overlap, or reach past the region: nothing of them is ever free.

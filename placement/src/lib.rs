@@ -33,7 +33,7 @@ mod together;
 
 pub use alignment::{Alignment, NotAnAlignment};
 pub use bytes::{Bytes, NotAByteCount};
-pub use extent::{Extent, free_between};
+pub use extent::{Extent, free_between, usable_of};
 pub use mode::{MapLocation, Mode};
 pub use node::{Node, Placed};
 pub use numa::{NumaNode, NumaWish};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{Alignment, Bytes, Extent};
+use crate::{Alignment, Bytes, Extent, usable_of};
 
 /// What the kernel would give to new namespaces of a region. That may be less than the space between its namespaces:
 ///
@@ -43,7 +43,7 @@ impl Offer {
             let hidden = hole.aligned(unit.get()).size.minus(self.largest);
             shorten(hole, hidden, unit);
         }
-        let mut withheld = total(&offered, unit).minus(self.total);
+        let mut withheld = usable_of(&offered, unit.get()).minus(self.total);
         for hole in offered.iter_mut().rev() {
             let part = withheld.min(hole.aligned(unit.get()).size);
             shorten(hole, part, unit);
@@ -52,11 +52,6 @@ impl Offer {
         offered.retain(|hole| !hole.size.is_zero());
         offered
     }
-}
-
-/// What the kernel can use of `holes`.
-fn total(holes: &[Extent], unit: Alignment) -> Bytes {
-    holes.iter().map(|hole| hole.aligned(unit.get()).size).sum()
 }
 
 /// Takes `bytes` off the end of what the kernel can use of a hole.

@@ -65,8 +65,8 @@ impl ReportedNode {
     /// The names of all volumes that it has, erases, or is to make, in no particular order; some more than once.
     pub fn volumes(&self) -> impl Iterator<Item = &str> {
         let regions = self.status.iter().flat_map(|status| &status.regions);
-        let shown = regions.flat_map(|region| region.volumes.iter().chain(region.erasing.iter().map(|it| &it.name)));
-        shown.map(String::as_str).chain(self.volumes.keys().map(AsRef::as_ref))
+        let shown = regions.flat_map(RegionStatus::volume_names);
+        shown.chain(self.volumes.keys().map(AsRef::as_ref))
     }
 
     /// Whether nothing is known about the node.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, Operation};
 use crate::mode::Mode;
-use crate::sysfs::DEVICES;
+use crate::sysfs::{DEVICES, matching_in};
 
 /// A namespace as the kernel shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub fn namespaces_named(is_wanted: impl Fn(&str) -> bool) -> Result<Vec<NamedNam
 
 fn named_in(devices: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<NamedNamespace>, Error> {
     let mut found = Vec::new();
-    for device in namespaces(devices)? {
+    for device in matching_in(devices, |name| name.starts_with("namespace"))? {
         let folder = devices.join(&device);
         let name = attribute(&folder, "alt_name")?.unwrap_or_default();
         if !name.is_empty() && is_wanted(&name) {
@@ -49,24 +49,6 @@ fn named_in(devices: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Name
     }
     found.retain(|namespace: &NamedNamespace| is_wanted(&namespace.name));
     Ok(found)
-}
-
-fn namespaces(devices: &Path) -> Result<Vec<String>, Error> {
-    let entries = match fs::read_dir(devices) {
-        Ok(entries) => entries,
-        Err(gone) if is_gone(&gone) => return Ok(Vec::new()),
-        Err(other) => return Err(failed(devices, "devices", other)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(|error| failed(devices, "devices", error))?.file_name();
-        names.extend(
-            name.to_str()
-                .filter(|name| name.starts_with("namespace"))
-                .map(str::to_owned),
-        );
-    }
-    Ok(names)
 }
 
 /// Read twice: what is destroyed and made meanwhile may have the same device, and what is enabled the same block device.

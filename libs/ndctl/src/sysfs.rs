@@ -25,11 +25,16 @@ pub(crate) fn devices(prefix: &str) -> Result<Vec<String>, Error> {
     matching(|name| is_numbered(name, prefix))
 }
 
-/// The names of all devices that are `wanted`. None where the kernel has no nvdimm subsystem; where there is no sysfs at all,
-/// nobody knows.
+/// The names of all devices that are `wanted`.
 pub(crate) fn matching(wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
-    let failed = |source| Error::io(Operation::List, DEVICES.into(), source);
-    let entries = match fs::read_dir(DEVICES) {
+    matching_in(Path::new(DEVICES), wanted)
+}
+
+/// The names of the entries of `devices` that are `wanted`. None where the kernel has no nvdimm subsystem; where there is no sysfs
+/// at all, nobody knows.
+pub(crate) fn matching_in(devices: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>, Error> {
+    let failed = |source| Error::io(Operation::List, devices.display().to_string(), source);
+    let entries = match fs::read_dir(devices) {
         Ok(entries) => entries,
         Err(gone) if gone.kind() == io::ErrorKind::NotFound && is_sysfs_there() => return Ok(Vec::new()),
         Err(other) => return Err(failed(other)),

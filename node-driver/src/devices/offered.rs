@@ -1,7 +1,7 @@
 //! What can be made of the space between namespaces, and what to tell of the rest.
 
 use crds::RegionState;
-use placement::{Bytes, Extent, free_between};
+use placement::{Extent, free_between, usable_of};
 
 use super::inventory::{Inventory, Region};
 
@@ -33,30 +33,29 @@ impl Inventory {
 
     /// What to tell of a region: why it is not ready, or why the kernel gives less than what is between its namespaces.
     pub(super) fn message(&self, region: &Region) -> String {
-        let between = self.between_namespaces(region);
-        let withheld = aligned(region, &between).minus(aligned(region, &self.offered(region)));
-        if region.state != RegionState::Ready || withheld.is_zero() {
+        if region.state != RegionState::Ready || region.offer.is_everything() {
             return region.message.clone();
         }
         let (device, unit) = (&region.device, region.alignment.get());
+        let between = self.between_namespaces(region);
+        let withheld = usable_of(&between, unit).minus(usable_of(&self.offered(region), unit));
         let largest = between.iter().map(|hole| hole.aligned(unit).size).max();
-        if largest.is_some_and(|largest| largest > region.offer.largest) {
-            return format!(
+        if withheld.is_zero() {
+            region.message.clone()
+        } else if largest.is_some_and(|largest| largest > region.offer.largest) {
+            format!(
                 "the kernel does not give {withheld} of {device}, which no namespace has: when nothing in it is in use, \
                  `ndctl disable-region {device} && ndctl enable-region {device}`"
-            );
+            )
+        } else {
+            format!(
+                "the kernel counts {withheld} of {device} as used, because namespaces whose sizes are not multiples of {unit} \
+                 meet there"
+            )
         }
-        format!(
-            "the kernel counts {withheld} of {device} as used, because namespaces whose sizes are not multiples of {unit} meet there"
-        )
     }
 
     fn offered(&self, region: &Region) -> Vec<Extent> {
         region.offer.of(self.between_namespaces(region), region.alignment)
     }
-}
-
-fn aligned(region: &Region, extents: &[Extent]) -> Bytes {
-    let unit = region.alignment.get();
-    extents.iter().map(|extent| extent.aligned(unit).size).sum()
 }

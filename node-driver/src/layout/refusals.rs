@@ -74,33 +74,30 @@ mod tests {
         free.iter().map(|extent| extent.size).max().unwrap_or_default()
     }
 
+    fn seen(devices: &Emulated, refusals: &mut Refusals) -> Inventory {
+        let mut inventory = devices.inventory().unwrap();
+        refusals.apply(&mut inventory);
+        inventory
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_was_refused_is_not_offered_until_something_changes() {
         let directory = tempfile::tempdir().unwrap();
         let devices = Emulated::open(directory.path(), &["64Mi".parse().unwrap()], Attach::Nothing).unwrap();
         let listed = devices.inventory().unwrap();
         let mut refusals = Refusals::default();
-        let mut seen = || {
-            let mut inventory = devices.inventory().unwrap();
-            refusals.apply(&mut inventory);
-            inventory
-        };
-        assert_eq!(largest(&seen()), FREE);
+        assert_eq!(largest(&seen(&devices, &mut refusals)), FREE);
         refusals.note(&region(), Bytes::mib(32), &listed);
-        let mut seen = || {
-            let mut inventory = devices.inventory().unwrap();
-            refusals.apply(&mut inventory);
-            inventory
-        };
-        assert_eq!(largest(&seen()), Bytes::mib(30));
-        assert!(seen().to_status(|_| false)[0].message.contains("34 MiB of emulated-0"));
+        let offered = seen(&devices, &mut refusals);
+        assert_eq!(largest(&offered), Bytes::mib(30));
+        assert!(offered.to_status(|_| false)[0].message.contains("34 MiB of emulated-0"));
         let new = NewNamespace {
             volume: "v".into(),
             region: region(),
             footprint: Bytes::mib(16),
         };
         devices.create(&new).unwrap();
-        assert_eq!(largest(&seen()), Bytes::mib(48));
+        assert_eq!(largest(&seen(&devices, &mut refusals)), Bytes::mib(48));
     }
 
     #[tokio::test(start_paused = true)]
@@ -110,8 +107,6 @@ mod tests {
         let mut refusals = Refusals::default();
         refusals.note(&region(), Bytes::mib(32), &devices.inventory().unwrap());
         advance(BELIEVED).await;
-        let mut inventory = devices.inventory().unwrap();
-        refusals.apply(&mut inventory);
-        assert_eq!(largest(&inventory), FREE);
+        assert_eq!(largest(&seen(&devices, &mut refusals)), FREE);
     }
 }

@@ -148,11 +148,7 @@ impl Nodes {
 
 /// The ids of all volumes that a node reports, some of them more than once.
 fn volumes(status: &PmemNodeStatus) -> impl Iterator<Item = &str> {
-    status.regions.iter().flat_map(|region| {
-        let kept = region.kept.iter().map(|kept| &kept.name);
-        let erasing = region.erasing.iter().map(|erasing| &erasing.name);
-        region.volumes.iter().chain(kept).chain(erasing).map(String::as_str)
-    })
+    status.regions.iter().flat_map(RegionStatus::volume_names)
 }
 
 /// Data that is kept counts more than an earlier volume of that id that is being erased.

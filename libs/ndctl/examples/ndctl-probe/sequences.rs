@@ -4,7 +4,7 @@ use anyhow::Result;
 use ndctl::{Context, PageMap};
 use placement::{
     Alignment, Bytes, Extent, MapLocation, Mode, NumaWish, Offer, Refusal, Region, RegionId, VolumeRequest,
-    free_between,
+    free_between, usable_of,
 };
 use serde_json::{Value, json};
 
@@ -103,8 +103,7 @@ impl Model {
 
     /// What the kernel could use if it withheld nothing.
     fn usable(&self) -> Bytes {
-        let unit = self.alignment.get();
-        self.between().iter().map(|hole| hole.aligned(unit).size).sum()
+        usable_of(&self.between(), self.alignment.get())
     }
 
     fn region(&self) -> Region {

@@ -78,13 +78,7 @@ impl Service {
             ExistingVolume::OtherSize(difference) => Err(CreateError::Different { id, difference }),
             ExistingVolume::OtherParameters(difference) => self.replace(request, &volume, difference).await,
             ExistingVolume::OnOtherNode => {
-                let persistent_volume = request.persistent_volume.clone();
-                let used = CreateError::Used {
-                    id,
-                    node,
-                    persistent_volume,
-                };
-                self.delete_unused(request, &volume, "it is wanted on another node", used)
+                self.delete_unused(request, &volume, "it is wanted on another node", used(request, node))
                     .await
             }
         }
@@ -182,12 +176,8 @@ impl Service {
         let Some(other) = elsewhere else {
             return Ok(to_csi(volume));
         };
-        let used = CreateError::Used {
-            id: id.clone(),
-            node: node.clone(),
-            persistent_volume: request.persistent_volume.clone(),
-        };
-        self.delete_unused(request, volume, &format!("node {other} has data of it"), used)
+        let reason = format!("node {other} has data of it");
+        self.delete_unused(request, volume, &reason, used(request, node.clone()))
             .await
     }
 
@@ -200,6 +190,14 @@ impl Service {
             node: volume.spec.node,
             state,
         }
+    }
+}
+
+fn used(request: &CreateRequest, node: String) -> CreateError {
+    CreateError::Used {
+        id: request.id.clone(),
+        node,
+        persistent_volume: request.persistent_volume.clone(),
     }
 }
 

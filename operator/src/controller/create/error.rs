@@ -52,7 +52,7 @@ pub enum CreateError {
         /// What is not as the call asks for: "it has mode sector".
         reason: String,
     },
-    /// The volume is on a node that the call does not allow, and a `PersistentVolume` names it.
+    /// The volume is on a node that the call does not allow, or another one has it with data, and a `PersistentVolume` names it.
     #[error("volume {id} is on node {node}, and PersistentVolume {persistent_volume} stands for it there")]
     Used {
         /// The volume.
