@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use node_driver::devices::{
-    BringUp, DeviceError, Devices, EarlierVolume, Emulated, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    DeviceError, Devices, EarlierVolume, Emulated, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use placement::{Mode, RegionId};
 use serde_json::json;
@@ -68,8 +68,8 @@ impl Devices for Recorded {
         self.devices.inventory()
     }
 
-    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
-        self.devices.bring_up(which)
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
     }
 
     fn find_volume(&self, name: &str) -> Result<Option<VolumeDevice>, DeviceError> {

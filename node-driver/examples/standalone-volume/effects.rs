@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::park;
 
 use node_driver::devices::{
-    BringUp, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, MountOptions, MountTable, PathTarget,
@@ -128,8 +128,8 @@ impl Devices for CountedDevices {
         self.devices.inventory()
     }
 
-    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
-        self.devices.bring_up(which)
+    fn bring_up(&self) -> Result<(), DeviceError> {
+        self.devices.bring_up()
     }
 
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError> {

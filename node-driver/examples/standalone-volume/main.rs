@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
-use node_driver::devices::{BackendArgs, BringUp, Devices};
+use node_driver::devices::{BackendArgs, Devices};
 use node_driver::filesystem::Kernel;
 use node_driver::layout::{Layout, Revision};
 use node_driver::node_lock::NodeLock;
@@ -270,7 +270,7 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
 fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
     let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
     let devices = node.backend.open()?;
-    devices.bring_up(BringUp::All)?;
+    devices.bring_up()?;
     Ok(Arc::new(CountedDevices {
         devices,
         effects: effects.clone(),

@@ -27,12 +27,12 @@ pub trait Devices: Send + Sync + 'static {
     /// It is not known which regions there are, or they changed all the time: nothing that is there is left out.
     fn inventory(&self) -> Result<Inventory, DeviceError>;
 
-    /// Brings up namespaces that were handed out or are in use and are disabled, in the mode that is written in them. One that
-    /// cannot be brought up is logged, and is among [`BringUp::LeftDisabled`] from then on.
+    /// Brings up namespaces that were handed out or are in use and are [`LeftDisabled`](super::LeftDisabled), in the mode that is
+    /// written in them. One that cannot be brought up is logged, and is tried again by the next call.
     ///
     /// # Errors
     /// As [`Devices::inventory`]: nothing was brought up.
-    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError>;
+    fn bring_up(&self) -> Result<(), DeviceError>;
 
     /// The block device of `volume`, or none if it has no namespace. One that has its name but no mark may have been made
     /// before there were marks, or by a stranger: its stage is none.
@@ -92,16 +92,6 @@ pub trait Devices: Send + Sync + 'static {
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device.
     fn destroy(&self, volume: &str) -> Result<(), DeviceError>;
-}
-
-/// Which namespaces to bring up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BringUp {
-    /// Each: a run that was killed may have left it disabled between two steps of [`Devices::mark`]. Meant for the start of the
-    /// driver alone, because an administrator may disable one on purpose while it runs.
-    All,
-    /// Those that this process should have enabled, and could not.
-    LeftDisabled,
 }
 
 /// A namespace to be created.

@@ -17,12 +17,12 @@ mod quarantine;
 mod raw_bytes;
 mod required;
 
-pub use backend::{BringUp, Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
+pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
 pub use inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear, UnseenLabel};
-pub use left_disabled::LeftDisabled;
+pub use left_disabled::{LeftDisabled, Tried};
 pub use libndctl::LibNdctl;
 pub use mark::{Mark, Owner, Stage, free_uuid, name as mark_name, read as owner_of, uuid_of};
 pub use quarantine::{Pieces, cover};

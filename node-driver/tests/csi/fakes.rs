@@ -8,7 +8,7 @@ use crds::VolumeMode;
 use placement::{Bytes, Mode, RegionId};
 
 use node_driver::devices::{
-    self, BringUp, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    self, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, Mount, MountOptions, MountTable,
@@ -41,7 +41,7 @@ impl Devices for FakeDevices {
         self.check().map(|()| Inventory::default())
     }
 
-    fn bring_up(&self, _which: BringUp) -> Result<(), DeviceError> {
+    fn bring_up(&self) -> Result<(), DeviceError> {
         panic!("CSI calls bring nothing up")
     }
 

@@ -10,7 +10,7 @@ use placement::{Bytes, Extent};
 use simulation::devices::{Fuse, Machine, RegionSpec, TrueNamespace};
 use tokio_util::sync::CancellationToken;
 
-use node_driver::devices::{BringUp, Namespace, Owner, Stage, mark_name};
+use node_driver::devices::{Namespace, Owner, Stage, mark_name};
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{InMemoryRecord, Record, RecordError, Worker};
 
@@ -67,7 +67,7 @@ impl Node {
     fn run(&self, fuse: Fuse) -> Worker<Run> {
         let devices = self.machine.devices(&fuse);
         // As a driver does at its start; one that was killed before that does nothing.
-        let _started = devices.bring_up(BringUp::All);
+        let _started = devices.bring_up();
         let layout = Layout::new(devices, Revision::default());
         let record = Arc::clone(&self.record);
         Worker::new(Arc::new(layout), Run { record, fuse }, CancellationToken::new())

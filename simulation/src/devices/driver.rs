@@ -3,8 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use node_driver::devices::{
-    BringUp, DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace,
-    Pieces as _, RawBytes, Source, Stage, VolumeDevice, cover, mark_name,
+    DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace, Pieces as _,
+    RawBytes, Source, Stage, VolumeDevice, cover, mark_name,
 };
 use placement::{Mode, RegionId};
 
@@ -52,10 +52,12 @@ impl Run {
     pub(super) fn list(&self, call: Call) -> Result<Inventory, DeviceError> {
         self.fuse.check().map_err(killed)?;
         let mut state = self.machine.state();
-        match state.faults.refuses(call) {
-            Some(error) => Err(DeviceError::Listing(error.into())),
-            None => Ok(state.inventory()),
+        if let Some(refused) = state.faults.refuses(call) {
+            return Err(DeviceError::Listing(refused.into()));
         }
+        let listed = state.inventory();
+        self.left_disabled.see(&listed);
+        Ok(listed)
     }
 
     fn serial(&self, found: &Namespace) -> Result<Serial, DeviceError> {
@@ -161,13 +163,13 @@ impl Devices for Run {
         self.list(Call::Listing)
     }
 
-    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
+    fn bring_up(&self) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        if self.left_disabled.is_done(which) {
+        if self.left_disabled.is_empty() {
             return Ok(());
         }
         let inventory = self.list(Call::Listing)?;
-        for (found, volume) in self.left_disabled.to_bring_up(which, &inventory) {
+        for (found, volume, _tried) in self.left_disabled.to_bring_up(&inventory) {
             let enabled = self.enable(found);
             let _stays = self.left_disabled.note(volume, enabled);
         }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use placement::{Bytes, Extent, Mode, RegionId};
 
-use crate::devices::backend::{BringUp, Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::{Inventory, NamespaceMode};
 use crate::devices::mark::Stage;
@@ -215,7 +215,7 @@ impl Devices for Emulated {
     }
 
     /// Nothing is ever disabled.
-    fn bring_up(&self, _which: BringUp) -> Result<(), DeviceError> {
+    fn bring_up(&self) -> Result<(), DeviceError> {
         Ok(())
     }
 

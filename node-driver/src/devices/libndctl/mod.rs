@@ -26,11 +26,11 @@ use placement::{Bytes, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
-use crate::devices::backend::{BringUp, Devices, EarlierVolume, NewNamespace, VolumeDevice};
+use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::in_use::{self, require_unused};
 use crate::devices::inventory::{Inventory, Namespace, NamespaceMode};
-use crate::devices::left_disabled::LeftDisabled;
+use crate::devices::left_disabled::{LeftDisabled, Tried};
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
@@ -81,7 +81,10 @@ impl LibNdctl {
 
     /// All there is, for who holds the lock.
     fn list(&self) -> Result<Inventory, DeviceError> {
-        listing::inventory().inspect(|listed| self.recorded.replace(listed))
+        let listed = listing::inventory()?;
+        self.recorded.replace(&listed);
+        self.left_disabled.see(&listed);
+        Ok(listed)
     }
 }
 
@@ -95,16 +98,16 @@ impl Devices for LibNdctl {
         self.list()
     }
 
-    fn bring_up(&self, which: BringUp) -> Result<(), DeviceError> {
+    fn bring_up(&self) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        if self.left_disabled.is_done(which) {
+        if self.left_disabled.is_empty() {
             return Ok(());
         }
         let inventory = self.list()?;
-        for (found, volume) in self.left_disabled.to_bring_up(which, &inventory) {
+        for (found, volume, tried) in self.left_disabled.to_bring_up(&inventory) {
             let done = self.left_disabled.note(volume, bring_up(&found.device));
             // Those that are tried again were logged before.
-            if done.is_ok() || which == BringUp::All {
+            if done.is_ok() || tried == Tried::Never {
                 log_brought_up(volume, &found.device, &done);
             }
         }

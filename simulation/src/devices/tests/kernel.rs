@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crds::VolumeMode;
-use node_driver::devices::{BringUp, DeviceError, EarlierVolume, NamespaceMode, Stage};
+use node_driver::devices::{DeviceError, EarlierVolume, NamespaceMode, Stage};
 use node_driver::filesystem::{Content, Filesystem, PathTarget};
 use node_driver::layout::bring_up;
 use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
@@ -248,7 +248,7 @@ async fn what_a_killed_run_left_disabled_is_brought_up_by_the_next() {
         assert_eq!(node.only("v").0.namespace.mode, NamespaceMode::Raw);
         let next = node.machine.devices(&Fuse::new());
         assert!(node.only("v").0.namespace.block.is_none(), "before it is asked to");
-        next.bring_up(BringUp::All).unwrap();
+        next.bring_up().unwrap();
         assert_eq!(node.only("v").0.namespace.block.is_none(), stays);
         node.machine.enable_by_hand("namespace0.0");
         assert!(node.only("v").0.namespace.block.is_some());
@@ -297,6 +297,21 @@ async fn what_the_driver_could_not_enable_is_enabled_as_soon_as_the_kernel_does_
     assert!(node.only("v").0.namespace.block.is_none());
 }
 
+/// Found by the simulation: a driver was killed, and the next one did not see the region when it started.
+#[tokio::test(start_paused = true)]
+async fn what_is_disabled_in_a_region_that_was_away_is_enabled_when_the_region_is_seen() {
+    let node = Node::new();
+    node.make("v", 20, VolumeMode::Fsdax).await;
+    node.machine.disable_by_hand("namespace0.0");
+    node.machine.hide_region(REGION, true);
+    let devices = node.machine.devices(&Fuse::new());
+    let _later = bring_up(Arc::clone(&devices), &CancellationToken::new()).await;
+    node.machine.hide_region(REGION, false);
+    devices.inventory().unwrap();
+    sleep(LONG).await;
+    assert!(node.only("v").0.namespace.block.is_some());
+}
+
 /// Found by the simulation: etcd was restored while a deletion could not be recorded on the device, and the volume was wanted again.
 #[tokio::test(start_paused = true)]
 async fn what_could_not_be_marked_as_to_be_erased_is_up_again() {
@@ -332,7 +347,7 @@ async fn a_volume_of_before_there_were_marks_that_was_left_disabled_is_up_when_i
             .is_err()
     );
     let next = node.machine.devices(&Fuse::new());
-    next.bring_up(BringUp::All).unwrap();
+    next.bring_up().unwrap();
     assert!(next.find_volume("v").is_err());
     next.mark_earlier(&earlier, Stage::InUse).unwrap();
     assert!(next.find_volume("v").unwrap().is_some());

@@ -14,7 +14,7 @@ use csi::v1::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
-use node_driver::devices::{BringUp, Devices, NewNamespace, Stage};
+use node_driver::devices::{Devices, NewNamespace, Stage};
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
 use placement::{Bytes, RegionId};
@@ -64,7 +64,7 @@ impl Node {
     /// Those of a run that has started. It may have been killed before, or unable to list them.
     fn devices(&self, fuse: &Fuse) -> Arc<dyn Devices> {
         let devices = self.machine.devices(fuse);
-        let _started = devices.bring_up(BringUp::All);
+        let _started = devices.bring_up();
         devices
     }
 
