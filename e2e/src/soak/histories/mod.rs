@@ -21,6 +21,8 @@ use super::totals;
 
 /// How long `cargo verify` lives through histories that nobody has seen before.
 const FRESH: Duration = Duration::from_secs(120);
+/// After how long what was found is added to the counts of all runs, which a run that is killed then does not lose.
+const STRETCH: Duration = Duration::from_secs(600);
 /// The histories that `cargo verify` always lives through, beside those that found something.
 const FIXED: std::ops::Range<u64> = 1..251;
 /// Seeds that found something once, one in a line; what stands after it is for people.
@@ -52,9 +54,18 @@ pub(crate) async fn verify() -> Result<()> {
 
 async fn soak_from(simulation: &Simulation, first: u64, time: Duration) -> Result<()> {
     println!("  histories from seed {first} on");
-    let tally = live_through(simulation, first.., Some(Instant::now() + time)).await?;
-    let all = totals::add(tally.clone())?;
-    println!("  in all runs: {all}");
+    let end = Instant::now() + time;
+    let mut seeds = first..;
+    let mut tally = Tally::default();
+    while Instant::now() < end {
+        let stretch = live_through(simulation, seeds.by_ref(), Some(end.min(Instant::now() + STRETCH))).await?;
+        let all = totals::add(stretch.clone())?;
+        println!("  in all runs: {all}");
+        for (invariant, seeds) in &stretch.failed {
+            println!("  FAILED: {invariant}: seeds {seeds:?}");
+        }
+        tally += stretch;
+    }
     report(simulation, &tally).await
 }
 
