@@ -65,9 +65,7 @@ impl<'a> ShownRegions<'a> {
     }
 
     fn to_placement(self) -> Node {
-        Node {
-            regions: self.regions.iter().filter_map(RegionStatus::to_placement).collect(),
-        }
+        RegionStatus::all_to_placement(self.regions)
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
-use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId};
+use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, UnreadyRegion};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -280,6 +280,23 @@ impl RegionStatus {
         self.volumes.iter().chain(kept).chain(erasing).map(String::as_str)
     }
 
+    /// The regions of a node as placement sees them.
+    #[must_use]
+    pub fn all_to_placement(regions: &[Self]) -> placement::Node {
+        let unready = regions.iter().filter(|region| region.state != RegionState::Ready);
+        placement::Node {
+            regions: regions.iter().filter_map(Self::to_placement).collect(),
+            unready: unready.map(Self::to_unready).collect(),
+        }
+    }
+
+    fn to_unready(&self) -> UnreadyRegion {
+        UnreadyRegion {
+            numa: self.numa_node,
+            why: self.message.clone(),
+        }
+    }
+
     /// The region as placement sees it, if volumes can be made in it.
     #[must_use]
     pub fn to_placement(&self) -> Option<Region> {
@@ -293,11 +310,9 @@ impl RegionStatus {
 }
 
 impl PmemNodeStatus {
-    /// The ready regions as placement sees them, without volumes that are not in the extents yet.
+    /// The regions as placement sees them, without volumes that are not in the extents yet.
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
-        placement::Node {
-            regions: self.regions.iter().filter_map(RegionStatus::to_placement).collect(),
-        }
+        RegionStatus::all_to_placement(&self.regions)
     }
 }

@@ -396,6 +396,7 @@ proptest! {
         for capacity in index.read(|index| desired(index, "n")) {
             let only_there = placement::Node {
                 regions: view.regions.iter().filter(|region| region.numa == capacity.numa).cloned().collect(),
+                ..placement::Node::default()
             };
             let mode = if mode == "fsdax" { crds::VolumeMode::Fsdax } else { crds::VolumeMode::Sector };
             let request = |required| VolumeRequest {

@@ -35,7 +35,7 @@ pub use alignment::{Alignment, NotAnAlignment};
 pub use bytes::{Bytes, NotAByteCount};
 pub use extent::{Extent, free_between, usable_of};
 pub use mode::{MapLocation, Mode};
-pub use node::{Node, Placed};
+pub use node::{Node, Placed, UnreadyRegion};
 pub use numa::{NumaNode, NumaWish};
 pub use occupancy::Occupancy;
 pub use offer::Offer;

@@ -10,11 +10,22 @@ use crate::{
     Bytes, Extent, Joint, Mode, NumaNode, NumaWish, PodRequest, Refusal, Region, RegionId, Space, VolumeRequest,
 };
 
-/// The ready regions of a node with their free space.
+/// The regions of a node: the ready ones with their free space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Node {
-    /// In the order in which the node lists them.
+    /// The ready ones, in the order in which the node lists them.
     pub regions: Vec<Region>,
+    /// The others.
+    pub unready: Vec<UnreadyRegion>,
+}
+
+/// A region where no volume can be made now.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnreadyRegion {
+    /// None if the platform does not report it.
+    pub numa: Option<NumaNode>,
+    /// Why, and what to do, as its node says.
+    pub why: String,
 }
 
 /// Where a volume goes.
@@ -135,13 +146,20 @@ impl Node {
                 Err(refusal) => refused = refused.or(Some(refusal)),
             }
         }
-        refused.unwrap_or(Refusal::NoRegion {
+        refused.unwrap_or_else(|| Refusal::NoRegion {
             required: request.required,
             numa: match request.numa {
                 NumaWish::Any | NumaWish::Together => None,
                 NumaWish::Node(numa) => Some(numa),
             },
+            unready: self.unready(request.numa),
         })
+    }
+
+    /// Why the regions where a volume with this wish may be are not ready.
+    fn unready(&self, wish: NumaWish) -> Vec<String> {
+        let allowed = self.unready.iter().filter(|region| wish.allows(region.numa));
+        allowed.map(|region| region.why.clone()).collect()
     }
 
     /// The space of the regions where a volume with this wish may be.
@@ -170,6 +188,7 @@ mod tests {
         };
         Node {
             regions: regions.iter().enumerate().map(region).collect(),
+            ..Node::default()
         }
     }
 
@@ -214,6 +233,29 @@ mod tests {
             node.place(&nowhere).unwrap_err().to_string(),
             "asked 20 MiB: no ready region on NUMA 7"
         );
+    }
+
+    #[test]
+    fn regions_that_are_not_ready_say_why() {
+        let unready = |numa, why: &str| UnreadyRegion {
+            numa: Some(NumaNode(numa)),
+            why: why.into(),
+        };
+        let mut node = node(&[&[(0, 64)]]);
+        node.unready = ["its label area is full", "it is disabled"]
+            .map(|why| unready(1, why))
+            .into();
+        node.unready.push(unready(2, "it is read-only"));
+        let refused = |numa| {
+            let numa = NumaWish::Node(NumaNode(numa));
+            let refusal = node.fits(&[VolumeRequest { numa, ..request(20) }]).unwrap_err();
+            refusal.to_string()
+        };
+        assert_eq!(
+            refused(1),
+            "asked 20 MiB: no ready region on NUMA 1: its label area is full; and 1 more"
+        );
+        assert_eq!(refused(2), "asked 20 MiB: no ready region on NUMA 2: it is read-only");
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn node(free: &[(Option<u32>, u32)]) -> Node {
     };
     Node {
         regions: free.iter().enumerate().map(region).collect(),
+        ..Node::default()
     }
 }
 

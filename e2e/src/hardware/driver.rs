@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use crds::{PmemVolumeStatus, RegionState, RegionStatus};
-use placement::{Bytes, Extent, MapLocation, Mode, Node, NumaWish, PendingVolume, VolumeRequest};
+use placement::{Bytes, Extent, MapLocation, Mode, NumaWish, PendingVolume, VolumeRequest};
 
 use super::group::{Group, case};
 use crate::harness::programs::{NODE_DRIVER, STANDALONE_VOLUME};
@@ -162,9 +162,7 @@ pub(super) async fn bytes_left(vm: &TestVm, first: Bytes) -> Result<(u64, u64)> 
 async fn an_older_volume_keeps_its_space(vm: &mut TestVm) -> Result<()> {
     let (older, younger) = (request(Bytes::mib(500)), request(Bytes::mib(300)));
     let regions = inventory(vm).await?.regions;
-    let free = Node {
-        regions: regions.iter().filter_map(RegionStatus::to_placement).collect(),
-    };
+    let free = RegionStatus::all_to_placement(&regions);
     let pending = PendingVolume {
         request: older,
         region: None,

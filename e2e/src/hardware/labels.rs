@@ -181,7 +181,8 @@ async fn a_stale_label_hides_what_is_free_until_the_kernel_reads_it(vm: &mut Tes
     );
     ensure!(seen.on(1)?.state == RegionState::Ready, "{seen:?}");
     let refused = fails(vm, &format!("{VOLUME} create --numa 0 vol 28Mi")).await?;
-    ensure!(refused.contains("no ready region on NUMA 0"), "{refused}");
+    let why = format!("no ready region on NUMA 0: {}", region.message);
+    ensure!(refused.contains(&why), "{refused}");
 
     vm.shell("ndctl disable-region region0 && ndctl enable-region region0")
         .await?;

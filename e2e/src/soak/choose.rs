@@ -118,7 +118,10 @@ mod tests {
             free: vec![Extent::new(Bytes::ZERO, Bytes::mib(512))],
         };
         World {
-            free: Node { regions: vec![region] },
+            free: Node {
+                regions: vec![region],
+                ..Node::default()
+            },
             ..World::default()
         }
     }

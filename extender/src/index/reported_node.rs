@@ -137,5 +137,6 @@ fn emptied(status: &PmemNodeStatus) -> Node {
     };
     Node {
         regions: status.regions.iter().filter_map(emptied).collect(),
+        ..status.to_placement()
     }
 }

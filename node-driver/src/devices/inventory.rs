@@ -290,13 +290,10 @@ impl Inventory {
         self.regions.iter().map(status).collect()
     }
 
-    /// The ready regions as placement sees them.
+    /// The regions as placement sees them.
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
-        let regions = self.to_status(|_| false);
-        placement::Node {
-            regions: regions.iter().filter_map(RegionStatus::to_placement).collect(),
-        }
+        RegionStatus::all_to_placement(&self.to_status(|_| false))
     }
 }
 

@@ -126,6 +126,7 @@ fn empty_node() -> Node {
     };
     Node {
         regions: (0..REGIONS).map(region).collect(),
+        ..Node::default()
     }
 }
 

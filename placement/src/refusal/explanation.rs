@@ -164,6 +164,7 @@ mod tests {
     #[test]
     fn what_never_fits_is_not_for_want_of_space() {
         let refusal = Refusal::NoRegion {
+            unready: Vec::new(),
             required: Bytes::mib(1),
             numa: Some(NumaNode(7)),
         };

@@ -35,6 +35,8 @@ pub enum Refusal {
         required: Bytes,
         /// The NUMA node that was asked for.
         numa: Option<NumaNode>,
+        /// Why the regions that are there are not ready.
+        unready: Vec<String>,
     },
     /// No free extent is large enough.
     NoSpace {

@@ -25,7 +25,11 @@ impl fmt::Display for RefusalText<'_> {
                 "{} to {limit}, but the smallest namespace with {required} has {usable}: raise the limit to {usable}",
                 asked(required)
             ),
-            Refusal::NoRegion { required, numa } => write!(f, "{}: no ready region{}", asked(required), On(*numa)),
+            Refusal::NoRegion {
+                required,
+                numa,
+                unready,
+            } => write!(f, "{}: no ready region{}{}", asked(required), On(*numa), Why(unready)),
             Refusal::NoSpace { required, space } => write!(f, "{}; {}{reserved}", asked(required), SpaceText(space)),
             Refusal::NotTogether {
                 required,
@@ -116,6 +120,19 @@ struct On(Option<NumaNode>);
 impl fmt::Display for On {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |numa| write!(f, " on NUMA {numa}"))
+    }
+}
+
+/// ": region0 is disabled: `ndctl enable-region region0`; and 2 more"; nothing if there is no region.
+struct Why<'a>(&'a [String]);
+
+impl fmt::Display for Why<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => Ok(()),
+            [only] => write!(f, ": {only}"),
+            [first, others @ ..] => write!(f, ": {first}; and {} more", others.len()),
+        }
     }
 }
 

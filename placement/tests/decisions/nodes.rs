@@ -17,6 +17,7 @@ pub fn nodes() -> impl Strategy<Value = Node> {
     );
     prop::collection::vec(region, 0..4).prop_map(|regions| Node {
         regions: regions.into_iter().enumerate().map(region_of).collect(),
+        ..Node::default()
     })
 }
 

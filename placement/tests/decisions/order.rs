@@ -50,6 +50,7 @@ fn node_of(regions: &[(Option<u32>, u32, Vec<u32>)]) -> Node {
     };
     Node {
         regions: regions.iter().enumerate().map(region).collect(),
+        ..Node::default()
     }
 }
 

@@ -87,6 +87,7 @@ fn pack_prefers_the_tight_node_and_spread_the_empty_one() {
         let holes = vec![(0, size)];
         PreparedNode::from(Node {
             regions: vec![region_of((0, (None, 4, holes, 0)))],
+            ..Node::default()
         })
     };
     let (tight, empty) = (node(40), node(120));
@@ -104,6 +105,7 @@ fn pack_prefers_the_tight_node_and_spread_the_empty_one() {
 fn a_reason_names_what_is_reserved() {
     let node = Node {
         regions: vec![region_of((0, (Some(1), 4, vec![(0, 100), (10, 40)], 0)))],
+        ..Node::default()
     };
     let request = |mib: u32| VolumeRequest {
         required: Bytes::mib(mib),
@@ -140,6 +142,7 @@ fn pack_keeps_regions_with_few_volumes_whole() {
         };
         let node = Node {
             regions: vec![region_of((0, (None, 4, vec![(0, size)], 0)))],
+            ..Node::default()
         };
         PreparedNode::from(node).with_occupancy(&[occupancy])
     };

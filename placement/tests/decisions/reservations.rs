@@ -18,6 +18,7 @@ fn node(regions: &[Vec<(u32, u32)>]) -> Node {
     };
     Node {
         regions: regions.iter().enumerate().map(region).collect(),
+        ..Node::default()
     }
 }
 
