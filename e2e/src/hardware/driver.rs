@@ -20,6 +20,7 @@ pub(super) fn group() -> Group {
             case!(sector_and_map_mem_offer_what_placement_says),
             case!(a_claim_goes_to_its_numa_node),
             case!(an_older_volume_keeps_its_space),
+            case!(an_administrator_makes_namespaces_beside_volumes),
             case!(an_earlier_tenants_bytes_are_gone_before_and_after),
             case!(a_namespace_of_somebody_else_is_left_alone),
             case!(what_is_mounted_is_not_erased),
@@ -235,6 +236,32 @@ async fn a_namespace_of_somebody_else_is_left_alone(vm: &mut TestVm) -> Result<(
     delete(vm, "vol").await?;
     ensure!(vm.shell(show).await? == before, "somebody else's namespace changed");
     vm.shell("ndctl destroy-namespace --force all").await.map(drop)
+}
+
+/// Volumes end at multiples of 2 MiB, and ndctl wants its own at 16 MiB, unless the region looks for such a place itself.
+async fn an_administrator_makes_namespaces_beside_volumes(vm: &mut TestVm) -> Result<()> {
+    create(vm, "--numa 0 vol 20Mi").await?;
+    let make = "ndctl create-namespace --region region0 --size 64M";
+    let refused = fails(vm, make).await?;
+    ensure!(refused.contains("misaligned to 16M"), "{refused}");
+    vm.shell(&format!("echo 16777216 >/sys/bus/nd/devices/region0/align && {make}"))
+        .await?;
+    let seen = inventory(vm).await?;
+    let expected = [
+        Extent::new(Bytes::mib(22), Bytes::mib(10)),
+        Extent::new(Bytes::mib(96), Bytes::mib(416)),
+    ];
+    ensure!(seen.on(0)?.free == expected, "{seen:?}");
+    let status = create(vm, "--numa 0 next 14Mi").await?;
+    ensure!(
+        status.footprint == Some(Extent::new(Bytes::mib(96), Bytes::mib(16))),
+        "{status:?}"
+    );
+    delete(vm, "vol").await?;
+    delete(vm, "next").await?;
+    vm.shell("ndctl destroy-namespace --force --region region0 all")
+        .await
+        .map(drop)
 }
 
 async fn what_is_mounted_is_not_erased(vm: &mut TestVm) -> Result<()> {
