@@ -72,6 +72,8 @@ impl HollowCluster {
     /// Starts nodes. They are complete once each has reported what it has.
     pub(crate) fn start_nodes(&mut self, nodes: Nodes) -> Result<()> {
         let mut command = self.command(HOLLOW_NODES, Inside::Mounts)?;
+        // As in the manifest of the driver: one heap for each node.
+        command.env("MALLOC_ARENA_MAX", nodes.count.to_string());
         command
             .arg(flag("kubeconfig", self.kubeconfig.display()))
             .arg(flag("nodes", nodes.count))
