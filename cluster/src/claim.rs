@@ -6,7 +6,10 @@ use kube::ResourceExt;
 use placement::{Bytes, VolumeRequest};
 
 use crate::names::{SELECTED_NODE, VOLUME_PREFIX};
-use crate::{AccessMode, AccessModeError, ClassError, MountOptionError, OurClass, PodClaim, Size, SizeError};
+use crate::{
+    AccessMode, AccessModeError, ClassError, ForeignTopologies, MountOptionError, OurClass, PodClaim, Size, SizeError,
+    Unsupported,
+};
 
 /// What matters of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub struct Claim {
     /// Usable bytes that it requests, and their limit.
     size: Result<(Bytes, Option<Bytes>), ClaimError>,
     access: Result<(), AccessModeError>,
+    supported: Result<(), Unsupported>,
     is_block: bool,
 }
 
@@ -33,6 +37,12 @@ pub enum ClaimError {
     /// One of its access modes.
     #[error(transparent)]
     AccessMode(#[from] AccessModeError),
+    /// What it asks for besides space.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// The nodes that its class allows.
+    #[error(transparent)]
+    Topologies(#[from] ForeignTopologies),
     /// A parameter of its class.
     #[error(transparent)]
     Class(#[from] ClassError),
@@ -72,12 +82,15 @@ impl Claim {
         !claim.ephemeral || self.controller.as_deref() == Some(pod)
     }
 
-    /// What a volume of `class` for this claim asks of a node. CreateVolume finds the same errors, in the same order.
+    /// What a volume of `class` for this claim asks of a node. A claim that external-provisioner or CreateVolume would refuse
+    /// whatever space there is, is refused here: it would keep the node that was selected for it, and the space there.
     ///
     /// # Errors
     /// There can be no such volume: the message says what to change.
     pub fn request(&self, class: &OurClass) -> Result<VolumeRequest, ClaimError> {
         self.access.clone()?;
+        self.supported?;
+        class.topologies?;
         let settings = class.settings.clone()?;
         if !self.is_block {
             class.mount_options.clone()?;
@@ -101,6 +114,7 @@ impl From<&PersistentVolumeClaim> for Claim {
             controller: controller(claim),
             size: size(spec),
             access: check_access_modes(spec),
+            supported: Unsupported::check(spec),
             is_block: spec.volume_mode.as_deref() == Some("Block"),
         }
     }

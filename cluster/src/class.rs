@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crds::{ClassParameters, DRIVER_NAME, ParameterError};
+use crds::{ClassParameters, DRIVER_NAME, ParameterError, TOPOLOGY_KEY};
+use k8s_openapi::api::core::v1::TopologySelectorTerm;
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use crate::names::{FSTYPE, WAIT_FOR_FIRST_CONSUMER};
@@ -24,6 +25,8 @@ pub struct OurClass {
     pub uid: Box<str>,
     /// Whether its volumes are made once a pod that uses them has a node (`WaitForFirstConsumer`).
     pub waits_for_pod: bool,
+    /// Whether a volume can be made on some of the nodes that its `allowedTopologies` name.
+    pub topologies: Result<(), ForeignTopologies>,
     /// What its volumes are like, or what is wrong with its parameters.
     pub settings: Result<ClassSettings, ClassError>,
     /// Whether a volume that is not used as a raw block device can be mounted as `mountOptions` say.
@@ -48,6 +51,31 @@ pub enum ClassError {
     /// The file system.
     #[error("StorageClass parameter {FSTYPE}: {0}")]
     Filesystem(UnknownFilesystem),
+}
+
+/// External-provisioner compares `allowedTopologies` with the topology of the selected node, which has our key only
+/// (`--strict-topology`, `GenerateAccessibilityRequirements` in its `pkg/controller/topology.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "allowedTopologies of the StorageClass can name nodes by {key} only: make the class anew without them, and let the pods \
+     choose their nodes",
+    key = TOPOLOGY_KEY
+)]
+pub struct ForeignTopologies;
+
+impl ForeignTopologies {
+    fn check(class: &StorageClass) -> Result<(), Self> {
+        let mut allowed = class.allowed_topologies.iter().flatten().peekable();
+        let is_ours = |term: &TopologySelectorTerm| {
+            let mut keys = term.match_label_expressions.iter().flatten();
+            keys.all(|expression| expression.key == TOPOLOGY_KEY)
+        };
+        if allowed.peek().is_none() || allowed.any(is_ours) {
+            Ok(())
+        } else {
+            Err(Self)
+        }
+    }
 }
 
 impl ClassSettings {
@@ -80,6 +108,7 @@ impl From<&StorageClass> for Class {
             mount_options: settings.as_ref().map_or(Ok(()), |settings| {
                 read_mount_options(settings.filesystem, options).map(drop)
             }),
+            topologies: ForeignTopologies::check(class),
             settings,
         })
     }

@@ -24,12 +24,13 @@ mod persistent_volume;
 mod pod;
 mod requirements;
 mod size;
+mod unsupported;
 pub mod version;
 pub mod watch;
 
 pub use access_mode::{AccessMode, AccessModeError};
 pub use claim::{Claim, ClaimError};
-pub use class::{Class, ClassError, ClassSettings, OurClass};
+pub use class::{Class, ClassError, ClassSettings, ForeignTopologies, OurClass};
 pub use filesystem::{Filesystem, UnknownFilesystem};
 pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
@@ -42,3 +43,4 @@ pub use requirements::{
     UnprovisionedClaim, VolumePlace, requirements_of,
 };
 pub use size::{Size, SizeError};
+pub use unsupported::Unsupported;

@@ -237,6 +237,81 @@ fn an_ephemeral_claim_is_its_controllers() {
     assert_eq!(cluster.impossible(&["p-none"]), "claim ns/p-none does not exist");
 }
 
+/// external-provisioner leaves such claims with their selected node, and never asks for their volumes.
+#[test]
+fn what_nobody_makes_a_volume_for_is_impossible() {
+    let mut cluster = Cluster::new();
+    let copy = |kind: &str| json!({ "spec": { "dataSource": { "kind": kind, "name": "other" } } });
+    cluster.add_claim("clone", "any", copy("PersistentVolumeClaim"));
+    cluster.add_claim(
+        "restored",
+        "any",
+        json!({ "spec": { "dataSourceRef": { "kind": "VolumeSnapshot", "name": "other", "namespace": "elsewhere" } } }),
+    );
+    cluster.add_claim(
+        "gold",
+        "any",
+        json!({ "spec": { "volumeAttributesClassName": "gold" } }),
+    );
+    cluster.add_claim(
+        "choosy",
+        "any",
+        json!({ "spec": { "selector": { "matchLabels": { "a": "b" } } } }),
+    );
+    for (claim, reason) in [
+        ("clone", "remove the claim's dataSource"),
+        ("restored", "remove the claim's dataSource"),
+        ("gold", "remove the claim's volumeAttributesClassName"),
+        ("choosy", "no volume is made for a claim with a selector"),
+    ] {
+        let impossible = cluster.impossible(&[claim]);
+        assert!(impossible.contains(reason), "{impossible}");
+    }
+    // A populator makes a volume of its own for this one.
+    cluster.add_claim("populated", "any", copy("Database"));
+    cluster.add_claim("plain", "any", json!({ "spec": { "volumeAttributesClassName": "" } }));
+    assert_eq!(cluster.space(&["populated", "plain"]).claims.len(), 2);
+}
+
+#[test]
+fn a_class_for_other_topologies_has_no_volumes() {
+    let terms = |keys: &[&[&str]]| {
+        let expression = |key: &&str| json!({ "key": key, "values": ["x"] });
+        let term = |keys: &&[&str]| json!({ "matchLabelExpressions": keys.iter().map(expression).collect::<Vec<_>>() });
+        json!(keys.iter().map(term).collect::<Vec<_>>())
+    };
+    let (zone, node) = ("topology.kubernetes.io/zone", "topology.csi.daxfit.dev/node");
+    for (topologies, is_possible) in [
+        (terms(&[]), true),
+        (terms(&[&[node]]), true),
+        (terms(&[&[zone], &[node]]), true),
+        (terms(&[&[zone]]), false),
+        (terms(&[&[zone, node]]), false),
+    ] {
+        let mut cluster = Cluster::new();
+        let class: StorageClass = serde_json::from_value(json!({
+            "metadata": { "name": "zonal" }, "provisioner": "csi.daxfit.dev",
+            "volumeBindingMode": "WaitForFirstConsumer", "allowedTopologies": topologies,
+        }))
+        .unwrap();
+        cluster.classes.insert("zonal".into(), Class::from(&class));
+        cluster.add_claim("c", "zonal", json!({}));
+        let required = cluster.requirements(&["c"]);
+        assert_eq!(
+            matches!(required, Requirements::Space(_)),
+            is_possible,
+            "{topologies}: {required:?}"
+        );
+        if !is_possible {
+            let reason = cluster.impossible(&["c"]);
+            assert!(
+                reason.contains("can name nodes by topology.csi.daxfit.dev/node only"),
+                "{reason}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_no_volume_can_be_is_impossible() {
     let mut cluster = Cluster::new();

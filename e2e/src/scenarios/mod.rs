@@ -58,6 +58,7 @@ fn cases() -> Vec<Case> {
         case!(nobody_waits::a_full_volume_with_a_kept_mount_comes_back),
         case!(refusals::sizes_that_are_none_are_refused),
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
+        case!(refusals::claims_that_nobody_makes_a_volume_for_hold_no_space),
         case!(refusals::a_mount_option_that_names_another_device_is_refused),
         case!(joint::claims_that_do_not_fit_together_wait_and_the_extender_says_why),
         case!(numa::volumes_that_wish_so_are_together),

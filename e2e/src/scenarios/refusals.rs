@@ -70,6 +70,71 @@ pub(super) async fn a_mount_option_that_names_another_device_is_refused(cluster:
     Ok(())
 }
 
+/// kube-scheduler would choose a node for each of them, and external-provisioner would leave it there for ever. Together they
+/// ask for more than there is, and a pod that comes after them gets the largest volume.
+pub(super) async fn claims_that_nobody_makes_a_volume_for_hold_no_space(cluster: &mut TestCluster) -> Result<()> {
+    let kubectl = &cluster.kubectl;
+    let node = kubectl
+        .run(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"])
+        .await?;
+    let mut zonal = class(&json!({}), &[]);
+    zonal["volumeBindingMode"] = json!("WaitForFirstConsumer");
+    zonal["allowedTopologies"] =
+        json!([{ "matchLabelExpressions": [{ "key": "kubernetes.io/hostname", "values": [node] }] }]);
+    let vain: [(&str, Value, &str); 5] = [
+        (
+            "many",
+            json!({ "accessModes": ["ReadWriteMany"] }),
+            "access mode ReadWriteMany",
+        ),
+        (
+            "clone",
+            json!({ "dataSource": { "kind": "PersistentVolumeClaim", "name": "many" } }),
+            "remove the claim's dataSource",
+        ),
+        (
+            "gold",
+            json!({ "volumeAttributesClassName": "gold" }),
+            "remove the claim's volumeAttributesClassName",
+        ),
+        (
+            "choosy",
+            json!({ "selector": { "matchLabels": { "a": "b" } } }),
+            "no volume is made for a claim with a selector",
+        ),
+        (
+            "zonal",
+            json!({ "storageClassName": WRONG }),
+            "allowedTopologies of the StorageClass",
+        ),
+    ];
+    kubectl.apply(&[zonal]).await?;
+    for (name, changes, _) in &vain {
+        let claim = Claim::new(name, "400Mi", "daxfit-ext4");
+        let mut object = claim.object();
+        for (field, value) in changes.as_object().into_iter().flatten() {
+            object["spec"][field] = value.clone();
+        }
+        kubectl
+            .apply(&[object, workload::pod(name, cluster.image(), &[claim])])
+            .await?;
+    }
+    for (name, _, words) in &vain {
+        workload::event(kubectl, name, &[words]).await?;
+        let claim = kubectl.json(&["get", "pvc", name]).await?;
+        let annotations = claim["metadata"]["annotations"].as_object();
+        let is_selected = annotations.is_some_and(|all| all.contains_key("volume.kubernetes.io/selected-node"));
+        ensure!(!is_selected, "a node was chosen for {claim}");
+    }
+    let fits = [Claim::new("fits", "400Mi", "daxfit-ext4")];
+    cluster.start("fits", &fits).await?;
+    for name in vain.iter().map(|(name, ..)| *name).chain(["fits"]) {
+        cluster.stop(name, &[Claim::new(name, "400Mi", "daxfit-ext4")]).await?;
+    }
+    kubectl.run(&["delete", "storageclass", WRONG]).await?;
+    Ok(())
+}
+
 /// The class of these tests, which binds at once.
 const WRONG: &str = "wrong";
 

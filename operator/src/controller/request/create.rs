@@ -1,7 +1,7 @@
 //! What a CreateVolume call asks for.
 
-use cluster::Size;
 use cluster::names::{CLAIM_NAME, CLAIM_NAMESPACE, PERSISTENT_VOLUME_NAME};
+use cluster::{Size, Unsupported};
 use crds::{ClaimRef, ClassParameters, ParameterError};
 use csi::v1::CreateVolumeRequest;
 use placement::VolumeRequest;
@@ -47,12 +47,9 @@ pub enum RequestError {
     /// The nodes that it may be on.
     #[error(transparent)]
     Topology(#[from] ForeignTopology),
-    /// It is to be filled from a snapshot or another volume.
-    #[error("a volume cannot be made from a snapshot or another volume: remove the claim's dataSource")]
-    ContentSource,
-    /// It has parameters that could change later.
-    #[error("a volume has no parameters that can change: remove the claim's volumeAttributesClassName")]
-    MutableParameters,
+    /// What it asks for besides space.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
 }
 
 impl RequestError {
@@ -62,9 +59,7 @@ impl RequestError {
         match self {
             Self::Size(error) => error.code(),
             Self::Usage(_) => csi::UNSUPPORTED_FOR_NEW_VOLUME,
-            Self::NoName | Self::Parameter(_) | Self::Topology(_) | Self::ContentSource | Self::MutableParameters => {
-                Code::InvalidArgument
-            }
+            Self::NoName | Self::Parameter(_) | Self::Topology(_) | Self::Unsupported(_) => Code::InvalidArgument,
         }
     }
 }
@@ -80,10 +75,10 @@ impl CreateRequest {
         }
         let filesystem = filesystem_of(&request.volume_capabilities)?;
         if request.volume_content_source.is_some() {
-            return Err(RequestError::ContentSource);
+            return Err(Unsupported::ContentSource.into());
         }
         if !request.mutable_parameters.is_empty() {
-            return Err(RequestError::MutableParameters);
+            return Err(Unsupported::MutableParameters.into());
         }
         let metadata = |name: &str| request.parameters.get(name).cloned();
         Ok(Self {
