@@ -26,5 +26,7 @@ pub const PROVISIONED: &str = "Provisioned";
 pub const WRONG_MODE: &str = "WrongMode";
 /// Reason of [`PROVISIONED`]: the namespace of the volume is there, and has another size than the volume asks for.
 pub const WRONG_SIZE: &str = "WrongSize";
+/// Reason of [`PROVISIONED`]: the volume had a namespace, which is gone, though its node sees everything where it was.
+pub const NAMESPACE_GONE: &str = "NamespaceGone";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -58,7 +58,7 @@ impl StepError {
 fn reason_of_device(error: &DeviceError) -> &'static str {
     match error {
         DeviceError::Listing(_) => "ListingFailed",
-        DeviceError::NotFound { .. } => "NamespaceGone",
+        DeviceError::NotFound { .. } => "NamespaceNotFound",
         DeviceError::Ambiguous { .. } => "AmbiguousNamespace",
         DeviceError::Incomplete { .. } | DeviceError::LeftDisabled { .. } => "NamespaceDisabled",
         DeviceError::InUse { .. } => "InUse",

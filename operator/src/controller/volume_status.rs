@@ -1,6 +1,6 @@
 //! What the status of a PmemVolume says.
 
-use crds::{PROVISIONED, Phase, PmemVolume, WRONG_MODE, WRONG_SIZE};
+use crds::{NAMESPACE_GONE, PROVISIONED, Phase, PmemVolume, WRONG_MODE, WRONG_SIZE};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// How far the node's driver has come with the volume; none before it has seen it.
@@ -26,6 +26,12 @@ pub fn provisioning_message(volume: &PmemVolume) -> Option<&str> {
 pub fn meets_another(volume: &PmemVolume) -> bool {
     let is_unlike = |condition: &Condition| [WRONG_MODE, WRONG_SIZE].contains(&&*condition.reason);
     provisioned(volume).is_some_and(is_unlike)
+}
+
+/// Whether it had a namespace that is gone.
+#[must_use]
+pub fn is_gone(volume: &PmemVolume) -> bool {
+    provisioned(volume).is_some_and(|condition| condition.reason == NAMESPACE_GONE)
 }
 
 fn provisioned(volume: &PmemVolume) -> Option<&Condition> {

@@ -13,7 +13,9 @@ use tonic::Code;
 
 use crate::support::{Watched, erasing, keeping, plain_node, volume, with_status};
 
-use super::setup::{MIB, Setup, TIME_LIMIT, in_a, makes, meets_another, request, setup, setup_with, silent, topology};
+use super::setup::{
+    MIB, Setup, TIME_LIMIT, in_a, lost, makes, meets_another, request, setup, setup_with, silent, topology,
+};
 
 #[tokio::test]
 async fn bound() {
@@ -282,6 +284,21 @@ async fn an_object_of_an_earlier_try_is_not_handed_out_beside_data_on_another_no
     let earlier = setup.server.volume("pvc-1").unwrap();
     assert_eq!(earlier.annotations()[DELETE_VOLUME], UNUSED, "the device decides");
     assert!(earlier.metadata.deletion_timestamp.is_some());
+}
+
+/// etcd was restored to when a volume was ready that was made anew on another node since (found by the simulation).
+#[tokio::test]
+async fn a_volume_whose_namespace_is_gone_is_not_handed_out() {
+    let mut setup = setup(makes).await;
+    let of_the_past = volume("pvc-1", "a", 28);
+    let status = serde_json::to_value(lost(&of_the_past)).unwrap();
+    setup.server.add_volume(&with_status(of_the_past, status));
+    setup
+        .refused(request(28 * MIB, &["a"]), Code::Aborted, "its namespace is gone")
+        .await;
+    let gone = setup.server.volume("pvc-1").unwrap();
+    assert_eq!(gone.annotations()[DELETE_VOLUME], UNUSED, "the device decides");
+    assert!(gone.metadata.deletion_timestamp.is_some());
 }
 
 /// What a node reports after a report of the past is of now, whatever its number: its driver began to count again.

@@ -115,6 +115,18 @@ pub fn meets_another(_: &PmemVolume) -> PmemVolumeStatus {
     serde_json::from_value(json!({"conditions": [condition]})).unwrap()
 }
 
+/// The node had a namespace of the volume, which is gone.
+pub fn lost(volume: &PmemVolume) -> PmemVolumeStatus {
+    let condition = json!({
+        "type": "Provisioned", "status": "False", "reason": "NamespaceGone", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "message": "namespace pvc-1 is gone, and its data with it: delete the volume, or bring the namespace back",
+    });
+    PmemVolumeStatus {
+        conditions: serde_json::from_value(json!([condition])).unwrap(),
+        ..makes(volume)
+    }
+}
+
 /// The node's driver does not run.
 pub fn silent(_: &PmemVolume) -> PmemVolumeStatus {
     PmemVolumeStatus::default()

@@ -1,6 +1,6 @@
 //! Why a volume has to wait for a person.
 
-use crds::{VolumeMode, WRONG_MODE, WRONG_SIZE};
+use crds::{NAMESPACE_GONE, VolumeMode, WRONG_MODE, WRONG_SIZE};
 use placement::{Bytes, RegionId};
 
 use crate::devices::NamespaceMode;
@@ -56,7 +56,7 @@ impl Blocked {
             Self::StillErasing => "StillErasing",
             Self::RegionAway { .. } => "RegionAway",
             Self::RegionNotReady { .. } => "RegionNotReady",
-            Self::Vanished { .. } => "NamespaceGone",
+            Self::Vanished { .. } => NAMESPACE_GONE,
             Self::NotConfigured { .. } => "NamespaceDisabled",
             Self::WrongMode { .. } => WRONG_MODE,
             Self::WrongSize { .. } => WRONG_SIZE,

@@ -159,6 +159,12 @@ impl Service {
                 let difference = provisioning_message(&volume).unwrap_or_default().to_owned();
                 self.replace(request, &volume, difference).await
             }
+            // An object of the past, which etcd had again, or somebody destroyed what nobody used yet.
+            Ok(ProvisioningResult::Gone(volume)) => {
+                let used = used(request, volume.spec.node.clone());
+                self.delete_unused(request, &volume, "its namespace is gone", used)
+                    .await
+            }
             Ok(ProvisioningResult::Deleted) => Err(CreateError::Deleted(id.clone())),
             Err(Unfinished::Stopping) => Err(CreateError::Stopping),
             Err(Unfinished::TimeUp) => Err(self.too_late(id, volume)),

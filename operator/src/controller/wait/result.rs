@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::controller::volume_status::{meets_another, phase};
+use crate::controller::volume_status::{is_gone, meets_another, phase};
 use crate::index::{Index, SharedIndex};
 
 /// How the provisioning of a volume ended.
@@ -17,6 +17,8 @@ pub enum ProvisioningResult {
     Refused(Box<PmemVolume>),
     /// A namespace of that name is there, and is not what the volume asks for.
     MeetsAnother(Box<PmemVolume>),
+    /// It had a namespace, which is gone.
+    Gone(Box<PmemVolume>),
     /// Somebody deleted it before it was ready.
     Deleted,
 }
@@ -41,6 +43,9 @@ pub fn provisioning_result(volume: Option<&PmemVolume>, uid: Option<&str>) -> Op
     // Whatever its phase: it may be of the time when the object asked for that.
     if meets_another(volume) {
         return Some(ProvisioningResult::MeetsAnother(Box::new(volume.clone())));
+    }
+    if is_gone(volume) {
+        return Some(ProvisioningResult::Gone(Box::new(volume.clone())));
     }
     match phase(volume)? {
         Phase::Ready => Some(ProvisioningResult::Ready(Box::new(volume.clone()))),
