@@ -82,6 +82,13 @@ impl Claim {
         !claim.ephemeral || self.controller.as_deref() == Some(pod)
     }
 
+    /// Usable bytes that its volume may have at most, if it says so in a way that can be read.
+    #[must_use]
+    pub fn limit(&self) -> Option<Bytes> {
+        let (_, limit) = self.size.as_ref().ok()?;
+        *limit
+    }
+
     /// What a volume of `class` for this claim asks of a node. A claim that external-provisioner or CreateVolume would refuse
     /// whatever space there is, is refused here: it would keep the node that was selected for it, and the space there.
     ///

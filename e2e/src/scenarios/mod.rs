@@ -57,6 +57,7 @@ fn cases() -> Vec<Case> {
         case!(volumes::an_immediate_claim_is_bound_without_a_pod),
         case!(nobody_waits::a_full_volume_with_a_kept_mount_comes_back),
         case!(refusals::sizes_that_are_none_are_refused),
+        case!(refusals::a_limit_that_no_volume_keeps_is_refused),
         case!(refusals::a_wrong_parameter_is_named_in_the_event),
         case!(refusals::claims_that_nobody_makes_a_volume_for_hold_no_space),
         case!(refusals::a_mount_option_that_names_another_device_is_refused),

@@ -28,6 +28,18 @@ pub(super) async fn sizes_that_are_none_are_refused(cluster: &mut TestCluster) -
     cluster.stop("beyond", &beyond).await
 }
 
+/// CreateVolume sees the limit of the claim, though external-provisioner does not send it.
+pub(super) async fn a_limit_that_no_volume_keeps_is_refused(cluster: &mut TestCluster) -> Result<()> {
+    let claim = Claim::new("tight", "27Mi", WRONG);
+    let mut object = claim.object();
+    object["spec"]["resources"]["limits"] = json!({ "storage": "27Mi" });
+    cluster.kubectl.apply(&[class(&json!({}), &[]), object]).await?;
+    workload::event(&cluster.kubectl, claim.name, &["raise the limit to 28 MiB"]).await?;
+    cluster.kubectl.run(&["delete", "pvc", claim.name]).await?;
+    cluster.kubectl.run(&["delete", "storageclass", WRONG]).await?;
+    Ok(())
+}
+
 /// CreateVolume names the parameter and what is allowed instead.
 pub(super) async fn a_wrong_parameter_is_named_in_the_event(cluster: &mut TestCluster) -> Result<()> {
     let class = class(&json!({ "csi.daxfit.dev/mode": "devdax" }), &[]);

@@ -301,6 +301,36 @@ async fn a_volume_whose_namespace_is_gone_is_not_handed_out() {
     assert!(gone.metadata.deletion_timestamp.is_some());
 }
 
+/// external-provisioner sends what is required only.
+#[tokio::test]
+async fn a_volume_has_no_more_than_the_limit_of_its_claim() {
+    const CLAIM: &str = "/api/v1/namespaces/default/persistentvolumeclaims/claim";
+    let claim = |uid: &str, limit: &str| {
+        json!({
+            "metadata": { "namespace": "default", "name": "claim", "uid": uid },
+            "spec": { "resources": { "requests": { "storage": "27Mi" }, "limits": { "storage": limit } } },
+        })
+    };
+    // 27 MiB need a namespace with 28 MiB usable.
+    for (uid, limit, refused) in [
+        ("1", "27Mi", Some((Code::OutOfRange, "raise the limit to 28 MiB"))),
+        (
+            "1",
+            "26Mi",
+            Some((Code::InvalidArgument, "raise the limit or lower the request")),
+        ),
+        ("1", "28Mi", None),
+        ("another", "27Mi", None),
+    ] {
+        let mut setup = setup(makes).await;
+        setup.server.store(CLAIM.into(), claim(uid, limit));
+        match refused {
+            Some((code, text)) => setup.refused(request(27 * MIB, &["a"]), code, text).await,
+            None => _ = setup.create(request(27 * MIB, &["a"])).await.unwrap(),
+        }
+    }
+}
+
 /// What a node reports after a report of the past is of now, whatever its number: its driver began to count again.
 #[tokio::test]
 async fn a_volume_that_is_gone_after_a_restore_is_made_anew() {

@@ -86,6 +86,7 @@ impl Service {
 
     /// Chooses a node and reserves the space in one step, then writes. A node that keeps the volume is the only choice.
     async fn make(&self, request: &CreateRequest, until: Instant) -> Result<Volume, CreateError> {
+        let request = &self.limited(request).await?;
         let companions = companions(self, request).await?;
         let kept = match self.index.read(|index| kept(index, request, &companions))? {
             Some(Kept::Unwanted { object, difference }) => {

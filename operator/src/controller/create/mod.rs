@@ -4,6 +4,7 @@ mod call;
 mod error;
 mod existing;
 mod kept;
+mod limit;
 mod replace;
 mod volume;
 

@@ -4,7 +4,7 @@ use cluster::names::{CLAIM_NAME, CLAIM_NAMESPACE, PERSISTENT_VOLUME_NAME};
 use cluster::{Size, Unsupported};
 use crds::{ClaimRef, ClassParameters, ParameterError};
 use csi::v1::CreateVolumeRequest;
-use placement::VolumeRequest;
+use placement::{Bytes, VolumeRequest};
 use tonic::Code;
 
 use super::size::{RangeError, size_of};
@@ -89,6 +89,16 @@ impl CreateRequest {
             claim: metadata(CLAIM_NAMESPACE).zip(metadata(CLAIM_NAME)).map(claim_ref),
             persistent_volume: metadata(PERSISTENT_VOLUME_NAME).unwrap_or_else(|| request.name.clone()),
         })
+    }
+
+    /// The same for a volume of at most `limit` usable bytes.
+    ///
+    /// # Errors
+    /// That is less than what is required.
+    pub fn with_limit(mut self, limit: Bytes) -> Result<Self, RequestError> {
+        let size = Size::new(Some(self.size.required), Some(limit), None);
+        self.size = size.map_err(RangeError::Size)?;
+        Ok(self)
     }
 
     /// The space that the volume takes on a node.
