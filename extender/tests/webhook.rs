@@ -40,6 +40,8 @@ struct FakeApiServer {
     asked: AtomicUsize,
     broken: bool,
     silent: bool,
+    /// How long it takes to answer a read.
+    takes: Duration,
 }
 
 impl ObjectReader for &'static FakeApiServer {
@@ -51,10 +53,12 @@ impl ObjectReader for &'static FakeApiServer {
         if self.broken {
             return Err(kube::Error::LinesCodecMaxLineLengthExceeded);
         }
+        tokio::time::sleep(self.takes).await;
         Ok(self.claims.get(&key.to_string()).cloned())
     }
 
     async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
+        tokio::time::sleep(self.takes).await;
         Ok(None)
     }
 
@@ -271,6 +275,29 @@ async fn clients_and_api_servers_that_send_nothing_have_a_time_limit() {
         "the API server did not answer within 0.1 s".to_owned(),
     );
     assert_eq!(send(&app, "POST", "/filter", args(Some("late"))).await, slow);
+}
+
+/// First the claim is read, then its class.
+#[tokio::test(start_paused = true)]
+async fn all_reads_of_a_call_have_one_time_limit() {
+    for (takes, expected) in [(400, StatusCode::SERVICE_UNAVAILABLE), (399, StatusCode::OK)] {
+        let late = Claim::from(&claim("ns", "late", "unknown", "100Mi"));
+        let api_server = FakeApiServer {
+            claims: [("ns/late".to_owned(), late)].into(),
+            takes: Duration::from_millis(takes),
+            ..FakeApiServer::default()
+        };
+        let (app, _) = app_with(synced(), api_server, Duration::from_millis(799));
+        assert_eq!(send(&app, "POST", "/filter", args(Some("late"))).await.0, expected);
+    }
+}
+
+#[test]
+fn kube_scheduler_waits_longer_than_the_extender() {
+    let configuration = include_str!("../../manifests/scheduler/kube-scheduler-config.yaml");
+    let timeout = configuration.split("httpTimeout: ").nth(1).unwrap();
+    let seconds: u64 = timeout.split_once('s').unwrap().0.parse().unwrap();
+    assert!(TIME_LIMIT < Duration::from_secs(seconds));
 }
 
 #[tokio::test]

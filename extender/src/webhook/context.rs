@@ -4,15 +4,16 @@ use std::sync::RwLockReadGuard;
 use std::time::Duration;
 
 use cluster::{Pod, ReadObjects};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::WebhookError;
 use super::api_server::{ObjectReader, read_missing};
 use crate::decide::{NodeChoice, PreparedRequirements};
 use crate::state::{SharedState, State};
 
-/// kube-scheduler gives up after 5 s, unless told otherwise: nobody waits for an answer after that.
-pub const TIME_LIMIT: Duration = Duration::from_secs(5);
+/// Less than `httpTimeout` in our configuration of kube-scheduler: it gets to know that the API server does not answer, and not
+/// that the extender does not. Nobody waits for an answer after that.
+pub const TIME_LIMIT: Duration = Duration::from_millis(800);
 
 /// What the calls are answered from.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub struct Webhook<R> {
     pub reader: R,
     /// Which nodes pass the filter, and how many.
     pub choice: NodeChoice,
-    /// How long a request may take to arrive, and the API server to answer: see [`TIME_LIMIT`].
+    /// How long a request may take to arrive, and all that is read for it: see [`TIME_LIMIT`].
     pub time_limit: Duration,
 }
 
@@ -38,12 +39,18 @@ impl<R: ObjectReader> Webhook<R> {
         }
     }
 
-    /// Waits for the API server, for [`Webhook::time_limit`] at most.
-    pub(super) async fn with_time_limit<T>(
+    /// When the API server has to have answered a call that came now.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.time_limit
+    }
+
+    /// Waits for the API server, until the [`deadline`](Self::deadline) of the call.
+    pub(super) async fn read_until<T>(
         &self,
-        call: impl Future<Output = kube::Result<T>>,
+        deadline: Instant,
+        read: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, WebhookError> {
-        let answered = timeout(self.time_limit, call).await;
+        let answered = timeout_at(deadline, read).await;
         Ok(answered.map_err(|_| WebhookError::SlowApiServer(self.time_limit))??)
     }
 
@@ -54,6 +61,7 @@ impl<R: ObjectReader> Webhook<R> {
         pod: &Pod,
         read: &mut ReadObjects,
     ) -> Result<(RwLockReadGuard<'_, State>, PreparedRequirements), WebhookError> {
+        let deadline = self.deadline();
         loop {
             let missing = {
                 let state = self.synced()?;
@@ -62,7 +70,8 @@ impl<R: ObjectReader> Webhook<R> {
                     Err(missing) => missing,
                 }
             };
-            self.with_time_limit(read_missing(&self.reader, missing, read)).await?;
+            self.read_until(deadline, read_missing(&self.reader, missing, read))
+                .await?;
         }
     }
 }
