@@ -34,24 +34,45 @@ impl Inventory {
         Ok(Some(device))
     }
 
-    /// The namespace of a volume, and how far it has come.
+    /// The namespace that gets the mark `stage` ([`Inventory::to_mark`]).
     ///
     /// # Errors
-    /// There is none, or it is not clear which it is.
-    pub fn existing(&self, volume: &str) -> Result<(&Namespace, Stage), DeviceError> {
-        let found = self.of_volume(volume).map_err(|unclear| not_clear(volume, unclear))?;
-        found.ok_or_else(|| not_found(volume))
+    /// There is none, it is not clear which it is, or it may not go from its stage to this one.
+    pub fn existing_to_mark(&self, volume: &str, stage: Stage) -> Result<&Namespace, DeviceError> {
+        let found = self.to_mark(volume, stage);
+        allowed(found, volume, "mark", |now| now.may_become(stage))
     }
 
-    /// The namespace that a mark is written to ([`Inventory::to_mark`]), and how far it has come.
+    /// The namespace of a volume that gets a mode.
     ///
     /// # Errors
-    /// As [`Inventory::existing`].
-    pub fn existing_to_mark(&self, volume: &str, stage: Stage) -> Result<(&Namespace, Stage), DeviceError> {
-        let found = self
-            .to_mark(volume, stage)
-            .map_err(|unclear| not_clear(volume, unclear))?;
-        found.ok_or_else(|| not_found(volume))
+    /// There is none, it is not clear which it is, or it was handed out.
+    pub fn existing_to_configure(&self, volume: &str) -> Result<&Namespace, DeviceError> {
+        allowed(self.of_volume(volume), volume, "configure", |now| now == Stage::Making)
+    }
+
+    /// The namespace of a volume whose bytes are read or written, whatever is in it.
+    ///
+    /// # Errors
+    /// There is none, it is not clear which it is, or somebody may have data in it.
+    pub fn existing_to_open_raw(&self, volume: &str) -> Result<&Namespace, DeviceError> {
+        allowed(
+            self.of_volume(volume),
+            volume,
+            "open all bytes of",
+            Stage::is_expendable,
+        )
+    }
+
+    /// The namespace of a volume that is destroyed: one that nobody uses beside its own ([`Inventory::spare_of`]), or else its own.
+    ///
+    /// # Errors
+    /// There is none, it is not clear which it is, or somebody may have data in it.
+    pub fn existing_to_destroy(&self, volume: &str) -> Result<&Namespace, DeviceError> {
+        match self.spare_of(volume) {
+            Some(spare) => Ok(spare),
+            None => allowed(self.of_volume(volume), volume, "destroy", Stage::is_expendable),
+        }
     }
 
     /// The namespace of a volume that was made before there were marks.
@@ -162,6 +183,24 @@ impl Presented {
             numa: self.numa,
             dax,
         })
+    }
+}
+
+/// The namespace that was found, if its stage allows what is to be done.
+fn allowed<'a>(
+    found: Result<Option<(&'a Namespace, Stage)>, Unclear>,
+    volume: &str,
+    action: &'static str,
+    is_allowed: impl FnOnce(Stage) -> bool,
+) -> Result<&'a Namespace, DeviceError> {
+    let found = found.map_err(|unclear| not_clear(volume, unclear))?;
+    match found.ok_or_else(|| not_found(volume))? {
+        (found, stage) if is_allowed(stage) => Ok(found),
+        (_, stage) => Err(DeviceError::WrongStage {
+            action,
+            name: volume.into(),
+            stage,
+        }),
     }
 }
 

@@ -67,24 +67,13 @@ impl Run {
         })
     }
 
-    /// Fails and remembers it, if the stage does not allow what is to be done.
-    pub(super) fn allowed(
-        &self,
-        action: &'static str,
-        volume: &str,
-        stage: Stage,
-        is_allowed: bool,
-    ) -> Result<(), DeviceError> {
-        if is_allowed {
-            return Ok(());
+    /// Remembers it if the driver asks for what the stage of a namespace does not allow.
+    pub(super) fn asked<'a>(&self, found: Result<&'a Namespace, DeviceError>) -> Result<&'a Namespace, DeviceError> {
+        if let Err(DeviceError::WrongStage { action, name, stage }) = &found {
+            let what = format!("asked to {action} volume {name}, which is {stage}");
+            self.machine.state().violated(what);
         }
-        let what = format!("asked to {action} volume {volume}, which is {stage}");
-        self.machine.state().violated(what);
-        Err(DeviceError::WrongStage {
-            action,
-            name: volume.to_owned(),
-            stage,
-        })
+        found
     }
 
     /// Disables a namespace that nobody uses, in a region that may be written to.
@@ -216,9 +205,7 @@ impl Devices for Run {
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        let action = "open all bytes of";
-        let (found, stage) = seen.existing(volume)?;
-        self.allowed(action, volume, stage, stage.is_expendable())?;
+        let found = self.asked(seen.existing_to_open_raw(volume))?;
         let serial = self.disable_unused(&seen, found, volume)?;
         let handle = self.effect(|state| Ok(state.open_raw(serial, &self.fuse)))?;
         Ok(Box::new(ModelBytes {
@@ -234,8 +221,7 @@ impl Devices for Run {
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        let (found, stage) = seen.existing(volume)?;
-        self.allowed("configure", volume, stage, stage == Stage::Making)?;
+        let found = self.asked(seen.existing_to_configure(volume))?;
         let serial = self.disable_unused(&seen, found, volume)?;
         self.effect(|state| {
             state.write_info(serial, mode);

@@ -26,16 +26,12 @@ impl Pieces for Run {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let (found, now) = seen.existing_to_mark(volume, stage)?;
-        self.allowed("mark", volume, now, now.may_become(stage))?;
+        let found = self.asked(seen.existing_to_mark(volume, stage))?;
         self.set_mark(seen, found, volume, stage)
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        let (found, stage) = seen.existing(volume)?;
-        let spare = seen.spare_of(volume);
-        self.allowed("destroy", volume, stage, spare.is_some() || stage.is_expendable())?;
-        let found = spare.unwrap_or(found);
+        let found = self.asked(seen.existing_to_destroy(volume))?;
         let serial = self.disable_unused(seen, found, volume)?;
         self.effect(|state| {
             let destroyed = state.destroy(serial);

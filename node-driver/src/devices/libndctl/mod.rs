@@ -161,7 +161,7 @@ impl Devices for LibNdctl {
         let _work = self.at_work.on(volume);
         let _lock = self.lock();
         let inventory = self.list()?;
-        let found = expendable(&inventory, volume, "open all bytes of")?;
+        let found = inventory.existing_to_open_raw(volume)?;
         disable_unused(&inventory, found, volume)?;
         let failed = |source: Source| failed("open all bytes of", volume, source);
         let path = enable_raw(&found.device).map_err(failed)?;
@@ -179,10 +179,7 @@ impl Devices for LibNdctl {
         let _work = self.at_work.on(volume);
         let _lock = self.lock();
         let inventory = self.list()?;
-        let (found, stage) = inventory.existing(volume)?;
-        if stage != Stage::Making {
-            return Err(wrong_stage("configure", volume, stage));
-        }
+        let found = inventory.existing_to_configure(volume)?;
         disable_unused(&inventory, found, volume)?;
         configure(&found.device, mode).map_err(|source| failed("configure", volume, source.into()))
     }
@@ -199,22 +196,6 @@ fn failed(action: &'static str, name: &str, source: Source) -> DeviceError {
         action,
         name: name.into(),
         source,
-    }
-}
-
-/// The namespace of a volume in which nobody has data.
-fn expendable<'a>(inventory: &'a Inventory, volume: &str, action: &'static str) -> Result<&'a Namespace, DeviceError> {
-    match inventory.existing(volume)? {
-        (found, stage) if stage.is_expendable() => Ok(found),
-        (_, stage) => Err(wrong_stage(action, volume, stage)),
-    }
-}
-
-fn wrong_stage(action: &'static str, volume: &str, stage: Stage) -> DeviceError {
-    DeviceError::WrongStage {
-        action,
-        name: volume.into(),
-        stage,
     }
 }
 

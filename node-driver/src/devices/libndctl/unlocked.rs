@@ -1,9 +1,7 @@
 //! Changes of single namespaces, for who holds the lock.
 
 use super::recorded::Recorded;
-use super::{
-    create, destroy, disable_unused, expendable, failed, listing, new_label, offer_next, set_mark, wrong_stage,
-};
+use super::{create, destroy, disable_unused, failed, listing, new_label, offer_next, set_mark};
 use crate::devices::backend::NewNamespace;
 use crate::devices::error::DeviceError;
 use crate::devices::inventory::Inventory;
@@ -34,18 +32,11 @@ impl Pieces for Unlocked<'_> {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let (found, now) = seen.existing_to_mark(volume, stage)?;
-        if !now.may_become(stage) {
-            return Err(wrong_stage("mark", volume, now));
-        }
-        set_mark(self.0, seen, found, volume, stage)
+        set_mark(self.0, seen, seen.existing_to_mark(volume, stage)?, volume, stage)
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        let found = match seen.spare_of(volume) {
-            Some(spare) => spare,
-            None => expendable(seen, volume, "destroy")?,
-        };
+        let found = seen.existing_to_destroy(volume)?;
         disable_unused(seen, found, volume)?;
         destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()))?;
         listing::inventory()?.check_gone(&found.region)
