@@ -13,7 +13,7 @@ use crate::state::{SharedState, State};
 
 /// Less than `httpTimeout` in our configuration of kube-scheduler: it gets to know that the API server does not answer, and not
 /// that the extender does not. Nobody waits for an answer after that.
-pub const TIME_LIMIT: Duration = Duration::from_millis(800);
+pub const TIME_LIMIT: Duration = Duration::from_millis(900);
 
 /// What the calls are answered from.
 #[derive(Debug)]
