@@ -319,13 +319,15 @@ impl<R: Record> Worker<R> {
             return Err(ZeroError::Stopped.into());
         };
         let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), self.stop.clone());
-        let zeroed = loop {
-            match erasure.progress().await? {
-                ControlFlow::Continue(done) => self.erasures.progressed(volume, done, location.extent.size),
-                ControlFlow::Break(zeroed) => break zeroed,
+        let ended = loop {
+            match erasure.progress().await {
+                Ok(ControlFlow::Continue(done)) => self.erasures.progressed(volume, done, location.extent.size),
+                Ok(ControlFlow::Break(zeroed)) => break Ok(zeroed),
+                Err(failed) => break Err(failed),
             }
         };
-        self.note_zeroed(volume, location, zeroed);
+        self.erasures.progressed(volume, erasure.zeroed(), location.extent.size);
+        self.note_zeroed(volume, location, ended?);
         Ok(())
     }
 

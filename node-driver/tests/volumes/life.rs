@@ -7,7 +7,7 @@ use rstest::rstest;
 use crate::node::{NODE_NAME, Node, REGION};
 use node_driver::devices::{NewNamespace, Stage};
 use node_driver::volumes::WorkResult;
-use simulation::devices::{Fuse, Holds};
+use simulation::devices::{DeviceFault, Fuse, Holds};
 
 #[rstest]
 #[case(VolumeMode::Fsdax, 28, 30)]
@@ -44,6 +44,24 @@ async fn is_made_zeroed_and_erased(#[case] mode: VolumeMode, #[case] required: u
     assert!(node.namespaces("v").is_empty());
     assert!(node.is_zero(extent));
     node.is_fine();
+}
+
+/// An erasure that fails within its first second has no progress of its own to show.
+#[tokio::test]
+async fn an_erasure_that_failed_says_how_far_it_came_and_where_to_look() {
+    let node = Node::new();
+    let worker = node.driver();
+    worker
+        .reconcile(node.add_volume("v", 20, VolumeMode::Fsdax))
+        .await
+        .unwrap();
+    node.delete("v");
+    worker.reconcile(node.volume("v")).await.unwrap();
+    node.machine.set_fault(DeviceFault::FlushFails, true);
+    worker.clear("v").await.unwrap_err();
+    let shown = worker.erasures().subscribe().borrow()["v"].clone();
+    assert_eq!(shown.progress.done, Bytes::mib(22));
+    assert!(shown.message.contains("ndctl list --dimms --health"), "{shown:?}");
 }
 
 /// A driver that starts may be shown an object that was being made and is gone by now, or one that another of its name has

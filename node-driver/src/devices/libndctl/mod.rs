@@ -308,10 +308,16 @@ fn disable(device: &str) -> Result<(), ndctl::Error> {
 }
 
 /// Brings a namespace up that somebody left disabled. What was to claim it may be left as well, and nothing can be enabled
-/// under that.
+/// under that. One that the kernel enabled since it was listed, because its region was, may be in use by now.
 fn bring_up(device: &str) -> Result<(), DeviceError> {
-    let done = disable(device).map_err(Source::from).and_then(|()| enable(device));
-    done.map_err(left_disabled(device))
+    let bring_up = || -> Result<(), Source> {
+        if Context::new()?.namespace(device)?.is_active() {
+            return Ok(());
+        }
+        disable(device)?;
+        enable(device)
+    };
+    bring_up().map_err(left_disabled(device))
 }
 
 fn left_disabled(device: &str) -> impl FnOnce(Source) -> DeviceError {

@@ -45,7 +45,12 @@ impl Erasure {
         tokio::select! {
             biased;
             ended = &mut self.thread => ended?.map(ControlFlow::Break),
-            _ = self.clock.tick() => Ok(ControlFlow::Continue(self.progress.zeroed())),
+            _ = self.clock.tick() => Ok(ControlFlow::Continue(self.zeroed())),
         }
+    }
+
+    /// The bytes that are zero now, or were when it ended.
+    pub(in crate::volumes) fn zeroed(&self) -> Bytes {
+        self.progress.zeroed()
     }
 }

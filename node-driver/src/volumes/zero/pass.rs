@@ -42,10 +42,10 @@ pub enum ZeroError {
     #[error("stopped on request")]
     Stopped,
     /// The device takes no zeros, and that is not for single bad blocks.
-    #[error("cannot write to the device")]
+    #[error("cannot write to the device (see dmesg, and `ndctl list --dimms --health`)")]
     Write(#[source] io::Error),
     /// The device does not confirm that the zeros survive a power loss.
-    #[error("cannot flush zeros to the device")]
+    #[error("cannot flush zeros to the device (see dmesg, and `ndctl list --dimms --health`)")]
     Flush(#[source] io::Error),
 }
 
