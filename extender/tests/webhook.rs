@@ -142,6 +142,26 @@ async fn filters() {
     assert_eq!(api_server.asked.load(Ordering::SeqCst), 0);
 }
 
+/// Evicting pods gives no bytes back: their claims stay.
+#[tokio::test]
+async fn nobody_is_evicted_where_the_claims_do_not_fit() {
+    let mut state = synced();
+    state.apply(&claim("ns", "large", "fsdax", "100Mi"));
+    let (app, _) = app(state, FakeApiServer::default());
+    let victims = json!({ "Pods": [{ "UID": "x" }], "NumPDBViolations": 1 });
+    let all = json!({ "tight": victims, "roomy": victims, "bare": victims });
+    let preempt = async |claim: Option<&str>| {
+        let pod = parse(&args(claim))["Pod"].clone();
+        let body = json!({ "Pod": pod, "NodeNameToVictims": null, "NodeNameToMetaVictims": all }).to_string();
+        let (status, body) = send(&app, "POST", "/preempt", body).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        parse(&body)["NodeNameToMetaVictims"].clone()
+    };
+    assert_eq!(preempt(Some("large")).await, json!({ "roomy": victims }));
+    assert_eq!(preempt(Some("c")).await, json!({ "tight": victims, "roomy": victims }));
+    assert_eq!(preempt(None).await, all);
+}
+
 #[tokio::test]
 async fn prioritizes() {
     let (app, _) = app(synced(), FakeApiServer::default());
@@ -214,7 +234,7 @@ async fn ready_when_everything_was_listed() {
     "/filter",
     "{",
     StatusCode::BAD_REQUEST,
-    "the request is not an ExtenderArgs of kube-scheduler: EOF"
+    "the request is not one of kube-scheduler to an extender: EOF"
 )]
 #[case(
     "POST",
@@ -228,7 +248,7 @@ async fn ready_when_everything_was_listed() {
     "/filter",
     "{\"Pod\":{},\"Nodes\":{}}",
     StatusCode::BAD_REQUEST,
-    "the request has Nodes but no NodeNames"
+    "the request has whole nodes or pods but no names"
 )]
 #[case("GET", "/filter", "", StatusCode::METHOD_NOT_ALLOWED, "")]
 #[case("POST", "/readyz", "", StatusCode::METHOD_NOT_ALLOWED, "")]
@@ -324,7 +344,7 @@ async fn what_is_reserved_for_one_pod_is_not_free_for_another() {
     let (_, body) = send(&app, "POST", "/filter", other.to_string()).await;
     assert_eq!(parse(&body)["NodeNames"], json!(["roomy"]));
     assert_eq!(
-        parse(&body)["FailedNodes"]["tight"],
+        parse(&body)["FailedAndUnresolvableNodes"]["tight"],
         "asked 40 MiB; largest extent 20 MiB on NUMA 0, 22 MiB free in 1 extent, 42 MiB reserved for ns/c"
     );
 }

@@ -54,10 +54,11 @@ pub struct Counts {
 impl Promises {
     /// The filter answered.
     pub fn filtered(&self, answer: &Value) {
-        let is_short = |list: &str| answer[list].as_object().is_some_and(|refused| !refused.is_empty());
+        let mut refused = answer["FailedAndUnresolvableNodes"].as_object().into_iter().flatten();
+        let is_short = refused.any(|(_, why)| why.as_str().is_some_and(|why| why.contains("free in")));
         let counts = &mut self.lock().counts;
         counts.filtered += 1;
-        counts.without_space += u64::from(is_short("FailedNodes"));
+        counts.without_space += u64::from(is_short);
         counts.without_node += u64::from(answer["NodeNames"].as_array().is_none_or(Vec::is_empty));
     }
 

@@ -14,6 +14,7 @@ mod kept;
 mod nobody_waits;
 mod numa;
 mod policy;
+mod preemption;
 mod refusals;
 mod sharing;
 mod sieve;
@@ -66,6 +67,7 @@ fn cases() -> Vec<Case> {
         case!(sharing::pods_that_share_a_claim_and_one_that_brings_a_volume_run),
         case!(burst::of_a_burst_exactly_those_run_that_fit),
         case!(extender::pods_that_come_while_no_extender_answers_are_placed_by_capacity),
+        case!(preemption::nobody_is_evicted_in_vain),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(policy::rights_to_write_are_not_enough_without_the_verb),
         case!(policy::a_kubelet_cannot_invite_the_driver),

@@ -19,7 +19,7 @@ pub struct Filtered<'a> {
     pub passed: Vec<&'a str>,
     /// The nodes that may have room later; those with the most free bytes first.
     pub failed: Vec<(&'a str, NodeRefusal)>,
-    /// The nodes that will not do even if they were empty: there is no point in evicting pods there.
+    /// The nodes that will not do even if they were empty.
     pub unresolvable: Vec<(&'a str, NodeRefusal)>,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for NodeRefusal {
 pub enum Verdict {
     /// It has what the pod requires.
     Passed,
-    /// Not now, but if volumes or reservations went: evicting pods may help.
+    /// Not now, but if volumes or reservations went.
     Failed(NodeRefusal),
     /// Not even if it were empty.
     Unresolvable(NodeRefusal),

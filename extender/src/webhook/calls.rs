@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use super::api_server::ObjectReader;
 use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
+use super::preemption_args::PreemptionArgs;
 use super::{Webhook, WebhookError, response};
-use crate::decide::{PreparedRequirements, filter_and_reserve, prioritize};
+use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize};
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
@@ -37,6 +38,21 @@ impl<R: ObjectReader> Webhook<R> {
                 return Ok(response::filtered(&filtered));
             }
         }
+    }
+
+    /// Answers a preempt call: where the pod's claims do not fit, nobody is to be evicted for it. The claims of who is evicted
+    /// stay, and their volumes with them.
+    pub(super) async fn preempt(&self, body: &[u8]) -> Result<String, WebhookError> {
+        let PreemptionArgs { pod, victims } = PreemptionArgs::decode(body)?;
+        let (state, mut requirements) = self.requirements(&pod, &mut ReadObjects::default()).await?;
+        let names = victims.keys().map(AsRef::as_ref);
+        let holding = match requirements {
+            PreparedRequirements::Nothing => names.collect(),
+            _ => filter(&state, &mut requirements, names).passed,
+        };
+        drop(state);
+        let kept = holding.into_iter().filter_map(|name| Some((name, *victims.get(name)?)));
+        Ok(response::victims(kept))
     }
 
     /// Answers a prioritize call, and ends the pod's reservations on nodes that it does not name.

@@ -25,13 +25,13 @@ pub(super) struct ExtenderArgs<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// It is not JSON, or not of the right shape.
-    #[error("the request is not an ExtenderArgs of kube-scheduler")]
+    #[error("the request is not one of kube-scheduler to an extender")]
     Json(#[from] serde_json::Error),
     /// `Pod` is missing or null.
     #[error("the request has no Pod")]
     NoPod,
-    /// Whole nodes were sent where names are expected.
-    #[error("the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender")]
+    /// Whole objects were sent where names are expected.
+    #[error("the request has whole nodes or pods but no names: set nodeCacheCapable: true for this extender")]
     NodesWithoutNames,
 }
 
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case("", "the request is not an ExtenderArgs of kube-scheduler")]
-    #[case("[]", "the request is not an ExtenderArgs of kube-scheduler")]
-    #[case("{\"Pod\":{", "the request is not an ExtenderArgs of kube-scheduler")]
+    #[case("", "the request is not one of kube-scheduler to an extender")]
+    #[case("[]", "the request is not one of kube-scheduler to an extender")]
+    #[case("{\"Pod\":{", "the request is not one of kube-scheduler to an extender")]
     #[case("{\"Pod\":null}", "the request has no Pod")]
     #[case("{}", "the request has no Pod")]
     #[case(
         "{\"Pod\":{},\"Nodes\":{\"items\":[]}}",
-        "the request has Nodes but no NodeNames: set nodeCacheCapable: true for this extender"
+        "the request has whole nodes or pods but no names: set nodeCacheCapable: true for this extender"
     )]
     fn refuses(#[case] body: &str, #[case] why: &str) {
         assert_eq!(ExtenderArgs::decode(body.as_bytes()).unwrap_err().to_string(), why);

@@ -8,6 +8,7 @@ mod error;
 mod explain;
 mod extender_args;
 mod log;
+mod preemption_args;
 mod response;
 mod router;
 mod slim_pod;

@@ -4,6 +4,7 @@
 //! than byte by byte.
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::decide::{Filtered, NodeRefusal};
 
@@ -14,7 +15,7 @@ const NAMED: usize = 48;
 
 /// `ExtenderFilterResult` where all candidates pass as they came.
 pub(super) fn all_passed(node_names: Option<&str>) -> String {
-    filter_result(node_names.unwrap_or("[]"), &[], &[])
+    filter_result(node_names.unwrap_or("[]"), &[])
 }
 
 /// `ExtenderFilterResult` of a pod with claims of ours.
@@ -23,7 +24,21 @@ pub(super) fn filtered(filtered: &Filtered) -> String {
     list(&mut names, ['[', ']'], &filtered.passed, |json, name| {
         text(json, [*name]);
     });
-    filter_result(&names, &filtered.failed, &filtered.unresolvable)
+    let refused: Vec<_> = filtered.failed.iter().chain(&filtered.unresolvable).collect();
+    filter_result(&names, &refused)
+}
+
+/// `ExtenderPreemptionResult`, with the victims on each node as they were sent.
+pub(super) fn victims<'a>(kept: impl Iterator<Item = (&'a str, &'a RawValue)>) -> String {
+    let mut json = "{\"NodeNameToMetaVictims\":".to_owned();
+    let kept: Vec<_> = kept.collect();
+    list(&mut json, ['{', '}'], &kept, |json, (node, victims)| {
+        text(json, [*node]);
+        json.push(':');
+        json.push_str(victims.get());
+    });
+    json.push('}');
+    json
 }
 
 /// A list of `HostPriority`: 10 is best.
@@ -39,15 +54,14 @@ pub(super) fn scores(scores: &[(&str, u8)]) -> String {
     json
 }
 
-fn filter_result(names: &str, failed: &[(&str, NodeRefusal)], unresolvable: &[(&str, NodeRefusal)]) -> String {
-    let refused = REFUSED * (1 + failed.len() + unresolvable.len());
-    let mut json = String::with_capacity(names.len() + refused);
+/// All that is refused is unresolvable: kube-scheduler would evict pods on the nodes in `FailedNodes`, and their claims keep the
+/// space.
+fn filter_result(names: &str, refused: &[&(&str, NodeRefusal)]) -> String {
+    let mut json = String::with_capacity(names.len() + REFUSED * (1 + refused.len()));
     json.push_str("{\"Nodes\":null,\"NodeNames\":");
     json.push_str(names);
-    json.push_str(",\"FailedNodes\":");
-    list(&mut json, ['{', '}'], failed, reason);
-    json.push_str(",\"FailedAndUnresolvableNodes\":");
-    list(&mut json, ['{', '}'], unresolvable, reason);
+    json.push_str(",\"FailedNodes\":{},\"FailedAndUnresolvableNodes\":");
+    list(&mut json, ['{', '}'], refused, |json, refused| reason(json, refused));
     json.push_str(",\"Error\":\"\"}");
     json
 }
@@ -108,7 +122,7 @@ mod tests {
         };
         assert_eq!(
             filtered(&two),
-            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{"b":"no \"space\""},"FailedAndUnresolvableNodes":{"c":"never"},"Error":""}"#
+            r#"{"Nodes":null,"NodeNames":["a"],"FailedNodes":{},"FailedAndUnresolvableNodes":{"b":"no \"space\"","c":"never"},"Error":""}"#
         );
         assert_eq!(
             scores(&[("a", 10), ("b", 0)]),

@@ -15,7 +15,7 @@ use super::{ObjectReader, Webhook, WebhookError};
 /// A pod is at most 1.5 MiB (the limit of etcd), a node name at most 253 bytes: room for more than 50,000 candidates.
 const LARGEST_REQUEST: usize = 16 << 20;
 
-/// `POST /filter` and `POST /prioritize` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
+/// `POST /filter`, `POST /prioritize` and `POST /preempt` for kube-scheduler, `GET /v1/explain?namespace=&pod=` for people and tools,
 /// `GET /healthz` and `GET /readyz` for probes.
 pub fn router<R: ObjectReader>(webhook: Webhook<R>) -> Router {
     let webhook = Arc::new(webhook);
@@ -27,6 +27,7 @@ pub fn router<R: ObjectReader>(webhook: Webhook<R>) -> Router {
     Router::new()
         .route("/filter", post(filter))
         .route("/prioritize", post(prioritize))
+        .route("/preempt", post(preempt))
         .route("/v1/explain", get(explain_pod))
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
         .with_state(webhook)
@@ -45,6 +46,13 @@ async fn prioritize<R: ObjectReader>(
     WholeBody(body): WholeBody,
 ) -> Result<Response, WebhookError> {
     webhook.prioritize(&body).await.map(json)
+}
+
+async fn preempt<R: ObjectReader>(
+    State(webhook): State<Arc<Webhook<R>>>,
+    WholeBody(body): WholeBody,
+) -> Result<Response, WebhookError> {
+    webhook.preempt(&body).await.map(json)
 }
 
 fn json(text: String) -> Response {
