@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpe
 use kube::ResourceExt;
 use placement::{Bytes, VolumeRequest};
 
-use crate::names::{SELECTED_NODE, VOLUME_PREFIX};
+use crate::names::{BETA_STORAGE_CLASS, SELECTED_NODE, VOLUME_PREFIX};
 use crate::{
     AccessMode, AccessModeError, ClassError, ForeignTopologies, MountOptionError, OurClass, PodClaim, Size, SizeError,
     Unsupported,
@@ -115,7 +115,12 @@ impl From<&PersistentVolumeClaim> for Claim {
         let spec = claim.spec.as_ref().unwrap_or(&nothing);
         Self {
             uid: claim.metadata.uid.as_deref().unwrap_or_default().into(),
-            class: non_empty(spec.storage_class_name.as_ref()),
+            class: non_empty(
+                claim
+                    .annotations()
+                    .get(BETA_STORAGE_CLASS)
+                    .or(spec.storage_class_name.as_ref()),
+            ),
             persistent_volume: non_empty(spec.volume_name.as_ref()),
             selected_node: non_empty(claim.annotations().get(SELECTED_NODE)),
             controller: controller(claim),

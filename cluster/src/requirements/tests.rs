@@ -237,6 +237,18 @@ fn an_ephemeral_claim_is_its_controllers() {
     assert_eq!(cluster.impossible(&["p-none"]), "claim ns/p-none does not exist");
 }
 
+#[test]
+fn the_old_annotation_names_the_class() {
+    let mut cluster = Cluster::new();
+    let annotated =
+        |class: &str| json!({ "metadata": { "annotations": { "volume.beta.kubernetes.io/storage-class": class } } });
+    cluster.add_claim("ours", "unknown", annotated("any"));
+    cluster.add_claim("nobodys", "any", annotated(""));
+    let space = cluster.space(&["ours", "nobodys"]);
+    assert_eq!(space.claims.len(), 1);
+    assert_eq!(&*space.claims[0].key.name, "ours");
+}
+
 /// external-provisioner leaves such claims with their selected node, and never asks for their volumes.
 #[test]
 fn what_nobody_makes_a_volume_for_is_impossible() {
