@@ -1,7 +1,10 @@
 //! Which nodes pass, and why the others do not.
 
+use std::collections::BTreeSet;
+
 use cluster::watch::Indexes;
 use cluster::{Claim, Class, NotIndexed, ObjectKey, Pod, PodVolume, ReadObjects};
+use crds::RegionState;
 use extender::decide::{Filtered, NodeRefusal, PreparedRequirements, filter, prioritize};
 use extender::state::State;
 use placement::Policy;
@@ -76,11 +79,31 @@ fn of_many_nodes_only_the_best_are_spelt_out() {
         .iter()
         .filter(|node| !spelt_out(node))
         .map(|node| node.1.to_string());
-    let others: std::collections::BTreeSet<String> = others.collect();
+    let others: BTreeSet<String> = others.collect();
     assert_eq!(
         others.into_iter().collect::<Vec<_>>(),
         ["asked 100 MiB; no room here (/v1/explain has all numbers)"]
     );
+}
+
+#[test]
+fn of_many_nodes_without_a_ready_region_only_some_say_why() {
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let nodes: Vec<String> = (0..30).map(|i| format!("n{i:02}")).collect();
+    for name in &nodes {
+        let mut node = node(name, 1, &[&[]]);
+        let region = &mut node.status.as_mut().unwrap().regions[0];
+        region.state = RegionState::Disabled;
+        region.message = format!("region0 of {name} is disabled");
+        state.apply(&node);
+    }
+    let nodes: Vec<&str> = nodes.iter().map(String::as_str).collect();
+    let refused = decide(&state, &pod(&["c"]), &nodes).unresolvable;
+    let texts: BTreeSet<String> = refused.iter().map(|(_, why)| why.to_string()).collect();
+    assert_eq!((refused.len(), texts.len()), (30, 9));
+    assert!(texts.contains("asked 100 MiB: no ready region: region0 of n00 is disabled"));
+    assert!(texts.contains("asked 100 MiB; no room here (/v1/explain has all numbers)"));
 }
 
 #[test]

@@ -30,12 +30,14 @@ impl Reason {
         }
     }
 
-    /// Says `instead` of the space that there is: the same of many nodes. What does not depend on the space stays.
+    /// Says `instead` of the space that there is, and of what is wrong with regions: the same of many nodes. What does not depend
+    /// on the node stays.
     pub fn without_numbers(&mut self, instead: &'static str) {
-        match self.misfit {
-            Misfit::NoSpace(_) | Misfit::NotTogether { .. } => self.instead = Some(instead),
-            Misfit::Never(_) => {}
-        }
+        let depends_on_node = match self.misfit {
+            Misfit::NoSpace(_) | Misfit::NotTogether { .. } => true,
+            Misfit::Never(_) => !self.node.node.unready.is_empty(),
+        };
+        self.instead = depends_on_node.then_some(instead);
     }
 
     /// The text in parts: one after the other they are what [`Display`](fmt::Display) writes.
