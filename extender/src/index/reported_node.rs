@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cluster::{ShownRegions, VolumeSpace};
-use crds::{ErasingVolume, PmemNodeStatus, PmemVolume, RegionStatus};
+use crds::{ErasingVolume, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
 use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, PreparedNode, Region, Reservation};
 
 /// What one node reported, and the volumes that it has or is to make.
@@ -107,14 +107,19 @@ impl ReportedNode {
     }
 }
 
-/// Conditions and messages are for people: thousands of nodes would keep them for nothing.
+/// Conditions and messages are for people: thousands of nodes would keep them for nothing. But a refusal says why a region is not
+/// ready.
 fn without_texts(status: &PmemNodeStatus) -> PmemNodeStatus {
     let erasing = |erasing: &ErasingVolume| ErasingVolume {
         message: String::new(),
         ..erasing.clone()
     };
+    let why_unready = |region: &RegionStatus| match region.state {
+        RegionState::Ready => String::new(),
+        _ => region.message.clone(),
+    };
     let region = |region: &RegionStatus| RegionStatus {
-        message: String::new(),
+        message: why_unready(region),
         kept: Vec::new(),
         erasing: region.erasing.iter().map(erasing).collect(),
         quarantine: Vec::new(),
