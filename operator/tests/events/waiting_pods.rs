@@ -9,7 +9,7 @@ use http::StatusCode;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::{self, Event};
-use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, VolumeRequest};
+use placement::{Bytes, MapLocation, Mode, Node, NumaNode, NumaWish, UnreadyRegion, VolumeRequest};
 use serde_json::{Value, json};
 
 use crate::support::api_server::ApiServer;
@@ -294,6 +294,25 @@ fn the_node_with_the_most_room_speaks() {
     for (requests, nodes, expected) in cases {
         assert_eq!(refusal(&space(requests), free_spaces(nodes)).as_deref(), expected);
     }
+}
+
+#[test]
+fn where_no_region_is_ready_the_event_says_why() {
+    let mut unprepared = free_spaces(&[("d", &[])]);
+    unprepared[0].1.unready.push(UnreadyRegion {
+        numa: None,
+        why: "region0 was never prepared: `ndctl init-labels …`".into(),
+    });
+    let full = free_spaces(&[("a", &[(Some(0), &[(0, 64)])])]);
+    let refusal_of = |nodes: Vec<(String, Node)>| refusal(&space(&[request(400)]), nodes).unwrap();
+    assert_eq!(
+        refusal_of(unprepared.clone()),
+        "asked 400 MiB: no ready region: region0 was never prepared: `ndctl init-labels …` (node d, the only one)"
+    );
+    assert_eq!(
+        refusal_of([unprepared, full].concat()),
+        "asked 400 MiB; largest extent 62 MiB on NUMA 0, 64 MiB free in 1 extent (node a, the best of 2)"
+    );
 }
 
 #[test]

@@ -9,15 +9,16 @@ use placement::{Bytes, Node, PodRequest, Refusal, VolumeRequest};
 pub fn refusal(space: &SpaceRequirements, nodes: impl IntoIterator<Item = (String, Node)>) -> Option<String> {
     let requests = space.requests();
     let mut compared = 0_usize;
-    let mut best: Option<((Bytes, Bytes), String, Refusal)> = None;
+    let mut best: Option<(Room, String, Refusal)> = None;
     for (name, node) in nodes
         .into_iter()
         .filter(|(name, _)| space.reason_against(name).is_none())
     {
         let refusal = node.fits(&requests).err()?;
-        compared += usize::from(!node.regions.is_empty());
+        let has_memory = !(node.regions.is_empty() && node.unready.is_empty());
+        compared += usize::from(has_memory);
         let room = room(&refusal, &node, &requests);
-        if !node.regions.is_empty() && best.as_ref().is_none_or(|(most, ..)| room > *most) {
+        if has_memory && best.as_ref().is_none_or(|(most, ..)| room > *most) {
             best = Some((room, name, refusal));
         }
     }
@@ -43,16 +44,19 @@ fn why_no_node(space: &SpaceRequirements) -> String {
     format!("no other node will do: {}", reasons.join(", "))
 }
 
-/// How much room a node that refused has: its largest extent, then its free bytes.
-fn room(refusal: &Refusal, node: &Node, requests: &[VolumeRequest]) -> (Bytes, Bytes) {
-    match refusal {
+/// How much room a node that refused has: whether it has a ready region at all, its largest extent, its free bytes.
+type Room = (bool, Bytes, Bytes);
+
+fn room(refusal: &Refusal, node: &Node, requests: &[VolumeRequest]) -> Room {
+    let (largest, free) = match refusal {
         Refusal::NoSpace { space, .. } | Refusal::NotTogether { space, .. } => (
             space.iter().map(|space| space.largest).max().unwrap_or_default(),
             space.iter().map(|space| space.free).sum(),
         ),
         Refusal::BeyondAddressing { .. } | Refusal::LimitTooLow { .. } => (largest(node, requests), Bytes::ZERO),
         Refusal::NoRegion { .. } => (Bytes::ZERO, Bytes::ZERO),
-    }
+    };
+    (!node.regions.is_empty(), largest, free)
 }
 
 fn largest(node: &Node, requests: &[VolumeRequest]) -> Bytes {
