@@ -36,6 +36,8 @@ pub struct Ledger {
     assigned: HashMap<Arc<str>, (Arc<str>, Arc<Reservation>)>,
     /// The claims whose volume is being made: it counts itself.
     made: HashSet<Arc<str>>,
+    /// The claims that were bound to a volume which was not shown yet.
+    unshown: HashSet<Arc<str>>,
     by_node: ByNode,
     next: u64,
     time_limit: Duration,
@@ -64,6 +66,7 @@ impl Ledger {
             tentative: HashMap::new(),
             assigned: HashMap::new(),
             made: HashSet::new(),
+            unshown: HashSet::new(),
             by_node: ByNode::default(),
             next: 0,
             time_limit,
@@ -139,12 +142,13 @@ impl Ledger {
     pub fn claim_changed(&mut self, uid: &str, state: ClaimState) -> ChangedNodes {
         let before = self.nodes(uid);
         self.made.remove(uid);
-        let mut changed = self.follow(uid, state);
+        let was_unshown = self.unshown.remove(uid);
+        let mut changed = self.follow(uid, state, was_unshown);
         changed.extend(before.symmetric_difference(&self.nodes(uid)).cloned());
         changed
     }
 
-    fn follow(&mut self, uid: &str, state: ClaimState) -> ChangedNodes {
+    fn follow(&mut self, uid: &str, state: ClaimState, was_unshown: bool) -> ChangedNodes {
         match state {
             ClaimState::Undecided => self.unassign(uid),
             ClaimState::Assigned(node, shown) => self.assign(node, shown),
@@ -154,13 +158,18 @@ impl Ledger {
                 self.made.insert(uid.into());
                 changed
             }
-            ClaimState::Bound(node) => self.keep_until_shown(uid, node.as_ref()),
+            ClaimState::Bound(node) => {
+                self.unshown.insert(uid.into());
+                self.keep_until_shown(uid, node.as_ref())
+            }
             ClaimState::HasVolume(node) => {
                 let mut changed = self.unassign(uid);
                 changed.append(&mut self.carry_out(uid, node.as_ref()));
                 changed.append(&mut self.end_tentative(uid));
                 changed
             }
+            // Its volume is there, and is erased long after the claim is gone.
+            ClaimState::Deleted if was_unshown => self.unassign(uid),
             ClaimState::Deleted => {
                 let mut changed = self.unassign(uid);
                 changed.append(&mut self.end_tentative(uid));

@@ -32,6 +32,9 @@ impl State {
             self.claim_changed(uid, state);
         } else if let Some(node) = self.index.node_making(name).cloned() {
             self.claim_changed(uid, ClaimState::HasVolume(Some(node)));
+        } else if self.index.has_volume(name) {
+            // It is being deleted, and takes its space itself.
+            self.claim_changed(uid, ClaimState::HasVolume(None));
         }
     }
 

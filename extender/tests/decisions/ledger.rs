@@ -121,6 +121,25 @@ fn what_a_pod_asks_for_no_more_keeps_its_space_until_that_is_shown() {
     assert_eq!(on(&ledger, "n"), [""; 0]);
 }
 
+/// Found by the simulation: the watch of volumes was behind that of claims, and the claim came and went before its volume was shown.
+#[test]
+fn a_claim_that_was_bound_keeps_its_space_until_its_volume_is_shown_though_it_is_deleted() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    for ends in [false, true] {
+        ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+        ledger.claim_changed("a", ClaimState::Bound(Some("n".into())));
+        ledger.claim_changed("a", ClaimState::Deleted);
+        assert_eq!(on(&ledger, "n"), ["a"]);
+        if ends {
+            ledger.claim_changed("a", ClaimState::HasVolume(None));
+        } else {
+            ledger.expire(now);
+            ledger.expire(now + TIME_LIMIT);
+        }
+        assert_eq!(on(&ledger, "n"), [""; 0]);
+    }
+}
+
 #[test]
 fn a_claim_that_two_pods_share_is_reserved_once() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
@@ -239,10 +258,21 @@ struct Model {
     tentative: HashMap<&'static str, HashMap<usize, BTreeSet<&'static str>>>,
     assigned: HashMap<&'static str, &'static str>,
     made: HashSet<&'static str>,
+    /// Bound, and its volume was not shown.
+    unshown: HashSet<&'static str>,
 }
 
 impl Model {
     fn step(&mut self, step: &Step) {
+        let was_unshown = match step {
+            Step::Assign(claim, _)
+            | Step::Making(claim, _)
+            | Step::MakeVolume(claim, _)
+            | Step::Bind(claim, _)
+            | Step::Undecide(claim)
+            | Step::Delete(claim) => self.unshown.remove(NAMES[*claim]),
+            Step::Decide(..) | Step::Narrow(..) | Step::Wait(_) => false,
+        };
         if let Step::Assign(claim, _)
         | Step::MakeVolume(claim, _)
         | Step::Bind(claim, _)
@@ -266,11 +296,15 @@ impl Model {
                 self.assigned.remove(NAMES[*claim]);
                 self.made.insert(NAMES[*claim]);
             }
+            Step::Delete(claim) if was_unshown => {
+                self.assigned.remove(NAMES[*claim]);
+            }
             Step::MakeVolume(claim, _) | Step::Delete(claim) => {
                 self.tentative.remove(NAMES[*claim]);
                 self.assigned.remove(NAMES[*claim]);
             }
             Step::Bind(claim, _) => {
+                self.unshown.insert(NAMES[*claim]);
                 if let Some(node) = self.assigned.remove(NAMES[*claim]) {
                     let tentative = self.tentative.entry(NAMES[*claim]).or_default();
                     tentative.entry(usize::MAX).or_default().insert(node);
