@@ -2,6 +2,7 @@
 
 /// Annotation of a claim that names its class, before its spec does (`GetPersistentVolumeClaimClass` of k8s.io/component-helpers).
 pub const BETA_STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
+
 /// Annotation of a claim: the node that kube-scheduler chose for its volume. kube-scheduler sets it on an unbound claim;
 /// external-provisioner removes it when the volume cannot be made there (`AnnSelectedNode` of k8s.io/component-helpers).
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";

@@ -4,13 +4,13 @@
 //! in any case. Slices and maps may be null. The pod inside follows the Kubernetes API.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use cluster::Pod;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::go_object::GoObject;
 use super::slim_pod::SlimPod;
 
 /// `ExtenderArgs`: a pod and the candidates for it.
@@ -84,6 +84,7 @@ impl<'a> ExtenderArgs<'a> {
 }
 
 /// The keys of `ExtenderArgs`, in any case.
+#[derive(Default)]
 struct Fields<'a> {
     pod: Option<SlimPod>,
     has_nodes: bool,
@@ -92,37 +93,22 @@ struct Fields<'a> {
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
+        Self::read(deserializer)
     }
 }
 
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with Pod and NodeNames")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields {
-            pod: None,
-            has_nodes: false,
-            node_names: None,
-        };
-        while let Some(NodeName(key)) = map.next_key()? {
-            if key.eq_ignore_ascii_case("Pod") {
-                fields.pod = map.next_value()?;
-            } else if key.eq_ignore_ascii_case("Nodes") {
-                fields.has_nodes = map.next_value::<Option<IgnoredAny>>()?.is_some();
-            } else if key.eq_ignore_ascii_case("NodeNames") {
-                fields.node_names = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl<'de> GoObject<'de> for Fields<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        if key.eq_ignore_ascii_case("Pod") {
+            self.pod = map.next_value()?;
+        } else if key.eq_ignore_ascii_case("Nodes") {
+            self.has_nodes = map.next_value::<Option<IgnoredAny>>()?.is_some();
+        } else if key.eq_ignore_ascii_case("NodeNames") {
+            self.node_names = map.next_value()?;
+        } else {
+            return Ok(false);
         }
-        Ok(fields)
+        Ok(true)
     }
 }
 

@@ -7,6 +7,7 @@ mod context;
 mod error;
 mod explain;
 mod extender_args;
+mod go_object;
 mod log;
 mod preemption_args;
 mod response;

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
 use cluster::Pod;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::DecodeError;
-use super::extender_args::NodeName;
+use super::go_object::GoObject;
 use super::slim_pod::SlimPod;
 
 /// A pod, and whom kube-scheduler would evict for it.
@@ -45,33 +44,22 @@ struct Fields<'a> {
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor)
+        Self::read(deserializer)
     }
 }
 
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with Pod and NodeNameToMetaVictims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(NodeName(key)) = map.next_key()? {
-            if key.eq_ignore_ascii_case("Pod") {
-                fields.pod = map.next_value()?;
-            } else if key.eq_ignore_ascii_case("NodeNameToVictims") {
-                fields.has_whole_pods = map.next_value::<Option<IgnoredAny>>()?.is_some();
-            } else if key.eq_ignore_ascii_case("NodeNameToMetaVictims") {
-                fields.victims = map.next_value()?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+impl<'de> GoObject<'de> for Fields<'de> {
+    fn take<A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
+        if key.eq_ignore_ascii_case("Pod") {
+            self.pod = map.next_value()?;
+        } else if key.eq_ignore_ascii_case("NodeNameToVictims") {
+            self.has_whole_pods = map.next_value::<Option<IgnoredAny>>()?.is_some();
+        } else if key.eq_ignore_ascii_case("NodeNameToMetaVictims") {
+            self.victims = map.next_value()?;
+        } else {
+            return Ok(false);
         }
-        Ok(fields)
+        Ok(true)
     }
 }
 

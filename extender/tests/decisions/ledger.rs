@@ -270,17 +270,12 @@ impl Model {
             | Step::MakeVolume(claim, _)
             | Step::Bind(claim, _)
             | Step::Undecide(claim)
-            | Step::Delete(claim) => self.unshown.remove(NAMES[*claim]),
+            | Step::Delete(claim) => {
+                self.made.remove(NAMES[*claim]);
+                self.unshown.remove(NAMES[*claim])
+            }
             Step::Decide(..) | Step::Narrow(..) | Step::Wait(_) => false,
         };
-        if let Step::Assign(claim, _)
-        | Step::MakeVolume(claim, _)
-        | Step::Bind(claim, _)
-        | Step::Undecide(claim)
-        | Step::Delete(claim) = step
-        {
-            self.made.remove(NAMES[*claim]);
-        }
         match step {
             Step::Decide(pod, claims, nodes) => {
                 self.leave(*pod, &names(claims));

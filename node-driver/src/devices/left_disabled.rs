@@ -37,12 +37,7 @@ impl LeftDisabled {
         let mut known = self.known();
         let Known { regions, volumes } = &mut *known;
         let regions = regions.get_or_insert_default();
-        regions.retain(|region| {
-            inventory
-                .regions
-                .iter()
-                .any(|listed| listed.id == *region && is_there(listed))
-        });
+        regions.retain(|region| inventory.region(region).is_some_and(is_there));
         let shown = inventory
             .regions
             .iter()
