@@ -278,16 +278,25 @@ impl Inventory {
     /// volumes made before there were marks, all others are foreign. All volumes in use count as kept: who knows of their
     /// objects takes the others out.
     pub fn to_status(&self, is_earlier: impl Fn(&Namespace) -> bool) -> Vec<RegionStatus> {
-        let status = |region: &Region| {
-            let mut status = region.to_status(self.free(region), self.message(region));
-            let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
-            for namespace in here {
-                namespace.add_to(&mut status, is_earlier(namespace));
-            }
-            status.quarantine = self.quarantine(region);
-            status
-        };
+        let status = |region| self.one_to_status(region, &is_earlier);
         self.regions.iter().map(status).collect()
+    }
+
+    /// One region as a PmemNode reports it, as [`Inventory::to_status`] does; a namespace without a mark is foreign.
+    #[must_use]
+    pub fn region_status(&self, id: &RegionId) -> Option<RegionStatus> {
+        let region = self.region(id)?;
+        Some(self.one_to_status(region, &|_| false))
+    }
+
+    fn one_to_status(&self, region: &Region, is_earlier: &impl Fn(&Namespace) -> bool) -> RegionStatus {
+        let mut status = region.to_status(self.free(region), self.message(region));
+        let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
+        for namespace in here {
+            namespace.add_to(&mut status, is_earlier(namespace));
+        }
+        status.quarantine = self.quarantine(region);
+        status
     }
 
     /// The regions as placement sees them.

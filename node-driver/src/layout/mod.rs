@@ -3,6 +3,7 @@
 //! All listings of devices for volumes and for the PmemNode go through [`Layout::list`], so that a revision always belongs to
 //! one listing, and all who wait for one share it.
 
+mod away;
 mod bad_blocks;
 mod bring_up;
 mod events;
@@ -19,6 +20,7 @@ use tokio::task::JoinError;
 use crate::devices::{DeviceError, Devices, Inventory};
 use looks::Looks;
 
+pub use away::Away;
 pub use bad_blocks::cover_bad_blocks;
 pub use bring_up::bring_up;
 pub use events::{Announcements, EventsError, Uevents, watch_devices};
@@ -53,6 +55,8 @@ pub struct LastListing {
 pub struct Listing {
     /// Regions and namespaces.
     pub inventory: Arc<Inventory>,
+    /// What its regions held that are not shown.
+    pub away: Away,
     /// The `layoutRevision` of its free extents.
     pub revision: i64,
 }
@@ -131,6 +135,7 @@ impl Layout {
         let same = before.filter(|before| *before.inventory == inventory);
         Listing {
             revision: known.revision.after(&inventory),
+            away: before.map_or_else(Away::default, |before| Away::after(before, &inventory)),
             inventory: same.map_or_else(|| Arc::new(inventory), |before| Arc::clone(&before.inventory)),
         }
     }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crds::{ErasingVolume, ForeignNamespaces, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus};
+use crds::{
+    ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus,
+};
 use jiff::Timestamp;
+use placement::RegionId;
 
 use crate::conditions::{NewCondition, set};
 use crate::devices::{Inventory, Namespace};
-use crate::layout::LastListing;
+use crate::layout::{Away, LastListing, Listing};
 
 /// What is known of volumes beside what the devices show.
 #[derive(Clone, Copy, Debug)]
@@ -20,9 +23,14 @@ pub struct KnownVolumes<'a> {
 }
 
 impl KnownVolumes<'_> {
-    fn regions(self, inventory: &Inventory) -> Vec<RegionStatus> {
-        let mut regions = inventory.to_status(|namespace| self.is_earlier(namespace));
+    /// The regions that follow `before`, also those that the kernel does not show any more.
+    fn regions(self, before: &[RegionStatus], listing: &Listing) -> Vec<RegionStatus> {
+        let mut regions = listing.inventory.to_status(|namespace| self.is_earlier(namespace));
+        regions.extend(vanished(before, &listing.inventory));
         for region in &mut regions {
+            if !region.state.shows_namespaces() {
+                region.kept = kept_unseen(before, &listing.away, &region.id);
+            }
             region.kept.retain(|kept| self.object(&kept.name).is_none());
             for erasing in &mut region.erasing {
                 if let Some(further) = self.erasing.get(&erasing.name) {
@@ -59,8 +67,7 @@ pub fn next_status(
 ) -> Option<PmemNodeStatus> {
     let mut status = before.clone();
     if let Some(listing) = &last.listing {
-        status.regions = known.regions(&listing.inventory);
-        status.regions.extend(vanished(&before.regions, &listing.inventory));
+        status.regions = known.regions(&before.regions, listing);
         status.layout_revision = listing.revision;
         status.totals = totals(&status.regions);
         status.backend = backend.into();
@@ -108,6 +115,17 @@ fn away(region: &RegionStatus) -> RegionStatus {
         foreign: ForeignNamespaces::default(),
         ..region.clone()
     }
+}
+
+/// The volumes in a region that is not shown in which somebody may have data: as it was shown last, or else as it was reported
+/// before this process began. One that nobody used is worth nothing, and its claim need not wait for the region.
+fn kept_unseen(before: &[RegionStatus], away: &Away, region: &RegionId) -> Vec<KeptVolume> {
+    let reported = || before.iter().find(|reported| reported.id == *region).cloned();
+    let last = away
+        .last_shown(region)
+        .map_or_else(reported, |shown| shown.region_status(region));
+    let kept = last.map(|last| last.kept).unwrap_or_default();
+    kept.into_iter().filter(|kept| !kept.unused).collect()
 }
 
 fn totals(regions: &[RegionStatus]) -> NodeTotals {

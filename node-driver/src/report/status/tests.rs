@@ -9,6 +9,11 @@ use crate::devices::{Attach, Devices, Emulated, Inventory, NewNamespace, Stage};
 use crate::layout::Listing;
 
 fn inventory() -> Inventory {
+    inventory_with(Stage::HandedOut)
+}
+
+/// The volumes with an object and without one are at that stage.
+fn inventory_with(stage: Stage) -> Inventory {
     let directory = tempfile::tempdir().unwrap();
     let regions = ["64Mi@0".parse().unwrap(), "128Mi@1".parse().unwrap()];
     let devices = Emulated::open(directory.path(), &regions, Attach::Nothing).unwrap();
@@ -22,6 +27,7 @@ fn inventory() -> Inventory {
         devices.create(&new).unwrap();
         devices.configure(volume, Mode::Sector).unwrap();
         devices.mark(volume, Stage::HandedOut).unwrap();
+        devices.mark(volume, stage).unwrap();
     }
     devices.mark("old", Stage::Erasing).unwrap();
     devices.create_foreign("theirs", &region, Bytes::mib(2)).unwrap();
@@ -31,6 +37,7 @@ fn inventory() -> Inventory {
 fn listed(inventory: Inventory) -> LastListing {
     let listing = Listing {
         inventory: Arc::new(inventory),
+        away: Away::default(),
         revision: 3,
     };
     LastListing {
@@ -119,6 +126,32 @@ fn a_region_that_vanished_with_volumes_is_said_to_be_not_seen() {
     assert_eq!(next(&after, &listed(all)).unwrap().regions, before.regions);
 }
 
+/// The cluster may be restored to before there was the volume: it would be made elsewhere, and its pod would find it empty.
+#[test]
+fn what_somebody_may_have_data_in_is_reported_while_its_region_is_not_shown() {
+    let all = inventory_with(Stage::InUse);
+    let shown = listed(all.clone());
+    let before = next(&PmemNodeStatus::default(), &shown).unwrap();
+    for state in [None, Some(RegionState::NotSeen), Some(RegionState::Disabled)] {
+        let mut now = all.clone();
+        now.namespaces.clear();
+        match state {
+            Some(state) => now.regions[0].state = state,
+            None => drop(now.regions.remove(0)),
+        }
+        let away = Away::after(shown.listing.as_ref().unwrap(), &now);
+        let after_restart = listed(now.clone());
+        let mut last = listed(now);
+        last.listing.as_mut().unwrap().away = away;
+        for last in [last, after_restart] {
+            let status = next(&before, &last).unwrap();
+            let region = status.regions.iter().find(|region| region.id.0 == "emulated-0");
+            let kept: Vec<&str> = region.unwrap().kept.iter().map(|kept| kept.name.as_str()).collect();
+            assert_eq!(kept, ["kept"], "{state:?}");
+        }
+    }
+}
+
 /// Without a mark, the place in the object's status tells a volume of before there were marks.
 #[test]
 fn an_earlier_volume_is_not_foreign() {
@@ -143,7 +176,8 @@ fn an_earlier_volume_is_not_foreign() {
             objects: &[Arc::new(object)],
             erasing: &BTreeMap::new(),
         };
-        assert_eq!(known.regions(&inventory)[0].foreign.count, foreign);
+        let listing = listed(inventory.clone()).listing.unwrap();
+        assert_eq!(known.regions(&[], &listing)[0].foreign.count, foreign);
     }
 }
 
