@@ -1,6 +1,7 @@
 //! The counts of all runs on this machine, in a file beside the caches.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::AddAssign;
 use std::path::Path;
 
@@ -50,7 +51,8 @@ fn add_in<T: Total>(folder: &Path, more: T) -> Result<T> {
     let file = folder.join(name);
     let mut totals = match fs::read(&file) {
         Ok(text) => serde_json::from_slice(&text).with_context(|| format!("reading {}", file.display()))?,
-        Err(_) => T::default(),
+        Err(error) if error.kind() == ErrorKind::NotFound => T::default(),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", file.display())),
     };
     totals += more;
     let unfinished = folder.join(format!("{name}.unfinished"));

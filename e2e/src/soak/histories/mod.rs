@@ -76,15 +76,19 @@ async fn live_through(
     until: Option<Instant>,
 ) -> Result<Tally> {
     let at_a_time = std::thread::available_parallelism().map_or(1, usize::from);
-    let is_time = |_: &u64| until.is_none_or(|until| Instant::now() < until);
-    let lives = stream::iter(seeds.into_iter().take_while(is_time))
-        .map(|seed| async move { Ok::<_, anyhow::Error>((seed, simulation.live(seed, &[]).await?)) });
+    let begun = Instant::now();
+    let is_time = || until.is_none_or(|until| Instant::now() < until);
+    let mut seeds = seeds.into_iter();
+    let next = std::iter::from_fn(|| is_time().then(|| seeds.next()).flatten());
+    let lives =
+        stream::iter(next).map(|seed| async move { Ok::<_, anyhow::Error>((seed, simulation.live(seed, &[]).await?)) });
     let mut lives = lives.buffer_unordered(at_a_time);
     let mut tally = Tally::default();
     while let Some(lived) = lives.next().await {
         let (seed, outcome) = lived?;
         tally.add(seed, outcome);
     }
+    tally.took(begun.elapsed());
     Ok(tally)
 }
 

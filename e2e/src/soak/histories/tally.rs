@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::AddAssign;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ use crate::soak::totals::Total;
 /// How much histories have been through.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tally {
+    /// How long that took.
+    #[serde(default)]
+    seconds: u64,
     histories: u64,
     events: u64,
     reads: u64,
@@ -28,6 +32,10 @@ impl Total for Tally {
 }
 
 impl Tally {
+    pub(super) fn took(&mut self, time: Duration) {
+        self.seconds += time.as_secs();
+    }
+
     pub(super) fn add(&mut self, seed: u64, outcome: Outcome) {
         self.histories += 1;
         self.events += outcome.events;
@@ -44,6 +52,7 @@ impl Tally {
 
 impl AddAssign for Tally {
     fn add_assign(&mut self, more: Self) {
+        self.seconds += more.seconds;
         self.histories += more.histories;
         self.events += more.events;
         self.reads += more.reads;
@@ -62,7 +71,8 @@ impl fmt::Display for Tally {
         let failed: usize = self.failed.values().map(Vec::len).sum();
         write!(
             f,
-            "{} histories, {} events, {} reads by pods, {} places reached, {failed} failed; faults: ",
+            "{} minutes, {} histories, {} events, {} reads by pods, {} places reached, {failed} failed; faults: ",
+            self.seconds / 60,
             self.histories,
             self.events,
             self.reads,
