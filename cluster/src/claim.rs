@@ -65,7 +65,13 @@ impl Claim {
     /// PmemVolume.
     #[must_use]
     pub fn volume_name(&self) -> String {
-        format!("{VOLUME_PREFIX}{}", self.uid)
+        Self::volume_name_of(&self.uid)
+    }
+
+    /// The name of the volume of the claim with this unique id.
+    #[must_use]
+    pub fn volume_name_of(uid: &str) -> String {
+        format!("{VOLUME_PREFIX}{uid}")
     }
 
     /// The unique id of the claim that a volume of that name was made for; none if external-provisioner did not name it.

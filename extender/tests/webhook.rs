@@ -31,12 +31,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use testing::{claim, class, node, pod};
+use testing::{claim, class, node, pod, volume};
 
 /// Claims by "namespace/name", and how often it was asked.
 #[derive(Default)]
 struct FakeApiServer {
     claims: HashMap<String, Claim>,
+    volumes: Vec<PmemVolume>,
     asked: AtomicUsize,
     broken: bool,
     /// How long it takes to answer a read.
@@ -58,8 +59,11 @@ impl ObjectReader for &'static FakeApiServer {
         Ok(None)
     }
 
-    async fn volume(&self, _: &str) -> kube::Result<Option<PmemVolume>> {
-        Ok(None)
+    async fn volume(&self, name: &str) -> kube::Result<Option<PmemVolume>> {
+        let mut volumes = self.volumes.iter();
+        Ok(volumes
+            .find(|volume| volume.metadata.name.as_deref() == Some(name))
+            .cloned())
     }
 
     async fn pod(&self, key: &ObjectKey) -> kube::Result<Option<Pod>> {
@@ -343,6 +347,31 @@ async fn what_is_reserved_for_one_pod_is_not_free_for_another() {
         parse(&body)["FailedAndUnresolvableNodes"]["tight"],
         "asked 40 MiB; largest extent 20 MiB on NUMA 0, 22 MiB free in 1 extent, 42 MiB reserved for ns/c"
     );
+}
+
+/// kube-scheduler ended between two claims, and the watches show nothing of the first one's volume.
+#[tokio::test]
+async fn a_volume_that_is_not_shown_keeps_its_space_when_its_pod_is_refused() {
+    let mut state = synced();
+    state.apply(&claim("ns", "d", "fsdax", "40Mi"));
+    let volumes = vec![volume("pvc-uid-of-c", "tight", 40)];
+    let (app, _) = app(
+        state,
+        FakeApiServer {
+            volumes,
+            ..FakeApiServer::default()
+        },
+    );
+    let (_, body) = send(&app, "POST", "/filter", args(Some("c"))).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["tight"]));
+    let mut again = parse(&args(Some("c")));
+    again["NodeNames"] = json!(["roomy"]);
+    let (_, body) = send(&app, "POST", "/filter", again.to_string()).await;
+    assert_eq!(parse(&body)["NodeNames"], json!([]), "{body}");
+    let mut other = parse(&args(Some("d")));
+    other["Pod"]["metadata"]["uid"] = json!("of another pod");
+    let (_, body) = send(&app, "POST", "/filter", other.to_string()).await;
+    assert_eq!(parse(&body)["NodeNames"], json!(["roomy"]), "{body}");
 }
 
 #[tokio::test]

@@ -81,6 +81,12 @@ impl ReadObjects {
         self.volumes.insert(name, volume);
     }
 
+    /// Whether a PmemVolume of this name was read, or that there is none.
+    #[must_use]
+    pub fn knows_volume(&self, name: &str) -> bool {
+        self.volumes.contains_key(name)
+    }
+
     fn volume(&self, name: &str) -> Option<&PmemVolume> {
         let volume = self.volumes.get(name)?.as_ref()?;
         VolumeSpace::from(volume).stays().then_some(volume)

@@ -1,5 +1,6 @@
 //! The decisions, pure: from what is known and a pod to the nodes that will do.
 
+mod asked_again;
 mod candidates;
 mod explain;
 mod filter;
@@ -7,6 +8,7 @@ mod prioritize;
 mod requirements;
 mod reserve;
 
+pub use asked_again::volumes_to_look_for;
 pub use candidates::{Candidate, NodesForPod};
 pub use explain::{
     NodeExplanation, PendingVolume, PodExplanation, RegionExplanation, RequestedVolume, ReservedClaim, explain,

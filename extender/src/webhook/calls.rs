@@ -8,18 +8,25 @@ use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
 use super::preemption_args::PreemptionArgs;
 use super::{Webhook, WebhookError, response};
-use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize};
+use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize, volumes_to_look_for};
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
     pub(super) async fn filter(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = ExtenderArgs::decode(body)?;
+        let deadline = self.deadline();
         let mut read = ReadObjects::default();
         loop {
-            let (state, requirements) = self.requirements(&args.pod, &mut read).await?;
-            drop(state);
-            if matches!(requirements, PreparedRequirements::Nothing) {
-                return Ok(response::all_passed(args.node_names));
+            let unseen = {
+                let (state, requirements) = self.requirements(deadline, &args.pod, &mut read).await?;
+                if matches!(requirements, PreparedRequirements::Nothing) {
+                    return Ok(response::all_passed(args.node_names));
+                }
+                volumes_to_look_for(&state, &args.pod, &requirements, &read)
+            };
+            if !unseen.is_empty() {
+                self.read(deadline, unseen, &mut read).await?;
+                continue;
             }
             let names = args.names()?;
             let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
@@ -44,7 +51,9 @@ impl<R: ObjectReader> Webhook<R> {
     /// stay, and their volumes with them.
     pub(super) async fn preempt(&self, body: &[u8]) -> Result<String, WebhookError> {
         let PreemptionArgs { pod, victims } = PreemptionArgs::decode(body)?;
-        let (state, mut requirements) = self.requirements(&pod, &mut ReadObjects::default()).await?;
+        let (state, mut requirements) = self
+            .requirements(self.deadline(), &pod, &mut ReadObjects::default())
+            .await?;
         let names = victims.keys().map(AsRef::as_ref);
         let holding = match requirements {
             PreparedRequirements::Nothing => names.collect(),
@@ -58,7 +67,9 @@ impl<R: ObjectReader> Webhook<R> {
     /// Answers a prioritize call, and ends the pod's reservations on nodes that it does not name.
     pub(super) async fn prioritize(&self, body: &[u8]) -> Result<String, WebhookError> {
         let args = ExtenderArgs::decode(body)?;
-        let (state, mut requirements) = self.requirements(&args.pod, &mut ReadObjects::default()).await?;
+        let (state, mut requirements) = self
+            .requirements(self.deadline(), &args.pod, &mut ReadObjects::default())
+            .await?;
         if matches!(requirements, PreparedRequirements::Nothing) {
             return Ok(response::scores(&[]));
         }

@@ -3,7 +3,7 @@
 use std::sync::RwLockReadGuard;
 use std::time::Duration;
 
-use cluster::{Pod, ReadObjects};
+use cluster::{NotIndexed, Pod, ReadObjects};
 use tokio::time::{Instant, timeout_at};
 
 use super::WebhookError;
@@ -58,10 +58,10 @@ impl<R: ObjectReader> Webhook<R> {
     /// then perhaps their classes.
     pub(super) async fn requirements(
         &self,
+        deadline: Instant,
         pod: &Pod,
         read: &mut ReadObjects,
     ) -> Result<(RwLockReadGuard<'_, State>, PreparedRequirements), WebhookError> {
-        let deadline = self.deadline();
         loop {
             let missing = {
                 let state = self.synced()?;
@@ -70,8 +70,18 @@ impl<R: ObjectReader> Webhook<R> {
                     Err(missing) => missing,
                 }
             };
-            self.read_until(deadline, read_missing(&self.reader, missing, read))
-                .await?;
+            self.read(deadline, missing, read).await?;
         }
+    }
+
+    /// Adds what is missing to `read`.
+    pub(super) async fn read(
+        &self,
+        deadline: Instant,
+        missing: Vec<NotIndexed>,
+        read: &mut ReadObjects,
+    ) -> Result<(), WebhookError> {
+        self.read_until(deadline, read_missing(&self.reader, missing, read))
+            .await
     }
 }

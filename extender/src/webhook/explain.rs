@@ -28,8 +28,11 @@ pub(super) async fn explain_pod<R: ObjectReader>(
         return Err(WebhookError::WhichPod);
     }
     let key = ObjectKey::new(&which.namespace, &which.pod);
-    let pod = webhook.read_until(webhook.deadline(), webhook.reader.pod(&key)).await?;
+    let deadline = webhook.deadline();
+    let pod = webhook.read_until(deadline, webhook.reader.pod(&key)).await?;
     let pod = pod.ok_or(WebhookError::NoSuchPod(key))?;
-    let (state, mut requirements) = webhook.requirements(&pod, &mut ReadObjects::default()).await?;
+    let (state, mut requirements) = webhook
+        .requirements(deadline, &pod, &mut ReadObjects::default())
+        .await?;
     Ok(Json(explain(&state, webhook.choice.policy, &mut requirements)))
 }

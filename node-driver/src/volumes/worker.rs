@@ -204,7 +204,7 @@ impl<R: Record> Worker<R> {
                 self.bytes.set(&id, ByteState::Configured(location));
                 Ok(next)
             }
-            Step::Mark(stage) => self.on_devices(move |devices| devices.mark(&id, stage)).await,
+            Step::Mark(stage) => self.mark(id, stage).await,
             Step::MarkEarlier(location, stage) => self.mark_earlier(id, location, stage).await,
             Step::Destroy => {
                 self.bytes.forget(&id);
@@ -238,6 +238,16 @@ impl<R: Record> Worker<R> {
         }
         // The object comes back as a change, with its new version.
         Ok(Next::Stop(WorkResult::Settled))
+    }
+
+    /// What is in use by now was marked by `NodeStageVolume` since the devices were listed.
+    async fn mark(&self, id: String, stage: Stage) -> Result<Next, StepError> {
+        match self.on_devices(move |devices| devices.mark(&id, stage)).await {
+            Err(StepError::Device(DeviceError::WrongStage {
+                stage: Stage::InUse, ..
+            })) if stage == Stage::HandedOut => Ok(Next::List),
+            marked => marked,
+        }
     }
 
     /// One that somebody uses is marked later; until then the cluster vouches for it.

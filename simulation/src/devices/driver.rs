@@ -67,6 +67,22 @@ impl Run {
         })
     }
 
+    /// As [`asked`](Self::asked), for a mark. A call of the kubelet may have marked a volume as in use since somebody looked.
+    pub(super) fn asked_to_mark<'a>(
+        &self,
+        seen: &'a Inventory,
+        volume: &str,
+        stage: Stage,
+    ) -> Result<&'a Namespace, DeviceError> {
+        let found = seen.existing_to_mark(volume, stage);
+        match found {
+            Err(DeviceError::WrongStage {
+                stage: Stage::InUse, ..
+            }) if stage == Stage::HandedOut => found,
+            found => self.asked(found),
+        }
+    }
+
     /// Remembers it if the driver asks for what the stage of a namespace does not allow.
     pub(super) fn asked<'a>(&self, found: Result<&'a Namespace, DeviceError>) -> Result<&'a Namespace, DeviceError> {
         if let Err(DeviceError::WrongStage { action, name, stage }) = &found {

@@ -26,7 +26,7 @@ impl Pieces for Run {
     }
 
     fn mark(&self, seen: &Inventory, volume: &str, stage: Stage) -> Result<(), DeviceError> {
-        let found = self.asked(seen.existing_to_mark(volume, stage))?;
+        let found = self.asked_to_mark(seen, volume, stage)?;
         self.set_mark(seen, found, volume, stage)
     }
 

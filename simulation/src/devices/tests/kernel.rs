@@ -127,7 +127,7 @@ async fn what_the_mark_forbids_is_refused_and_remembered() {
         devices.open_raw("v").map(drop),
         devices.configure("v", Mode::Sector),
         devices.destroy("v"),
-        devices.mark("v", Stage::HandedOut),
+        devices.mark("v", Stage::Making),
     ];
     for refused in refusals {
         assert!(matches!(refused, Err(DeviceError::WrongStage { .. })), "{refused:?}");
