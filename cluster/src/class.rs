@@ -31,7 +31,34 @@ pub struct OurClass {
     pub settings: Result<ClassSettings, ClassError>,
     /// Whether a volume that is not used as a raw block device can be mounted as `mountOptions` say.
     pub mount_options: Result<(), MountOptionError>,
+    /// Whether it promises no growth.
+    pub growth: Result<(), NoGrowth>,
 }
+
+/// Something about a class that will disappoint whoever uses it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClassMistake {
+    /// A parameter: there is no capacity for the class.
+    #[error(transparent)]
+    Settings(ClassError),
+    /// `allowedTopologies`: there is no volume for its claims.
+    #[error(transparent)]
+    Topologies(ForeignTopologies),
+    /// `mountOptions`: there is no volume for its claims.
+    #[error(transparent)]
+    MountOption(MountOptionError),
+    /// `allowVolumeExpansion`: it has no effect.
+    #[error(transparent)]
+    Growth(NoGrowth),
+}
+
+/// The driver has no capability `EXPAND_VOLUME`, so a claim that asks for more would wait for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "allowVolumeExpansion of the StorageClass has no effect, because volumes keep their size: leave it out, so that the API server \
+     says so to whoever wants to enlarge a claim"
+)]
+pub struct NoGrowth;
 
 /// What the volumes of a class are like, apart from their size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +135,25 @@ impl From<&StorageClass> for Class {
             mount_options: settings.as_ref().map_or(Ok(()), |settings| {
                 read_mount_options(settings.filesystem, options).map(drop)
             }),
+            growth: if class.allow_volume_expansion == Some(true) {
+                Err(NoGrowth)
+            } else {
+                Ok(())
+            },
             topologies: ForeignTopologies::check(class),
             settings,
         })
+    }
+}
+
+impl OurClass {
+    /// Everything about it that will disappoint whoever uses it.
+    pub fn mistakes(&self) -> impl Iterator<Item = ClassMistake> + use<> {
+        let settings = self.settings.clone().err().map(ClassMistake::Settings);
+        let topologies = self.topologies.err().map(ClassMistake::Topologies);
+        let mount_option = self.mount_options.clone().err().map(ClassMistake::MountOption);
+        let growth = self.growth.err().map(ClassMistake::Growth);
+        [settings, topologies, mount_option, growth].into_iter().flatten()
     }
 }
 

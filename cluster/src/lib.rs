@@ -30,7 +30,7 @@ pub mod watch;
 
 pub use access_mode::{AccessMode, AccessModeError};
 pub use claim::{Claim, ClaimError};
-pub use class::{Class, ClassError, ClassSettings, ForeignTopologies, OurClass};
+pub use class::{Class, ClassError, ClassMistake, ClassSettings, ForeignTopologies, NoGrowth, OurClass};
 pub use filesystem::{Filesystem, UnknownFilesystem};
 pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use clap::{Parser, Subcommand};
 use daxfit_operator::run::{Settings, run};
+use placement::Policy;
 use program::{DRAIN_LIMIT, LogFormat, start_log, stop_on_signal};
 
 /// Publishes the capacity of each node, and serves the CSI Controller for the external-provisioner.
@@ -21,6 +22,10 @@ struct Args {
     /// Address for /healthz and /readyz over plain HTTP, such as 0.0.0.0:8080. Without it, only the CSI socket is served.
     #[arg(long)]
     http_listen: Option<SocketAddr>,
+    /// Which node is best for a volume of a class with Immediate binding: "pack" keeps large extents whole, "spread" prefers the
+    /// most free bytes. As the extender's, which decides for all others.
+    #[arg(long, env = "DAXFIT_OPERATOR_SCORE", default_value_t = Policy::Pack)]
+    score: Policy,
     /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,kube=debug".
     #[arg(long, value_enum, default_value_t)]
     log_format: LogFormat,
@@ -66,6 +71,7 @@ async fn operate(args: Args) -> anyhow::Result<()> {
             .context("set --namespace or POD_NAMESPACE to the operator's own namespace")?,
         csi_socket: args.csi_socket,
         http_listen: args.http_listen,
+        score: args.score,
     };
     let client = kube::Client::try_default()
         .await

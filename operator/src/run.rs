@@ -12,13 +12,14 @@ use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
+use placement::Policy;
 use program::health::HealthError;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::capacity;
 use crate::controller::Service;
-use crate::events::{invalid_class, orphaned_volumes, waiting_pods};
+use crate::events::{class_mistakes, orphaned_volumes, waiting_pods};
 use crate::health;
 use crate::identity::identity;
 use crate::index::SharedIndex;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub csi_socket: PathBuf,
     /// The address of `/healthz` and `/readyz` over plain HTTP; none: not served.
     pub http_listen: Option<SocketAddr>,
+    /// Which node is best for a volume that is made without a pod.
+    pub score: Policy,
 }
 
 /// Why the operator ended although nobody stopped it. Kubernetes starts it again.
@@ -64,7 +67,7 @@ pub async fn run(client: Client, settings: Settings, stop: CancellationToken) ->
         service,
         index,
         mut background,
-    } = Operator::start(client, settings.namespace, stop.clone());
+    } = Operator::start(client, settings.namespace, settings.score, stop.clone());
     let health = health::serve(settings.http_listen, index.clone(), stop.clone());
     let csi = serve(connections, identity(index), service, stop);
     let csi = async { csi.await.map_err(RunError::Serve) };
@@ -88,12 +91,12 @@ pub struct Operator {
 impl Operator {
     /// Starts the watches and the writers. CSIStorageCapacity objects are in `namespace`.
     #[must_use]
-    pub fn start(client: Client, namespace: String, stop: CancellationToken) -> Self {
+    pub fn start(client: Client, namespace: String, score: Policy, stop: CancellationToken) -> Self {
         let index = SharedIndex::default();
         let mut background = JoinSet::new();
         start_watches(&mut background, &client, &namespace, &index);
         start_writers(&mut background, &client, namespace, &index);
-        let service = Service::new(client, index.clone(), stop);
+        let service = Service::new(client, index.clone(), stop).with_policy(score);
         background.spawn(unclaimed_volumes::run(service.clone()));
         Self {
             service,
@@ -123,7 +126,7 @@ fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, inde
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
-    tasks.spawn(invalid_class::run(recorder.clone(), index.clone()));
+    tasks.spawn(class_mistakes::run(recorder.clone(), index.clone()));
     tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));
     tasks.spawn(warner::run(client.clone(), index.clone()));
     tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));

@@ -10,7 +10,7 @@ use cluster::watch::Indexes;
 use crds::{MANAGED_BY, TOPOLOGY_KEY};
 use daxfit_operator::capacity::{Change, desired, diff, writer};
 use daxfit_operator::capacity_object::{Capacity, PublishedCapacity};
-use daxfit_operator::events::invalid_class::invalid_classes;
+use daxfit_operator::events::class_mistakes::class_mistakes;
 use daxfit_operator::index::{Index, SharedIndex};
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
@@ -94,17 +94,34 @@ fn a_class_that_cannot_be_understood_has_none_and_says_why() {
     let index = index(vec![plain_node("n", 512)], vec![], classes);
     assert_eq!(of(&index, "n"), BTreeSet::new());
     let messages: Vec<String> = index
-        .read(invalid_classes)
+        .read(class_mistakes)
         .into_iter()
         .map(|class| class.message)
         .collect();
     assert_eq!(
         messages,
         [
-            "StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector",
-            "StorageClass parameter csi.storage.k8s.io/fstype: file system \"btrfs\": allowed are ext4, xfs",
+            "StorageClass parameter csi.daxfit.dev/mode is \"dax\": allowed are fsdax, sector; no capacity is published for this \
+             class",
+            "StorageClass parameter csi.storage.k8s.io/fstype: file system \"btrfs\": allowed are ext4, xfs; no capacity is \
+             published for this class",
         ]
     );
+}
+
+/// A claim of it would learn that only when somebody wants to enlarge it, and wait then.
+#[test]
+fn a_class_that_promises_growth_is_told_and_has_capacity() {
+    let mut growing = class("growing", &[]);
+    growing.allow_volume_expansion = Some(true);
+    let index = index(vec![plain_node("n", 512)], vec![], vec![growing, class("plain", &[])]);
+    let mistakes = index.read(class_mistakes);
+    let told: Vec<(&str, &str)> = mistakes
+        .iter()
+        .map(|found| (found.class.as_str(), found.reason))
+        .collect();
+    assert_eq!(told, [("growing", "NoExpansion")]);
+    assert_eq!(of(&index, "n").len(), 2);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use csi::VolumeLocks;
 use kube::Client;
+use placement::Policy;
 use tokio_util::sync::CancellationToken;
 
 use super::api::VolumesApi;
@@ -15,6 +16,8 @@ pub struct Service {
     pub(super) claims: ClaimsApi,
     pub(super) index: SharedIndex,
     pub(super) locks: VolumeLocks,
+    /// Which node is best for a volume that is made without a pod.
+    pub(super) policy: Policy,
     pub(super) stop: CancellationToken,
 }
 
@@ -33,7 +36,14 @@ impl Service {
             claims: ClaimsApi::new(client),
             index,
             locks: VolumeLocks::default(),
+            policy: Policy::default(),
             stop,
         }
+    }
+
+    /// The same, with this policy for volumes that are made without a pod.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 }

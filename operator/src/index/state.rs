@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cluster::version::is_older;
-use cluster::{Class, ClassError, ClassSettings, OurClass};
+use cluster::{Class, ClassSettings, OurClass};
 use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
@@ -124,13 +124,8 @@ impl Index {
             .filter_map(|(name, class)| Some((name, class.settings.as_ref().ok()?)))
     }
 
-    /// The `StorageClasses` of ours that cannot be understood: name, uid, why.
-    pub fn invalid_classes(&self) -> impl Iterator<Item = (&str, &str, &ClassError)> {
-        self.our_classes()
-            .filter_map(|(name, class)| Some((name, &*class.uid, class.settings.as_ref().err()?)))
-    }
-
-    fn our_classes(&self) -> impl Iterator<Item = (&str, &OurClass)> {
+    /// The `StorageClasses` of ours, by name.
+    pub fn our_classes(&self) -> impl Iterator<Item = (&str, &OurClass)> {
         let classes = self.classes.iter();
         classes.filter_map(|(name, class)| Some((name.as_str(), class.ours()?)))
     }

@@ -2,6 +2,7 @@
 
 use csi::RpcError;
 use csi::v1::CreateVolumeRequest;
+use placement::Policy;
 use tonic::Code;
 
 use super::setup::{MIB, TIME_LIMIT, makes, request, setup, silent, topology};
@@ -52,6 +53,17 @@ async fn immediate_binding_picks_the_best_fit() {
         setup.create(preferred).await.unwrap().accessible_topology,
         topology(&["a"])
     );
+}
+
+#[tokio::test]
+async fn immediate_binding_spreads_if_told_to() {
+    let setup = setup(makes).await;
+    let service = setup.service.clone().with_policy(Policy::Spread);
+    let volume = service
+        .create(&request(50 * MIB, &["a", "b", "c"]), TIME_LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(volume.accessible_topology, topology(&["a"]));
 }
 
 #[tokio::test]

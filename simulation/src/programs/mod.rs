@@ -50,7 +50,12 @@ pub struct ExtenderCalls {
 /// One run of the operator.
 #[must_use]
 pub fn operator(link: &Link) -> Run<OperatorCalls> {
-    let operator = Operator::start(link.client(), NAMESPACE.into(), CancellationToken::new());
+    let operator = Operator::start(
+        link.client(),
+        NAMESPACE.into(),
+        Policy::default(),
+        CancellationToken::new(),
+    );
     let calls = OperatorCalls {
         controller: operator.service,
         index: operator.index,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cluster::{NoNumaNode, choose_numa};
 use crds::NumaChoice;
-use placement::{Bytes, Node, Refusal, VolumeRequest};
+use placement::{Bytes, Cost, Node, Policy, Refusal, VolumeRequest};
 use tonic::Code;
 
 use super::companions::CompanionClaims;
@@ -69,8 +69,7 @@ pub struct ChosenNode {
     pub numa: NumaChoice,
 }
 
-/// The node where `request` fits best: the hole that it takes there has the least left over. A preferred node wins over
-/// every other; equal nodes go by name. `companions` decide the NUMA node of a volume that has to be together with others.
+/// The node where `request` fits best by `policy`. A preferred node wins over every other; equal nodes go by name. `companions` decide the NUMA node of a volume that has to be together with others.
 ///
 /// # Errors
 /// Says with numbers why it fits nowhere.
@@ -79,11 +78,16 @@ pub fn choose(
     allowed: &AllowedNodes,
     request: &VolumeRequest,
     companions: &CompanionClaims,
+    policy: Policy,
 ) -> Result<ChosenNode, ChooseError> {
     let (preferred, others) = tiers(index, allowed);
     let mut refusals = Vec::new();
     for tier in [&preferred, &others] {
-        let candidates = Candidates { index, nodes: tier };
+        let candidates = Candidates {
+            index,
+            nodes: tier,
+            policy,
+        };
         if let Some(best) = candidates.best_fit(request, companions, &mut refusals) {
             return Ok(best);
         }
@@ -94,6 +98,7 @@ pub fn choose(
 struct Candidates<'a> {
     index: &'a Index,
     nodes: &'a BTreeSet<String>,
+    policy: Policy,
 }
 
 impl Candidates<'_> {
@@ -103,14 +108,14 @@ impl Candidates<'_> {
         companions: &CompanionClaims,
         refusals: &mut Vec<(Bytes, String, NoNumaNode)>,
     ) -> Option<ChosenNode> {
-        let mut best: Option<(Bytes, &String, NumaChoice)> = None;
+        let mut best: Option<(Cost, &String, NumaChoice)> = None;
         for node in self.nodes {
             let Some(free) = self.index.free_space(node) else {
                 continue;
             };
             let numa = choose_numa(*request, &free, &companions.on_node(node, self.index));
-            match numa.and_then(|numa| Ok((left_over(&free, request, numa)?, numa))) {
-                Ok((left, numa)) if best.is_none_or(|(least, ..)| left < least) => best = Some((left, node, numa)),
+            match numa.and_then(|numa| Ok((self.cost(&free, request, numa)?, numa))) {
+                Ok((cost, numa)) if best.is_none_or(|(least, ..)| cost < least) => best = Some((cost, node, numa)),
                 Ok(_) => {}
                 Err(refusal) => refusals.push((largest(&free, request), node.clone(), refusal)),
             }
@@ -120,13 +125,17 @@ impl Candidates<'_> {
             numa,
         })
     }
-}
 
-fn left_over(free: &Node, request: &VolumeRequest, numa: NumaChoice) -> Result<Bytes, Refusal> {
-    free.left_over(&VolumeRequest {
-        numa: numa.into(),
-        ..*request
-    })
+    /// How bad a node is for the request, which takes as much of each.
+    fn cost(&self, free: &Node, request: &VolumeRequest, numa: NumaChoice) -> Result<Cost, Refusal> {
+        let left_over = free.left_over(&VolumeRequest {
+            numa: numa.into(),
+            ..*request
+        })?;
+        let extents = free.regions.iter().flat_map(|region| &region.free);
+        let all_free = extents.map(|extent| extent.size).sum();
+        Ok(Cost::of(self.policy, left_over, all_free))
+    }
 }
 
 /// The preferred nodes, and the others.

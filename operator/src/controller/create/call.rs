@@ -123,7 +123,13 @@ impl Service {
                 Some(kept) => kept.clone(),
                 None => pmem_volume(
                     request,
-                    choose(index, &request.nodes, &request.volume_request(), companions)?,
+                    choose(
+                        index,
+                        &request.nodes,
+                        &request.volume_request(),
+                        companions,
+                        self.policy,
+                    )?,
                 ),
             };
             volume.metadata.creation_timestamp = Some(now);
