@@ -14,6 +14,7 @@ pub mod csi;
 pub mod devices;
 pub mod filesystem;
 pub mod host_rules;
+pub mod known_zero;
 pub mod layout;
 pub mod node_lock;
 pub mod registration;

@@ -71,6 +71,12 @@ impl<'ctx> Dimm<'ctx> {
             .collect()
     }
 
+    /// How often it lost power before all that it should have kept was in it, where it counts that.
+    #[must_use]
+    pub fn dirty_shutdowns(self) -> Option<u64> {
+        u64::try_from(ffi::ndctl_dimm_get_dirty_shutdown(self.0)).ok()
+    }
+
     pub(crate) fn get(self) -> &'ctx ffi::ndctl_dimm {
         self.0
     }

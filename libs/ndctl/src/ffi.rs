@@ -6,7 +6,7 @@
 //! error codes through some of them.
 #![allow(non_camel_case_types, reason = "the names are those of the C declarations")]
 
-use std::ffi::{c_char, c_int, c_uint, c_ulong, c_ulonglong, c_void};
+use std::ffi::{c_char, c_int, c_longlong, c_uint, c_ulong, c_ulonglong, c_void};
 use std::marker::{PhantomData, PhantomPinned};
 
 macro_rules! opaque {
@@ -82,6 +82,7 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_dimm_failed_restore(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_failed_flush(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_failed_map(dimm: &ndctl_dimm) -> c_int;
+    pub(crate) safe fn ndctl_dimm_get_dirty_shutdown(dimm: &ndctl_dimm) -> c_longlong;
 
     /// Returns an owned command, to be given to `ndctl_cmd_unref` once.
     pub(crate) safe fn ndctl_dimm_cmd_new_cfg_size(dimm: &ndctl_dimm) -> *mut ndctl_cmd;

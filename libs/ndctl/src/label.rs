@@ -43,6 +43,18 @@ pub struct Label {
     pub is_updating: bool,
 }
 
+/// A place for a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Whether the label in it counts. What is in a free one was deleted or written over, and stays until another label is
+    /// written there.
+    pub is_used: bool,
+    /// The UUID in it, if what is there is a label of a namespace.
+    pub uuid: Option<Uuid>,
+    /// All that is in it.
+    pub bytes: Vec<u8>,
+}
+
 /// What is wrong with a label area.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {

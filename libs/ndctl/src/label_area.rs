@@ -9,7 +9,7 @@ use std::io;
 use crate::dimm::Dimm;
 use crate::error::{Error, Operation, check};
 use crate::ffi;
-use crate::label::{Label, LabelError};
+use crate::label::{Label, LabelError, Slot};
 use crate::label_index::Index;
 
 /// What a memory device's label area holds.
@@ -32,11 +32,16 @@ pub struct Labels {
     pub free_slots: u64,
     /// Those in use, by slot.
     pub labels: Vec<Label>,
+    /// The first slots, in use or not: at least one of them is another after each label that anybody writes. To delete a label
+    /// changes only the index.
+    pub slots: Vec<Slot>,
 }
 
 /// Which index is in force: another one after each change of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexId {
+    /// Which of the two it is: they take turns.
+    pub number: u8,
     /// Counts 1, 2, 3, 1, …
     pub sequence: u32,
     /// Of the index with its list of slots.
@@ -57,10 +62,12 @@ impl Dimm<'_> {
         };
         let area = self.read_area(index.end())?;
         let labels = index.labels(&area).map_err(|source| self.damaged(source))?;
+        let slots = index.slots(&area).map_err(|source| self.damaged(source))?;
         Ok(LabelArea::Initialised(Labels {
             index: index.id(),
             free_slots: index.free_slots(),
             labels,
+            slots,
         }))
     }
 
@@ -126,6 +133,7 @@ impl Dimm<'_> {
 impl Index {
     fn id(&self) -> IndexId {
         IndexId {
+            number: self.number,
             sequence: self.sequence,
             checksum: self.checksum,
         }

@@ -4,7 +4,7 @@
 //! not in force is written with the next sequence number (`drivers/nvdimm/label.c`, which this follows step by step, so that
 //! it sees what the kernel sees after a boot).
 
-use crate::label::{Label, LabelError};
+use crate::label::{Label, LabelError, Slot};
 
 const SIGNATURE: &[u8; 16] = b"NAMESPACE_INDEX\0";
 /// Sizes of a label, in the order in which the kernel looks for them (`nd_label_validate`).
@@ -27,11 +27,13 @@ const CHECKSUM: usize = 64;
 /// The index block in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Index {
+    /// Which of the two it is.
+    pub(crate) number: u8,
     pub(crate) sequence: u32,
     pub(crate) checksum: u64,
     label_size: usize,
     labels_at: usize,
-    used: Vec<u32>,
+    pub(crate) used: Vec<u32>,
     slots: u32,
 }
 
@@ -59,10 +61,29 @@ impl Index {
         Ok(None)
     }
 
-    /// Where the last slot in use ends.
-    pub(crate) fn end(&self) -> usize {
+    /// How many slots tell of each label that was written since: those in use, and two more, of which one at least comes next
+    /// (`nd_label_alloc_slot` takes the lowest free one).
+    fn telling(&self) -> usize {
         let slots = self.used.last().map_or(0, |last| *last as usize + 1);
-        self.labels_at + slots * self.label_size
+        slots.max(self.used.len() + 2).min(self.slots as usize)
+    }
+
+    /// Where the slots end that tell of each label that was written since.
+    pub(crate) fn end(&self) -> usize {
+        self.labels_at + self.telling() * self.label_size
+    }
+
+    /// The bytes of the slots that tell of each label that was written since, in use or not. `area` has to reach to
+    /// [`Index::end`].
+    pub(crate) fn slots(&self, area: &[u8]) -> Result<Vec<Slot>, LabelError> {
+        let short = || LabelError::Short { length: area.len() };
+        let slots = area.get(self.labels_at..self.end()).ok_or_else(short)?;
+        let slot = |(number, bytes): (u32, &[u8])| Slot {
+            is_used: self.used.contains(&number),
+            uuid: Label::parse(number, bytes).ok().flatten().map(|label| label.uuid),
+            bytes: bytes.to_vec(),
+        };
+        Ok((0..).zip(slots.chunks_exact(self.label_size)).map(slot).collect())
     }
 
     /// Labels that can still be written. The kernel keeps one slot for updates (`available_slots_show` in
@@ -133,6 +154,7 @@ impl Sizes {
             && (HEADER..=self.block).contains(&offset(OWN_SIZE)?)
             && (slots as usize).checked_mul(self.label)? + 2 * self.block <= self.area;
         is_valid.then(|| Index {
+            number: u8::from(number != 0),
             sequence,
             checksum,
             label_size: self.label,

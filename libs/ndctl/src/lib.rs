@@ -43,7 +43,7 @@ pub use configure::{Activation, Fsdax, Sector};
 pub use context::Context;
 pub use dimm::{Dimm, DimmFailure, Mapping};
 pub use error::{Error, Operation};
-pub use label::{Label, LabelError};
+pub use label::{Label, LabelError, Slot};
 pub use label_area::{IndexId, LabelArea, Labels};
 pub use loop_device::device_behind;
 pub use mode::{Mode, PageMap, PersistenceDomain};

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use node_driver::devices::{
-    DeviceError, Devices, EarlierVolume, Emulated, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    DeviceError, Devices, EarlierVolume, Emulated, Inventory, Location, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
-use placement::{Mode, RegionId};
+use placement::{Extent, Mode, RegionId};
 use serde_json::json;
 
 /// The file with one JSON line for each event.
@@ -76,10 +76,10 @@ impl Devices for Recorded {
         self.devices.find_volume(name)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
-        self.devices.create(new)?;
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+        let zero = self.devices.create(new)?;
         self.events.append(&self.node, &new.volume, "created");
-        Ok(())
+        Ok(zero)
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -102,8 +102,8 @@ impl Devices for Recorded {
         self.devices.configure(name, mode)
     }
 
-    fn destroy(&self, name: &str) -> Result<(), DeviceError> {
-        self.devices.destroy(name)?;
+    fn destroy(&self, name: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+        self.devices.destroy(name, zero)?;
         self.events.append(&self.node, name, "destroyed");
         Ok(())
     }

@@ -20,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
 use node_driver::devices::{BackendArgs, Devices, RawBytes, Stage};
 use node_driver::filesystem::Kernel;
+use node_driver::known_zero::KnownZeros;
 use node_driver::layout::{Layout, Revision};
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
 use placement::Bytes;
@@ -86,7 +87,7 @@ struct Driver {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let driver = Driver::new(args.backend.open()?, &args.directory);
+    let driver = Driver::new(args.backend.open(KnownZeros::default())?, &args.directory);
     driver.make(STAGED, Bytes::mib(64)).await?;
     driver.make(ERASED, Bytes::mib(256)).await?;
     driver.devices.mark(ERASED, Stage::Erasing)?;

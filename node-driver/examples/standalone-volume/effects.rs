@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::park;
 
 use node_driver::devices::{
-    DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    DeviceError, Devices, EarlierVolume, Inventory, Location, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, MountOptions, MountTable, PathTarget,
     Usage,
 };
-use placement::{Bytes, Mode, RegionId};
+use placement::{Bytes, Extent, Mode, RegionId};
 use rustix::process::{Signal, getpid, kill_process};
 
 /// What happens after the last effect.
@@ -136,7 +136,7 @@ impl Devices for CountedDevices {
         self.devices.find_volume(volume)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
         self.effects.after("create", self.devices.create(new))
     }
 
@@ -164,8 +164,8 @@ impl Devices for CountedDevices {
         self.effects.after("configure", self.devices.configure(volume, mode))
     }
 
-    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
-        self.effects.after("destroy", self.devices.destroy(volume))
+    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+        self.effects.after("destroy", self.devices.destroy(volume, zero))
     }
 }
 

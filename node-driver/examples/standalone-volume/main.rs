@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
 use node_driver::devices::{BackendArgs, Devices};
 use node_driver::filesystem::Kernel;
+use node_driver::known_zero::{KnownZeros, ZeroFile};
 use node_driver::layout::{Layout, Revision};
 use node_driver::node_lock::NodeLock;
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
@@ -190,7 +191,7 @@ fn spec(args: &CreateArgs) -> PmemVolumeSpec {
 
 /// What the object of a volume of before there were marks says, whose namespace is there.
 fn earlier_status(args: &CreateArgs) -> anyhow::Result<PmemVolumeStatus> {
-    let inventory = args.node.backend.open()?.inventory()?;
+    let inventory = args.node.backend.open(KnownZeros::default())?.inventory()?;
     let mut unmarked = inventory.unmarked(&args.name);
     let found = unmarked
         .next()
@@ -269,7 +270,8 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
 /// The devices, for this process alone until it is gone. As at the start of the driver, what a crash left disabled comes up.
 fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
     let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
-    let devices = node.backend.open()?;
+    let zeros = KnownZeros::kept_in(ZeroFile::within(&node.plugin_folder));
+    let devices = node.backend.open(zeros)?;
     devices.bring_up()?;
     Ok(Arc::new(CountedDevices {
         devices,

@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use node_driver::devices::BackendArgs;
 use node_driver::host_rules;
+use node_driver::known_zero::KnownZeros;
 use program::{LogFormat, start_log};
 
 /// Provisions, mounts and erases persistent memory on one node of a Kubernetes cluster.
@@ -96,7 +97,7 @@ impl Cli {
     async fn dispatch(self) -> anyhow::Result<()> {
         match self.command {
             Some(Command::Probe(ProbeArgs { socket, ready })) => probe(&socket.csi_socket, ready).await,
-            Some(Command::Inventory(backend)) => inventory::print(&*backend.open()?),
+            Some(Command::Inventory(backend)) => inventory::print(&*backend.open(KnownZeros::default())?),
             Some(Command::UdevRules) => {
                 print!("{}", host_rules::RULES);
                 Ok(())

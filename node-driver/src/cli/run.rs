@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use node_driver::host_rules;
+use node_driver::known_zero::{KnownZeros, ZeroFile};
 use node_driver::node_lock::NodeLock;
 use node_driver::run::{self, Settings};
 use program::{DRAIN_LIMIT, stop_on_signal};
@@ -24,7 +25,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         .backend
         .is_real()
         .then(|| host_rules::install(args.udev_rules_dir.as_deref()));
-    let devices = args.backend.open()?;
+    let devices = args.backend.open(KnownZeros::kept_in(ZeroFile::within(folder)))?;
     let client = kube::Client::try_default()
         .await
         .context("cannot find the API server: run in a pod, or set KUBECONFIG")?;

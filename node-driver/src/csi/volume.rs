@@ -71,9 +71,10 @@ fn code_of_device(error: &DeviceError) -> Code {
         | DeviceError::InUse { .. }
         | DeviceError::NoSpace { .. }
         | DeviceError::NotCovered { .. } => Code::Unavailable,
-        DeviceError::Operation { .. } | DeviceError::NotRecorded { .. } | DeviceError::LeftDisabled { .. } => {
-            Code::Internal
-        }
+        DeviceError::Operation { .. }
+        | DeviceError::NotRecorded { .. }
+        | DeviceError::LeftDisabled { .. }
+        | DeviceError::NotWithdrawn(_) => Code::Internal,
     }
 }
 

@@ -6,7 +6,7 @@ use crds::VolumeMode;
 use placement::{Bytes, Extent, Mode, NumaNode, RegionId};
 
 use super::error::DeviceError;
-use super::inventory::Inventory;
+use super::inventory::{Inventory, Location};
 use super::mark::Stage;
 use super::raw_bytes::RawBytes;
 
@@ -43,11 +43,12 @@ pub trait Devices: Send + Sync + 'static {
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
     /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
-    /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]).
+    /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]). Returns where that is, if each of its
+    /// bytes is known to be zero.
     ///
     /// # Errors
     /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready.
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError>;
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError>;
 
     /// Puts namespaces with the mark [`Stage::Quarantined`] over the bad blocks in the free space of a region
     /// ([`Inventory::exposed`]). Nothing if there are none.
@@ -87,11 +88,12 @@ pub trait Devices: Send + Sync + 'static {
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError>;
 
     /// Destroys a namespace that is being made or erased, which frees its space: first one that is in the way beside that of the
-    /// volume ([`Inventory::spare_of`]).
+    /// volume ([`Inventory::spare_of`]). `zero`: where it is, if each of its bytes is zero, also after a power loss, and nobody was
+    /// given them since; who gets them next need not read them then.
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device.
-    fn destroy(&self, volume: &str) -> Result<(), DeviceError>;
+    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError>;
 }
 
 /// A namespace to be created.

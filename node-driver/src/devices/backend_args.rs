@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::backend::Devices;
 use super::emulated::{Attach, Emulated, EmulatedError, RegionFlag};
 use super::libndctl::LibNdctl;
+use crate::known_zero::KnownZeros;
 
 /// Flags that choose the devices.
 #[derive(Debug, Args)]
@@ -39,13 +40,13 @@ impl BackendArgs {
         }
     }
 
-    /// Opens the devices.
+    /// Opens the devices. Of real ones, `zeros` says which free bytes are known to be zero.
     ///
     /// # Errors
     /// The directory of the emulated backend is not named, or cannot be used.
-    pub fn open(&self) -> Result<Arc<dyn Devices>, EmulatedError> {
+    pub fn open(&self, zeros: KnownZeros) -> Result<Arc<dyn Devices>, EmulatedError> {
         match self.backend {
-            Backend::Libndctl => Ok(Arc::new(LibNdctl::new())),
+            Backend::Libndctl => Ok(Arc::new(LibNdctl::new(zeros))),
             Backend::Emulated => {
                 let directory = self.emulated_dir.as_ref().ok_or(EmulatedError::NoDirectory)?;
                 let emulated = Emulated::open(directory, &self.emulated_region, Attach::Loop)?;

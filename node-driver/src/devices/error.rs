@@ -3,6 +3,7 @@
 use placement::{Bytes, Extent, RegionId};
 
 use super::mark::Stage;
+use crate::known_zero::NotWithdrawn;
 
 /// What the kernel or a library said.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -101,6 +102,9 @@ pub enum DeviceError {
         /// Why, and what to do.
         message: String,
     },
+    /// What is known of bytes that are about to be used cannot be taken back.
+    #[error("no namespace is made")]
+    NotWithdrawn(#[from] NotWithdrawn),
     /// Bad blocks in free space could not be covered, so no namespace is made there.
     #[error("bad blocks at {} of region {region} are not covered yet: somebody else changed its namespaces meanwhile", extent.start)]
     NotCovered {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::mark::{self, Mark, Owner, Stage};
+use crate::known_zero::KnownZeros;
 
 /// All regions and namespaces at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -91,6 +92,15 @@ pub struct Namespace {
     pub block: Option<PathBuf>,
     /// Size of that block device.
     pub usable: Option<Bytes>,
+}
+
+/// Where a namespace is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The region it is in.
+    pub region: RegionId,
+    /// Its raw bytes in the region.
+    pub extent: Extent,
 }
 
 /// How a namespace presents its bytes.
@@ -183,6 +193,15 @@ impl NamespaceMode {
 }
 
 impl Inventory {
+    /// Has `zeros` forget what is not free any more.
+    pub fn show_to(&self, zeros: &KnownZeros) {
+        for region in &self.regions {
+            let here = self.namespaces.iter().filter(|namespace| namespace.region == region.id);
+            let taken: Vec<Extent> = here.map(|namespace| namespace.extent).collect();
+            zeros.see(&region.id, &taken, &region.bad);
+        }
+    }
+
     /// The region `id`.
     #[must_use]
     pub fn region(&self, id: &RegionId) -> Option<&Region> {
@@ -303,6 +322,17 @@ impl Inventory {
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
         RegionStatus::all_to_placement(&self.to_status(|_| false))
+    }
+}
+
+impl Location {
+    /// Of this namespace.
+    #[must_use]
+    pub fn of(namespace: &Namespace) -> Self {
+        Self {
+            region: namespace.region.clone(),
+            extent: namespace.extent,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
 pub use emulated::{Attach, Emulated, EmulatedError, NotARegion, RegionFlag};
 pub use error::{DeviceError, Source};
-pub use inventory::{Inventory, Namespace, NamespaceMode, Region, Unclear, UnseenLabel};
+pub use inventory::{Inventory, Location, Namespace, NamespaceMode, Region, Unclear, UnseenLabel};
 pub use left_disabled::{LeftDisabled, Tried};
 pub use libndctl::LibNdctl;
 pub use mark::{Mark, Owner, Stage, free_uuid, name as mark_name, read as owner_of, uuid_of};

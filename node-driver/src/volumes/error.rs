@@ -69,6 +69,7 @@ fn reason_of_device(error: &DeviceError) -> &'static str {
         DeviceError::NotRecorded { .. } => "NotRecorded",
         DeviceError::NoMark { .. } => "NoMark",
         DeviceError::NotCovered { .. } => "BadBlocksNotCovered",
+        DeviceError::NotWithdrawn(_) => "KnownZerosNotWithdrawn",
         DeviceError::Operation { .. } => "DeviceError",
     }
 }

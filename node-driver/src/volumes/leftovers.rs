@@ -77,8 +77,7 @@ impl<R: Record> Worker<R> {
                 }
                 LeftoverStep::Destroy => {
                     tracing::info!(volume, "destroying the namespace, which nobody has data in");
-                    self.bytes.forget(volume);
-                    self.on_devices(move |devices| devices.destroy(&id)).await?;
+                    self.destroy(volume).await?;
                 }
             }
         }

@@ -206,10 +206,7 @@ impl<R: Record> Worker<R> {
             }
             Step::Mark(stage) => self.mark(id, stage).await,
             Step::MarkEarlier(location, stage) => self.mark_earlier(id, location, stage).await,
-            Step::Destroy => {
-                self.bytes.forget(&id);
-                self.on_devices(move |devices| devices.destroy(&id)).await
-            }
+            Step::Destroy => self.destroy(&id).await,
             Step::RemoveFinalizer => self.release(volume).await,
             Step::Nothing | Step::Refuse(_) | Step::RecordRegion(_) | Step::RecordReady(_) | Step::Wait(_) => {
                 Ok(Next::Stop(WorkResult::Settled))
@@ -219,14 +216,33 @@ impl<R: Record> Worker<R> {
 
     /// What the kernel refuses is planned anew: in another region, or nowhere on this node.
     async fn create(&self, new: NewNamespace, listing: &Listing) -> Result<Next, StepError> {
-        let (region, footprint) = (new.region.clone(), new.footprint);
-        match self.on_devices(move |devices| devices.create(&new)).await {
-            Err(StepError::Device(DeviceError::NoSpace { .. })) => {
-                self.layout.refused(&region, footprint, &listing.inventory);
-                Ok(Next::List)
+        let NewNamespace {
+            volume,
+            region,
+            footprint,
+        } = new.clone();
+        let devices = self.layout.devices();
+        match spawn_blocking(move || devices.create(&new)).await? {
+            Err(DeviceError::NoSpace { .. }) => self.layout.refused(&region, footprint, &listing.inventory),
+            Err(error) => return Err(error.into()),
+            Ok(None) => {}
+            Ok(Some(extent)) => {
+                tracing::info!(volume, %region, "each of its bytes is known to be zero: they are not read");
+                self.bytes.set(&volume, ByteState::Zero(Location { region, extent }));
             }
-            created => created,
         }
+        Ok(Next::List)
+    }
+
+    /// Frees the space of the volume, and tells of its bytes if they are zero.
+    pub(super) async fn destroy(&self, volume: &str) -> Result<Next, StepError> {
+        let zero = match self.bytes.take(volume) {
+            ByteState::Zero(location) => Some(location),
+            ByteState::Unknown | ByteState::Bad(_) | ByteState::Configured(_) => None,
+        };
+        let volume = volume.to_owned();
+        self.on_devices(move |devices| devices.destroy(&volume, zero.as_ref()))
+            .await
     }
 
     /// A living volume was held by an earlier version of the driver.

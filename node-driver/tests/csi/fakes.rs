@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard};
 
 use crds::VolumeMode;
-use placement::{Bytes, Mode, RegionId};
+use placement::{Bytes, Extent, Mode, RegionId};
 
 use node_driver::devices::{
-    self, DeviceError, Devices, EarlierVolume, Inventory, NewNamespace, RawBytes, Stage, VolumeDevice,
+    self, DeviceError, Devices, EarlierVolume, Inventory, Location, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
 use node_driver::filesystem::{
     Content, DeviceNumber, Filesystem, FilesystemError, Filesystems, Kernel, Mount, MountOptions, MountTable,
@@ -68,7 +68,7 @@ impl Devices for FakeDevices {
         panic!("CSI calls know nothing of the cluster")
     }
 
-    fn create(&self, _: &NewNamespace) -> Result<(), DeviceError> {
+    fn create(&self, _: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
         panic!("CSI calls make no namespaces")
     }
 
@@ -84,7 +84,7 @@ impl Devices for FakeDevices {
         panic!("CSI calls configure nothing")
     }
 
-    fn destroy(&self, _: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, _: &str, _: Option<&Location>) -> Result<(), DeviceError> {
         panic!("CSI calls destroy nothing")
     }
 }

@@ -4,6 +4,7 @@
 mod bad_blocks;
 mod foreign;
 mod killed;
+mod known_zero;
 mod life;
 mod marks;
 mod no_space;

@@ -73,7 +73,8 @@ impl RawBytes for ModelBytes {
 
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
         self.fuse.check().map_err(io::Error::other)?;
-        let state = self.machine.state();
+        let mut state = self.machine.state();
+        state.raw_reads += 1;
         let (region, part) = self.part(&state, offset, buffer.len())?;
         let region = &state.regions[region];
         if region.has_bad(part) {

@@ -3,16 +3,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use node_driver::devices::{
-    DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Namespace, NamespaceMode, NewNamespace, Pieces as _,
+    DeviceError, Devices, EarlierVolume, Inventory, LeftDisabled, Location, Namespace, NamespaceMode, NewNamespace,
     RawBytes, Source, Stage, VolumeDevice, cover, mark_name,
 };
-use placement::{Mode, RegionId};
+use node_driver::known_zero::{KnownZeros, Look};
+use placement::{Extent, Mode, RegionId};
 
 use super::bytes::ModelBytes;
 use super::faults::Call;
 use super::fuse::{Blown, Fuse};
 use super::label::Label;
 use super::machine::Machine;
+use super::node_file::NodeFile;
 use super::state::State;
 use super::tag::Serial;
 
@@ -23,11 +25,17 @@ pub(super) struct Run {
     /// Locked while devices change and while they are listed, as in a real driver.
     changes: Mutex<()>,
     left_disabled: LeftDisabled,
+    pub(super) zeros: KnownZeros,
 }
 
 impl Run {
     pub(super) fn new(machine: Machine, fuse: Fuse) -> Self {
+        let file = NodeFile {
+            machine: machine.clone(),
+            fuse: fuse.clone(),
+        };
         Self {
+            zeros: KnownZeros::kept_in(file),
             machine,
             fuse,
             changes: Mutex::new(()),
@@ -56,8 +64,17 @@ impl Run {
             return Err(DeviceError::Listing(refused.into()));
         }
         let listed = state.inventory();
+        drop(state);
         self.left_disabled.see(&listed);
+        if call == Call::Listing {
+            listed.show_to(&self.zeros);
+        }
         Ok(listed)
+    }
+
+    pub(super) fn look_at_labels(&self, region: &RegionId) -> Option<Look> {
+        self.fuse.check().ok()?;
+        self.machine.state().look_at_labels(region)
     }
 
     fn serial(&self, found: &Namespace) -> Result<Serial, DeviceError> {
@@ -115,8 +132,10 @@ impl Run {
     ) -> Result<(), DeviceError> {
         let label = label_of(found, volume, stage)?;
         let serial = self.disable_unused(seen, found, volume)?;
+        let (uuid, look) = (found.uuid.unwrap_or_default(), || self.look_at_labels(&found.region));
         let marked = self
-            .write_label(serial, label, volume)
+            .zeros
+            .mark(&found.region, uuid, look, || self.write_label(serial, &label, volume))
             .and_then(|()| self.check_recorded(found));
         if !found.comes_up_as(stage) {
             return marked;
@@ -139,7 +158,7 @@ impl Run {
         })
     }
 
-    fn write_label(&self, serial: Serial, label: Label, volume: &str) -> Result<(), DeviceError> {
+    fn write_label(&self, serial: Serial, label: &Label, volume: &str) -> Result<(), DeviceError> {
         self.effect(|state| state.write_label(serial, label))
             .map_err(|error| failed_at("mark", volume, error))?;
         self.machine.state().complete_label(serial);
@@ -185,13 +204,13 @@ impl Devices for Run {
         Devices::inventory(self)?.find_volume(volume, |_| true)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
         if seen.to_cover().any(|region| *region == new.region) {
             cover(self, &new.region)?;
         }
-        self.make(&seen, new)
+        self.make_known(&seen, new)
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -249,10 +268,10 @@ impl Devices for Run {
         })
     }
 
-    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        node_driver::devices::Pieces::destroy(self, &seen, volume)
+        self.destroy_zero(&seen, volume, zero)
     }
 }
 

@@ -9,6 +9,7 @@ use super::driver::failed;
 use super::faults::{Call, LabelFate};
 use super::fuse::Fuse;
 use super::label::{Label, OnModules, Reach};
+use super::label_area::Modules;
 use super::namespace::{ModelNamespace, Presents};
 use super::state::State;
 use super::tag::{Serial, Tag};
@@ -60,9 +61,9 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn write_label(&mut self, serial: Serial, label: Label) -> Result<(), DeviceError> {
+    pub(super) fn write_label(&mut self, serial: Serial, label: &Label) -> Result<(), DeviceError> {
         self.must_not_be_theirs(serial, "renamed");
-        self.check_before_mark(serial, &label);
+        self.check_before_mark(serial, label);
         let fate = self.faults.label();
         self.under_way = (fate == LabelFate::TornIfKilled).then_some(serial);
         let reach = match fate {
@@ -74,7 +75,11 @@ impl State {
             LabelFate::Mixed | LabelFate::TornIfKilled => Reach::Some,
         };
         if let Some(found) = self.namespace_mut(serial) {
-            found.label.write(label, reach);
+            found.label.write(label.clone(), reach);
+            let (region, extent) = (found.region, found.extent);
+            if let Some(modules) = Modules::reached(reach) {
+                self.regions[region].areas.write(label, extent, modules);
+            }
             self.announce();
         }
         Ok(())
@@ -87,7 +92,9 @@ impl State {
         }
         if let Some(found) = self.namespace_mut(serial) {
             let label = found.label.shown.clone();
-            found.label.write(label, Reach::All);
+            found.label.write(label.clone(), Reach::All);
+            let (region, extent) = (found.region, found.extent);
+            self.regions[region].areas.write(&label, extent, Modules::Second);
         }
     }
 
@@ -135,8 +142,17 @@ impl State {
         let gone = self.namespaces.remove(position);
         self.check_freed(&gone);
         self.under_way = (fate == LabelFate::TornIfKilled).then_some(serial);
+        let reached = match fate {
+            LabelFate::Written => Some(Modules::All),
+            LabelFate::Mixed | LabelFate::TornIfKilled => Some(Modules::First),
+            LabelFate::Refused | LabelFate::Lost => None,
+        };
+        let region = &mut self.regions[gone.region];
+        if let Some(modules) = reached {
+            region.areas.delete(gone.label.shown.uuid, modules);
+        }
         if fate != LabelFate::Written {
-            self.regions[gone.region].ghosts.push(gone);
+            region.ghosts.push(gone);
         }
         self.announce();
         Ok(())
@@ -146,7 +162,9 @@ impl State {
     pub(super) fn complete_destruction(&mut self, serial: Serial) {
         if self.under_way.take() == Some(serial) {
             for region in &mut self.regions {
-                region.ghosts.retain(|ghost| ghost.serial != serial);
+                for gone in region.ghosts.extract_if(.., |ghost| ghost.serial == serial) {
+                    region.areas.delete(gone.label.shown.uuid, Modules::Second);
+                }
             }
         }
     }

@@ -185,6 +185,12 @@ impl Machine {
         state.violations().to_vec()
     }
 
+    /// How often raw bytes of namespaces were read.
+    #[must_use]
+    pub fn raw_reads(&self) -> u64 {
+        self.state().raw_reads
+    }
+
     /// No zeros are written to a volume until it is let go. Only for tests with several threads: the writer waits.
     pub fn hold_zeros(&self, volume: &str, on: bool) {
         let mut state = self.state();

@@ -3,7 +3,7 @@
 //! A [`Machine`] outlives every run of the driver; a [`Fuse`] is one run, which can be killed after any effect. Nothing here
 //! depends on a clock, and chance only comes from the generator that a caller hands in.
 //!
-//! - [`state`]: all that a machine is; [`region`], [`namespace`], [`label`]: its parts.
+//! - [`state`]: all that a machine is; [`region`], [`namespace`], [`label`], [`label_area`], [`node_file`]: its parts.
 //! - [`granules`], [`tag`]: bytes, as who wrote them, for each granule of 4 KiB.
 //! - [`driver`], [`pieces`], [`bytes`], [`filesystems`]: what a run of the driver sees, as its traits.
 //! - [`kernel_changes`], [`content`], [`mounts`]: what the kernel does when it is told to.
@@ -20,9 +20,11 @@ mod fuse;
 mod granules;
 mod kernel_changes;
 mod label;
+mod label_area;
 mod machine;
 mod mounts;
 mod namespace;
+mod node_file;
 mod others;
 mod pieces;
 mod power;

@@ -5,6 +5,7 @@ use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
 use uuid::Uuid;
 
 use super::label::{Label, Labelled, OnModules};
+use super::label_area::Modules;
 use super::machine::Machine;
 use super::namespace::Presents;
 use super::state::State;
@@ -59,8 +60,7 @@ impl Machine {
         let mut state = self.state();
         if let Some(serial) = state.of_device(device) {
             state.theirs.remove(&serial);
-            state.namespaces.retain(|found| found.serial != serial);
-            state.announce();
+            state.take_away(serial);
         }
     }
 
@@ -85,10 +85,13 @@ impl Machine {
         let mut state = self.state();
         let serial = state.of_device(device);
         if let Some(found) = serial.and_then(|serial| state.namespace_mut(serial)) {
-            found.label = Labelled::whole(Label {
+            let label = Label {
                 name: name.to_owned(),
                 uuid: found.label.shown.uuid,
-            });
+            };
+            found.label = Labelled::whole(label.clone());
+            let (region, extent) = (found.region, found.extent);
+            state.regions[region].areas.write(&label, extent, Modules::All);
             state.announce();
         }
     }
@@ -148,9 +151,16 @@ impl State {
         let theirs: Vec<Serial> = self.theirs.keys().filter(unused).copied().collect();
         let gone = *rng.choice(&theirs)?;
         let theirs = self.theirs.remove(&gone)?;
-        self.namespaces.retain(|found| found.serial != gone);
-        self.announce();
+        self.take_away(gone);
         Some(theirs.label.name)
+    }
+
+    fn take_away(&mut self, serial: Serial) {
+        for gone in self.namespaces.extract_if(.., |found| found.serial == serial) {
+            let areas = &mut self.regions[gone.region].areas;
+            areas.delete(gone.label.shown.uuid, Modules::All);
+        }
+        self.announce();
     }
 
     fn put_theirs(&mut self, name: &str, uuid: Uuid, region: usize, extent: Extent, mode: NamespaceMode) {

@@ -15,6 +15,7 @@ impl State {
         for region in &mut self.regions {
             lose_unflushed(region, rng);
         }
+        self.known_zeros.cut_power(rng);
         let torn = self.under_way;
         self.start_kernel(&mut |choice| match choice {
             Asked::Label(_) => rng.bool(),
@@ -23,6 +24,7 @@ impl State {
     }
 
     pub(super) fn reboot(&mut self) {
+        self.known_zeros.sync();
         for region in &mut self.regions {
             region.durable.clone_from(&region.shown);
         }

@@ -5,6 +5,7 @@ use node_driver::devices;
 use placement::{Alignment, Bytes, Extent, NumaNode, Offer, RegionId, free_between};
 
 use super::granules::{Granules, granules_of};
+use super::label_area::ModelAreas;
 use super::namespace::ModelNamespace;
 use super::tag::Tag;
 
@@ -44,6 +45,8 @@ pub(super) struct ModelRegion {
     pub(super) shows_namespaces: bool,
     /// What the kernel forgot although its label is still on the modules: it is there again after a reboot.
     pub(super) ghosts: Vec<ModelNamespace>,
+    /// What the modules have of labels, and had.
+    pub(super) areas: ModelAreas,
 }
 
 impl ModelRegion {
@@ -66,6 +69,7 @@ impl ModelRegion {
             state: RegionState::Ready,
             shows_namespaces: true,
             ghosts: Vec::new(),
+            areas: ModelAreas::default(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crds::RegionState;
 use node_driver::devices::{Inventory, UnseenLabel};
 use node_driver::filesystem::DeviceNumber;
+use node_driver::known_zero::Look;
 use placement::{Bytes, Extent, Mode, RegionId};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -13,8 +14,10 @@ use uuid::Uuid;
 use super::faults::{Call, Faults};
 use super::granules::granules_of;
 use super::label::{Label, Labelled, OnModules};
+use super::label_area::Modules;
 use super::mounts::{Mounted, PathKind};
 use super::namespace::{ModelNamespace, Presents};
+use super::node_file::ModelFile;
 use super::others::Theirs;
 use super::region::{ModelRegion, RegionSpec};
 use super::tag::{Serial, Tag};
@@ -44,6 +47,10 @@ pub(super) struct State {
     /// Whose label is half written, if the run that writes it is killed with it.
     pub(super) under_way: Option<Serial>,
     violations: Vec<String>,
+    /// How often raw bytes were read.
+    pub(super) raw_reads: u64,
+    /// On the disk of the node.
+    pub(super) known_zeros: ModelFile,
     next_serial: u32,
     next_minor: u32,
     next_handle: u64,
@@ -68,6 +75,8 @@ impl State {
             changes: watch::Sender::new(0),
             under_way: None,
             violations: Vec::new(),
+            raw_reads: 0,
+            known_zeros: ModelFile::default(),
             next_serial: 0,
             next_minor: 0,
             next_handle: 0,
@@ -113,6 +122,18 @@ impl State {
         inventory
     }
 
+    /// What a driver reads of the label areas of a region. Nobody else does anything between two looks of it here.
+    pub(super) fn look_at_labels(&mut self, id: &RegionId) -> Option<Look> {
+        if self.faults.refuses(Call::ReadBack).is_some() {
+            return None;
+        }
+        let region = self.regions.get(self.region(id)?).filter(|region| region.is_listed)?;
+        Some(Look {
+            announced: 0,
+            areas: region.areas.read(region.size),
+        })
+    }
+
     pub(super) fn region(&self, id: &RegionId) -> Option<usize> {
         self.regions.iter().position(|region| region.id == *id)
     }
@@ -154,6 +175,14 @@ impl State {
         self.next_serial += 1;
         let number = self.free_number(region);
         self.uuids.insert(serial, label.shown.uuid);
+        let reached = match &label.on_modules {
+            OnModules::Nothing => None,
+            OnModules::Whole(_) => Some(Modules::All),
+            OnModules::Mixed { .. } => Some(Modules::First),
+        };
+        if let Some(modules) = reached {
+            self.regions[region].areas.write(&label.shown, extent, modules);
+        }
         self.namespaces.push(ModelNamespace {
             serial,
             label,

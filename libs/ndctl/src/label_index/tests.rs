@@ -43,7 +43,7 @@ fn labels_of_128_bytes() {
     let index = index(V1_1);
     assert_eq!(
         (index.sequence, index.free_slots(), index.end()),
-        (1, 16_345, V1_1.len())
+        (1, 16_345, V1_1.len() + 128)
     );
     let label = |slot, uuid, name: &str, start| Label {
         slot,

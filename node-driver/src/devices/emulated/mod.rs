@@ -16,7 +16,7 @@ use placement::{Bytes, Extent, Mode, RegionId};
 
 use crate::devices::backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::DeviceError;
-use crate::devices::inventory::{Inventory, NamespaceMode};
+use crate::devices::inventory::{Inventory, Location, NamespaceMode};
 use crate::devices::mark::Stage;
 use crate::devices::raw_bytes::RawBytes;
 use bytes::SparseBytes;
@@ -230,14 +230,16 @@ impl Devices for Emulated {
             .transpose()
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+    /// A new file is full of zeros.
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
         let mut layout = self.layout();
         let (next, made) = layout.covered(&new.region)?.with_new(new)?;
         let path = self.file(&made);
         let file = File::create(&path).and_then(|file| file.set_len(new.footprint.get_u64()));
         file.map_err(|source| EmulatedError::Io { path, source })
             .and_then(|()| self.change(&mut layout, next))
-            .map_err(failed("create", &new.volume))
+            .map_err(failed("create", &new.volume))?;
+        Ok(Some(made.extent))
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -296,7 +298,7 @@ impl Devices for Emulated {
         done.map(drop).map_err(failed("configure", volume))
     }
 
-    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, _zero: Option<&Location>) -> Result<(), DeviceError> {
         let mut layout = self.layout();
         let stored = existing_if(&layout, volume, "destroy", Stage::is_expendable)?;
         self.detach(volume, &stored)?;

@@ -7,6 +7,7 @@ mod agreement;
 mod alignment;
 mod at_work;
 mod block;
+mod label_areas;
 mod listing;
 mod module_labels;
 mod nothing;
@@ -22,18 +23,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndctl::{Context, Fsdax, NamedNamespace, NamespaceName, PageMap, Sector};
-use placement::{Bytes, MapLocation, Mode, RegionId};
+use placement::{Bytes, Extent, MapLocation, Mode, RegionId};
 use rustix::fs::OFlags;
 use uuid::Uuid;
 
 use crate::devices::backend::{Devices, EarlierVolume, NewNamespace, VolumeDevice};
 use crate::devices::error::{DeviceError, Source};
 use crate::devices::in_use::{self, require_unused};
-use crate::devices::inventory::{Inventory, Namespace, NamespaceMode};
+use crate::devices::inventory::{Inventory, Location, Namespace, NamespaceMode};
 use crate::devices::left_disabled::{LeftDisabled, Tried};
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
+use crate::known_zero::KnownZeros;
 use at_work::AtWork;
 use recorded::Recorded;
 use unlocked::Unlocked;
@@ -54,13 +56,24 @@ pub struct LibNdctl {
     at_work: AtWork,
     left_disabled: LeftDisabled,
     recorded: Recorded,
+    zeros: KnownZeros,
 }
 
 impl LibNdctl {
     /// The devices of this machine. Nothing is opened yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(zeros: KnownZeros) -> Self {
+        Self {
+            zeros,
+            ..Self::default()
+        }
+    }
+
+    fn unlocked(&self) -> Unlocked<'_> {
+        Unlocked {
+            recorded: &self.recorded,
+            zeros: &self.zeros,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
@@ -84,6 +97,7 @@ impl LibNdctl {
         let listed = listing::inventory()?;
         self.recorded.replace(&listed);
         self.left_disabled.see(&listed);
+        listed.show_to(&self.zeros);
         Ok(listed)
     }
 }
@@ -119,26 +133,26 @@ impl Devices for LibNdctl {
         shown::find(volume, |namespace| self.is_recorded(namespace))
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<(), DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
         let _work = self.at_work.on(&new.volume);
         let _lock = self.lock();
         let inventory = self.list()?;
         let is_exposed = inventory.to_cover().any(|region| *region == new.region);
         if is_exposed {
-            cover(&Unlocked(&self.recorded), &new.region)?;
+            cover(&self.unlocked(), &new.region)?;
         }
-        Unlocked(&self.recorded).make(&inventory, new)
+        self.unlocked().make_known(&inventory, new)
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
         let _lock = self.lock();
-        cover(&Unlocked(&self.recorded), region)
+        cover(&self.unlocked(), region)
     }
 
     fn mark(&self, volume: &str, stage: Stage) -> Result<(), DeviceError> {
         let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        let marked = Unlocked(&self.recorded).mark(&self.list()?, volume, stage);
+        let marked = self.unlocked().mark(&self.list()?, volume, stage);
         self.left_disabled.note(volume, marked)
     }
 
@@ -147,7 +161,7 @@ impl Devices for LibNdctl {
         let _lock = self.lock();
         let inventory = self.list()?;
         let found = inventory.existing_earlier(earlier)?;
-        let marked = set_mark(&self.recorded, &inventory, found, &earlier.volume, stage);
+        let marked = self.unlocked().set_mark(&inventory, found, &earlier.volume, stage);
         self.left_disabled.note(&earlier.volume, marked)?;
         if stage == Stage::InUse && found.mode == NamespaceMode::Raw {
             // Without a mark, no start of the driver knew that it was left disabled.
@@ -184,10 +198,10 @@ impl Devices for LibNdctl {
         configure(&found.device, mode).map_err(|source| failed("configure", volume, source.into()))
     }
 
-    fn destroy(&self, volume: &str) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
         let _work = self.at_work.on(volume);
         let _lock = self.lock();
-        Unlocked(&self.recorded).destroy(&self.list()?, volume)
+        self.unlocked().destroy_zero(&self.list()?, volume, zero)
     }
 }
 
@@ -220,30 +234,6 @@ fn mark_name(volume: &str, uuid: Uuid, stage: Stage) -> Result<NamespaceName, De
 
 fn no_mark(volume: &str) -> DeviceError {
     DeviceError::NoMark { name: volume.into() }
-}
-
-/// Writes the mark into the label, reads it back, and brings the namespace up again as it was, unless it is to be erased.
-fn set_mark(
-    recorded: &Recorded,
-    inventory: &Inventory,
-    found: &Namespace,
-    volume: &str,
-    stage: Stage,
-) -> Result<(), DeviceError> {
-    let uuid = found.uuid.ok_or_else(|| no_mark(volume))?;
-    let name = mark_name(volume, uuid, stage)?;
-    disable_unused(inventory, found, volume)?;
-    recorded.forget(&found.device);
-    let marked = rename(&found.device, &name)
-        .map_err(|source| failed("mark", volume, source.into()))
-        .and_then(|()| check_recorded(&found.device, &name))
-        .inspect(|()| recorded.insert(&found.device, uuid, name.as_str()));
-    if !found.comes_up_as(stage) {
-        return marked;
-    }
-    // Its user needs the block device also if the mark could not be written.
-    enable(&found.device).map_err(left_disabled(&found.device))?;
-    marked
 }
 
 /// The kernel shows the name that it was given also if it could not write it.

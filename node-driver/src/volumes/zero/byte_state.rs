@@ -4,17 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use placement::{Extent, RegionId};
-
-use crate::devices::Namespace;
-
-/// Where a namespace is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    pub region: RegionId,
-    /// Its raw bytes in the region.
-    pub extent: Extent,
-}
+pub use crate::devices::Location;
 
 /// What this process knows about the bytes of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,16 +24,6 @@ pub enum ByteState {
 #[derive(Debug, Default)]
 pub(in crate::volumes) struct ByteStates(Mutex<HashMap<String, ByteState>>);
 
-impl Location {
-    #[must_use]
-    pub fn of(namespace: &Namespace) -> Self {
-        Self {
-            region: namespace.region.clone(),
-            extent: namespace.extent,
-        }
-    }
-}
-
 impl ByteStates {
     pub(in crate::volumes) fn get(&self, volume: &str) -> ByteState {
         self.entries().get(volume).cloned().unwrap_or_default()
@@ -51,6 +31,11 @@ impl ByteStates {
 
     pub(in crate::volumes) fn set(&self, volume: &str, state: ByteState) {
         self.entries().insert(volume.into(), state);
+    }
+
+    /// What is known, for the last time.
+    pub(in crate::volumes) fn take(&self, volume: &str) -> ByteState {
+        self.entries().remove(volume).unwrap_or_default()
     }
 
     pub(in crate::volumes) fn forget(&self, volume: &str) {

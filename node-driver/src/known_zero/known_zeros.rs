@@ -1,0 +1,274 @@
+//! What happens to what is known, before and after each change of a label of ours.
+//!
+//! Before anybody gets bytes, what is known of their region is taken back, and that survives a power loss. What is noted holds
+//! for the label areas after a change, so that one who is killed in between leaves a record that nothing matches.
+
+use std::fmt;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use placement::{Extent, RegionId};
+use uuid::Uuid;
+
+use super::change::Change;
+use super::keep::Keep;
+use super::label_areas::Look;
+use super::record::{Record, common, either, holds};
+
+/// Which free bytes of this node are known to be zero. Its caller lets nobody else of this process change labels of a region
+/// meanwhile.
+#[derive(Default)]
+pub struct KnownZeros {
+    /// None: nothing is ever known.
+    keep: Option<Box<dyn Keep>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// None until it was read.
+    record: Option<Record>,
+    /// Whether the file says something else than the record.
+    is_stale: bool,
+}
+
+/// What the file says of bytes that are about to be used cannot be taken back.
+#[derive(Debug, thiserror::Error)]
+#[error("the file of bytes that are known to be zero cannot be replaced: it can be deleted, which is always safe")]
+pub struct NotWithdrawn(#[source] io::Error);
+
+impl fmt::Debug for KnownZeros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownZeros")
+            .field("state", &*self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+impl KnownZeros {
+    /// What was kept there.
+    #[must_use]
+    pub fn kept_in(keep: impl Keep + 'static) -> Self {
+        Self {
+            keep: Some(Box::new(keep)),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Has `create` make the namespace with this UUID. Returns its extent as well, if each of its bytes is known to be zero.
+    /// `look` reads the label areas of the region; none if that is not possible.
+    ///
+    /// # Errors
+    /// What is known of the region cannot be taken back, and nothing was made; or those of `create`.
+    pub fn create<T, E: From<NotWithdrawn>>(
+        &self,
+        region: &RegionId,
+        uuid: Uuid,
+        look: impl Fn() -> Option<Look>,
+        create: impl FnOnce() -> Result<T, E>,
+    ) -> Result<(T, Option<Extent>), E> {
+        let Some(keep) = &self.keep else {
+            return Ok((create()?, None));
+        };
+        let mut state = self.state();
+        let before = state.look_if_noted(&**keep, region, &look);
+        let known = before.as_ref().and_then(|before| state.under(region, before));
+        state.change(&**keep, |record| record.forget(region))?;
+        let made = create()?;
+        let (Some(before), Some(known)) = (before, known) else {
+            return Ok((made, None));
+        };
+        let after = look();
+        let explained = after.filter(|after| Change::Written(uuid).explains(&before, after));
+        let Some((after, taken)) = explained
+            .and_then(|after| Some((after.areas.extent_of(uuid)?, after)))
+            .map(swap)
+        else {
+            tracing::info!(%region, "what was known to be zero is not any more: somebody else may have changed labels");
+            return Ok((made, None));
+        };
+        state.note(&**keep, region, &after, &known);
+        Ok((made, holds(&known, taken).then_some(taken)))
+    }
+
+    /// Has `mark` write the label of the namespace with this UUID, which takes no other bytes by that.
+    ///
+    /// # Errors
+    /// Those of `mark`.
+    pub fn mark<T, E>(
+        &self,
+        region: &RegionId,
+        uuid: Uuid,
+        look: impl Fn() -> Option<Look>,
+        mark: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(keep) = &self.keep else {
+            return mark();
+        };
+        let mut state = self.state();
+        let before = state.look_if_noted(&**keep, region, &look);
+        let marked = mark();
+        if let Some(before) = before {
+            state.follow(&**keep, region, (&before, look().as_ref()), Change::Written(uuid), None);
+        }
+        marked
+    }
+
+    /// Has `destroy` take away the namespace with this UUID. `zero`: its extent, if each of its bytes is zero and will be after a
+    /// power loss.
+    ///
+    /// # Errors
+    /// Those of `destroy`.
+    pub fn destroy<T, E>(
+        &self,
+        region: &RegionId,
+        uuid: Uuid,
+        zero: Option<Extent>,
+        look: impl Fn() -> Option<Look>,
+        destroy: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(keep) = &self.keep else {
+            return destroy();
+        };
+        let mut state = self.state();
+        let before = match zero {
+            Some(_) => look(),
+            None => state.look_if_noted(&**keep, region, &look),
+        };
+        let destroyed = destroy();
+        let Some(before) = before else {
+            return destroyed;
+        };
+        let is_its = |zero: &Extent| destroyed.is_ok() && before.areas.extent_of(uuid) == Some(*zero);
+        let freed = zero.filter(is_its);
+        state.follow(
+            &**keep,
+            region,
+            (&before, look().as_ref()),
+            Change::Deleted(uuid),
+            freed,
+        );
+        destroyed
+    }
+
+    /// Forgets what is not free any more, as a listing shows it: what namespaces take, and bad blocks. Where somebody else took
+    /// bytes, nothing in that region is known any more.
+    pub fn see(&self, region: &RegionId, taken: &[Extent], bad: &[Extent]) {
+        let Some(keep) = &self.keep else {
+            return;
+        };
+        let mut state = self.state();
+        let noted = state.record(&**keep).noted(region).to_vec();
+        let changed = if !common(&noted, taken).is_empty() {
+            tracing::info!(%region, "what was known to be zero is not any more: somebody else has a namespace there");
+            state.change(&**keep, |record| record.forget(region))
+        } else if !common(&noted, bad).is_empty() {
+            state.change(&**keep, |record| record.forget_part(region, bad))
+        } else {
+            return;
+        };
+        log(changed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // The record is replaced whole, and one that was not kept is known to be stale, so a panic leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn swap<A, B>((a, b): (A, B)) -> (B, A) {
+    (b, a)
+}
+
+/// It is repeated before bytes are used.
+fn log(kept: Result<(), NotWithdrawn>) {
+    if let Err(error) = kept {
+        tracing::warn!(error = program::chain(&error), "not kept");
+    }
+}
+
+impl State {
+    fn record(&mut self, keep: &dyn Keep) -> &mut Record {
+        if self.record.is_none() {
+            let read = keep.read();
+            // What cannot be read now may be there again later.
+            self.is_stale = read.is_err();
+            let bytes = read.unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = program::chain(&error),
+                    "cannot read which bytes are known to be zero"
+                );
+                None
+            });
+            self.is_stale |= bytes.as_ref().is_some_and(|bytes| Record::from_bytes(bytes).is_none());
+            self.record = Some(bytes.and_then(|bytes| Record::from_bytes(&bytes)).unwrap_or_default());
+        }
+        self.record.get_or_insert_default()
+    }
+
+    fn under(&mut self, region: &RegionId, look: &Look) -> Option<Vec<Extent>> {
+        let labels = look.areas.hash();
+        let record = self.record.as_ref()?;
+        record.under(region, labels.as_deref()).map(<[Extent]>::to_vec)
+    }
+
+    /// Reading label areas takes time, and is for nothing where nothing is known.
+    fn look_if_noted(&mut self, keep: &dyn Keep, region: &RegionId, look: impl Fn() -> Option<Look>) -> Option<Look> {
+        if !self.record(keep).is_about(region) {
+            return None;
+        }
+        look()
+    }
+
+    /// What was known before a change that takes no bytes holds after it, if nobody else changed anything; and what it `freed` is
+    /// zero.
+    fn follow(
+        &mut self,
+        keep: &dyn Keep,
+        region: &RegionId,
+        (before, after): (&Look, Option<&Look>),
+        change: Change,
+        freed: Option<Extent>,
+    ) {
+        let known = self.under(region, before);
+        let is_explained = after.is_some_and(|after| change.explains(before, after));
+        let zero = either(known.as_deref().unwrap_or_default(), freed.as_slice());
+        match after {
+            Some(after) if known.is_some() && after.areas == before.areas => {}
+            Some(after) if is_explained && !zero.is_empty() => self.note(keep, region, after, &zero),
+            _ if self.record(keep).is_about(region) => {
+                tracing::info!(%region, "what was known to be zero is not any more: somebody else may have changed labels");
+                log(self.change(keep, |record| record.forget(region)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes that these bytes are zero, as far as they are free.
+    fn note(&mut self, keep: &dyn Keep, region: &RegionId, look: &Look, known: &[Extent]) {
+        let Some(labels) = look.areas.hash() else {
+            return;
+        };
+        let free = common(known, &look.areas.free());
+        log(self.change(keep, |record| record.put(region, labels, free)));
+    }
+
+    /// Changes the record, and the file if it says something else.
+    fn change(&mut self, keep: &dyn Keep, change: impl FnOnce(&mut Record)) -> Result<(), NotWithdrawn> {
+        let record = self.record(keep);
+        let before = record.clone();
+        change(record);
+        let is_new = *record != before;
+        let bytes = record.to_bytes();
+        self.is_stale |= is_new;
+        if self.is_stale {
+            let replaced = bytes.map_err(io::Error::other).and_then(|bytes| keep.replace(&bytes));
+            replaced.map_err(NotWithdrawn)?;
+            self.is_stale = false;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
