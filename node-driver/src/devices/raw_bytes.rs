@@ -3,13 +3,19 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::thread;
 
 use placement::Bytes;
 
 /// Every byte of a namespace, open for one caller. Dropping it closes them.
-pub trait RawBytes: Send {
+pub trait RawBytes: Send + Sync {
     /// How many there are.
     fn size(&self) -> Bytes;
+
+    /// By how many threads they are written fastest.
+    fn lanes(&self) -> usize {
+        1
+    }
 
     /// Fills `buffer` with the bytes from `offset` on.
     ///
@@ -39,9 +45,16 @@ pub struct RawFile {
     pub size: Bytes,
 }
 
+/// One processor does not fill an interleave set, and a few do. Others are left to the pods.
+const MOST_LANES: usize = 4;
+
 impl RawBytes for RawFile {
     fn size(&self) -> Bytes {
         self.size
+    }
+
+    fn lanes(&self) -> usize {
+        thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2).min(MOST_LANES))
     }
 
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {

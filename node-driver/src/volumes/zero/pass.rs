@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
 
-use placement::Bytes;
+use placement::{Bytes, Extent};
 use rustix::io::Errno;
 use tokio_util::sync::CancellationToken;
 
@@ -72,8 +73,8 @@ impl Progress {
 /// The device takes no zeros or does not flush, or the pass was stopped.
 pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
-    each_chunk(bytes, progress, |offset, length| {
-        bytes.write_zeros(offset, zeros.first(length))
+    pass(bytes, progress, || {
+        |offset, length| bytes.write_zeros(offset, zeros.first(length))
     })
 }
 
@@ -83,37 +84,32 @@ pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroEr
 /// The device takes no zeros or does not flush, or the pass was stopped.
 pub fn scrub(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
-    let mut buffer = Buffer::new();
-    each_chunk(bytes, progress, |offset, length| {
-        let zero = zeros.first(length);
-        let found = buffer.first_mut(length);
-        // Writing may clear what cannot be read.
-        match bytes.read(offset, found) {
-            Ok(()) if found == zero => Ok(()),
-            Ok(()) | Err(_) => bytes.write_zeros(offset, zero),
+    pass(bytes, progress, || {
+        let (zeros, mut buffer) = (&zeros, Buffer::new());
+        move |offset, length| {
+            let zero = zeros.first(length);
+            let found = buffer.first_mut(length);
+            // Writing may clear what cannot be read.
+            match bytes.read(offset, found) {
+                Ok(()) if found == zero => Ok(()),
+                Ok(()) | Err(_) => bytes.write_zeros(offset, zero),
+            }
         }
     })
 }
 
-fn each_chunk(
+/// One pass, in as many lanes as make it faster: each acts in its own way on a part of the bytes.
+fn pass<A: FnMut(Bytes, usize) -> io::Result<()>>(
     bytes: &dyn RawBytes,
     progress: &Progress,
-    mut act: impl FnMut(Bytes, usize) -> io::Result<()>,
+    lane: impl Fn() -> A + Sync,
 ) -> Result<Zeroed, ZeroError> {
-    let mut zeroed = Zeroed::All;
-    let mut offset = Bytes::ZERO;
-    while offset < bytes.size() {
-        if progress.stop.is_cancelled() {
-            return Err(ZeroError::Stopped);
-        }
-        let chunk = CHUNK.min(bytes.size().minus(offset));
-        match act(offset, length(chunk)) {
-            Ok(()) => _ = progress.zeroed.fetch_add(chunk.get(), Ordering::Relaxed),
-            Err(error) if is_bad_block(&error) => zeroed = zeroed.without(offset, chunk),
-            Err(error) => return Err(ZeroError::Write(error)),
-        }
-        offset = offset.plus(chunk);
-    }
+    let parts = parts(bytes.size(), bytes.lanes());
+    let run = |part: Extent| each_chunk(part, progress, lane());
+    let zeroed = match parts[..] {
+        [only] => run(only)?,
+        _ => side_by_side(&parts, run)?,
+    };
     bytes.flush().map_err(ZeroError::Flush)?;
     match zeroed {
         // A device that takes nothing at all has another trouble than bad blocks.
@@ -122,14 +118,79 @@ fn each_chunk(
     }
 }
 
+/// One part of the bytes for each lane, each of whole chunks but for the last.
+fn parts(size: Bytes, lanes: usize) -> Vec<Extent> {
+    let lanes = i64::try_from(lanes).unwrap_or(1).max(1);
+    let each = Bytes::try_from(size.get() / lanes)
+        .unwrap_or(size)
+        .round_up(CHUNK)
+        .max(CHUNK);
+    let mut parts = Vec::new();
+    let mut start = Bytes::ZERO;
+    while start < size {
+        parts.push(Extent::new(start, each.min(size.minus(start))));
+        start = start.plus(each);
+    }
+    parts
+}
+
+fn side_by_side(
+    parts: &[Extent],
+    run: impl Fn(Extent) -> Result<Zeroed, ZeroError> + Sync,
+) -> Result<Zeroed, ZeroError> {
+    let ended: Vec<_> = thread::scope(|scope| {
+        let begun: Vec<_> = parts.iter().map(|part| scope.spawn(|| run(*part))).collect();
+        begun.into_iter().map(thread::ScopedJoinHandle::join).collect()
+    });
+    let died = |_| ZeroError::Write(io::Error::other("a thread that writes died"));
+    ended
+        .into_iter()
+        .try_fold(Zeroed::All, |all, part| Ok(all.and(part.map_err(died)??)))
+}
+
+fn each_chunk(
+    part: Extent,
+    progress: &Progress,
+    mut act: impl FnMut(Bytes, usize) -> io::Result<()>,
+) -> Result<Zeroed, ZeroError> {
+    let mut zeroed = Zeroed::All;
+    let mut offset = part.start;
+    while offset < part.end() {
+        if progress.stop.is_cancelled() {
+            return Err(ZeroError::Stopped);
+        }
+        let chunk = CHUNK.min(part.end().minus(offset));
+        match act(offset, length(chunk)) {
+            Ok(()) => _ = progress.zeroed.fetch_add(chunk.get(), Ordering::Relaxed),
+            Err(error) if is_bad_block(&error) => {
+                zeroed = zeroed.and(Zeroed::AllBut {
+                    first: offset,
+                    size: chunk,
+                });
+            }
+            Err(error) => return Err(ZeroError::Write(error)),
+        }
+        offset = offset.plus(chunk);
+    }
+    Ok(zeroed)
+}
+
 impl Zeroed {
-    fn without(self, offset: Bytes, chunk: Bytes) -> Self {
-        let (first, before) = match self {
-            Self::All => (offset, Bytes::ZERO),
-            Self::AllBut { first, size } => (first, size),
-        };
-        let size = before.plus(chunk);
-        Self::AllBut { first, size }
+    /// What two parts are together.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, one) | (one, Self::All) => one,
+            (
+                Self::AllBut { first, size },
+                Self::AllBut {
+                    first: second,
+                    size: more,
+                },
+            ) => Self::AllBut {
+                first: first.min(second),
+                size: size.plus(more),
+            },
+        }
     }
 }
 
@@ -212,9 +273,13 @@ mod tests {
         raw: RawFile,
         error: Errno,
         is_bad: fn(Bytes) -> bool,
+        lanes: usize,
     }
 
     impl RawBytes for Failing {
+        fn lanes(&self) -> usize {
+            self.lanes
+        }
         fn size(&self) -> Bytes {
             self.raw.size
         }
@@ -235,15 +300,32 @@ mod tests {
         }
     }
 
+    type Pass = fn(&dyn RawBytes, &Progress) -> Result<Zeroed, ZeroError>;
+
+    #[test]
+    fn lanes_have_each_byte_once() {
+        for size in [1, 4096, CHUNK.get(), 7 * CHUNK.get() + 4096] {
+            for lanes in 0..12 {
+                let size = Bytes::try_from(size).unwrap();
+                let parts = parts(size, lanes);
+                assert!(parts.len() <= lanes.max(1), "{parts:?}");
+                assert!(parts[0].start.is_zero() && parts.last().unwrap().end() == size);
+                assert!(parts.windows(2).all(|pair| pair[0].end() == pair[1].start));
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_zeroed_is_named_and_the_rest_is_zero() {
-        for zero in [erase, scrub] {
+        let passes: [(Pass, usize); 5] = [(erase, 1), (erase, 3), (scrub, 1), (scrub, 2), (scrub, 9)];
+        for (zero, lanes) in passes {
             let (path, raw) = file(&dirty());
             let is_bad = |offset| offset == CHUNK;
             let failing = Failing {
                 raw,
                 error: Errno::IO,
                 is_bad,
+                lanes,
             };
             let zeroed = zero(&failing, &Progress::default()).unwrap();
             assert_eq!(
@@ -265,7 +347,13 @@ mod tests {
         for (error, is_bad) in [(Errno::IO, all), (Errno::NXIO, one), (Errno::ROFS, one)] {
             for zero in [erase, scrub] {
                 let (_path, raw) = file(&dirty());
-                let failed = zero(&Failing { raw, error, is_bad }, &Progress::default());
+                let failing = Failing {
+                    raw,
+                    error,
+                    is_bad,
+                    lanes: 2,
+                };
+                let failed = zero(&failing, &Progress::default());
                 assert!(matches!(failed, Err(ZeroError::Write(_))), "{failed:?}");
             }
         }
