@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crds::{RegionState, VolumeMode};
-use placement::{Bytes, NumaNode, RegionId};
+use placement::{Bytes, Extent, NumaNode, RegionId};
 
 use super::backend::{Dax, EarlierVolume, VolumeDevice};
 use super::error::DeviceError;
-use super::inventory::{Inventory, Labelled, Namespace, NamespaceMode, Region, Unclear, of_volume, unmarked};
-use super::mark::Stage;
+use super::inventory::{Inventory, Labelled, Location, Namespace, NamespaceMode, Region, Unclear, of_volume, unmarked};
+use super::mark::{Owner, Stage};
 
 impl Inventory {
     /// What [`Devices::find_volume`](super::Devices::find_volume) answers. `has_dax` is asked about a block device whose mode
@@ -73,6 +73,15 @@ impl Inventory {
             Some(spare) => Ok(spare),
             None => allowed(self.of_volume(volume), volume, "destroy", Stage::is_expendable),
         }
+    }
+
+    /// The bytes of a namespace that is destroyed, if they were erased: then each is `zero`, also after a power loss. Those that
+    /// were only read, before anybody was handed them, may have been zeroed by somebody who did not flush that.
+    #[must_use]
+    pub fn erased(found: &Namespace, zero: Option<&Location>) -> Option<Extent> {
+        let is_erased = matches!(found.owner(), Owner::Ours(mark) if mark.stage == Stage::Erasing);
+        let zero = zero.filter(|zero| is_erased && **zero == Location::of(found));
+        zero.map(|zero| zero.extent)
     }
 
     /// The namespace of a volume that was made before there were marks.

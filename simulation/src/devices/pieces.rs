@@ -65,9 +65,7 @@ impl Run {
             self.machine.state().complete_destruction(serial);
             Ok::<_, DeviceError>(())
         };
-        let zero = zero
-            .filter(|zero| **zero == Location::of(found))
-            .map(|zero| zero.extent);
+        let zero = Inventory::erased(found, zero);
         let look = || self.look_at_labels(&found.region);
         let uuid = found.uuid.unwrap_or_default();
         self.zeros.destroy(&found.region, uuid, zero, look, destroy)?;

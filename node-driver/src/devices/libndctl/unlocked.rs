@@ -51,11 +51,10 @@ impl Unlocked<'_> {
         let found = seen.existing_to_destroy(volume)?;
         disable_unused(seen, found, volume)?;
         let destroy = || destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()));
-        let zero = zero.filter(|zero| **zero == Location::of(found));
+        let zero = Inventory::erased(found, zero);
         match (found.uuid, seen.region(&found.region)) {
             (Some(uuid), Some(region)) => {
                 let look = || label_areas::look(&region.device);
-                let zero = zero.map(|zero| zero.extent);
                 self.zeros.destroy(&found.region, uuid, zero, look, destroy)?;
             }
             _ => destroy()?,
