@@ -6,6 +6,7 @@
 mod burst;
 mod capacity;
 mod cargo_bench;
+mod erase;
 mod figure;
 mod node;
 mod placements;
@@ -46,6 +47,8 @@ enum Benchmark {
     Capacity,
     /// Staging a volume while others wait or are erased, on a real kernel; the memory of the node driver
     Node,
+    /// Making volumes on bytes that are known to be zero, and erasing them, on a real kernel
+    Erase,
 }
 
 impl Benchmark {
@@ -57,6 +60,7 @@ impl Benchmark {
             Self::Throughput => Box::pin(throughput::measure()).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
             Self::Node => Box::pin(node::measure()).await,
+            Self::Erase => Box::pin(erase::measure()).await,
         }
     }
 }

@@ -11,6 +11,7 @@ mod group;
 mod host_rules;
 mod in_use;
 mod interruptions;
+mod known_zero;
 mod label_bytes;
 mod labels;
 mod left_disabled;
@@ -47,6 +48,7 @@ fn groups() -> Vec<Group> {
         in_use::group(),
         host_rules::group(),
         bad_blocks::group(),
+        known_zero::group(),
     ]
 }
 

@@ -54,6 +54,12 @@ pub(crate) const STAGE_BESIDE: Program = Program {
     kind: "--example",
     name: "stage-beside",
 };
+/// Measures how long the node driver takes to make volumes, and how fast it erases them.
+pub(crate) const ZERO_SPACE: Program = Program {
+    package: "daxfit-node-driver",
+    kind: "--example",
+    name: "zero-space",
+};
 /// Prints what `libs/ndctl` sees and does.
 pub(crate) const NDCTL_PROBE: Program = Program {
     package: "ndctl",
@@ -69,13 +75,14 @@ pub(crate) const SIMULATION: Program = Program {
 };
 
 /// All that may be wanted, always built together.
-const ALL: [Program; 7] = [
+const ALL: [Program; 8] = [
     OPERATOR,
     EXTENDER,
     NODE_DRIVER,
     HOLLOW_NODES,
     STANDALONE_VOLUME,
     STAGE_BESIDE,
+    ZERO_SPACE,
     NDCTL_PROBE,
 ];
 

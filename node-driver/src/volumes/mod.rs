@@ -30,3 +30,4 @@ pub(crate) use record::ClusterRecord;
 pub use record::{InMemoryRecord, Record, RecordError};
 pub use worker::{WorkResult, Worker};
 pub use zero::erasures::Erasures;
+pub use zero::pass::{Progress, ZeroError, Zeroed, erase};
