@@ -1,8 +1,10 @@
 //! What matters of a pod.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::core::v1 as api;
 
-use crate::ObjectKey;
+use crate::{ObjectKey, version};
 
 /// What matters of a pod: which one it is, and its claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +15,10 @@ pub struct Pod {
     pub name: Box<str>,
     /// Its unique id: the controller of its ephemeral claims.
     pub uid: Box<str>,
+    /// Its resource version, which grows; 0 if it is not known.
+    pub version: u64,
+    /// The node that it is said to go to (`status.nominatedNodeName`).
+    pub nominated_node: Option<Arc<str>>,
     claims: Vec<PodClaim>,
 }
 
@@ -56,8 +62,18 @@ impl Pod {
             namespace: namespace.into(),
             name: name.into(),
             uid: uid.into(),
+            version: 0,
+            nominated_node: None,
             claims,
         }
+    }
+
+    /// The same pod as it is at this resource version, where it is said to go to this node; an empty text is none.
+    #[must_use]
+    pub fn at(mut self, resource_version: &str, nominated_node: &str) -> Self {
+        self.version = version::number(resource_version).unwrap_or_default();
+        self.nominated_node = (!nominated_node.is_empty()).then(|| nominated_node.into());
+        self
     }
 
     /// Its claims by name, each once.
@@ -75,14 +91,19 @@ impl Pod {
 
 impl From<&api::Pod> for Pod {
     fn from(pod: &api::Pod) -> Self {
-        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+        fn text(text: Option<&String>) -> &str {
+            text.map_or("", String::as_str)
+        }
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let status = pod.status.as_ref();
+        let nominated = status.and_then(|status| status.nominated_node_name.as_ref());
         Self::new(
-            &text(&pod.metadata.namespace),
-            &text(&pod.metadata.name),
-            &text(&pod.metadata.uid),
+            text(pod.metadata.namespace.as_ref()),
+            text(pod.metadata.name.as_ref()),
+            text(pod.metadata.uid.as_ref()),
             volumes.filter_map(volume),
         )
+        .at(text(pod.metadata.resource_version.as_ref()), text(nominated))
     }
 }
 
@@ -103,7 +124,8 @@ mod tests {
     #[test]
     fn claims_are_named_once() {
         let pod: api::Pod = serde_json::from_value(json!({
-            "metadata": { "namespace": "ns", "name": "p", "uid": "u" },
+            "metadata": { "namespace": "ns", "name": "p", "uid": "u", "resourceVersion": "7" },
+            "status": { "nominatedNodeName": "n" },
             "spec": { "containers": [], "volumes": [
                 { "name": "scratch", "ephemeral": {} },
                 { "name": "data", "persistentVolumeClaim": { "claimName": "data" } },
@@ -113,6 +135,7 @@ mod tests {
         }))
         .unwrap();
         let pod = Pod::from(&pod);
+        assert_eq!((pod.version, pod.nominated_node.as_deref()), (7, Some("n")));
         let claims: Vec<_> = pod
             .claims()
             .iter()

@@ -54,9 +54,9 @@ pub struct Options {
     /// Which of the nodes with room is best: "pack" keeps large extents whole, "spread" prefers the most free bytes.
     #[arg(long, env = "DAXFIT_EXTENDER_SCORE", default_value_t = Policy::Pack)]
     pub score: Policy,
-    /// How many nodes to pass for a pod. Space is reserved on each until the scheduler is seen to have taken one, so more
-    /// nodes give other preferences a say, and keep more space from others for a moment.
-    #[arg(long, env = "DAXFIT_EXTENDER_CANDIDATES", default_value = "1")]
+    /// How many nodes to pass for a pod at most. Space is reserved on each until the scheduler is seen to have taken one, so more
+    /// nodes give other preferences a say, and keep more space from others for a moment. In a burst one node passes.
+    #[arg(long, env = "DAXFIT_EXTENDER_CANDIDATES", default_value = "8")]
     pub candidates: NonZeroU16,
     /// How long space stays reserved for a pod of which nothing more is heard.
     #[arg(long, env = "DAXFIT_EXTENDER_RESERVATION_SECONDS", default_value = "120")]

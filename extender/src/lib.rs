@@ -16,9 +16,9 @@ extern crate self as extender;
 pub mod args;
 pub mod client;
 pub mod decide;
+mod doubts;
 pub mod index;
 pub mod ledger;
-
 pub mod probe;
 pub mod serve;
 mod start;

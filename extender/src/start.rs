@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::NodeChoice;
+use crate::doubts::settle_doubts;
 use crate::ledger::Ledger;
 use crate::state::{SharedState, State, expire_reservations, watch_all};
 use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
@@ -29,6 +30,7 @@ impl Extender {
         let state = SharedState::from(State::new(Ledger::new(reserved_for)));
         let mut pumps = watch_all(&client, &state, stop);
         pumps.spawn(expire_reservations(state.clone(), stop.clone()));
+        pumps.spawn(settle_doubts(state.clone(), ApiServer(client.clone()), stop.clone()));
         let app = router(Webhook {
             state: state.clone(),
             reader: ApiServer(client),

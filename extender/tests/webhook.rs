@@ -24,7 +24,7 @@ use extender::state::State;
 use extender::webhook::{ObjectReader, TIME_LIMIT, Webhook, router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use placement::Policy;
 use rstest::rstest;
@@ -85,6 +85,7 @@ fn synced() -> State {
     Indexes::<PersistentVolume>::reset(&mut state, &HashSet::new());
     Indexes::<PersistentVolumeClaim>::reset(&mut state, &[ObjectKey::new("ns", "c")].into());
     Indexes::<StorageClass>::reset(&mut state, &cluster(&["fsdax"]));
+    Indexes::<core::Pod>::reset(&mut state, &HashSet::new());
     state
 }
 
@@ -166,7 +167,7 @@ async fn nobody_is_evicted_where_the_claims_do_not_fit() {
 async fn prioritizes() {
     let (app, _) = app(synced(), FakeApiServer::default());
     let (status, body) = send(&app, "POST", "/prioritize", args(Some("c"))).await;
-    let scores = json!([{"Host":"tight","Score":10},{"Host":"roomy","Score":0},{"Host":"bare","Score":0}]);
+    let scores = json!([{"Host":"tight","Score":3},{"Host":"roomy","Score":0},{"Host":"bare","Score":0}]);
     assert_eq!((status, parse(&body)), (StatusCode::OK, scores));
 }
 
@@ -214,7 +215,7 @@ async fn nothing_is_answered_before_everything_was_listed() {
     let mut state = State::default();
     Indexes::<PmemNode>::reset(&mut state, &HashSet::new());
     let (app, _) = app(state, FakeApiServer::default());
-    let not_ready = "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass";
+    let not_ready = "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass, Pod";
     for (method, path) in [("POST", "/filter"), ("POST", "/prioritize"), ("GET", "/readyz")] {
         let answer = send(&app, method, path, args(None)).await;
         assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, not_ready.into()), "{path}");

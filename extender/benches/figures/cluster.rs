@@ -7,7 +7,7 @@ use cluster::{Claim, Class, ObjectKey, Pod};
 use crds::{PmemNode, PmemVolume};
 use extender::state::State;
 use extender::webhook::ObjectReader;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Resource;
 use serde::de::DeserializeOwned;
@@ -59,6 +59,7 @@ pub fn state() -> serde_json::Result<State> {
     let bound = volumes().map(|(n, _)| claim(&format!("bound-{n}"), 100, Some(&format!("pvc-bound-{n}"))));
     let unbound = (0..UNBOUND_CLAIMS).map(|n| claim(&format!("claim-{n}"), size_of_claim(n), None));
     fill::<PersistentVolumeClaim>(&mut state, bound.chain(unbound))?;
+    fill::<core::Pod>(&mut state, std::iter::empty())?;
     Ok(state)
 }
 

@@ -59,7 +59,7 @@ impl Servers {
             reader: NoApiServer,
             choice: NodeChoice {
                 policy: Policy::Pack,
-                candidates: 1,
+                candidates: 8,
             },
             time_limit: TIME_LIMIT,
         });

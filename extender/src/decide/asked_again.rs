@@ -16,7 +16,7 @@ pub fn volumes_to_look_for(
     requirements: &PreparedRequirements,
     read: &ReadObjects,
 ) -> Vec<NotIndexed> {
-    if state.ledger().attempts(&pod.uid, requirements.uids()) == 0 {
+    if !state.ledger().has_decided(&pod.uid, requirements.uids()) {
         return Vec::new();
     }
     let volumes = requirements

@@ -99,7 +99,7 @@ pub struct ReservedClaim {
     pub claim: String,
     /// Usable bytes.
     pub required: Bytes,
-    /// "tentative", or "assigned" if the claim shows its selected node.
+    /// "tentative", "nominated" if the pod names the node, or "assigned" if the claim shows it as its selected node.
     pub state: &'static str,
     /// Whether the claim is one of this pod, so that it is not in its way.
     pub own: bool,
@@ -280,6 +280,7 @@ impl ReservedClaim {
             required: reservation.request.required,
             state: match state {
                 ReservationState::Tentative => "tentative",
+                ReservationState::Nominated => "nominated",
                 ReservationState::Assigned => "assigned",
             },
             own: own.iter().any(|uid| **uid == *reservation.uid),

@@ -14,6 +14,6 @@ pub use explain::{
     NodeExplanation, PendingVolume, PodExplanation, RegionExplanation, RequestedVolume, ReservedClaim, explain,
 };
 pub use filter::{Filtered, NodeRefusal, Verdict, filter, verdict};
-pub use prioritize::prioritize;
+pub use prioritize::{HIGHEST_TOLD, prioritize, told_score};
 pub use requirements::PreparedRequirements;
 pub use reserve::{NodeChoice, filter_and_reserve};

@@ -1,5 +1,6 @@
 //! Which of the nodes that will do pass the filter, and the reservations for the pod there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ const SHORTLIST: usize = 32;
 pub struct NodeChoice {
     /// Which nodes count as good.
     pub policy: Policy,
-    /// How many nodes pass: twice as many for each time that the pod was here before and nothing came of it.
+    /// How many nodes pass at most. While many pods are decided on, one passes: see [`Ledger::is_quiet`](crate::ledger::Ledger::is_quiet).
     pub candidates: usize,
 }
 
@@ -28,7 +29,8 @@ pub struct NodeChoice {
 ///
 /// The space stays reserved until kube-scheduler is seen to have taken one of the nodes, so every further node that
 /// passes keeps space from others. A claim that has a reservation for the sake of another pod stays where that pod goes,
-/// if it can. A pod that needs no space passes on all nodes that will do.
+/// if it can. A pod that was here before passes on nodes that it did not pass on, if there are any. A pod that needs no space
+/// passes on all nodes that will do.
 ///
 /// # Errors
 /// What has to be read from the API server first.
@@ -49,12 +51,16 @@ pub fn filter_and_reserve<'a>(
         return Ok(filtered);
     }
     let passed = shared_with_other_pods(state, pod, &requirements, passed);
-    let attempts = state.ledger().attempts(&pod.uid, requirements.uids());
-    let most = choice.candidates.saturating_mul(2_usize.saturating_pow(attempts));
-    let chosen = best(choice.policy, most.max(1), &mut requirements, passed);
+    let passed = not_tried(&state.ledger().tried(&pod.uid, requirements.uids()), passed);
+    let most = if state.ledger().is_quiet(now) {
+        choice.candidates.max(1)
+    } else {
+        1
+    };
+    let chosen = best(choice.policy, most, &mut requirements, passed);
     let reservations = reservations(&mut requirements, &chosen);
     filtered.passed = names_of(&chosen);
-    state.reserve(&pod.uid, &reservations, &filtered.passed, now);
+    state.reserve(pod, &reservations, &filtered.passed, now);
     Ok(filtered)
 }
 
@@ -100,6 +106,13 @@ fn shared_with_other_pods<'a, 'v>(
         }
     }
     if left.is_empty() { passed } else { left }
+}
+
+/// Of the nodes that will do, those that were not `tried`; all if there are none.
+fn not_tried<'a, 'v>(tried: &BTreeSet<Arc<str>>, passed: Vec<Candidate<'a, 'v>>) -> Vec<Candidate<'a, 'v>> {
+    let others = passed.iter().filter(|candidate| !tried.contains(candidate.name));
+    let others: Vec<_> = others.copied().collect();
+    if others.is_empty() { passed } else { others }
 }
 
 /// At most `most` of the nodes, those with the lowest cost.

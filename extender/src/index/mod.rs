@@ -9,7 +9,7 @@ mod update;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, VolumeOfOurs, VolumePlace};
+use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, Pod, VolumeOfOurs, VolumePlace};
 use crds::PmemVolume;
 use placement::NumaNode;
 
@@ -28,6 +28,8 @@ pub struct Index {
     classes: HashMap<Box<str>, Class>,
     /// The claims that are not bound, by unique id.
     unbound: HashMap<Box<str>, ObjectKey>,
+    /// The pods with claims that have no node.
+    pods: HashMap<ObjectKey, Pod>,
 }
 
 impl Index {
@@ -51,6 +53,20 @@ impl Index {
             claim.is_some_and(|claim| claim.class.as_deref() == Some(class))
         };
         self.unbound.values().filter(is_of_class)
+    }
+
+    /// A pod that has claims and no node.
+    #[must_use]
+    pub fn pod(&self, key: &ObjectKey) -> Option<&Pod> {
+        self.pods.get(key)
+    }
+
+    /// The pods without a node that name one and have this claim.
+    #[must_use]
+    pub fn nominated_pods_with(&self, claim: &ObjectKey) -> Vec<ObjectKey> {
+        let nominated = self.pods.iter().filter(|(_, pod)| pod.nominated_node.is_some());
+        let having = nominated.filter(|(_, pod)| pod.claims().iter().any(|of| of.key == *claim));
+        having.map(|(key, _)| key.clone()).collect()
     }
 
     /// Whether there is a PmemVolume of that name.

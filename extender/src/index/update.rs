@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, ObjectKey, VolumeOfOurs};
+use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNodeStatus, PmemVolume};
 
 use super::Index;
@@ -80,6 +80,28 @@ impl Index {
     #[must_use]
     pub fn claims_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
         let gone = self.claims.keys().filter(|key| !listed.contains(key));
+        gone.cloned().collect()
+    }
+
+    /// A pod without a node came or changed. Returns the one of the same name that it replaces, if that was another.
+    pub fn put_pod(&mut self, key: &ObjectKey, pod: Pod) -> Option<Pod> {
+        if pod.claims().is_empty() {
+            return self.pods.remove(key);
+        }
+        let uid = pod.uid.clone();
+        let before = self.pods.insert(key.clone(), pod);
+        before.filter(|before| before.uid != uid)
+    }
+
+    /// A pod is gone, or has a node. Returns what was known of it.
+    pub fn remove_pod(&mut self, key: &ObjectKey) -> Option<Pod> {
+        self.pods.remove(key)
+    }
+
+    /// The pods that are not in `listed`.
+    #[must_use]
+    pub fn pods_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        let gone = self.pods.keys().filter(|key| !listed.contains(key));
         gone.cloned().collect()
     }
 

@@ -2,20 +2,26 @@
 //!
 //! A pure state machine: it is told how claims change, what was decided, and what time it is. A *tentative* reservation
 //! was made by a filter call, on each of the nodes that passed, because nobody can see yet which of them kube-scheduler
-//! takes. An *assigned* one is what the cluster shows: the claim has a selected node but no volume. Assigned reservations
-//! follow from the watches alone, so a restart does not lose them; tentative ones end when the claim is bound or deleted,
-//! when its pod is decided anew, or when their time is up. While the claim shows a node or its volume is being made, that
-//! counts and not they do: but what a watch shows may be from before the decision, and be taken back.
+//! takes. It is *nominated* while its pod names the node, which is the earliest sign of what kube-scheduler took. An
+//! *assigned* one is what the cluster shows of the claim: it has a selected node but no volume. Nominated and assigned
+//! reservations follow from the watches alone, so a restart does not lose them; tentative ones end when the claim is bound or
+//! deleted, when its pod is decided anew or given up, or when their time is up. While the claim shows a node or its volume is
+//! being made, that counts and not they do: but what a watch shows may be from before the decision, and be taken back.
 
 mod by_node;
+mod decision;
+mod pods;
 mod reservation;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use by_node::ByNode;
+use cluster::{ObjectKey, Pod};
+use decision::{Decision, Stage};
 use placement::{NumaWish, VolumeRequest};
+pub use pods::{Doubt, Finding, HEARD_WITHIN};
 pub use reservation::{ClaimState, Reservation, ReservationState};
 
 /// The nodes on which something else is reserved than before.
@@ -25,6 +31,12 @@ pub type ChangedNodes = BTreeSet<Arc<str>>;
 /// decision, whatever its client limits, and than the operator takes to answer; short enough for bytes that nobody wants
 /// any more.
 pub const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// So many decisions within this time are a burst.
+const BURST: (usize, Duration) = (16, Duration::from_secs(10));
+
+/// With so many pods of which it is not known which of several nodes they go to, no other pod gets a choice.
+const UNKNOWN: usize = 4;
 
 /// All reservations.
 #[derive(Debug)]
@@ -43,17 +55,12 @@ pub struct Ledger {
     time_limit: Duration,
     /// This decision was seen to be carried out since the last call of [`Ledger::expire`].
     carried_out: Option<u64>,
-}
-
-/// The tentative reservations of one pod: all its claims go to the same one of these nodes.
-#[derive(Debug)]
-struct Decision {
-    pod: Box<str>,
-    reservations: BTreeMap<Arc<str>, Arc<Reservation>>,
-    nodes: BTreeSet<Arc<str>>,
-    /// None until the next call of [`Ledger::expire`].
-    until: Option<Instant>,
-    attempt: u32,
+    /// Whether pods were seen to name a node that had passed for them: kube-scheduler does that since 1.35.
+    nominates: bool,
+    /// For pods whose decision ended without them: the nodes that passed for them.
+    tried: HashMap<Box<str>, BTreeSet<Arc<str>>>,
+    /// When the last decisions were made.
+    recent: VecDeque<Instant>,
 }
 
 impl Ledger {
@@ -71,6 +78,9 @@ impl Ledger {
             next: 0,
             time_limit,
             carried_out: None,
+            nominates: false,
+            tried: HashMap::new(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -79,42 +89,59 @@ impl Ledger {
     /// and counts once: kube-scheduler may have seen already that external-provisioner took its node away.
     pub fn reserve(
         &mut self,
-        pod: &str,
+        pod: &Pod,
         reservations: &[Arc<Reservation>],
         nodes: &[&str],
         now: Instant,
     ) -> ChangedNodes {
         let uids = || reservations.iter().map(|reservation| &*reservation.uid);
-        let attempt = self.attempts(pod, uids());
-        let earlier = self.decisions_for(pod, uids());
-        let anew: HashSet<&str> = uids().collect();
-        let mut changed: ChangedNodes = earlier
-            .into_iter()
-            .flat_map(|number| self.decide_anew(number, &anew))
-            .collect();
-        let reservations = reservations.iter();
-        let reservations: BTreeMap<_, _> = reservations
-            .map(|reservation| (reservation.uid.clone(), reservation.clone()))
-            .collect();
+        let tried = self.tried(&pod.uid, uids());
+        self.tried.remove(&pod.uid);
+        let mut changed = self.forget_decisions(&pod.uid, &uids().collect());
+        let nodes: BTreeSet<Arc<str>> = nodes.iter().map(|node| Arc::from(*node)).collect();
         if reservations.is_empty() || nodes.is_empty() {
             return changed;
         }
-        let nodes: BTreeSet<Arc<str>> = nodes.iter().map(|node| Arc::from(*node)).collect();
         changed.extend(nodes.iter().cloned());
+        let reservations = reservations.iter();
+        // kube-scheduler asks about the node that a pod names alone, and does not write it again.
+        let is_named = nodes.len() == 1 && nodes.first() == pod.nominated_node.as_ref();
         self.add(Decision {
-            pod: pod.into(),
-            reservations,
-            nodes,
+            pod: pod.uid.clone(),
+            key: pod.key(),
+            version: pod.version,
+            reservations: reservations.map(|it| (it.uid.clone(), it.clone())).collect(),
+            stage: if is_named { Stage::Nominated } else { Stage::Open },
             until: Some(now + self.time_limit),
-            attempt,
+            heard: Some(now),
+            // All were tried: it begins again.
+            tried: if nodes.is_disjoint(&tried) {
+                tried
+            } else {
+                BTreeSet::new()
+            },
+            nodes,
         });
+        self.recent.truncate(BURST.0 - 1);
+        self.recent.push_front(now);
         changed
     }
 
-    /// How often nodes were decided on for `pod` already without anything coming of it, going by its claims.
-    pub fn attempts<'a>(&self, pod: &str, claims: impl IntoIterator<Item = &'a str>) -> u32 {
-        let own = self.decisions_for(pod, claims).into_iter();
-        own.map(|number| self.decisions[&number].attempt + 1).max().unwrap_or(0)
+    /// Ends what was decided for `pod`, as far as its claims are among `claims`.
+    fn forget_decisions(&mut self, pod: &str, claims: &HashSet<&str>) -> ChangedNodes {
+        let earlier = self.decisions_for(pod, claims.iter().copied());
+        let anew = earlier.into_iter().flat_map(|number| self.decide_anew(number, claims));
+        anew.collect()
+    }
+
+    /// Whether so few pods are on their way that one of them may have a choice of nodes, each of which is kept from others until
+    /// kube-scheduler is seen to have taken one.
+    #[must_use]
+    pub fn is_quiet(&self, now: Instant) -> bool {
+        let (many, within) = BURST;
+        let is_burst = self.recent.get(many - 1).is_some_and(|first| *first + within > now);
+        let unknown = self.decisions.values().filter(|decision| decision.nodes.len() > 1);
+        !is_burst && unknown.take(UNKNOWN).count() < UNKNOWN
     }
 
     /// The nodes on which space is reserved for a claim for the sake of other pods than `pod`; none if there are none.
@@ -178,20 +205,19 @@ impl Ledger {
         }
     }
 
-    /// Ends the tentative reservations whose time is up at `now`.
+    /// Ends the tentative reservations whose time is up at `now`. Nominated ones last.
     pub fn expire(&mut self, now: Instant) -> ChangedNodes {
         if let Some(number) = self.carried_out.take() {
             for (_, decision) in self.decisions.range_mut(number + 1..) {
-                decision.until = None;
+                decision.news();
             }
         }
         for decision in self.decisions.values_mut() {
             decision.until.get_or_insert(now + self.time_limit);
+            decision.heard.get_or_insert(now);
         }
-        let late = self
-            .decisions
-            .iter()
-            .filter(|(_, decision)| decision.until <= Some(now));
+        let late = self.decisions.iter();
+        let late = late.filter(|(_, decision)| decision.stage != Stage::Nominated && decision.until <= Some(now));
         let late: Vec<u64> = late.map(|(number, _)| *number).collect();
         late.into_iter().flat_map(|number| self.revoke(number)).collect()
     }
@@ -203,8 +229,8 @@ impl Ledger {
             None => Some((&self.assigned.get(uid)?.1, ReservationState::Assigned)),
             Some(_) if self.is_shown(uid) => None,
             Some(number) => {
-                let reservation = self.decisions.get(number)?.reservations.get(uid)?;
-                Some((reservation, ReservationState::Tentative))
+                let decision = self.decisions.get(number)?;
+                Some((decision.reservations.get(uid)?, decision.state()))
             }
         })
     }
@@ -235,8 +261,12 @@ impl Ledger {
     #[must_use]
     pub fn claims(&self, state: ReservationState) -> usize {
         match state {
-            ReservationState::Tentative => self.tentative.keys().filter(|uid| !self.is_shown(uid)).count(),
             ReservationState::Assigned => self.assigned.len(),
+            ReservationState::Tentative | ReservationState::Nominated => {
+                let not_shown = self.tentative.keys().filter(|uid| !self.is_shown(uid));
+                let first = not_shown.filter_map(|uid| self.decisions_of(uid).next());
+                first.filter(|(_, decision)| decision.state() == state).count()
+            }
         }
     }
 
@@ -295,10 +325,14 @@ impl Ledger {
             changed.append(&mut self.unassign(uid));
             self.add(Decision {
                 pod: "".into(),
+                key: ObjectKey::new("", ""),
+                version: 0,
                 reservations: [(reservation.uid.clone(), reservation)].into(),
                 nodes: [on].into(),
+                stage: Stage::UnderWay,
                 until: None,
-                attempt: 0,
+                heard: None,
+                tried: BTreeSet::new(),
             });
         }
         if let Some(node) = node {
@@ -355,6 +389,7 @@ impl Ledger {
         decision.reservations.retain(|uid, _| !claims.contains(&**uid));
         if !decision.reservations.is_empty() {
             decision.pod = "".into();
+            decision.enter(Stage::UnderWay);
             self.add(decision);
         }
         changed

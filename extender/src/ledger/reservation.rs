@@ -39,6 +39,8 @@ pub enum ClaimState {
 pub enum ReservationState {
     /// A filter call passed the node; the claim does not show it yet.
     Tentative,
+    /// The pod names the node (`status.nominatedNodeName`); the claim does not show it yet.
+    Nominated,
     /// The claim shows the node as its selected node.
     Assigned,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::{Claim, Lookup, ObjectKey};
+use cluster::{Claim, Lookup, ObjectKey, Pod, Requirements, UnprovisionedClaim};
 use placement::VolumeRequest;
 
 use super::State;
@@ -15,6 +15,48 @@ impl State {
             let (uid, state) = (claim.uid.clone(), self.claim_state(key, claim));
             self.claim_changed(&uid, state);
         }
+        // What its pods require may be known only now.
+        for pod in self.index.nominated_pods_with(key) {
+            self.follow_pod(&pod);
+        }
+    }
+
+    /// A waiting pod came or changed, or what it depends on did.
+    pub(super) fn follow_pod(&mut self, key: &ObjectKey) {
+        if let Some(pod) = self.index.pod(key).cloned() {
+            self.pod_shown(&pod);
+        }
+    }
+
+    /// A pod without a node is like this now.
+    pub(super) fn pod_shown(&mut self, pod: &Pod) {
+        let reservations = if pod.nominated_node.is_some() {
+            self.reservations_for(pod)
+        } else {
+            Vec::new()
+        };
+        let changed = self.ledger.pod_shown(pod, &reservations);
+        self.refresh_free(&changed);
+    }
+
+    /// What the claims of a pod need that have no volume; nothing as long as that is not known.
+    fn reservations_for(&self, pod: &Pod) -> Vec<Arc<Reservation>> {
+        let Ok(Requirements::Space(space)) = cluster::requirements_of(pod, &self.index) else {
+            return Vec::new();
+        };
+        let reservation = |claim: UnprovisionedClaim| {
+            Arc::new(Reservation {
+                uid: claim.uid,
+                claim: claim.key,
+                request: claim.request,
+            })
+        };
+        space.claims.into_iter().map(reservation).collect()
+    }
+
+    /// A pod does not wait any more.
+    pub(super) fn pod_is_gone(&mut self, uid: &str) {
+        self.ledger.pod_gone(uid);
     }
 
     /// There is no claim of that unique id any more.

@@ -15,10 +15,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use cluster::{Claim, Pod};
 use placement::PreparedNode;
 
 use crate::index::Index;
-use crate::ledger::{Ledger, Reservation};
+use crate::ledger::{Doubt, Finding, Ledger, Reservation};
 
 use node_table::NodeTable;
 
@@ -94,7 +95,7 @@ impl State {
     }
 
     /// Reserves space for the claims of `pod` on each of `nodes`: see [`Ledger::reserve`].
-    pub fn reserve(&mut self, pod: &str, reservations: &[Arc<Reservation>], nodes: &[&str], now: Instant) {
+    pub fn reserve(&mut self, pod: &Pod, reservations: &[Arc<Reservation>], nodes: &[&str], now: Instant) {
         let changed = self.ledger.reserve(pod, reservations, nodes, now);
         self.refresh_free(&changed);
     }
@@ -108,6 +109,23 @@ impl State {
     /// Ends the tentative reservations whose time is up: see [`Ledger::expire`].
     pub fn expire(&mut self, now: Instant) {
         let changed = self.ledger.expire(now);
+        self.refresh_free(&changed);
+    }
+
+    /// What was read of a decision that was in doubt: its pod, if that exists, and its claims.
+    pub fn look_closer(&mut self, doubt: &Doubt, pod: Option<&Pod>, claims: &[Claim]) {
+        let pod = pod.filter(|pod| pod.uid == doubt.pod_uid);
+        if let Some(pod) = pod.filter(|pod| self.index.pod(&pod.key()).is_some()) {
+            self.pod_shown(pod);
+        }
+        let has_node = |claim: &Claim| claim.selected_node.is_some() || claim.persistent_volume.is_some();
+        let own = |claim: &&Claim| doubt.claims.iter().any(|(_, uid)| **uid == *claim.uid);
+        let finding = match pod {
+            _ if claims.iter().filter(own).any(has_node) => Finding::UnderWay,
+            Some(_) => Finding::GivenUp,
+            None => Finding::PodGone,
+        };
+        let changed = self.ledger.settle(doubt, finding);
         self.refresh_free(&changed);
     }
 

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::fmt;
 
 use cluster::watch::Indexes;
-use cluster::{Claim, Class, ObjectKey, VolumeOfOurs};
+use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNode, PmemVolume};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 
 use super::State;
@@ -20,16 +20,18 @@ pub enum Kind {
     PersistentVolumeClaim,
     PersistentVolume,
     StorageClass,
+    Pod,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::PmemNode,
         Self::PmemVolume,
         Self::PersistentVolumeClaim,
         Self::PersistentVolume,
         Self::StorageClass,
+        Self::Pod,
     ];
 }
 
@@ -139,5 +141,30 @@ impl Indexes<StorageClass> for State {
             Indexes::<StorageClass>::delete(self, &key);
         }
         self.listed.insert(Kind::StorageClass);
+    }
+}
+
+/// Of pods without a node only: one that gets a node is gone, as if it were deleted.
+impl Indexes<core::Pod> for State {
+    fn apply(&mut self, object: &core::Pod) {
+        let key = ObjectKey::of(object);
+        let pod = Pod::from(object);
+        if let Some(before) = self.index.put_pod(&key, pod) {
+            self.pod_is_gone(&before.uid);
+        }
+        self.follow_pod(&key);
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if let Some(pod) = self.index.remove_pod(key) {
+            self.pod_is_gone(&pod.uid);
+        }
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.pods_not_in(listed) {
+            Indexes::<core::Pod>::delete(self, &key);
+        }
+        self.listed.insert(Kind::Pod);
     }
 }

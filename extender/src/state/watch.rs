@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use cluster::watch::{self, Indexes};
 use crds::{PmemNode, PmemVolume};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
@@ -14,26 +14,35 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SharedState, State};
 
+/// The pods that kube-scheduler is at work on, or will be.
+const WITHOUT_NODE: &str = "spec.nodeName=";
+
 /// Keeps `state` true to the cluster until `stop`. While a watch fails, what it showed last stays.
 #[must_use]
 pub fn watch_all(client: &Client, state: &SharedState, stop: &CancellationToken) -> JoinSet<()> {
     let mut pumps = JoinSet::new();
-    pumps.spawn(pump::<PmemNode>(client, state, stop));
-    pumps.spawn(pump::<PmemVolume>(client, state, stop));
-    pumps.spawn(pump::<PersistentVolumeClaim>(client, state, stop));
-    pumps.spawn(pump::<PersistentVolume>(client, state, stop));
-    pumps.spawn(pump::<StorageClass>(client, state, stop));
+    let all = Config::default;
+    pumps.spawn(pump::<PmemNode>(client, all(), state, stop));
+    pumps.spawn(pump::<PmemVolume>(client, all(), state, stop));
+    pumps.spawn(pump::<PersistentVolumeClaim>(client, all(), state, stop));
+    pumps.spawn(pump::<PersistentVolume>(client, all(), state, stop));
+    pumps.spawn(pump::<StorageClass>(client, all(), state, stop));
+    pumps.spawn(pump::<Pod>(client, all().fields(WITHOUT_NODE), state, stop));
     pumps
 }
 
-fn pump<K>(client: &Client, state: &SharedState, stop: &CancellationToken) -> impl Future<Output = ()> + Send + use<K>
+fn pump<K>(
+    client: &Client,
+    config: Config,
+    state: &SharedState,
+    stop: &CancellationToken,
+) -> impl Future<Output = ()> + Send + use<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     State: Indexes<K>,
 {
     let (api, state, stop) = (Api::<K>::all(client.clone()), state.clone(), stop.clone());
     async move {
-        stop.run_until_cancelled(watch::run(api, Config::default(), state))
-            .await;
+        stop.run_until_cancelled(watch::run(api, config, state)).await;
     }
 }

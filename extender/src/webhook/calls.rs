@@ -8,7 +8,7 @@ use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
 use super::preemption_args::PreemptionArgs;
 use super::{Webhook, WebhookError, response};
-use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize, volumes_to_look_for};
+use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize, told_score, volumes_to_look_for};
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
@@ -76,6 +76,10 @@ impl<R: ObjectReader> Webhook<R> {
         let names = args.names()?;
         let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
         let scores = prioritize(&state, self.choice.policy, &mut requirements, &names);
+        let scores: Vec<(&str, u8)> = scores
+            .into_iter()
+            .map(|(name, score)| (name, told_score(score)))
+            .collect();
         drop(state);
         // Another extender may have taken some of the nodes out since filter.
         let mut state = self.state.write();

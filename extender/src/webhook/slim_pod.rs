@@ -11,6 +11,8 @@ pub(super) struct SlimPod {
     metadata: Metadata,
     #[serde(default, deserialize_with = "null_is_empty")]
     spec: Spec,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    status: Status,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +23,15 @@ struct Metadata {
     name: String,
     #[serde(default)]
     uid: String,
+    #[serde(default, rename = "resourceVersion")]
+    resource_version: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    #[serde(default)]
+    nominated_node_name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -49,9 +60,10 @@ struct ClaimSource {
 
 impl From<SlimPod> for Pod {
     fn from(pod: SlimPod) -> Self {
-        let SlimPod { metadata, spec } = pod;
+        let SlimPod { metadata, spec, status } = pod;
         let volumes = spec.volumes.iter().filter_map(Volume::claim);
         Self::new(&metadata.namespace, &metadata.name, &metadata.uid, volumes)
+            .at(&metadata.resource_version, &status.nominated_node_name)
     }
 }
 

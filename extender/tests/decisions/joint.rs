@@ -244,15 +244,6 @@ fn a_restart_counts_what_the_cluster_shows() {
 }
 
 #[test]
-fn a_pod_that_comes_back_passes_on_more_nodes() {
-    let mut state = cluster();
-    state.apply(&claim("ns", "a", "fsdax", "10Mi"));
-    assert_eq!(schedule(&mut state, "p", &["a"]).len(), 1);
-    assert_eq!(schedule(&mut state, "p", &["a"]), NODES);
-    assert_eq!(state.ledger().nodes_of("uid-of-a").len(), 2);
-}
-
-#[test]
 fn explains_without_reserving() {
     let mut state = cluster();
     state.apply(&claim("ns", "a", "fsdax", "100Mi"));

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::ObjectKey;
-use extender::ledger::{ChangedNodes, ClaimState, Ledger, Reservation, ReservationState};
+use cluster::{ObjectKey, Pod};
+use extender::ledger::{ChangedNodes, ClaimState, Finding, HEARD_WITHIN, Ledger, Reservation, ReservationState};
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 
@@ -24,6 +24,16 @@ fn reservation(uid: &str) -> Arc<Reservation> {
         claim: ObjectKey::new("ns", uid),
         request,
     })
+}
+
+/// Of this unique id, and an unknown version.
+fn pod(uid: &str) -> Pod {
+    Pod::new("ns", uid, uid, [])
+}
+
+/// The pod at this version, naming this node or, if that is empty, none.
+fn pod_at(uid: &str, version: u64, node: &str) -> Pod {
+    pod(uid).at(&version.to_string(), node)
 }
 
 fn reservations(uids: &[&str]) -> Vec<Arc<Reservation>> {
@@ -45,7 +55,7 @@ fn changed(nodes: &[&str]) -> ChangedNodes {
 fn a_reservation_is_tentative_until_the_claim_shows_its_node() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     assert_eq!(
-        ledger.reserve("p", &reservations(&["a", "b"]), &["n", "m"], now),
+        ledger.reserve(&pod("p"), &reservations(&["a", "b"]), &["n", "m"], now),
         changed(&["m", "n"])
     );
     assert_eq!(
@@ -67,7 +77,7 @@ fn a_reservation_is_tentative_until_the_claim_shows_its_node() {
 #[test]
 fn what_the_cluster_shows_wins() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    ledger.reserve("p", &reservations(&["a"]), &["n"], now);
+    ledger.reserve(&pod("p"), &reservations(&["a"]), &["n"], now);
     ledger.claim_changed("a", ClaimState::Assigned("elsewhere".into(), reservation("a")));
     assert_eq!((on(&ledger, "n").len(), on(&ledger, "elsewhere").len()), (0, 1));
     // That was from before the decision, which counts again.
@@ -90,7 +100,7 @@ fn what_the_cluster_shows_wins() {
 fn what_was_shown_before_a_decision_does_not_end_it() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
-    ledger.reserve("q", &reservations(&["a", "b"]), &["n"], now);
+    ledger.reserve(&pod("q"), &reservations(&["a", "b"]), &["n"], now);
     assert_eq!(on(&ledger, "n"), ["a", "b"]);
     ledger.claim_changed("a", ClaimState::Undecided);
     ledger.claim_changed("b", ClaimState::Assigned("n".into(), reservation("b")));
@@ -101,21 +111,21 @@ fn what_was_shown_before_a_decision_does_not_end_it() {
 #[test]
 fn a_pod_that_is_decided_anew_gives_back_what_it_had() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    ledger.reserve("p", &reservations(&["a", "b"]), &["n"], now);
-    assert_eq!(ledger.attempts("p", ["a"]), 1);
+    ledger.reserve(&pod("p"), &reservations(&["a", "b"]), &["n"], now);
+    assert_eq!(ledger.tried("p", ["a"]), changed(&["n"]));
     // The pod comes again, and fits nowhere.
-    ledger.reserve("p", &reservations(&["a", "b"]), &[], now);
-    assert_eq!((on(&ledger, "n").len(), ledger.attempts("p", ["a"])), (0, 0));
+    ledger.reserve(&pod("p"), &reservations(&["a", "b"]), &[], now);
+    assert_eq!((on(&ledger, "n").len(), ledger.tried("p", ["a"]).len()), (0, 0));
 }
 
 /// kube-scheduler was killed after the first claim, which is bound by now; the watches have not shown that.
 #[test]
 fn what_a_pod_asks_for_no_more_keeps_its_space_until_that_is_shown() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    ledger.reserve("p", &reservations(&["a", "b"]), &["n"], now);
-    ledger.reserve("p", &reservations(&["b"]), &["n"], now);
+    ledger.reserve(&pod("p"), &reservations(&["a", "b"]), &["n"], now);
+    ledger.reserve(&pod("p"), &reservations(&["b"]), &["n"], now);
     assert_eq!(on(&ledger, "n"), ["a", "b"]);
-    ledger.reserve("p", &reservations(&["b"]), &[], now);
+    ledger.reserve(&pod("p"), &reservations(&["b"]), &[], now);
     assert_eq!(on(&ledger, "n"), ["a"]);
     ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
     assert_eq!(on(&ledger, "n"), [""; 0]);
@@ -143,13 +153,13 @@ fn a_claim_that_was_bound_keeps_its_space_until_its_volume_is_shown_though_it_is
 #[test]
 fn a_claim_that_two_pods_share_is_reserved_once() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    ledger.reserve("p", &reservations(&["a", "shared"]), &["n"], now);
+    ledger.reserve(&pod("p"), &reservations(&["a", "shared"]), &["n"], now);
     assert_eq!(ledger.nodes_for_other_pods("shared", "q"), Some(["n"].into()));
     assert_eq!(ledger.nodes_for_other_pods("shared", "p"), None);
-    ledger.reserve("q", &reservations(&["b", "shared"]), &["n"], now);
+    ledger.reserve(&pod("q"), &reservations(&["b", "shared"]), &["n"], now);
     assert_eq!(on(&ledger, "n"), ["a", "b", "shared"]);
     // The second pod comes again and fits nowhere: the first one is still on its way.
-    ledger.reserve("q", &reservations(&["b", "shared"]), &[], now);
+    ledger.reserve(&pod("q"), &reservations(&["b", "shared"]), &[], now);
     assert_eq!(on(&ledger, "n"), ["a", "shared"]);
     ledger.claim_changed("shared", ClaimState::Deleted);
     assert_eq!(on(&ledger, "n"), ["a"]);
@@ -159,7 +169,7 @@ fn a_claim_that_two_pods_share_is_reserved_once() {
 fn an_assigned_claim_stays_assigned() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
-    ledger.reserve("p", &reservations(&["a"]), &["m"], now);
+    ledger.reserve(&pod("p"), &reservations(&["a"]), &["m"], now);
     assert_eq!(ledger.nodes_of("a"), ["n"].into());
     ledger.expire(now + TIME_LIMIT * 9);
     assert_eq!(on(&ledger, "n"), ["a"]);
@@ -168,7 +178,7 @@ fn an_assigned_claim_stays_assigned() {
 #[test]
 fn what_another_extender_took_out_is_not_reserved_any_more() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    ledger.reserve("p", &reservations(&["a"]), &["k", "m", "n"], now);
+    ledger.reserve(&pod("p"), &reservations(&["a"]), &["k", "m", "n"], now);
     assert_eq!(ledger.narrow("p", &["a"], &["n", "m"]), changed(&["k"]));
     assert_eq!(ledger.narrow("another", &["a"], &["n"]), ChangedNodes::new());
     assert_eq!(ledger.nodes_of("a"), ["m", "n"].into());
@@ -178,8 +188,8 @@ fn what_another_extender_took_out_is_not_reserved_any_more() {
 fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
     let later = now + TIME_LIMIT / 2;
-    for pod in ["first", "second", "lost"] {
-        ledger.reserve(pod, &reservations(&[pod]), &["n"], now);
+    for name in ["first", "second", "lost"] {
+        ledger.reserve(&pod(name), &reservations(&[name]), &["n"], now);
     }
     ledger.claim_changed("second", ClaimState::Assigned("n".into(), reservation("second")));
     ledger.expire(later);
@@ -187,7 +197,7 @@ fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
     assert_eq!(ledger.expire(now + TIME_LIMIT), changed(&["n"]));
     assert_eq!((ledger.nodes_of("first").len(), ledger.nodes_of("lost").len()), (0, 1));
     // What is decided after it does not keep it.
-    ledger.reserve("young", &reservations(&["young"]), &["n"], now + TIME_LIMIT);
+    ledger.reserve(&pod("young"), &reservations(&["young"]), &["n"], now + TIME_LIMIT);
     ledger.claim_changed("young", ClaimState::HasVolume(None));
     ledger.expire(later + TIME_LIMIT);
     assert_eq!(on(&ledger, "n"), ["second"]);
@@ -196,10 +206,10 @@ fn time_runs_out_unless_older_decisions_are_still_on_their_way() {
 #[test]
 fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
     let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
-    for (claim, pod) in [("assigned", ""), ("tentative", "p")] {
-        match pod {
+    for (claim, name) in [("assigned", ""), ("tentative", "p")] {
+        match name {
             "" => ledger.claim_changed(claim, ClaimState::Assigned("n".into(), reservation(claim))),
-            pod => ledger.reserve(pod, &reservations(&[claim]), &["m", "n"], now),
+            name => ledger.reserve(&pod(name), &reservations(&[claim]), &["m", "n"], now),
         };
         ledger.claim_changed(claim, ClaimState::Bound(Some("n".into())));
     }
@@ -217,6 +227,109 @@ fn a_bound_claim_keeps_its_space_until_its_volume_is_shown_or_time_is_up() {
     );
 }
 
+/// The earliest sign of what kube-scheduler took lets the other nodes go, and has no time limit.
+#[test]
+fn what_a_pod_names_is_kept_as_long_as_it_names_it() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    let own = reservations(&["a"]);
+    ledger.reserve(&pod_at("p", 5, ""), &own, &["k", "m", "n"], now);
+    // From before the decision: an earlier attempt, which failed.
+    assert_eq!(ledger.pod_shown(&pod_at("p", 4, "k"), &[]), ChangedNodes::new());
+    assert_eq!(ledger.pod_shown(&pod_at("p", 6, "m"), &own), changed(&["k", "n"]));
+    assert_eq!(
+        (ledger.nodes_of("a"), ledger.claims(ReservationState::Nominated)),
+        (["m"].into(), 1)
+    );
+    for limits in 1..4 {
+        ledger.expire(now + TIME_LIMIT * limits);
+    }
+    assert_eq!(on(&ledger, "m"), ["a"]);
+    assert_eq!(ledger.doubtful(now + TIME_LIMIT * 4), []);
+    // The pod does not wait in Permit any more.
+    ledger.pod_shown(&pod_at("p", 7, ""), &[]);
+    let doubts = ledger.doubtful(now + TIME_LIMIT * 4);
+    assert_eq!((doubts.len(), on(&ledger, "m")), (1, vec!["a".into()]));
+    assert_eq!(ledger.settle(&doubts[0], Finding::GivenUp), changed(&["m"]));
+    assert_eq!(ledger.nodes_of("a").len(), 0);
+    // It comes back: another node is for it to be tried.
+    assert_eq!(ledger.tried("p", ["a"]), changed(&["m"]));
+    ledger.pod_gone("p");
+    assert_eq!(ledger.tried("p", ["a"]), changed(&[]));
+}
+
+/// The watch of claims is behind that of pods.
+#[test]
+fn a_decision_that_was_carried_out_unseen_is_kept() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve(&pod_at("p", 1, ""), &reservations(&["a"]), &["n"], now);
+    ledger.pod_shown(&pod_at("p", 2, "n"), &[]);
+    ledger.pod_gone("p");
+    ledger.expire(now);
+    assert_eq!(ledger.doubtful(now), []);
+    let doubts = ledger.doubtful(now + HEARD_WITHIN);
+    ledger.settle(&doubts[0], Finding::UnderWay);
+    assert_eq!(
+        (on(&ledger, "n"), ledger.doubtful(now + HEARD_WITHIN)),
+        (vec!["a".into()], vec![])
+    );
+    ledger.expire(now + HEARD_WITHIN);
+    ledger.expire(now + HEARD_WITHIN + TIME_LIMIT);
+    assert_eq!(on(&ledger, "n"), [""; 0]);
+}
+
+/// A gang whose members passed, and which another plugin refused before any of them was written.
+#[test]
+fn where_pods_name_their_nodes_silence_is_doubtful() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve(&pod_at("p", 1, ""), &reservations(&["a"]), &["n"], now);
+    // kube-scheduler before 1.35 names none.
+    assert_eq!(ledger.doubtful(now + HEARD_WITHIN), []);
+    ledger.reserve(&pod_at("q", 1, ""), &reservations(&["b"]), &["m"], now);
+    ledger.pod_shown(&pod_at("q", 2, "m"), &[]);
+    let doubts = ledger.doubtful(now + HEARD_WITHIN);
+    assert_eq!(doubts.iter().map(|doubt| &*doubt.pod_uid).collect::<Vec<_>>(), ["p"]);
+    // It is named while the pod is read.
+    ledger.pod_shown(&pod_at("p", 2, "n"), &[]);
+    ledger.settle(&doubts[0], Finding::GivenUp);
+    assert_eq!(on(&ledger, "n"), ["a"]);
+}
+
+/// Of another scheduler, or from before a restart.
+#[test]
+fn what_a_pod_names_is_reserved_whoever_decided_it() {
+    let mut ledger = Ledger::new(TIME_LIMIT);
+    let own = reservations(&["a", "b"]);
+    assert_eq!(ledger.pod_shown(&pod_at("p", 3, "n"), &own), changed(&["n"]));
+    assert_eq!(ledger.pod_shown(&pod_at("p", 4, "n"), &own), changed(&[]));
+    assert_eq!(on(&ledger, "n"), ["a", "b"]);
+    ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+    ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), ["b"]);
+    ledger.pod_shown(&pod_at("p", 5, "m"), &reservations(&["b"]));
+    assert_eq!(on(&ledger, "m"), ["b"]);
+    let doubts = ledger.doubtful(Instant::now());
+    ledger.settle(&doubts[0], Finding::GivenUp);
+    assert_eq!((on(&ledger, "n").len(), on(&ledger, "m").len()), (0, 1));
+}
+
+#[test]
+fn few_pods_have_a_choice_and_many_have_none() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    let names: Vec<String> = (0..16).map(|number| format!("p{number}")).collect();
+    for name in &names[..4] {
+        assert!(ledger.is_quiet(now));
+        ledger.reserve(&pod_at(name, 1, ""), &reservations(&[name]), &["m", "n"], now);
+    }
+    assert!(!ledger.is_quiet(now), "of four it is not known where they go");
+    ledger.pod_shown(&pod_at("p0", 2, "n"), &[]);
+    assert!(ledger.is_quiet(now));
+    for name in &names[4..] {
+        ledger.reserve(&pod_at(name, 1, ""), &reservations(&[name]), &["n"], now);
+    }
+    assert!(!ledger.is_quiet(now), "sixteen at once are a burst");
+    assert!(ledger.is_quiet(now + Duration::from_secs(10)));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Decide(usize, Vec<usize>, Vec<usize>),
@@ -228,6 +341,12 @@ enum Step {
     Delete(usize),
     Narrow(usize, Vec<usize>, Vec<usize>),
     Wait(u64),
+    /// The pod names a node, for some of its claims.
+    Name(usize, Vec<usize>, Option<usize>),
+    /// The pod is deleted or bound.
+    Leave(usize),
+    /// Whatever is in doubt is looked at: a member of a gang that gave up, or the other scheduler is at it.
+    LookCloser(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -242,6 +361,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..5_usize).prop_map(Step::Delete),
         1 => (0..4_usize, some(), some()).prop_map(|(pod, claims, nodes)| Step::Narrow(pod, claims, nodes)),
         1 => (1..60_u64).prop_map(Step::Wait),
+        3 => (0..4_usize, some(), prop::option::of(0..5_usize)).prop_map(|(pod, claims, node)| Step::Name(pod, claims, node)),
+        1 => (0..4_usize).prop_map(Step::Leave),
+        1 => any::<bool>().prop_map(Step::LookCloser),
     ]
 }
 
@@ -274,7 +396,7 @@ impl Model {
                 self.made.remove(NAMES[*claim]);
                 self.unshown.remove(NAMES[*claim])
             }
-            Step::Decide(..) | Step::Narrow(..) | Step::Wait(_) => false,
+            _ => false,
         };
         match step {
             Step::Decide(pod, claims, nodes) => {
@@ -308,7 +430,13 @@ impl Model {
             Step::Undecide(claim) => {
                 self.assigned.remove(NAMES[*claim]);
             }
-            Step::Narrow(..) | Step::Wait(_) => {}
+            Step::Name(pod, claims, Some(node)) => {
+                for claim in names(claims) {
+                    let by_pod = self.tentative.entry(claim).or_default();
+                    by_pod.entry(*pod).or_default().insert(NAMES[*node]);
+                }
+            }
+            Step::Name(..) | Step::Narrow(..) | Step::Wait(_) | Step::Leave(_) | Step::LookCloser(_) => {}
         }
     }
 
@@ -338,11 +466,16 @@ proptest! {
     fn reservations_are_where_they_were_made_and_nowhere_else(steps in prop::collection::vec(step(), 1..60)) {
         let (mut ledger, mut now, mut model) = (Ledger::new(TIME_LIMIT), Instant::now(), Model::default());
         let mut went = BTreeSet::new();
+        let mut version = 0;
+        let mut named: HashMap<usize, &str> = HashMap::new();
         for step in steps {
+            version += 1;
             let before: Vec<_> = NAMES.iter().map(|node| on(&ledger, node)).collect();
             let changed = match &step {
                 Step::Decide(pod, claims, nodes) => {
-                    ledger.reserve(&format!("pod{pod}"), &reservations(&names(claims)), &names(nodes), now)
+                    // It is asked for by name of the node, or not.
+                    let at = pod_at(&format!("pod{pod}"), version, named.get(pod).copied().unwrap_or_default());
+                    ledger.reserve(&at, &reservations(&names(claims)), &names(nodes), now)
                 }
                 Step::Assign(claim, node) => {
                     went.insert(NAMES[*node]);
@@ -363,6 +496,22 @@ proptest! {
                 Step::Undecide(claim) => ledger.claim_changed(NAMES[*claim], ClaimState::Undecided),
                 Step::Delete(claim) => ledger.claim_changed(NAMES[*claim], ClaimState::Deleted),
                 Step::Narrow(pod, claims, nodes) => ledger.narrow(&format!("pod{pod}"), &names(claims), &names(nodes)),
+                Step::Name(pod, claims, node) => {
+                    let node = node.map(|node| NAMES[node]);
+                    let own = reservations(&names(claims));
+                    named.remove(pod);
+                    named.extend(node.map(|node| (*pod, node)));
+                    ledger.pod_shown(&pod_at(&format!("pod{pod}"), version, node.unwrap_or_default()), &own)
+                }
+                Step::Leave(pod) => {
+                    named.remove(pod);
+                    ledger.pod_gone(&format!("pod{pod}"));
+                    ChangedNodes::new()
+                }
+                Step::LookCloser(is_given_up) => {
+                    let finding = if *is_given_up { Finding::GivenUp } else { Finding::UnderWay };
+                    ledger.doubtful(now).iter().flat_map(|doubt| ledger.settle(doubt, finding)).collect()
+                }
                 Step::Wait(seconds) => {
                     now += Duration::from_secs(*seconds);
                     ledger.expire(now)
@@ -382,10 +531,14 @@ proptest! {
             }
         }
         // Nothing stays for ever without the cluster showing it, and nothing at all without claims.
+        for pod in 0..4 {
+            ledger.pod_gone(&format!("pod{pod}"));
+        }
         ledger.expire(now + TIME_LIMIT);
         ledger.expire(now + TIME_LIMIT * 2);
         ledger.expire(now + TIME_LIMIT * 3);
         prop_assert!(ledger.claims(ReservationState::Tentative) == 0);
+        prop_assert!(ledger.claims(ReservationState::Nominated) == 0);
         for claim in NAMES {
             ledger.claim_changed(claim, ClaimState::Deleted);
         }

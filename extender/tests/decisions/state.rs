@@ -6,7 +6,7 @@ use cluster::watch::{Indexes, Pump};
 use cluster::{Claim, Lookup, ObjectKey};
 use crds::{Phase, PmemNode, PmemVolume};
 use extender::state::{Kind, State};
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::runtime::watcher::Event;
 use placement::Bytes;
@@ -96,7 +96,8 @@ fn a_reset_forgets_what_is_not_listed() {
     Indexes::<PersistentVolume>::reset(&mut state, &only("pv-b"));
     assert_eq!(state.index().node_of_persistent_volume("pv-a"), None);
     assert_eq!(state.index().node_of_persistent_volume("pv-b"), Some("b"));
-    assert_eq!(state.unlisted(), [Kind::PersistentVolumeClaim]);
+    assert_eq!(state.unlisted(), [Kind::PersistentVolumeClaim, Kind::Pod]);
+    Indexes::<Pod>::reset(&mut state, &HashSet::new());
     let listed = HashSet::from([ObjectKey::new("ns", "b")]);
     Indexes::<PersistentVolumeClaim>::reset(&mut state, &listed);
     assert!(state.index().claim(&ObjectKey::new("ns", "a")).is_err());

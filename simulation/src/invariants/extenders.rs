@@ -6,7 +6,7 @@ use extender::ledger::ReservationState;
 use super::Named;
 use crate::api_server::Kind;
 use crate::programs::ExtenderCalls;
-use crate::surroundings::text;
+use crate::surroundings::{claims_of, text};
 use crate::world::{Scheduler, World};
 
 pub(super) const ALWAYS: &[Named] = &[("the extender knows what it reserved", extenders_are_consistent)];
@@ -67,12 +67,27 @@ fn reserved(world: &World, scheduler: &Scheduler) -> Vec<String> {
     let mut wrong = Vec::new();
     for node in &world.nodes {
         for (reservation, how) in state.ledger().reservations_on(&node.name) {
-            if how == ReservationState::Tentative || !is_selected(world, &reservation.uid) {
+            let is_for_somebody = match how {
+                ReservationState::Tentative => false,
+                ReservationState::Nominated => is_named(world, &node.name, &reservation.claim.name),
+                ReservationState::Assigned => is_selected(world, &reservation.uid),
+            };
+            if !is_for_somebody {
                 wrong.push(format!("{how:?} on {} for claim {}", node.name, reservation.claim));
             }
         }
     }
     wrong
+}
+
+/// Whether a pod that waits names the node, and has the claim.
+fn is_named(world: &World, node: &str, claim: &str) -> bool {
+    let pods = world.api.list(Kind::Pod);
+    pods.iter().any(|pod| {
+        text(pod, "/spec/nodeName").is_empty()
+            && text(pod, "/status/nominatedNodeName") == node
+            && claims_of(pod).any(|of| of == *claim)
+    })
 }
 
 fn is_selected(world: &World, uid: &str) -> bool {

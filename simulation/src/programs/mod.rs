@@ -69,7 +69,7 @@ pub fn operator(link: &Link) -> Run<OperatorCalls> {
 pub fn extender(link: &Link) -> Run<ExtenderCalls> {
     let choice = NodeChoice {
         policy: Policy::Pack,
-        candidates: 1,
+        candidates: 8,
     };
     let stop = CancellationToken::new();
     let reserved_for = extender::ledger::DEFAULT_TIME_LIMIT;

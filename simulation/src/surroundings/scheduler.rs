@@ -128,12 +128,13 @@ impl Scheduler {
             self.take_in_pods();
             while let Some(pod) = self.next_pod() {
                 let uid = text(&pod, "/metadata/uid").to_owned();
-                match self.schedule(&pod).await {
-                    Some(node) => {
-                        self.change(&uid, |waiting| waiting.is_binding = true);
-                        bindings.spawn(self.clone().bind(pod, node));
-                    }
-                    None => self.refused(&uid),
+                if let Some(node) = self.schedule(&pod).await {
+                    self.change(&uid, |waiting| waiting.is_binding = true);
+                    bindings.spawn(self.clone().bind(pod, node));
+                } else {
+                    // Preemption finds no node for it either.
+                    self.nominate(&pod, "");
+                    self.refused(&uid);
                 }
             }
             let next = self.next_time();
@@ -230,7 +231,7 @@ impl Scheduler {
     /// The node for a pod.
     async fn schedule(&self, pod: &Value) -> Option<String> {
         let claims = self.claims(pod)?;
-        let mut nodes: Vec<String> = self.nodes().filter(|node| self.fits(node, &claims)).collect();
+        let mut nodes = self.feasible(pod, &claims);
         if nodes.is_empty() {
             return None;
         }
@@ -244,15 +245,9 @@ impl Scheduler {
         } else if !self.manner.is_extender_ignorable {
             return None;
         }
-        if nodes.len() > 1
-            && let Some(scores) = self.ask("/prioritize", pod, &nodes).await
-        {
-            let score = |node: &String| {
-                let scores = scores.as_array().into_iter().flatten();
-                let of_node = scores.filter(|score| score["Host"] == **node);
-                of_node.filter_map(|score| score["Score"].as_i64()).max().unwrap_or(0)
-            };
-            nodes.sort_by_cached_key(|node| -score(node));
+        if nodes.len() > 1 {
+            let scores = self.ask("/prioritize", pod, &nodes).await.unwrap_or_default();
+            nodes.sort_by_cached_key(|node| -self.score(node, &scores));
         }
         let node = nodes.into_iter().next()?;
         if answer.is_some() {
@@ -260,6 +255,38 @@ impl Scheduler {
         }
         self.assume(&claims, &node);
         Some(node)
+    }
+
+    /// The nodes that pass the plugins. The one that the pod names is tried alone, and first (`evaluateNominatedNode`); that the
+    /// extender may refuse it is left out.
+    fn feasible(&self, pod: &Value, claims: &[Arc<Value>]) -> Vec<String> {
+        let nodes: Vec<String> = self.nodes().filter(|node| self.fits(node, claims)).collect();
+        let named: Vec<String> = nodes
+            .iter()
+            .filter(|node| **node == nominated_node(pod))
+            .cloned()
+            .collect();
+        if named.is_empty() { nodes } else { named }
+    }
+
+    /// Ours, of weight 1, beside those of the plugins, which are for anything at all.
+    fn score(&self, node: &str, ours: &Value) -> i64 {
+        let ours = ours.as_array().into_iter().flatten();
+        let of_node = ours.filter(|score| score["Host"] == *node);
+        let ours = of_node.filter_map(|score| score["Score"].as_i64()).max().unwrap_or(0);
+        10 * ours + self.dice.with(|rng| rng.i64(0..100))
+    }
+
+    /// Writes which node the pod is about to go to, or none (`updatePod`).
+    fn nominate(&self, pod: &Value, node: &str) {
+        let key = Key::in_namespace(Kind::Pod, "default", text(pod, "/metadata/name"));
+        let is_other =
+            |now: Arc<Value>| now["metadata"]["uid"] == pod["metadata"]["uid"] && nominated_node(&now) != node;
+        if self.api.get(&key).is_some_and(is_other) {
+            let _ = self
+                .api
+                .update(&key, |now| now["status"]["nominatedNodeName"] = json!(node));
+        }
     }
 
     fn assumed(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
@@ -358,8 +385,10 @@ impl Scheduler {
     async fn bind(self, pod: Arc<Value>, node: String) {
         let uid = text(&pod, "/metadata/uid").to_owned();
         sleep(self.dice.up_to(self.manner.longest_write)).await;
+        self.nominate(&pod, &node);
         let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
         if bound != Ok(true) || !self.bind_pod(&pod, &node) {
+            self.nominate(&pod, "");
             self.refused(&uid);
         } else {
             // Should etcd be restored, the pod may be without a node again.
@@ -441,10 +470,15 @@ impl Scheduler {
                 .api
                 .update(&key, |now| {
                     now["spec"]["nodeName"] = json!(node);
+                    now["status"]["nominatedNodeName"] = json!("");
                     now["metadata"]["finalizers"] = json!([HELD_BY_KUBELET]);
                 })
                 .is_ok()
     }
+}
+
+fn nominated_node(pod: &Value) -> &str {
+    text(pod, "/status/nominatedNodeName")
 }
 
 fn selected_node(claim: &Value) -> Option<&str> {
