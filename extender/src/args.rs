@@ -11,7 +11,7 @@ use program::LogFormat;
 /// Tells kube-scheduler which nodes have room for a pod's persistent memory, byte by byte.
 ///
 /// Runs beside each kube-scheduler, which calls it on this host over HTTPS with a client certificate. It reads the
-/// cluster with the credentials of its pod, or of a kubeconfig, and writes nothing to it.
+/// cluster with the credentials of its pod, or of a kubeconfig, and writes nothing to it but events on claims.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {

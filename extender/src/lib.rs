@@ -19,6 +19,7 @@ pub mod decide;
 mod doubts;
 pub mod index;
 pub mod ledger;
+mod neglected;
 pub mod probe;
 pub mod serve;
 mod start;

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use axum::Router;
 use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::decide::NodeChoice;
 use crate::doubts::settle_doubts;
 use crate::ledger::Ledger;
+use crate::neglected::end_neglected;
 use crate::state::{SharedState, State, expire_reservations, watch_all};
 use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
+
+/// Whose events they are.
+const REPORTER: &str = "daxfit-extender";
 
 /// The extender without a server.
 pub struct Extender {
@@ -31,6 +36,13 @@ impl Extender {
         let mut pumps = watch_all(&client, &state, stop);
         pumps.spawn(expire_reservations(state.clone(), stop.clone()));
         pumps.spawn(settle_doubts(state.clone(), ApiServer(client.clone()), stop.clone()));
+        let recorder = Recorder::new(client.clone(), Reporter::from(REPORTER));
+        pumps.spawn(end_neglected(
+            state.clone(),
+            ApiServer(client.clone()),
+            recorder,
+            stop.clone(),
+        ));
         let app = router(Webhook {
             state: state.clone(),
             reader: ApiServer(client),

@@ -8,6 +8,7 @@
 //! deleted, when its pod is decided anew or given up, or when their time is up. While the claim shows a node or its volume is
 //! being made, that counts and not they do: but what a watch shows may be from before the decision, and be taken back.
 
+mod assigned;
 mod by_node;
 mod decision;
 mod pods;
@@ -17,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use assigned::Assigned;
+pub use assigned::{NEGLECTED_AFTER, Neglected};
 use by_node::ByNode;
 use cluster::{ObjectKey, Pod};
 use decision::{Decision, Stage};
@@ -45,7 +48,9 @@ pub struct Ledger {
     decisions: BTreeMap<u64, Decision>,
     /// The decisions that each claim is part of: one for each pod that has it.
     tentative: HashMap<Arc<str>, BTreeSet<u64>>,
-    assigned: HashMap<Arc<str>, (Arc<str>, Arc<Reservation>)>,
+    assigned: HashMap<Arc<str>, Assigned>,
+    /// This one of the assigned, in the order in which they came, got its volume since the last call of [`Ledger::expire`].
+    provisioned: Option<u64>,
     /// The claims whose volume is being made: it counts itself.
     made: HashSet<Arc<str>>,
     /// The claims that were bound to a volume which was not shown yet.
@@ -72,6 +77,7 @@ impl Ledger {
             decisions: BTreeMap::new(),
             tentative: HashMap::new(),
             assigned: HashMap::new(),
+            provisioned: None,
             made: HashSet::new(),
             unshown: HashSet::new(),
             by_node: ByNode::default(),
@@ -180,6 +186,7 @@ impl Ledger {
             ClaimState::Undecided => self.unassign(uid),
             ClaimState::Assigned(node, shown) => self.assign(node, shown),
             ClaimState::Making(node) => {
+                self.is_provisioned(uid);
                 let mut changed = self.unassign(uid);
                 changed.append(&mut self.carry_out(uid, Some(&node)));
                 self.made.insert(uid.into());
@@ -190,6 +197,7 @@ impl Ledger {
                 self.keep_until_shown(uid, node.as_ref())
             }
             ClaimState::HasVolume(node) => {
+                self.is_provisioned(uid);
                 let mut changed = self.unassign(uid);
                 changed.append(&mut self.carry_out(uid, node.as_ref()));
                 changed.append(&mut self.end_tentative(uid));
@@ -207,6 +215,7 @@ impl Ledger {
 
     /// Ends the tentative reservations whose time is up at `now`. Nominated ones last.
     pub fn expire(&mut self, now: Instant) -> ChangedNodes {
+        self.expire_assigned(now);
         if let Some(number) = self.carried_out.take() {
             for (_, decision) in self.decisions.range_mut(number + 1..) {
                 decision.news();
@@ -226,7 +235,7 @@ impl Ledger {
     pub fn reservations_on(&self, node: &str) -> impl Iterator<Item = (&Arc<Reservation>, ReservationState)> {
         let each = self.by_node.claims(node);
         each.filter_map(|(uid, decision)| match decision {
-            None => Some((&self.assigned.get(uid)?.1, ReservationState::Assigned)),
+            None => Some((&self.assigned.get(uid)?.reservation, ReservationState::Assigned)),
             Some(_) if self.is_shown(uid) => None,
             Some(number) => {
                 let decision = self.decisions.get(number)?;
@@ -246,7 +255,8 @@ impl Ledger {
     }
 
     fn each_node(&self, uid: &str) -> impl Iterator<Item = &Arc<str>> {
-        let assigned = self.assigned.get(uid).map(|(node, _)| node);
+        let assigned = self.assigned.get(uid).filter(|assigned| assigned.counts());
+        let assigned = assigned.map(|assigned| &assigned.node);
         let decisions = self.decisions_of(uid).filter(|_| !self.is_shown(uid));
         let tentative = decisions.flat_map(|(_, decision)| &decision.nodes);
         tentative.chain(assigned)
@@ -254,14 +264,14 @@ impl Ledger {
 
     /// Whether the cluster shows where the claim goes: decisions do not count then.
     fn is_shown(&self, uid: &str) -> bool {
-        self.assigned.contains_key(uid) || self.made.contains(uid)
+        self.assigned.get(uid).is_some_and(Assigned::counts) || self.made.contains(uid)
     }
 
     /// How many claims have a reservation in this state.
     #[must_use]
     pub fn claims(&self, state: ReservationState) -> usize {
         match state {
-            ReservationState::Assigned => self.assigned.len(),
+            ReservationState::Assigned => self.assigned.values().filter(|assigned| assigned.counts()).count(),
             ReservationState::Tentative | ReservationState::Nominated => {
                 let not_shown = self.tentative.keys().filter(|uid| !self.is_shown(uid));
                 let first = not_shown.filter_map(|uid| self.decisions_of(uid).next());
@@ -273,12 +283,13 @@ impl Ledger {
     /// What was reserved for a claim on `node` if its NUMA node was settled there, because other volumes of its pod wish to
     /// be together with it. The claim itself shows only the wish of its class, [`NumaWish::Together`].
     fn settled(&self, node: &str, shown: &Reservation) -> Option<Arc<Reservation>> {
-        let assigned = self.assigned.get(&shown.uid).filter(|(on, _)| **on == *node);
+        let assigned = self.assigned.get(&shown.uid);
+        let assigned = assigned.filter(|assigned| *assigned.node == *node);
         let tentative = self.decisions_of(&shown.uid);
         let tentative = tentative.filter(|(_, decision)| decision.nodes.contains(node));
         let tentative = tentative.filter_map(|(_, decision)| decision.reservations.get(&shown.uid));
         let mut reserved = assigned
-            .map(|(_, reservation)| reservation)
+            .map(|assigned| &assigned.reservation)
             .into_iter()
             .chain(tentative);
         let as_wished = |reservation: &Reservation| VolumeRequest {
@@ -306,14 +317,16 @@ impl Ledger {
     fn assign(&mut self, node: Arc<str>, shown: Arc<Reservation>) -> ChangedNodes {
         let reservation = self.settled(&node, &shown).unwrap_or(shown);
         let uid = reservation.uid.clone();
-        if self.assigned.get(&uid) == Some(&(node.clone(), reservation.clone())) {
+        let before = self.assigned.get(&uid);
+        if before.is_some_and(|before| before.node == node && before.reservation == reservation) {
             return ChangedNodes::new();
         }
         let mut changed = self.unassign(&uid);
         changed.append(&mut self.carry_out(&uid, Some(&node)));
         self.by_node.put(&uid, None, [&node]);
         changed.insert(node.clone());
-        self.assigned.insert(uid, (node, reservation));
+        self.assigned.insert(uid, Assigned::new(node, reservation, self.next));
+        self.next += 1;
         changed
     }
 
@@ -321,7 +334,10 @@ impl Ledger {
     /// limit.
     fn keep_until_shown(&mut self, uid: &str, node: Option<&Arc<str>>) -> ChangedNodes {
         let mut changed = ChangedNodes::new();
-        if let Some((on, reservation)) = self.assigned.get(uid).cloned() {
+        if let Some(Assigned {
+            node: on, reservation, ..
+        }) = self.assigned.get(uid).filter(|it| it.counts()).cloned()
+        {
             changed.append(&mut self.unassign(uid));
             self.add(Decision {
                 pod: "".into(),
@@ -435,10 +451,13 @@ impl Ledger {
 
     /// Ends the assigned reservation of a claim, if there is one.
     fn unassign(&mut self, uid: &str) -> ChangedNodes {
-        let Some((node, _)) = self.assigned.remove(uid) else {
+        let Some(assigned) = self.assigned.remove(uid) else {
             return ChangedNodes::new();
         };
-        let node = [node].into();
+        if !assigned.counts() {
+            return ChangedNodes::new();
+        }
+        let node = [assigned.node].into();
         self.by_node.remove(uid, None, &node);
         node
     }

@@ -19,7 +19,7 @@ use cluster::{Claim, Pod};
 use placement::PreparedNode;
 
 use crate::index::Index;
-use crate::ledger::{Doubt, Finding, Ledger, Reservation};
+use crate::ledger::{Doubt, Finding, Ledger, Neglected, Reservation};
 
 use node_table::NodeTable;
 
@@ -127,6 +127,23 @@ impl State {
         };
         let changed = self.ledger.settle(doubt, finding);
         self.refresh_free(&changed);
+    }
+
+    /// What was read of a claim about which nothing seems to be done: the claim, and whether its volume is there. True if nothing is
+    /// done, so that its reservation ends.
+    pub fn look_after(&mut self, neglected: &Neglected, claim: Option<&Claim>, has_volume: bool) -> bool {
+        let is_as_before = claim.is_some_and(|claim| {
+            claim.uid.as_ref() == &*neglected.reservation.uid
+                && claim.persistent_volume.is_none()
+                && claim.selected_node.as_deref() == Some(&*neglected.node)
+        });
+        if !is_as_before || has_volume {
+            self.ledger.is_not_neglected(neglected);
+            return false;
+        }
+        let (has_ended, changed) = self.ledger.end_neglected(neglected);
+        self.refresh_free(&changed);
+        has_ended
     }
 
     /// A node reported something else, or does not report any more.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use cluster::watch::Indexes;
 use cluster::{Claim, ObjectKey, Pod, ReadObjects};
 use extender::decide::{NodeChoice, filter_and_reserve};
-use extender::ledger::HEARD_WITHIN;
+use extender::ledger::{HEARD_WITHIN, NEGLECTED_AFTER};
 use extender::state::State;
 use k8s_openapi::api::core::v1 as core;
 use placement::Policy;
@@ -149,6 +149,29 @@ fn a_pod_that_is_deleted_holds_nothing() {
     assert_eq!(state.ledger().doubtful(now), []);
     let doubts = state.ledger().doubtful(now + HEARD_WITHIN);
     state.look_closer(&doubts[0], None, &[Claim::from(&claim("ns", "a", "fsdax", "100Mi"))]);
+    assert_eq!(held(&state), 0);
+}
+
+/// external-provisioner does not call CreateVolume, and the pod is gone.
+#[test]
+fn a_neglected_claim_is_read_before_its_reservation_ends() {
+    let (mut state, now) = (cluster(), Instant::now());
+    let shown = selected(claim("ns", "a", "fsdax", "100Mi"), "two");
+    state.apply(&shown);
+    state.expire(now);
+    let neglected = state.ledger().neglected(now + NEGLECTED_AFTER).remove(0);
+    let bound = |mut claim: core::PersistentVolumeClaim| {
+        claim.spec.as_mut().unwrap().volume_name = Some("pv".into());
+        claim
+    };
+    let elsewhere = selected(shown.clone(), "one");
+    for (now, has_volume) in [(&elsewhere, false), (&bound(shown.clone()), false), (&shown, true)] {
+        assert!(!state.look_after(&neglected, Some(&Claim::from(now)), has_volume));
+    }
+    assert_eq!(held(&state), 1);
+    assert!(state.look_after(&neglected, Some(&Claim::from(&shown)), false));
+    assert_eq!(held(&state), 0);
+    state.apply(&shown);
     assert_eq!(held(&state), 0);
 }
 

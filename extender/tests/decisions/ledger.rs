@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::{ObjectKey, Pod};
-use extender::ledger::{ChangedNodes, ClaimState, Finding, HEARD_WITHIN, Ledger, Reservation, ReservationState};
+use extender::ledger::{
+    ChangedNodes, ClaimState, Finding, HEARD_WITHIN, Ledger, NEGLECTED_AFTER, Reservation, ReservationState,
+};
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 
@@ -328,6 +330,85 @@ fn few_pods_have_a_choice_and_many_have_none() {
     }
     assert!(!ledger.is_quiet(now), "sixteen at once are a burst");
     assert!(ledger.is_quiet(now + Duration::from_secs(10)));
+}
+
+fn assigned(claim: &str) -> ClaimState {
+    ClaimState::Assigned("n".into(), reservation(claim))
+}
+
+fn neglected(ledger: &Ledger, now: Instant) -> Vec<String> {
+    let neglected = ledger.neglected(now).into_iter();
+    let mut claims: Vec<String> = neglected
+        .map(|neglected| neglected.reservation.uid.to_string())
+        .collect();
+    claims.sort_unstable();
+    claims
+}
+
+#[test]
+fn a_selected_node_where_nothing_is_done_is_reserved_for_a_time() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    for claim in ["a", "b", "c"] {
+        ledger.claim_changed(claim, assigned(claim));
+    }
+    ledger.expire(now);
+    assert_eq!(neglected(&ledger, now + NEGLECTED_AFTER / 2), [""; 0]);
+    assert_eq!(neglected(&ledger, now + NEGLECTED_AFTER), ["a", "b", "c"]);
+    // "b" gets its volume: "c" may have been waiting for that, "a" was not.
+    ledger.claim_changed("b", ClaimState::Making("n".into()));
+    ledger.expire(now + NEGLECTED_AFTER);
+    assert_eq!(neglected(&ledger, now + NEGLECTED_AFTER), ["a"]);
+    let found = ledger.neglected(now + NEGLECTED_AFTER).remove(0);
+    assert_eq!(ledger.end_neglected(&found), (true, changed(&["n"])));
+    assert_eq!((on(&ledger, "n"), ledger.nodes_of("a").len()), (vec!["c".into()], 0));
+    assert!(!ledger.end_neglected(&found).0);
+    // It is shown again as it is, by a list; then with another node.
+    assert_eq!(ledger.claim_changed("a", assigned("a")), ChangedNodes::new());
+    ledger.claim_changed("a", ClaimState::Assigned("m".into(), reservation("a")));
+    assert_eq!(on(&ledger, "m"), ["a"]);
+}
+
+#[test]
+fn a_claim_whose_pod_names_the_node_is_not_neglected() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.pod_shown(&pod_at("p", 1, "n"), &reservations(&["a"]));
+    ledger.claim_changed("a", assigned("a"));
+    ledger.expire(now);
+    ledger.expire(now + NEGLECTED_AFTER);
+    assert_eq!(neglected(&ledger, now + NEGLECTED_AFTER), [""; 0]);
+    ledger.pod_gone("p");
+    ledger.expire(now + NEGLECTED_AFTER);
+    assert_eq!(neglected(&ledger, now + NEGLECTED_AFTER * 2), ["a"]);
+    // The watches were behind.
+    let found = ledger.neglected(now + NEGLECTED_AFTER * 2).remove(0);
+    ledger.is_not_neglected(&found);
+    ledger.expire(now + NEGLECTED_AFTER * 2);
+    assert_eq!(
+        (neglected(&ledger, now + NEGLECTED_AFTER * 2), on(&ledger, "n")),
+        (vec![], vec!["a".into()])
+    );
+}
+
+/// Its pod is decided on again: it counts for that, on the node that it still shows.
+#[test]
+fn a_neglected_claim_is_reserved_again_with_its_pod() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.claim_changed("a", assigned("a"));
+    ledger.expire(now);
+    let found = ledger.neglected(now + NEGLECTED_AFTER).remove(0);
+    ledger.end_neglected(&found);
+    ledger.reserve(
+        &pod_at("p", 1, ""),
+        &reservations(&["a"]),
+        &["n"],
+        now + NEGLECTED_AFTER,
+    );
+    assert_eq!(
+        (on(&ledger, "n"), ledger.claims(ReservationState::Tentative)),
+        (vec!["a".into()], 1)
+    );
+    ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
+    assert_eq!(on(&ledger, "n"), [""; 0]);
 }
 
 #[derive(Clone, Debug)]
