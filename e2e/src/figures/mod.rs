@@ -10,7 +10,6 @@ mod erase;
 mod figure;
 mod node;
 mod placements;
-mod pods;
 mod throughput;
 
 use anyhow::Result;

@@ -15,7 +15,7 @@ use kube::{Api, Client};
 
 use super::figure::Figure;
 use super::placements::Placements;
-use super::pods::{NAMESPACE, PARALLEL, can_be_made, pod_object};
+use crate::harness::hollow::pods::{NAMESPACE, PARALLEL, can_be_made, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};

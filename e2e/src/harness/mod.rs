@@ -9,7 +9,7 @@
 //! | what runs on a node | [`images`], [`containerd`] |
 //! | a machine without Kubernetes, and what our programs see and do on it | [`test_vm`] |
 //! | virtual machines | [`vm`], and what they boot from: [`guest`] |
-//! | one run | [`sandbox`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
+//! | one run | [`sandbox`], [`listen`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
 //! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`] |
 //! | the smallest parts | [`command`], [`progress`], [`wait`] |
 
@@ -26,6 +26,7 @@ pub(crate) mod guest;
 pub(crate) mod hollow;
 pub(crate) mod images;
 pub(crate) mod kubectl;
+pub(crate) mod listen;
 pub(crate) mod logs;
 pub(crate) mod namespaces;
 pub(crate) mod packages;

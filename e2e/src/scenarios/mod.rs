@@ -1,10 +1,12 @@
 //! The cluster tier: what a user meets, on a real control plane, a real kubelet and a real kernel.
 //!
-//! All scenarios share one cluster, one after the other. Each leaves nothing behind, and the capacity that is published
+//! The scenarios share one cluster, one after the other. Each leaves nothing behind, and the capacity that is published
 //! then is what it was before, to the byte. To add one, write a function in the module that it
-//! belongs to, and list it in [`cases`].
+//! belongs to, and list it in [`cases`]. Those that need several nodes have each a cluster of its own, with hollow nodes, and are in
+//! [`hollow_cases`].
 
 mod burst;
+mod choice;
 mod conformance;
 mod crashes;
 mod empty_region;
@@ -99,18 +101,71 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// One scenario with a hollow cluster of its own.
+struct HollowCase {
+    /// Says what holds when it succeeds.
+    name: &'static str,
+    /// The scenario.
+    run: fn() -> Running<'static>,
+}
+
+/// Makes a [`HollowCase`] of an async function, under its own name.
+macro_rules! hollow_case {
+    ($module:ident :: $function:ident) => {
+        HollowCase {
+            name: concat!(stringify!($module), "::", stringify!($function)),
+            run: || Box::pin($module::$function()),
+        }
+    };
+}
+
+fn hollow_cases() -> Vec<HollowCase> {
+    vec![
+        hollow_case!(choice::replicas_of_an_owner_are_on_nodes_of_their_own),
+        hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
+    ]
+}
+
 /// Starts a cluster, installs Daxfit, runs the scenarios whose name contains `filter`, and prints a line for each and
 /// their number.
 /// It is an error if a scenario fails or none has such a name.
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Case> = cases().into_iter().filter(|case| case.name.contains(filter)).collect();
-    ensure!(!chosen.is_empty(), "no scenario has {filter:?} in its name");
-    let cluster = Box::pin(Cluster::start()).await?;
-    let mut cluster = progress::step("installing Daxfit", TestCluster::install(cluster)).await?;
-    let failed = play(&mut cluster, &chosen).await?;
-    println!("{} passed, {failed} failed", chosen.len() - failed);
+    let hollow: Vec<HollowCase> = hollow_cases()
+        .into_iter()
+        .filter(|case| case.name.contains(filter))
+        .collect();
+    let all = chosen.len() + hollow.len();
+    ensure!(all > 0, "no scenario has {filter:?} in its name");
+    let failed = play_in_one_cluster(&chosen).await? + play_hollow(&hollow).await;
+    println!("{} passed, {failed} failed", all - failed);
     ensure!(failed == 0, "{failed} scenarios failed");
     Ok(())
+}
+
+async fn play_in_one_cluster(chosen: &[Case]) -> Result<usize> {
+    if chosen.is_empty() {
+        return Ok(0);
+    }
+    let cluster = Box::pin(Cluster::start()).await?;
+    let mut cluster = progress::step("installing Daxfit", TestCluster::install(cluster)).await?;
+    play(&mut cluster, chosen).await
+}
+
+/// How many scenarios fail.
+async fn play_hollow(chosen: &[HollowCase]) -> usize {
+    let mut failed = 0;
+    for case in chosen {
+        match progress::step(case.name, (case.run)()).await {
+            Ok(()) => println!("test {} ... ok", case.name),
+            Err(error) => {
+                println!("test {} ... FAILED", case.name);
+                eprintln!("{}: {error:#}", case.name);
+                failed += 1;
+            }
+        }
+    }
+    failed
 }
 
 /// How many scenarios fail. It is an error if one leaves the cluster so that no other can run.

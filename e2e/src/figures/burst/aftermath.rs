@@ -15,7 +15,7 @@ use kube::{Api, Client, ResourceExt};
 use placement::{Bytes, Node, NumaNode};
 
 use super::demand::share;
-use crate::figures::pods::NAMESPACE;
+use crate::harness::hollow::pods::NAMESPACE;
 
 /// All objects that matter, at one moment.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::demand::ClaimDemand;
-use crate::figures::pods::{NAMESPACE, PARALLEL, pod_object};
+use crate::harness::hollow::pods::{NAMESPACE, PARALLEL, pod_object};
 
 /// Makes all pods with their claims.
 pub(super) async fn make(client: &Client, pods: &[Vec<ClaimDemand>]) -> Result<()> {

@@ -2,22 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
-use kube::api::ListParams;
-use kube::{Api, Client};
+use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
 use super::aftermath::{Aftermath, Objects};
 use super::demand::ClaimDemand;
 use super::objects;
 use crate::figures::placements::Placements;
-use crate::figures::pods::{NAMESPACE, can_be_made};
+use crate::harness::hollow::pods::NAMESPACE;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part, ResidentMemory, Samples};
 use crate::harness::progress::step;
-use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
-/// Classes of the manifests times NUMA nodes of a node.
-const CAPACITIES_PER_NODE: u32 = 6;
 /// How long no pod has to get a node before it is checked whether one still can.
 const QUIET: Duration = Duration::from_secs(15);
 /// The scheduler tries pods again that it gave up five minutes ago (`podMaxInUnschedulablePodsDuration`): a pod that fits and
@@ -93,20 +88,7 @@ impl Run<'_> {
     }
 
     async fn prepare(&self, cluster: &mut HollowCluster) -> Result<()> {
-        cluster.start_operator()?;
-        cluster.start_provisioner()?;
-        cluster.start_nodes(self.nodes)?;
-        let expected = usize::try_from(self.nodes.count * CAPACITIES_PER_NODE)?;
-        until("capacity of all nodes", HANG_LIMIT, async || {
-            match (cluster.check(), capacities(&cluster.client()).await) {
-                (Err(error), _) => Probe::Never(error),
-                (Ok(()), Err(error)) => Probe::NotYet(error),
-                (Ok(()), Ok(found)) if found == expected => Probe::Ready(()),
-                (Ok(()), Ok(found)) => Probe::NotYet(anyhow!("{found} of {expected} objects are there")),
-            }
-        })
-        .await?;
-        can_be_made(&cluster.client()).await?;
+        cluster.start_daxfit(self.nodes).await?;
         if self.extender {
             cluster.start_extender().await?;
         }
@@ -151,11 +133,6 @@ impl Run<'_> {
         let hopeless = now.that_fit.is_empty() || quiet > GIVEN_UP;
         complete && (done || last == Some(now) && hopeless)
     }
-}
-
-async fn capacities(client: &Client) -> Result<usize> {
-    let api: Api<k8s_openapi::api::storage::v1::CSIStorageCapacity> = Api::all(client.clone());
-    Ok(api.list_metadata(&ListParams::default()).await?.items.len())
 }
 
 fn calls(provisioner: &Samples) -> Result<Calls> {

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::observer::now;
-use crate::figures::pods::{NAMESPACE, pod_object};
+use crate::harness::hollow::pods::{NAMESPACE, pod_object};
 use crate::harness::wait::HANG_LIMIT;
 
 /// A pod that fits nowhere, to be asked about.

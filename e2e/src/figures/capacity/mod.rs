@@ -17,7 +17,7 @@ use kube::{Api, ResourceExt};
 use placement::{Bytes, MapLocation, Mode};
 
 use super::figure::Figure;
-use super::pods::can_be_made;
+use crate::harness::hollow::pods::can_be_made;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::figures::burst::mebibytes;
 use crate::figures::figure::Figure;
-use crate::figures::pods::PARALLEL;
+use crate::harness::hollow::pods::PARALLEL;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part, ResidentMemory};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};

@@ -14,7 +14,6 @@ mod asked;
 mod caller;
 mod forward;
 mod gates;
-mod listen;
 mod lists;
 mod relay;
 mod watches;
@@ -27,10 +26,10 @@ use axum::Router;
 use axum_server::tls_rustls::RustlsConfig;
 use tokio::task::JoinHandle;
 
-use super::client;
 use super::cluster::part::Part;
 use super::cluster::pki::{Pki, Subject};
 use super::sandbox::{GATEWAY, Sandbox};
+use super::{client, listen};
 
 pub(crate) use asked::{Asked, Verb};
 pub(crate) use caller::Caller;

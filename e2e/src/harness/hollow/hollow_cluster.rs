@@ -1,11 +1,13 @@
 //! The control plane of a hollow cluster, and its life: start, measure, logs, end.
 
 use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use kube::Client;
+use serde_json::Value;
 
 use super::config::Limits;
 use super::manifests::Manifests;
@@ -18,9 +20,9 @@ use crate::harness::kubectl::Kubectl;
 use crate::harness::programs::{self, EXTENDER, HOLLOW_NODES, OPERATOR};
 use crate::harness::progress::step;
 use crate::harness::run_dir::RunDir;
-use crate::harness::sandbox::Sandbox;
+use crate::harness::sandbox::{GATEWAY, Sandbox};
 use crate::harness::tools::{Tool, Tools};
-use crate::harness::{cache, client, logs};
+use crate::harness::{cache, client, listen, logs};
 
 /// Folders of the run.
 pub(super) const PROGRAMS: &str = "programs";
@@ -103,6 +105,24 @@ impl HollowCluster {
         let certificates = extender.then(|| self.certificates()).transpose()?;
         let config = limits.scheduler_config(install::scheduler_config()?, certificates.as_deref());
         self.control_plane.restart_scheduler(config).await
+    }
+
+    /// Starts the scheduler anew, connected to the extender and, after it, to another one.
+    pub(crate) async fn restart_scheduler_with(&mut self, another: Value) -> Result<()> {
+        let certificates = self.certificates()?;
+        let mut config = self
+            .limits
+            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        config["extenders"]
+            .as_array_mut()
+            .context("no extenders")?
+            .push(another);
+        self.control_plane.restart_scheduler(config).await
+    }
+
+    /// A listener where the scheduler reaches it.
+    pub(crate) fn listen(&self, port: u16) -> Result<TcpListener> {
+        listen::inside(&self.sandbox, SocketAddr::from((GATEWAY, port)))
     }
 
     /// Kills the scheduler, which has to run.

@@ -11,6 +11,7 @@ mod manifests;
 mod metrics;
 mod observe;
 mod part;
+pub(crate) mod pods;
 mod start;
 
 pub(crate) use config::Limits;

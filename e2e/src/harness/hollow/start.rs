@@ -4,9 +4,13 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow};
+use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+use kube::api::ListParams;
+use kube::{Api, Client};
 
 use super::hollow_cluster::{HollowCluster, LOGS, PROGRAMS};
 use super::part::{EXTENDER_PORT, Nodes, PROVISIONER_PORT, Part};
+use super::pods::can_be_made;
 use crate::harness::client;
 use crate::harness::cluster::control_plane::flag;
 use crate::harness::cluster::pki::Subject;
@@ -22,7 +26,28 @@ const SOCKET_IN_POD: &str = "/csi/csi.sock";
 /// Persistent memory of the nodes: the sandbox has a tmpfs there, so that nothing is written to the disk of this machine.
 const NODES_FOLDER: &str = "/run/hollow-nodes";
 
+/// Classes of the manifests times NUMA nodes of a node.
+const CAPACITIES_PER_NODE: u32 = 6;
+
 impl HollowCluster {
+    /// Starts all but the extender, and waits until the capacity of all nodes is published and pods can be made.
+    pub(crate) async fn start_daxfit(&mut self, nodes: Nodes) -> Result<()> {
+        self.start_operator()?;
+        self.start_provisioner()?;
+        self.start_nodes(nodes)?;
+        let expected = usize::try_from(nodes.count * CAPACITIES_PER_NODE)?;
+        until("capacity of all nodes", HANG_LIMIT, async || {
+            match (self.check(), capacities(&self.client()).await) {
+                (Err(error), _) => Probe::Never(error),
+                (Ok(()), Err(error)) => Probe::NotYet(error),
+                (Ok(()), Ok(found)) if found == expected => Probe::Ready(()),
+                (Ok(()), Ok(found)) => Probe::NotYet(anyhow!("{found} of {expected} objects are there")),
+            }
+        })
+        .await?;
+        can_be_made(&self.client()).await
+    }
+
     /// Starts the operator as its pod would.
     pub(crate) fn start_operator(&mut self) -> Result<()> {
         let kubeconfig = self.kubeconfig_of("daxfit-operator")?;
@@ -127,4 +152,9 @@ impl HollowCluster {
             .map(|argument| argument.replace(SOCKET_IN_POD, socket))
             .collect())
     }
+}
+
+async fn capacities(client: &Client) -> Result<usize> {
+    let api: Api<CSIStorageCapacity> = Api::all(client.clone());
+    Ok(api.list_metadata(&ListParams::default()).await?.items.len())
 }

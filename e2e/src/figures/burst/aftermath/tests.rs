@@ -1,5 +1,5 @@
 use super::*;
-use crate::figures::pods::pod_object;
+use crate::harness::hollow::pods::pod_object;
 use serde_json::json;
 
 const MIB: i64 = 1 << 20;

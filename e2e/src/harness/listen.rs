@@ -13,7 +13,7 @@ use crate::harness::sandbox::Sandbox;
 
 /// A listener on an address of the sandbox. A socket belongs to the network that the thread was in that made it, so a thread
 /// of its own goes there for that, and ends.
-pub(super) fn inside(sandbox: &Sandbox, address: SocketAddr) -> Result<TcpListener> {
+pub(crate) fn inside(sandbox: &Sandbox, address: SocketAddr) -> Result<TcpListener> {
     let network = sandbox.network();
     let listening = thread::spawn(move || listen(&network, address)).join();
     let listener = listening.map_err(|_| anyhow!("the thread that listens has died"))?;

@@ -1,4 +1,4 @@
-//! Pods for measuring: they get a node and never run.
+//! Pods of a hollow cluster: they get a node and never run.
 
 use anyhow::{Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 /// Where the pods are.
-pub(super) const NAMESPACE: &str = "default";
+pub(crate) const NAMESPACE: &str = "default";
 /// How many calls of the API server are under way while many objects are made.
-pub(super) const PARALLEL: usize = 64;
+pub(crate) const PARALLEL: usize = 64;
 
 /// Waits until pods can be made: without a service account they are refused.
-pub(super) async fn can_be_made(client: &Client) -> Result<()> {
+pub(crate) async fn can_be_made(client: &Client) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), NAMESPACE);
     until("the service account of the pods", HANG_LIMIT, async || {
         match accounts.get_opt("default").await {
@@ -26,7 +26,7 @@ pub(super) async fn can_be_made(client: &Client) -> Result<()> {
 }
 
 /// A pod with these claims.
-pub(super) fn pod_object(name: &str, claims: &[String]) -> Value {
+pub(crate) fn pod_object(name: &str, claims: &[String]) -> Value {
     let volume = |claim: &String| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } });
     let mount = |claim: &String| json!({ "name": claim, "mountPath": format!("/{claim}") });
     json!({

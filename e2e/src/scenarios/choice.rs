@@ -1,0 +1,199 @@
+//! Which node kube-scheduler takes where it has the choice, and what is reserved meanwhile. On hollow nodes: it takes several.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use axum::routing::post;
+use axum::{Json, Router};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::harness::client;
+use crate::harness::hollow::pods::{NAMESPACE, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::progress::step;
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
+
+/// How many `StatefulSets` come, one after the other.
+const SETS: usize = 10;
+/// More than pods come within it before the extender takes them for a burst: see docs/scheduling.md.
+const PAUSE: Duration = Duration::from_secs(4);
+/// Of the second extender.
+const PORT: u16 = 10400;
+/// As often as the second extender refuses the pod, at least. At first it held twice as many nodes each time.
+const REFUSALS: usize = 6;
+/// What a pod is offered at most (`--candidates`).
+const OFFERED: usize = 8;
+/// docs/scheduling.md: a deleted pod holds nothing after 20 s, and a second or two until that is looked at.
+const HOLDS_NOTHING: Duration = Duration::from_secs(45);
+
+/// Three equal replicas, without any affinity written, on three nodes that all have room for all of them.
+pub(super) async fn replicas_of_an_owner_are_on_nodes_of_their_own() -> Result<()> {
+    HollowCluster::measure("replicas", Limits::Default, async |cluster| {
+        start(cluster, 3).await?;
+        cluster.restart_scheduler(Limits::Default, true).await?;
+        for number in 0..SETS {
+            let set = format!("set-{number}");
+            make::<StatefulSet>(&cluster.client(), &stateful_set(&set)).await?;
+            let mut nodes = step(&format!("nodes for {set}"), nodes_of(cluster, &set, 3)).await?;
+            nodes.sort_unstable();
+            nodes.dedup();
+            ensure!(nodes.len() == 3, "the replicas of {set} are on {nodes:?}");
+            sleep(PAUSE).await;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Another extender, which is asked after ours, refuses every node.
+pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<()> {
+    HollowCluster::measure("comes-back", Limits::Default, async |cluster| {
+        start(cluster, 24).await?;
+        let asked = serve_refusals(cluster)?;
+        let another = json!({
+            "urlPrefix": format!("http://10.77.0.1:{PORT}"), "filterVerb": "filter", "nodeCacheCapable": true,
+        });
+        cluster.restart_scheduler_with(another).await?;
+        let client = cluster.client();
+        // Nobody schedules it: by its eyes one sees what is reserved for others.
+        let mut looks = pod_object("looks", &["looks".into()]);
+        looks["spec"]["schedulerName"] = json!("nobody");
+        make::<PersistentVolumeClaim>(&client, &claim("looks")).await?;
+        make::<Pod>(&client, &looks).await?;
+        make::<PersistentVolumeClaim>(&client, &claim("comes-back")).await?;
+        make::<Pod>(&client, &pod_object("comes-back", &["comes-back".into()])).await?;
+        let mut most = 0;
+        while asked.load(Ordering::Relaxed) < REFUSALS {
+            cluster.check()?;
+            most = most.max(held(cluster).await?);
+            sleep(Duration::from_millis(100)).await;
+        }
+        most = most.max(held(cluster).await?);
+        ensure!(most > 0, "nothing was ever reserved for it");
+        ensure!(most <= OFFERED, "it held {most} nodes at once");
+        let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
+        pods.delete("comes-back", &DeleteParams::default().grace_period(0))
+            .await?;
+        until(
+            "nothing is held for a pod that is gone",
+            HOLDS_NOTHING,
+            async || match held(cluster).await {
+                Ok(0) => Probe::Ready(()),
+                Ok(nodes) => Probe::NotYet(anyhow!("it is held on {nodes} nodes")),
+                Err(error) => Probe::NotYet(error),
+            },
+        )
+        .await
+    })
+    .await
+}
+
+async fn start(cluster: &mut HollowCluster, count: u32) -> Result<()> {
+    let nodes = Nodes { count, region: "1Gi" };
+    step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
+    cluster.start_extender().await
+}
+
+/// Answers each call of `filter` with no node, and counts them.
+fn serve_refusals(cluster: &HollowCluster) -> Result<Arc<AtomicUsize>> {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let refuse = move |Json(args): Json<Value>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        let names = args["NodeNames"].as_array().cloned().unwrap_or_default();
+        let failed: serde_json::Map<String, Value> = names
+            .iter()
+            .filter_map(|name| Some((name.as_str()?.to_owned(), json!("never"))))
+            .collect();
+        std::future::ready(Json(json!({ "NodeNames": [], "FailedNodes": failed })))
+    };
+    let listener = cluster.listen(PORT)?;
+    let app = Router::new().route("/filter", post(refuse));
+    let server = axum_server::from_tcp(listener).context("serving refusals")?;
+    tokio::spawn(server.serve(app.into_make_service()));
+    Ok(asked)
+}
+
+/// On how many nodes space is reserved for other pods than "looks".
+async fn held(cluster: &HollowCluster) -> Result<usize> {
+    let path = format!("/v1/explain?namespace={NAMESPACE}&pod=looks");
+    let explained: Value = serde_json::from_str(&client::get(&cluster.extender()?, &path).await?)?;
+    let nodes = explained["nodes"].as_array().context("no nodes")?;
+    let holds = |node: &&Value| node["reserved"].as_array().is_some_and(|reserved| !reserved.is_empty());
+    Ok(nodes.iter().filter(holds).count())
+}
+
+/// The nodes of the pods of a `StatefulSet`, once all have one.
+async fn nodes_of(cluster: &mut HollowCluster, set: &str, many: usize) -> Result<Vec<String>> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
+    let of_set = ListParams::default().labels(&format!("app={set}"));
+    until(&format!("nodes for the pods of {set}"), HANG_LIMIT, async || {
+        if let Err(error) = cluster.check() {
+            return Probe::Never(error);
+        }
+        match pods.list(&of_set).await {
+            Ok(found) => {
+                let nodes = found.items.into_iter().filter_map(|pod| pod.spec?.node_name);
+                let nodes: Vec<String> = nodes.collect();
+                if nodes.len() == many {
+                    Probe::Ready(nodes)
+                } else {
+                    Probe::NotYet(anyhow!("so far {nodes:?}"))
+                }
+            }
+            Err(error) => Probe::NotYet(error.into()),
+        }
+    })
+    .await
+}
+
+async fn make<K>(client: &Client, object: &Value) -> Result<()>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), NAMESPACE);
+    let made = api
+        .create(&PostParams::default(), &serde_json::from_value(object.clone())?)
+        .await;
+    made.map(drop).with_context(|| format!("making {object}"))
+}
+
+fn claim_spec() -> Value {
+    json!({
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "daxfit-ext4",
+        "resources": { "requests": { "storage": "50Mi" } },
+    })
+}
+
+fn claim(name: &str) -> Value {
+    json!({ "metadata": { "name": name }, "spec": claim_spec() })
+}
+
+/// Its pods come all at once: without a kubelet none becomes ready.
+fn stateful_set(name: &str) -> Value {
+    let mut pod = pod_object("replica", &["data".into()]);
+    pod["spec"]["volumes"] = json!([]);
+    json!({
+        "metadata": { "name": name },
+        "spec": {
+            "replicas": 3,
+            "podManagementPolicy": "Parallel",
+            "serviceName": name,
+            "selector": { "matchLabels": { "app": name } },
+            "template": { "metadata": { "labels": { "app": name } }, "spec": pod["spec"] },
+            "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": claim_spec() }],
+        },
+    })
+}
