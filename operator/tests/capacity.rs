@@ -12,9 +12,11 @@ use daxfit_operator::capacity::{Change, desired, diff, writer};
 use daxfit_operator::capacity_object::{Capacity, PublishedCapacity};
 use daxfit_operator::events::class_mistakes::class_mistakes;
 use daxfit_operator::index::{Index, SharedIndex};
+use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::Api;
+use kube::client::Body;
 use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -200,12 +202,15 @@ fn nothing_is_due_before_everything_is_listed() {
     list(&mut index, vec![plain_node("n", 512)]);
     list(&mut index, vec![class("dev", &[])]);
     list::<CSIStorageCapacity>(&mut index, vec![]);
-    assert!(!index.is_dirty() && index.take_dirty().is_empty());
+    assert!(!index.is_dirty_beside(&BTreeSet::new()) && index.take_dirty_beside(&BTreeSet::new(), 2).is_empty());
     list::<crds::PmemVolume>(&mut index, vec![]);
-    assert!(!index.is_dirty(), "the PersistentVolumes are not listed yet");
+    assert!(
+        !index.is_dirty_beside(&BTreeSet::new()),
+        "the PersistentVolumes are not listed yet"
+    );
     list::<PersistentVolume>(&mut index, vec![]);
-    assert!(index.is_dirty());
-    assert_eq!(index.take_dirty(), ["n".to_owned()].into());
+    assert!(index.is_dirty_beside(&BTreeSet::new()));
+    assert_eq!(index.take_dirty_beside(&BTreeSet::new(), 2), ["n".to_owned()].into());
 }
 
 #[tokio::test]
@@ -382,6 +387,50 @@ async fn a_write_that_fails_is_reported_and_changes_nothing() {
     index.update(|index| index.mark_dirty(["n".to_owned()]));
     assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
     assert_eq!(server.objects(OBJECTS).len(), 1);
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+/// A partition, an admission webhook that hangs: capacity of the others goes on.
+#[tokio::test]
+async fn a_write_that_takes_long_keeps_no_other_node_waiting() {
+    let nodes = vec![plain_node("slow", 512), plain_node("n", 512)];
+    let index = index(nodes, vec![], vec![class("dev", &[])]);
+    let (service, mut requests) = tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
+    let client = kube::Client::new(service, "default");
+    let writer = tokio::spawn(writer::run(client, NAMESPACE.into(), index.clone()));
+    let mut stored = json!({});
+    let mut hanging = Vec::new();
+    for version in 1..=3 {
+        let (body, answer) = loop {
+            let (request, answer) = requests.next_request().await.unwrap();
+            let path = request.uri().path().to_owned();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            if !(path + &body.to_string()).contains("slow") {
+                break (body, answer);
+            }
+            hanging.push(answer);
+        };
+        merge(&mut stored, body);
+        merge(
+            &mut stored,
+            json!({ "metadata": { "uid": "u", "resourceVersion": version.to_string() } }),
+        );
+        answer.send_response(http::Response::new(Body::from(stored.to_string().into_bytes())));
+        index.apply(volume(&format!("v{version}"), "n", 14));
+    }
+    assert_eq!(hanging.len(), 1);
+    writer.abort();
 }
 
 /// Holes of one region, as gaps and sizes in MiB.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
@@ -19,19 +21,34 @@ use crate::index::{Index, SharedIndex};
 const SETTLE: Duration = Duration::from_millis(20);
 /// Pause before a write that failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-/// Most writes at a time.
-const PARALLEL: usize = 32;
+/// Most nodes that are written at a time; each has an object for each class and NUMA node.
+const NODES: usize = 16;
+/// How long a write may take. What came of it then is not known: the watch shows it.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// Keeps the objects in `namespace` as they should be. It never returns.
+///
+/// Each node is written by itself: a write that takes long keeps no other node waiting.
 pub async fn run(client: Client, namespace: String, index: SharedIndex) {
     let api = Api::namespaced(client, &namespace);
+    let (mut busy, mut writing) = (BTreeSet::new(), FuturesUnordered::new());
     let mut retries = JoinSet::new();
     loop {
-        index.wait_for(|index| index.is_dirty().then_some(())).await;
-        tokio::time::sleep(SETTLE).await;
-        let failed = write_once(&api, &namespace, &index).await;
-        if !failed.is_empty() {
-            retries.spawn(retry_later(index.clone(), failed));
+        let idle = |index: &Index| (busy.len() < NODES && index.is_dirty_beside(&busy)).then_some(());
+        tokio::select! {
+            Some(written) = writing.next() => {
+                let (node, is_written): (String, bool) = written;
+                busy.remove(&node);
+                if !is_written {
+                    retries.spawn(retry_later(index.clone(), node));
+                }
+            }
+            () = index.wait_for(idle) => {
+                tokio::time::sleep(SETTLE).await;
+                let due = index.update(|index| due(index, &busy, NODES - busy.len()));
+                busy.extend(due.iter().map(|(node, _)| node.clone()));
+                writing.extend(due.into_iter().map(|due| write_node(&api, &namespace, &index, due)));
+            }
         }
         while retries.try_join_next().is_some() {}
     }
@@ -39,34 +56,59 @@ pub async fn run(client: Client, namespace: String, index: SharedIndex) {
 
 /// Writes what differs now. Returns the nodes of which a write failed.
 pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &SharedIndex) -> BTreeSet<String> {
-    let changes = index.update(due);
-    let writes = changes.into_iter().map(async |change| {
-        let node = change.node().unwrap_or_default().to_owned();
-        match write(api, namespace, &change).await {
-            Ok(written) => {
-                record(index, written);
-                None
-            }
-            Err(error) => {
-                forget_if_gone(index, &change, &error);
-                warn!(
-                    ?change,
-                    error = program::chain(&error),
-                    "capacity not written, trying again"
-                );
-                Some(node)
-            }
-        }
-    });
-    let results = stream::iter(writes).buffer_unordered(PARALLEL);
-    results.filter_map(async |failed| failed).collect().await
+    let due = index.update(|index| due(index, &BTreeSet::new(), usize::MAX));
+    let writes = due.into_iter().map(|due| write_node(api, namespace, index, due));
+    let written = join_all(writes).await.into_iter();
+    let failed = written.filter(|(_, is_written)| !is_written);
+    failed.map(|(node, _)| node).collect()
 }
 
-/// The writes for the nodes that are dirty. Nothing is dirty afterwards.
-fn due(index: &mut Index) -> Vec<Change> {
-    let nodes = index.take_dirty();
-    let of_node = |node: &String| diff(desired(index, node), index.capacities(node));
-    nodes.iter().flat_map(of_node).collect()
+/// The writes for `most` of the nodes that are dirty and not `busy`. These are not dirty afterwards.
+fn due(index: &mut Index, busy: &BTreeSet<String>, most: usize) -> Vec<(String, Vec<Change>)> {
+    let nodes = index.take_dirty_beside(busy, most);
+    let changes = |node: String| {
+        let changes = diff(desired(index, &node), index.capacities(&node));
+        (node, changes)
+    };
+    nodes.into_iter().map(changes).collect()
+}
+
+/// The node, and whether each of its changes was written.
+async fn write_node(
+    api: &Api<CSIStorageCapacity>,
+    namespace: &str,
+    index: &SharedIndex,
+    (node, changes): (String, Vec<Change>),
+) -> (String, bool) {
+    let writes = changes
+        .iter()
+        .map(|change| write_and_record(api, namespace, index, change));
+    let all = join_all(writes).await.into_iter().all(|is_written| is_written);
+    (node, all)
+}
+
+async fn write_and_record(
+    api: &Api<CSIStorageCapacity>,
+    namespace: &str,
+    index: &SharedIndex,
+    change: &Change,
+) -> bool {
+    match tokio::time::timeout(TIME_LIMIT, write(api, namespace, change)).await {
+        Ok(Ok(written)) => {
+            record(index, written);
+            true
+        }
+        Ok(Err(error)) => {
+            forget_if_gone(index, change, &error);
+            let error = program::chain(&error);
+            warn!(?change, error, "capacity not written, trying again");
+            false
+        }
+        Err(_) => {
+            warn!(?change, "the API server has not answered, trying again");
+            false
+        }
+    }
 }
 
 enum Written {
@@ -137,7 +179,7 @@ fn record(index: &SharedIndex, written: Written) {
     }
 }
 
-async fn retry_later(index: SharedIndex, nodes: BTreeSet<String>) {
+async fn retry_later(index: SharedIndex, node: String) {
     tokio::time::sleep(RETRY).await;
-    index.update(|index| index.mark_dirty(nodes));
+    index.update(|index| index.mark_dirty([node]));
 }

@@ -135,19 +135,21 @@ impl Index {
         self.capacities.of_node(node)
     }
 
-    /// Whether CSIStorageCapacity objects may have to be written.
+    /// Whether CSIStorageCapacity objects of other nodes than these may have to be written.
     #[must_use]
-    pub fn is_dirty(&self) -> bool {
-        self.synced() && !self.dirty.is_empty()
+    pub fn is_dirty_beside(&self, nodes: &BTreeSet<String>) -> bool {
+        self.synced() && self.dirty.difference(nodes).next().is_some()
     }
 
-    /// The nodes whose CSIStorageCapacity objects may not be what they should; none before everything is listed.
-    pub fn take_dirty(&mut self) -> BTreeSet<String> {
-        if self.synced() {
-            std::mem::take(&mut self.dirty)
-        } else {
-            BTreeSet::new()
+    /// At most `most` of the nodes whose CSIStorageCapacity objects may not be what they should, and which are not among `nodes`; none
+    /// before everything is listed.
+    pub fn take_dirty_beside(&mut self, nodes: &BTreeSet<String>, most: usize) -> BTreeSet<String> {
+        if !self.synced() {
+            return BTreeSet::new();
         }
+        let taken: BTreeSet<String> = self.dirty.difference(nodes).take(most).cloned().collect();
+        self.dirty.retain(|node| !taken.contains(node));
+        taken
     }
 
     /// The CSIStorageCapacity objects of these nodes have to be compared again.
