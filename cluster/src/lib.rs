@@ -4,6 +4,7 @@
 //! - [`Claim`], [`Class`], [`Pod`], [`VolumeOfOurs`]: what matters of these objects, small enough to keep all of a cluster.
 //! - [`Filesystem`], [`AccessMode`], [`Size`], [`read_mount_options`]: what a volume can be; [`Claim::request`] puts them together for a claim.
 //! - [`requirements_of`]: what a pod requires of a node, over anything that can look up objects ([`Lookup`]).
+//! - [`waits_for_node`]: whether kube-scheduler has found no node for a pod.
 //! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
 //! - [`free_space`]: the free space of a node, pending volumes subtracted.
 //! - [`version`]: which of two versions of an object is older.
@@ -37,7 +38,7 @@ pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};
 pub use object_key::ObjectKey;
 pub use pending::{ShownRegions, SpaceInOrder, VolumeSpace, free_space};
 pub use persistent_volume::VolumeOfOurs;
-pub use pod::{Pod, PodClaim, PodVolume};
+pub use pod::{Pod, PodClaim, PodVolume, waits_for_node};
 pub use requirements::{
     ClaimNode, ClaimStage, Impossible, IndexedOrRead, Lookup, NotIndexed, ReadObjects, Requirements, SpaceRequirements,
     UnprovisionedClaim, VolumePlace, requirements_of,

@@ -89,6 +89,22 @@ impl Pod {
     }
 }
 
+/// The condition `PodScheduled` of a pod that kube-scheduler has found no node for: why, and since when. None if it has a node, is
+/// being deleted, or was not tried yet.
+#[must_use]
+pub fn waits_for_node(pod: &api::Pod) -> Option<&api::PodCondition> {
+    let has_node = pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_some());
+    if has_node || pod.metadata.deletion_timestamp.is_some() {
+        return None;
+    }
+    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
+    conditions.find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
+    })
+}
+
 impl From<&api::Pod> for Pod {
     fn from(pod: &api::Pod) -> Self {
         fn text(text: Option<&String>) -> &str {

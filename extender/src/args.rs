@@ -8,10 +8,13 @@ use clap::{Args, Parser, Subcommand};
 use placement::Policy;
 use program::LogFormat;
 
+use crate::wake::WAKE_OBJECT;
+
 /// Tells kube-scheduler which nodes have room for a pod's persistent memory, byte by byte.
 ///
 /// Runs beside each kube-scheduler, which calls it on this host over HTTPS with a client certificate. It reads the
-/// cluster with the credentials of its pod, or of a kubeconfig, and writes nothing to it but events on claims.
+/// cluster with the credentials of its pod, or of a kubeconfig, and writes nothing to it but events on claims, and one object to wake
+/// pods that wait.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -61,6 +64,12 @@ pub struct Options {
     /// How long space stays reserved for a pod of which nothing more is heard.
     #[arg(long, env = "DAXFIT_EXTENDER_RESERVATION_SECONDS", default_value = "120")]
     pub reservation_seconds: NonZeroU16,
+    /// Namespace of Daxfit, where the object is that wakes pods.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "daxfit-system")]
+    pub namespace: String,
+    /// Name of that object, a CSIStorageCapacity.
+    #[arg(long, env = "DAXFIT_EXTENDER_WAKE_OBJECT", default_value = WAKE_OBJECT)]
+    pub wake_object: String,
     /// How to write the log. The environment variable `RUST_LOG` says how much of it, such as "info,extender=debug".
     #[arg(long, env = "DAXFIT_EXTENDER_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,

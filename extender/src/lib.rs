@@ -3,6 +3,7 @@
 //! - [`index`]: what the cluster shows, in memory.
 //! - [`ledger`]: what is reserved for claims that have no volume yet; pure.
 //! - [`state`]: both, fed by watches, and the free space that follows.
+//! - [`waiting`]: the pods that no node had room for; pure. [`wake`] has them tried again once there is room.
 //! - [`decide`]: the decisions, pure.
 //! - [`webhook`]: the calls of kube-scheduler.
 //! - [`tls`]: the certificates on both ends of these calls.
@@ -27,6 +28,8 @@ pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod tls;
+pub mod waiting;
+pub mod wake;
 pub mod webhook;
 
-pub use start::Extender;
+pub use start::{Extender, Settings};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use extender::Extender;
+use cluster::ObjectKey;
 use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
 use extender::probe::probe;
 use extender::serve::Server;
 use extender::tls::TlsDirectory;
+use extender::{Extender, Settings};
 use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 
 #[tokio::main]
@@ -32,8 +33,12 @@ async fn run(endpoint: Endpoint, options: Options) -> anyhow::Result<()> {
         policy: options.score,
         candidates: options.candidates.get().into(),
     };
-    let reserved_for = Duration::from_secs(options.reservation_seconds.get().into());
-    let Extender { app, pumps, .. } = Extender::start(client, choice, reserved_for, &stop);
+    let settings = Settings {
+        choice,
+        reserved_for: Duration::from_secs(options.reservation_seconds.get().into()),
+        wake_object: ObjectKey::new(&options.namespace, &options.wake_object),
+    };
+    let Extender { app, pumps, .. } = Extender::start(client, &settings, &stop);
     tracing::info!(address = %server.address(), score = %options.score, "listening");
     server.run(app, stop.clone()).await?;
     stop.cancel();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use cluster::ObjectKey;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::task::JoinSet;
@@ -13,10 +14,21 @@ use crate::doubts::settle_doubts;
 use crate::ledger::Ledger;
 use crate::neglected::end_neglected;
 use crate::state::{SharedState, State, expire_reservations, watch_all};
+use crate::wake::{self, Waker};
 use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
 
 /// Whose events they are.
 const REPORTER: &str = "daxfit-extender";
+/// How the extender is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which nodes pass the filter.
+    pub choice: NodeChoice,
+    /// A claim is reserved for so long without being bound to a node.
+    pub reserved_for: Duration,
+    /// What it writes to wake pods: the namespace of Daxfit, and a name.
+    pub wake_object: ObjectKey,
+}
 
 /// The extender without a server.
 pub struct Extender {
@@ -29,10 +41,10 @@ pub struct Extender {
 }
 
 impl Extender {
-    /// Starts the pumps, which end at `stop`. A claim is reserved for so long without being bound to a node.
+    /// Starts the pumps, which end at `stop`.
     #[must_use]
-    pub fn start(client: Client, choice: NodeChoice, reserved_for: Duration, stop: &CancellationToken) -> Self {
-        let state = SharedState::from(State::new(Ledger::new(reserved_for)));
+    pub fn start(client: Client, settings: &Settings, stop: &CancellationToken) -> Self {
+        let state = SharedState::from(State::new(Ledger::new(settings.reserved_for)));
         let mut pumps = watch_all(&client, &state, stop);
         pumps.spawn(expire_reservations(state.clone(), stop.clone()));
         pumps.spawn(settle_doubts(state.clone(), ApiServer(client.clone()), stop.clone()));
@@ -43,10 +55,12 @@ impl Extender {
             recorder,
             stop.clone(),
         ));
+        let waker = Waker::new(client.clone(), &settings.wake_object);
+        pumps.spawn(wake::run(state.clone(), waker, stop.clone()));
         let app = router(Webhook {
             state: state.clone(),
             reader: ApiServer(client),
-            choice,
+            choice: settings.choice,
             time_limit: TIME_LIMIT,
         });
         Self { app, state, pumps }

@@ -37,6 +37,12 @@ impl Extent {
         Self::new(start, self.end().round_down(step).minus(start))
     }
 
+    /// Whether each byte of `other` is a byte of this one.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.start <= other.start && other.end() <= self.end()
+    }
+
     /// Whether the two share a byte.
     #[must_use]
     pub fn overlaps(self, other: Self) -> bool {

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use serde_json::Value;
 
+use tokio::time::Instant;
+
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::programs::ExtenderCalls;
 use crate::surroundings::{claims_of, is_deleted, text};
@@ -23,6 +25,10 @@ struct State {
     unwritten: BTreeSet<String>,
     counts: Counts,
     broken: Vec<String>,
+    /// Sentences about pods that waited in vain since faults ended.
+    not_woken: Vec<String>,
+    /// When faults ended, if they did.
+    healed: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +138,30 @@ impl Promises {
         state
             .broken
             .push(format!("{node} passed the filter for claim {name}, and then: {why}"));
+    }
+
+    /// The extender refused a pod at `since`, nothing that wakes pods happened for five minutes, and then there was room for it.
+    pub fn nobody_woke(&self, pod: &str, since: Instant) {
+        let mut state = self.lock();
+        if state.healed <= Some(since) {
+            let waited = since.elapsed().as_secs();
+            state.not_woken.push(format!(
+                "pod {pod} was forgotten for {waited} s, and there was room for it"
+            ));
+        }
+    }
+
+    /// The pods that waited in vain.
+    #[must_use]
+    pub fn not_woken(&self) -> Vec<String> {
+        self.lock().not_woken.clone()
+    }
+
+    /// No fault counts any more.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        state.healed = Some(Instant::now());
+        state.not_woken.clear();
     }
 
     /// The promises that were not kept.

@@ -2,6 +2,7 @@
 
 use cluster::names::FSTYPE;
 use crds::{DRIVER_NAME, TOPOLOGY_KEY};
+use extender::wake::WAKE_OBJECT;
 use node_driver::csi::NodeService;
 use placement::Bytes;
 use serde_json::json;
@@ -106,6 +107,7 @@ impl World {
         let dice = |part: &str| Dice::new(seed, part);
         let oracle = Oracle::default();
         make_classes(&api);
+        make_wake_object(&api);
         let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
         let names = SCHEDULERS.into_iter().take(schedulers);
         let schedulers = names
@@ -193,6 +195,7 @@ impl World {
             scheduler.process.allow(true);
         }
         self.provisioner.allow(true);
+        self.promises.heal();
     }
 }
 
@@ -302,6 +305,13 @@ impl Node {
         });
         self.switch(api, true);
     }
+}
+
+/// As `manifests/base/extender.yaml` has it.
+pub fn make_wake_object(api: &ApiServer) {
+    let key = Key::in_namespace(Kind::CSIStorageCapacity, programs::NAMESPACE, WAKE_OBJECT);
+    let object = json!({ "metadata": {}, "storageClassName": WAKE_OBJECT });
+    let _ = api.create(key, object);
 }
 
 /// Makes the Node object, if there is none.

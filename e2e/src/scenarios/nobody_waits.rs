@@ -1,8 +1,9 @@
 //! What once kept a pod waiting for ever.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::json;
 
+use crate::harness::kubectl::SYSTEM_NAMESPACE;
 use crate::harness::test_cluster::TestCluster;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use crate::harness::workload::{self, Claim, gone};
@@ -27,6 +28,57 @@ pub(super) async fn a_full_volume_with_a_kept_mount_comes_back(cluster: &mut Tes
     cluster.kubectl.run(&["delete", "pod", "keeper", "--wait=true"]).await?;
     gone(&cluster.kubectl, "pod", "keeper").await?;
     cluster.stop("writer", &claims).await
+}
+
+/// Room appears that no event of Kubernetes tells of: beside the largest hole of a region, a smaller one comes back that was
+/// somebody else's. The pod that fits with it runs, after one write; while nobody waits, there is none.
+pub(super) async fn room_that_no_capacity_shows_wakes_a_pod(cluster: &mut TestCluster) -> Result<()> {
+    let before = wakes(cluster).await?;
+    cluster.on_node(TWO_STRANGERS).await?;
+    let claims = [
+        Claim::new("whole", "450Mi", "daxfit-ext4"),
+        Claim::new("large", "150Mi", "daxfit-ext4"),
+        Claim::new("small", "100Mi", "daxfit-ext4"),
+    ];
+    cluster.submit("patient", &claims).await?;
+    workload::event(
+        &cluster.kubectl,
+        "patient",
+        &["nodes are available", "asked 450 MiB + "],
+    )
+    .await?;
+    ensure!(wakes(cluster).await? == before, "woken for nothing");
+    cluster.on_node(&destroy("first")).await?;
+    workload::running(&cluster.kubectl, "patient").await?;
+    ensure!(
+        wakes(cluster).await? == before + 1,
+        "woken {} times",
+        wakes(cluster).await? - before
+    );
+    cluster.stop("patient", &claims).await?;
+    cluster.on_node(&destroy("second")).await?;
+    cluster.is_as_before().await?;
+    ensure!(wakes(cluster).await? == before + 1, "woken while nobody waits");
+    Ok(())
+}
+
+/// In the second region: 128 MiB of one stranger, 192 MiB of another, and what is left. None of the holes is as large as the rest
+/// once the first is gone.
+const TWO_STRANGERS: &str = "region=$(ndctl list -R -d nmem1 | jq -r '[.] | flatten | .[0].dev') && \
+     ndctl create-namespace -r $region -m raw -s 128M -n first && \
+     ndctl create-namespace -r $region -m raw -s 192M -n second";
+
+fn destroy(stranger: &str) -> String {
+    let named = format!(".[] | select(.name == \"{stranger}\") | .dev");
+    format!("ndctl list -N | jq -r '[.] | flatten | {named}' | xargs ndctl destroy-namespace -f")
+}
+
+/// How often pods were woken so far.
+async fn wakes(cluster: &TestCluster) -> Result<u64> {
+    let object = ["get", "csistoragecapacity", "daxfit-wake", "-n", SYSTEM_NAMESPACE];
+    let object = cluster.kubectl.json(&object).await?;
+    let wakes = object["metadata"]["annotations"]["csi.daxfit.dev/wakes"].as_str();
+    Ok(wakes.map(str::parse).transpose()?.unwrap_or(0))
 }
 
 /// A pod that sees all of the host: without propagation, its mounts are copies that stay.

@@ -223,6 +223,11 @@ pub(super) async fn an_overlay_with_another_namespace_names_ours_nowhere(cluster
         .filter(|line| line.contains(SYSTEM_NAMESPACE))
         .collect();
     ensure!(ours.is_empty(), "{SYSTEM_NAMESPACE} is still named: {ours:#?}");
+    let renamed = rendered.matches("team-daxfit-wake").count();
+    ensure!(
+        renamed == 3,
+        "the object, the right to write it and who writes it: {renamed}"
+    );
     let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered)?;
     let of_kind = |kind: &str| {
         let found = objects.iter().find(|object| object["kind"] == kind);

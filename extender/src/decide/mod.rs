@@ -7,6 +7,7 @@ mod filter;
 mod prioritize;
 mod requirements;
 mod reserve;
+mod waiting;
 
 pub use asked_again::volumes_to_look_for;
 pub use candidates::{Candidate, NodesForPod};
@@ -17,3 +18,4 @@ pub use filter::{Filtered, NodeRefusal, Verdict, filter, verdict};
 pub use prioritize::{HIGHEST_TOLD, prioritize, told_score};
 pub use requirements::PreparedRequirements;
 pub use reserve::{NodeChoice, filter_and_reserve};
+pub use waiting::{Room, room_for_waiting};

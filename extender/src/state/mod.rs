@@ -1,6 +1,6 @@
 //! What the cluster shows and what was decided, and the free space of each node that follows from both.
 //!
-//! [`State`] owns the [`Index`] and the [`Ledger`], which do not know each other. Everything is synchronous but the pumps
+//! [`State`] owns the [`Index`], the [`Ledger`] and the [`WaitingPods`], which do not know each other. Everything is synchronous but the pumps
 //! ([`watch_all`]), which carry watch events into it.
 
 mod expiry;
@@ -9,6 +9,7 @@ mod node_space;
 mod node_table;
 mod objects;
 mod shared;
+mod waiting;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -20,11 +21,13 @@ use placement::PreparedNode;
 
 use crate::index::Index;
 use crate::ledger::{Doubt, Finding, Ledger, Neglected, Reservation};
+use crate::waiting::WaitingPods;
 
 use node_table::NodeTable;
 
 pub use expiry::expire_reservations;
 pub use node_space::NodeSpace;
+use node_space::has_more_room;
 pub use objects::Kind;
 pub use shared::SharedState;
 pub use watch::watch_all;
@@ -34,6 +37,7 @@ pub use watch::watch_all;
 pub struct State {
     index: Index,
     ledger: Ledger,
+    waiting: WaitingPods,
     /// Of each node that reported its space; always what follows from the index and the ledger.
     spaces: NodeTable,
     /// The kinds of which there was a complete list.
@@ -106,10 +110,12 @@ impl State {
         self.refresh_free(&changed);
     }
 
-    /// Ends the tentative reservations whose time is up: see [`Ledger::expire`].
+    /// Ends the tentative reservations whose time is up, and forgets pods that are not heard of: see [`Ledger::expire`] and
+    /// [`WaitingPods::expire`].
     pub fn expire(&mut self, now: Instant) {
         let changed = self.ledger.expire(now);
         self.refresh_free(&changed);
+        self.waiting.expire(now);
     }
 
     /// What was read of a decision that was in doubt: its pod, if that exists, and its claims.
@@ -151,7 +157,12 @@ impl State {
         let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
         let reported = self.index.node(node);
         match reported.and_then(|reported| NodeSpace::new(reported, reserved)) {
-            Some(space) => self.spaces.put(node, space),
+            Some(space) => {
+                if !self.waiting.is_empty() && space.has_more_room_than(self.spaces.get(node)) {
+                    self.waiting.gained(node);
+                }
+                self.spaces.put(node, space);
+            }
             None => self.spaces.remove(node),
         }
     }
@@ -161,7 +172,10 @@ impl State {
         for node in nodes {
             let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
             if let (Some(space), Some(reported)) = (self.spaces.get_mut(node), self.index.node(node)) {
-                space.refresh(reported, reserved);
+                let before = space.refresh(reported, reserved);
+                if !self.waiting.is_empty() && before.is_some_and(|before| has_more_room(space.free(), &before)) {
+                    self.waiting.gained(node);
+                }
             }
         }
     }

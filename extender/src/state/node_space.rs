@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use placement::PreparedNode;
+use placement::{Extent, PreparedNode, RegionId};
 
 use crate::index::ReportedNode;
 use crate::ledger::Reservation;
@@ -26,15 +26,19 @@ impl NodeSpace {
         })
     }
 
-    /// The volumes of the node or what is reserved there changed, but not what it reported.
+    /// The volumes of the node or what is reserved there changed, but not what it reported. Returns the free space before.
     pub(super) fn refresh<'a>(
         &mut self,
         node: &ReportedNode,
         reservations: impl Iterator<Item = &'a Arc<Reservation>>,
-    ) {
-        if let Some(free) = node.free_space(&to_placement(reservations)) {
-            self.free = free;
-        }
+    ) -> Option<PreparedNode> {
+        let free = node.free_space(&to_placement(reservations))?;
+        Some(std::mem::replace(&mut self.free, free))
+    }
+
+    /// Whether something may fit here that did not fit `before`.
+    pub(super) fn has_more_room_than(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| has_more_room(&self.free, &before.free))
     }
 
     /// The free space at this moment: what the node reported, without its pending volumes and without what is reserved.
@@ -48,6 +52,17 @@ impl NodeSpace {
     pub fn empty(&self) -> &PreparedNode {
         &self.empty
     }
+}
+
+/// Whether something may fit `now` that did not fit `before`: an extent is not part of one from before, or less is reserved.
+pub(super) fn has_more_room(now: &PreparedNode, before: &PreparedNode) -> bool {
+    let was_free = |region: &RegionId, extent: &Extent| {
+        let mut regions = before.node().regions.iter().filter(|before| before.id == *region);
+        regions.any(|before| before.free.iter().any(|before| before.contains(*extent)))
+    };
+    let mut regions = now.node().regions.iter();
+    now.reserved().len() < before.reserved().len()
+        || regions.any(|region| region.free.iter().any(|extent| !was_free(&region.id, extent)))
 }
 
 pub(super) fn to_placement<'a>(

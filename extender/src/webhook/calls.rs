@@ -31,16 +31,13 @@ impl<R: ObjectReader> Webhook<R> {
             let names = args.names()?;
             let names: Vec<&str> = names.iter().map(|name| name.0.as_ref()).collect();
             // The free space is read and reserved behind one lock: nobody else may reserve the same bytes in between.
-            let filtered = filter_and_reserve(
-                &mut self.state.write(),
-                &read,
-                &args.pod,
-                &names,
-                self.choice,
-                Instant::now().into_std(),
-            );
+            let mut state = self.state.write();
+            let now = Instant::now().into_std();
+            let filtered = filter_and_reserve(&mut state, &read, &args.pod, &names, self.choice, now);
             // What the pod requires may have changed since, so that something has to be read again.
             if let Ok(filtered) = filtered {
+                state.answered(&args.pod, &names, !filtered.passed.is_empty(), now);
+                drop(state);
                 log_filtered(&args.pod, &filtered, names.len());
                 return Ok(response::filtered(&filtered));
             }

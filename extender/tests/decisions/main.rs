@@ -16,3 +16,4 @@ mod state;
 #[path = "../../src/testing.rs"]
 mod testing;
 mod together;
+mod waiting;

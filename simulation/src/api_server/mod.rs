@@ -115,11 +115,12 @@ impl ApiServer {
         self.revision.subscribe()
     }
 
-    /// Whether an object of one of these kinds changed after that version, as far as is still known.
+    /// Whether an object changed after that version, as far as is still known, of which `matters` says yes: its kind, and how it
+    /// is afterwards.
     #[must_use]
-    pub fn has_changed_since(&self, revision: u64, kinds: &[Kind]) -> bool {
+    pub fn has_changed_since(&self, revision: u64, matters: impl Fn(Kind, &Value) -> bool) -> bool {
         match self.lock().changes_after(revision) {
-            Ok(changes) => changes.iter().any(|change| kinds.contains(&change.kind)),
+            Ok(changes) => changes.iter().any(|change| matters(change.kind, &change.after)),
             Err(_) => true,
         }
     }

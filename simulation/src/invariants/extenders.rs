@@ -11,9 +11,21 @@ use crate::world::{Scheduler, World};
 
 pub(super) const ALWAYS: &[Named] = &[("the extender knows what it reserved", extenders_are_consistent)];
 
-pub(super) const IN_CALM: &[Named] = &[("whatever passes the filter can be created", promises_are_kept)];
+pub(super) const IN_CALM: &[Named] = &[
+    ("whatever passes the filter can be created", promises_are_kept),
+    (WOKEN, the_waiting_are_woken),
+];
 
-pub(super) const AT_THE_END: &[Named] = &[("nothing is reserved for nobody", nothing_is_reserved)];
+pub(super) const AT_THE_END: &[Named] = &[
+    ("nothing is reserved for nobody", nothing_is_reserved),
+    (WOKEN, the_waiting_are_woken),
+];
+
+const WOKEN: &str = "whoever waits is woken once there is room";
+
+fn the_waiting_are_woken(world: &World) -> Vec<String> {
+    world.promises.not_woken()
+}
 
 fn promises_are_kept(world: &World) -> Vec<String> {
     world.promises.broken()

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use extender::Extender;
+use cluster::ObjectKey;
 use extender::decide::NodeChoice;
 use extender::state::SharedState;
+use extender::wake::WAKE_OBJECT;
+use extender::{Extender, Settings};
 use node_driver::csi::NodeService;
 use node_driver::devices::Devices;
 use node_driver::layout::Announcements;
@@ -72,8 +74,12 @@ pub fn extender(link: &Link) -> Run<ExtenderCalls> {
         candidates: 8,
     };
     let stop = CancellationToken::new();
-    let reserved_for = extender::ledger::DEFAULT_TIME_LIMIT;
-    let Extender { app, state, mut pumps } = Extender::start(link.client(), choice, reserved_for, &stop);
+    let settings = Settings {
+        choice,
+        reserved_for: extender::ledger::DEFAULT_TIME_LIMIT,
+        wake_object: ObjectKey::new(NAMESPACE, WAKE_OBJECT),
+    };
+    let Extender { app, state, mut pumps } = Extender::start(link.client(), &settings, &stop);
     Run::new(ExtenderCalls { app, state }, async move {
         let _stop = stop;
         pumps.join_next().await;

@@ -105,19 +105,33 @@ struct Waiting {
     backoff_until: Instant,
     /// It could not be placed; the version of the cluster then. None: it is to be tried.
     refused_at: Option<(u64, Instant)>,
+    /// Nothing was heard for five minutes after the extender had refused it; since when.
+    forgotten: Option<Instant>,
     /// Its volumes are being bound.
     is_binding: bool,
 }
 
-/// Kinds of which any change makes refused pods be tried again (`UnrollWildCardResource`).
-const WAKING: [Kind; 6] = [
-    Kind::Node,
-    Kind::Pod,
-    Kind::PersistentVolume,
-    Kind::PersistentVolumeClaim,
-    Kind::StorageClass,
-    Kind::CSIStorageCapacity,
-];
+/// Why a pod got no node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NoNode {
+    /// No node will do.
+    Unschedulable { by_extender: bool },
+    /// The extender did not answer, or binding failed: it is tried again once its backoff is over.
+    Error,
+}
+
+/// Whether a change makes refused pods be tried again (`UnrollWildCardResource`): of a pod if it has a node.
+fn wakes(kind: Kind, after: &Value) -> bool {
+    match kind {
+        Kind::Node
+        | Kind::PersistentVolume
+        | Kind::PersistentVolumeClaim
+        | Kind::StorageClass
+        | Kind::CSIStorageCapacity => true,
+        Kind::Pod => !text(after, "/spec/nodeName").is_empty(),
+        Kind::PmemNode | Kind::PmemVolume | Kind::Event => false,
+    }
+}
 
 impl Scheduler {
     async fn work(self) {
@@ -127,14 +141,16 @@ impl Scheduler {
             revisions.mark_unchanged();
             self.take_in_pods();
             while let Some(pod) = self.next_pod() {
-                let uid = text(&pod, "/metadata/uid").to_owned();
-                if let Some(node) = self.schedule(&pod).await {
-                    self.change(&uid, |waiting| waiting.is_binding = true);
-                    bindings.spawn(self.clone().bind(pod, node));
-                } else {
-                    // Preemption finds no node for it either.
-                    self.nominate(&pod, "");
-                    self.refused(&uid);
+                match self.schedule(&pod).await {
+                    Ok(node) => {
+                        self.placed(&pod);
+                        bindings.spawn(self.clone().bind(pod, node));
+                    }
+                    Err(why) => {
+                        // Preemption finds no node for it either.
+                        self.nominate(&pod, "");
+                        self.refused(&pod, why);
+                    }
                 }
             }
             let next = self.next_time();
@@ -177,9 +193,19 @@ impl Scheduler {
                 attempts: 0,
                 backoff_until: Instant::now(),
                 refused_at: None,
+                forgotten: None,
                 is_binding: false,
             });
         }
+    }
+
+    fn placed(&self, pod: &Value) {
+        self.change(text(pod, "/metadata/uid"), |waiting| {
+            waiting.is_binding = true;
+            if let Some(since) = waiting.forgotten.take() {
+                self.promises.nobody_woke(text(pod, "/metadata/name"), since);
+            }
+        });
     }
 
     /// A pod that may be tried now.
@@ -190,10 +216,12 @@ impl Scheduler {
         pods.retain(|pod| {
             let waiting = queue.get_mut(text(pod, "/metadata/uid"));
             waiting.is_some_and(|waiting| {
-                if let Some((revision, since)) = waiting.refused_at
-                    && (self.api.has_changed_since(revision, &WAKING) || now >= since + UNSCHEDULABLE_FOR)
-                {
-                    waiting.refused_at = None;
+                if let Some((revision, since)) = waiting.refused_at {
+                    if self.api.has_changed_since(revision, wakes) {
+                        (waiting.refused_at, waiting.forgotten) = (None, None);
+                    } else if now >= since + UNSCHEDULABLE_FOR {
+                        waiting.refused_at = None;
+                    }
                 }
                 !waiting.is_binding && waiting.refused_at.is_none() && waiting.backoff_until <= now
             })
@@ -214,8 +242,12 @@ impl Scheduler {
         times.min().unwrap_or_else(|| Instant::now() + UNSCHEDULABLE_FOR)
     }
 
-    fn refused(&self, uid: &str) {
+    fn refused(&self, pod: &Value, why: NoNode) {
+        let uid = text(pod, "/metadata/uid");
         self.promises.is_written(uid);
+        if let NoNode::Unschedulable { .. } = why {
+            self.write_condition(pod);
+        }
         let revision = *self.api.revisions().borrow();
         self.change(uid, |waiting| {
             let backoff = FIRST_BACKOFF
@@ -223,17 +255,27 @@ impl Scheduler {
                 .min(LAST_BACKOFF);
             waiting.attempts += 1;
             waiting.backoff_until = Instant::now() + backoff;
-            waiting.refused_at = Some((revision, Instant::now()));
+            let now = Instant::now();
+            waiting.refused_at = (why != NoNode::Error).then_some((revision, now));
+            waiting.forgotten = (why == NoNode::Unschedulable { by_extender: true }).then_some(now);
             waiting.is_binding = false;
         });
     }
 
+    fn write_condition(&self, pod: &Value) {
+        let key = Key::in_namespace(Kind::Pod, "default", text(pod, "/metadata/name"));
+        let _ = self.api.update_status(&key, |status| {
+            status["conditions"] = json!([{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable" }]);
+        });
+    }
+
     /// The node for a pod.
-    async fn schedule(&self, pod: &Value) -> Option<String> {
-        let claims = self.claims(pod)?;
+    async fn schedule(&self, pod: &Value) -> Result<String, NoNode> {
+        let by_plugins = NoNode::Unschedulable { by_extender: false };
+        let claims = self.claims(pod).ok_or(by_plugins)?;
         let mut nodes = self.feasible(pod, &claims);
         if nodes.is_empty() {
-            return None;
+            return Err(by_plugins);
         }
         // It begins where it ended the last time.
         self.dice.with(|rng| rng.shuffle(&mut nodes));
@@ -243,18 +285,19 @@ impl Scheduler {
             self.promises.filtered(answer);
             nodes = names(&answer["NodeNames"]);
         } else if !self.manner.is_extender_ignorable {
-            return None;
+            return Err(NoNode::Error);
         }
         if nodes.len() > 1 {
             let scores = self.ask("/prioritize", pod, &nodes).await.unwrap_or_default();
             nodes.sort_by_cached_key(|node| -self.score(node, &scores));
         }
-        let node = nodes.into_iter().next()?;
+        let by_extender = NoNode::Unschedulable { by_extender: true };
+        let node = nodes.into_iter().next().ok_or(by_extender)?;
         if answer.is_some() {
             self.promises.make(pod, &claims, &node, self.extender.calls().as_ref());
         }
         self.assume(&claims, &node);
-        Some(node)
+        Ok(node)
     }
 
     /// The nodes that pass the plugins. The one that the pod names is tried alone, and first (`evaluateNominatedNode`); that the
@@ -389,7 +432,7 @@ impl Scheduler {
         let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
         if bound != Ok(true) || !self.bind_pod(&pod, &node) {
             self.nominate(&pod, "");
-            self.refused(&uid);
+            self.refused(&pod, NoNode::Error);
         } else {
             // Should etcd be restored, the pod may be without a node again.
             self.lock().remove(&uid);

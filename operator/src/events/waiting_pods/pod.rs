@@ -1,5 +1,6 @@
 //! A pod that kube-scheduler found no node for, in reduced form.
 
+use cluster::waits_for_node;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod, PodCondition};
 use kube::Resource;
 
@@ -18,12 +19,10 @@ impl WaitingPod {
     /// Reads a pod; none if it has no claims, has a node, is being deleted, or the scheduler has not yet found none.
     #[must_use]
     pub fn of(pod: &Pod) -> Option<Self> {
-        pod.spec.as_ref().filter(|spec| spec.node_name.is_none())?;
-        let conditions = pod.status.as_ref()?.conditions.iter().flatten();
-        let condition = conditions.into_iter().find(|condition| is_unschedulable(condition))?;
+        let condition = waits_for_node(pod)?;
         let reduced = cluster::Pod::from(pod);
-        let waits = !reduced.claims().is_empty() && pod.metadata.deletion_timestamp.is_none();
-        waits.then(|| Self {
+        let has_claims = !reduced.claims().is_empty();
+        has_claims.then(|| Self {
             pod: reduced,
             reference: ObjectReference {
                 resource_version: None,
@@ -32,10 +31,4 @@ impl WaitingPod {
             condition: condition.clone(),
         })
     }
-}
-
-fn is_unschedulable(condition: &PodCondition) -> bool {
-    condition.type_ == "PodScheduled"
-        && condition.status == "False"
-        && condition.reason.as_deref() == Some("Unschedulable")
 }

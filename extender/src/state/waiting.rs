@@ -1,0 +1,55 @@
+//! What the state knows of pods that wait.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cluster::Pod;
+
+use super::State;
+use crate::waiting::WaitingPods;
+
+impl State {
+    /// The pods that wait.
+    #[must_use]
+    pub fn waiting(&self) -> &WaitingPods {
+        &self.waiting
+    }
+
+    /// A filter call was answered: see [`WaitingPods::answered`].
+    pub fn answered(&mut self, pod: &Pod, asked: &[&str], passed: bool, now: Instant) {
+        self.waiting.answered(pod, asked, passed, now);
+    }
+
+    /// These pods wait when the extender starts, and may find room anywhere.
+    pub fn found_waiting(&mut self, pods: &[Pod], now: Instant) {
+        for pod in pods {
+            self.waiting.found(pod, now);
+        }
+        for node in self.spaces.names() {
+            self.waiting.gained(node);
+        }
+    }
+
+    /// The nodes that have gained room since the last call.
+    pub fn take_gained(&mut self) -> BTreeSet<Arc<str>> {
+        self.waiting.take_gained()
+    }
+
+    /// These nodes have gained room.
+    pub fn gained(&mut self, nodes: &BTreeSet<Arc<str>>) {
+        for node in nodes {
+            self.waiting.gained(node);
+        }
+    }
+
+    /// All pods are tried again: see [`WaitingPods::woken_for`].
+    pub fn woken_for(&mut self, uid: &str) {
+        self.waiting.woken_for(uid);
+    }
+
+    /// See [`WaitingPods::forget`].
+    pub fn does_not_wait(&mut self, uid: &str) {
+        self.waiting.forget(uid);
+    }
+}
