@@ -7,6 +7,7 @@
 //! - [`waits_for_node`]: whether kube-scheduler has found no node for a pod.
 //! - [`choose_numa`]: the NUMA node of a volume that has to be together with others.
 //! - [`free_space`]: the free space of a node, pending volumes subtracted.
+//! - [`DriverlessNodes`]: which nodes have no driver of ours.
 //! - [`version`]: which of two versions of an object is older.
 //! - [`watch`]: carries the events of a watch into an index.
 //!
@@ -15,6 +16,7 @@
 mod access_mode;
 mod claim;
 mod class;
+mod driverless;
 mod filesystem;
 mod mount_options;
 pub mod names;
@@ -32,6 +34,7 @@ pub mod watch;
 pub use access_mode::{AccessMode, AccessModeError};
 pub use claim::{Claim, ClaimError};
 pub use class::{Class, ClassError, ClassMistake, ClassSettings, ForeignTopologies, NoGrowth, OurClass};
+pub use driverless::DriverlessNodes;
 pub use filesystem::{Filesystem, UnknownFilesystem};
 pub use mount_options::{MountOptionError, read_mount_options};
 pub use numa::{CompanionPlace, Companions, NoNumaNode, choose_numa};

@@ -25,7 +25,7 @@ use extender::webhook::{ObjectReader, TIME_LIMIT, Webhook, router};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use placement::Policy;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -86,6 +86,7 @@ fn synced() -> State {
     Indexes::<PersistentVolumeClaim>::reset(&mut state, &[ObjectKey::new("ns", "c")].into());
     Indexes::<StorageClass>::reset(&mut state, &cluster(&["fsdax"]));
     Indexes::<core::Pod>::reset(&mut state, &HashSet::new());
+    Indexes::<CSINode>::reset(&mut state, &HashSet::new());
     state
 }
 
@@ -137,7 +138,7 @@ async fn filters() {
     assert_eq!(body["FailedNodes"], json!({}));
     assert_eq!(
         body["FailedAndUnresolvableNodes"]["bare"],
-        "no persistent memory (no PmemNode)"
+        "no persistent memory: no PmemNode, or no driver in its CSINode"
     );
     assert_eq!(body["Error"], "");
     assert_eq!(api_server.asked.load(Ordering::SeqCst), 0);
@@ -215,7 +216,8 @@ async fn nothing_is_answered_before_everything_was_listed() {
     let mut state = State::default();
     Indexes::<PmemNode>::reset(&mut state, &HashSet::new());
     let (app, _) = app(state, FakeApiServer::default());
-    let not_ready = "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass, Pod";
+    let not_ready =
+        "not ready: still listing PmemVolume, PersistentVolumeClaim, PersistentVolume, StorageClass, Pod, CSINode";
     for (method, path) in [("POST", "/filter"), ("POST", "/prioritize"), ("GET", "/readyz")] {
         let answer = send(&app, method, path, args(None)).await;
         assert_eq!(answer, (StatusCode::SERVICE_UNAVAILABLE, not_ready.into()), "{path}");

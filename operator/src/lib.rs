@@ -20,4 +20,5 @@ pub mod index;
 pub mod kept_volumes;
 pub mod run;
 pub mod serve;
+pub mod stranded_claims;
 pub mod unclaimed_volumes;

@@ -8,7 +8,7 @@ use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
 use csi::{Socket, SocketError};
 use k8s_openapi::api::core::v1::PersistentVolume;
-use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
@@ -25,6 +25,7 @@ use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::kept_volumes::{maker, warner};
 use crate::serve::serve;
+use crate::stranded_claims;
 use crate::unclaimed_volumes;
 
 /// What is set on the command line.
@@ -114,21 +115,24 @@ fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, inde
     let volumes = Api::<PmemVolume>::all(client.clone());
     let persistent_volumes = Api::<PersistentVolume>::all(client.clone());
     let classes = Api::<StorageClass>::all(client.clone());
+    let csi_nodes = Api::<CSINode>::all(client.clone());
     let capacities = Api::<CSIStorageCapacity>::namespaced(client.clone(), namespace);
     tasks.spawn(watch::run(nodes, all(), index.clone()));
     tasks.spawn(watch::run(volumes, all(), index.clone()));
     tasks.spawn(watch::run(persistent_volumes, all(), index.clone()));
     tasks.spawn(watch::run(classes, all(), index.clone()));
+    tasks.spawn(watch::run(csi_nodes, all(), index.clone()));
     tasks.spawn(watch::run(capacities, ours, index.clone()));
 }
 
-/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, and events.
+/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, claims given back, and events.
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
     tasks.spawn(class_mistakes::run(recorder.clone(), index.clone()));
     tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));
     tasks.spawn(warner::run(client.clone(), index.clone()));
-    tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));
+    tasks.spawn(orphaned_volumes::run(client.clone(), recorder.clone(), index.clone()));
+    tasks.spawn(stranded_claims::run(client.clone(), recorder, index.clone()));
     tasks.spawn(waiting_pods::run(client.clone(), index.clone()));
 }

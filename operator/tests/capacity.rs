@@ -14,14 +14,14 @@ use daxfit_operator::events::class_mistakes::class_mistakes;
 use daxfit_operator::index::{Index, SharedIndex};
 use http_body_util::BodyExt;
 use k8s_openapi::api::core::v1::PersistentVolume;
-use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity};
 use kube::Api;
 use kube::client::Body;
 use placement::{Bytes, NumaNode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::api_server::ApiServer;
-use support::{Watched, class, index, list, node, plain_node, volume, with_status};
+use support::{Watched, class, csi_node, index, list, node, plain_node, volume, with_status};
 
 const NAMESPACE: &str = "daxfit-system";
 const OBJECTS: &str = "/apis/storage.k8s.io/v1/namespaces/daxfit-system/csistoragecapacities";
@@ -209,6 +209,11 @@ fn nothing_is_due_before_everything_is_listed() {
         "the PersistentVolumes are not listed yet"
     );
     list::<PersistentVolume>(&mut index, vec![]);
+    assert!(
+        !index.is_dirty_beside(&BTreeSet::new()),
+        "the CSINodes are not listed yet"
+    );
+    list::<CSINode>(&mut index, vec![]);
     assert!(index.is_dirty_beside(&BTreeSet::new()));
     assert_eq!(index.take_dirty_beside(&BTreeSet::new(), 2), ["n".to_owned()].into());
 }
@@ -475,4 +480,17 @@ proptest! {
             prop_assert!(only_there.clone().place(&request(capacity.usable.plus(Bytes::new(1)))).is_err());
         }
     }
+}
+
+#[test]
+fn a_node_without_a_driver_has_none() {
+    let shared = index(vec![plain_node("n1", 64)], vec![], vec![class("fast", &[])]);
+    let published = || shared.read(|index| desired(index, "n1")).len();
+    assert_eq!(published(), 1);
+    shared.update(|index| _ = index.take_dirty());
+    shared.apply(csi_node("n1", false));
+    assert_eq!(published(), 0);
+    assert!(shared.read(Index::is_dirty));
+    shared.apply(csi_node("n1", true));
+    assert_eq!(published(), 1);
 }

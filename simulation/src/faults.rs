@@ -11,7 +11,7 @@ use crate::dice::Dice;
 use crate::programs::Process;
 use crate::surroundings::text;
 use crate::time::later;
-use crate::world::{Node, World, add_node};
+use crate::world::{Node, World, add_node, register};
 
 /// Something that goes wrong. Numbers choose among what there is at that moment; what lasts ends after a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,8 @@ pub enum Fault {
     ReportsDeleted(usize, Duration),
     /// A tool that prunes deletes the objects of volumes that are bound, while a driver is slow.
     Pruned(usize, Duration),
+    /// The kubelet of a node loses the driver: the CSINode does not list it.
+    Unregistered(usize, Duration),
     /// A region is not there.
     RegionHidden(usize, usize, Duration),
     /// What is in a region cannot be seen.
@@ -105,6 +107,7 @@ impl Fault {
                 let lag = Duration::from_millis(rng.u64(100..40_000));
                 Self::Behind(which, Some(WATCHED[other % WATCHED.len()]), lag, long)
             }
+            50..54 if other % 4 == 0 => Self::Unregistered(which, long * 4),
             50..54 => Self::Slow(which, long),
             54..59 => Self::Lossy(which, long),
             59..60 => Self::ReportsDeleted(which, long),
@@ -230,6 +233,11 @@ impl Fault {
                 let (name, api) = (node(world, which).name, world.api.clone());
                 let _ = api.delete(&Key::of(Kind::Node, &name));
                 later(long, move || add_node(&api, &name));
+            }
+            Self::Unregistered(which, long) => {
+                let (name, api) = (node(world, which).name, world.api.clone());
+                register(&api, &name, false);
+                later(long, move || register(&api, &name, true));
             }
             Self::Device(which, fault, long) => {
                 let machine = node(world, which).machine;

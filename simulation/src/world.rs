@@ -319,6 +319,20 @@ pub fn add_node(api: &ApiServer, name: &str) {
     let labels = json!({ TOPOLOGY_KEY: name });
     let node = json!({ "metadata": { "labels": labels }, "spec": {}, "status": { "ready": "True" } });
     let _ = api.create(Key::of(Kind::Node, name), node);
+    register(api, name, true);
+}
+
+/// The kubelet of a node has our driver, or has lost it. The label of the node stays.
+pub fn register(api: &ApiServer, node: &str, has_driver: bool) {
+    let key = Key::of(Kind::CSINode, node);
+    let driver = json!({ "name": DRIVER_NAME, "nodeID": node, "topologyKeys": [TOPOLOGY_KEY] });
+    let drivers: Vec<_> = has_driver.then_some(driver).into_iter().collect();
+    let spec = json!({ "drivers": drivers });
+    if api.get(&key).is_none() {
+        let _ = api.create(key, json!({ "metadata": {}, "spec": spec }));
+    } else {
+        let _ = api.update(&key, |csi_node| csi_node["spec"] = spec);
+    }
 }
 
 fn spec(node: usize, region: usize, layout: &Dice) -> RegionSpec {

@@ -3,6 +3,7 @@
 use anyhow::{Result, anyhow, ensure};
 use serde_json::json;
 
+use crate::harness::capacity;
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
 use crate::harness::test_cluster::TestCluster;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
@@ -29,6 +30,32 @@ pub(super) async fn a_full_volume_with_a_kept_mount_comes_back(cluster: &mut Tes
     gone(&cluster.kubectl, "pod", "keeper").await?;
     cluster.stop("writer", &claims).await
 }
+
+/// The driver is removed from the only node that has it, whose topology label stays. No capacity is left, so nothing is promised
+/// there; a pod that comes then runs once the driver is back.
+pub(super) async fn a_node_without_a_driver_is_given_no_claim(cluster: &mut TestCluster) -> Result<()> {
+    let (kubectl, node) = (&cluster.kubectl, cluster.node()?);
+    let without = format!("{PMEM_LABEL}-");
+    kubectl.run(&["label", "node", &node, &without]).await?;
+    capacity::becomes(kubectl, "no capacity without a driver", |now| {
+        now.keys().all(|(of, ..)| *of != node)
+    })
+    .await?;
+    let claims = [Claim::new("early", "40Mi", "daxfit-ext4")];
+    cluster.submit("early", &claims).await?;
+    workload::event(kubectl, "early", &["nodes are available"]).await?;
+    let claim = kubectl.json(&["get", "pvc", "early"]).await?;
+    let selected = &claim["metadata"]["annotations"]["volume.kubernetes.io/selected-node"];
+    ensure!(selected.is_null(), "it waits for {selected}");
+    kubectl
+        .run(&["label", "node", &node, &format!("{PMEM_LABEL}=true")])
+        .await?;
+    workload::running(kubectl, "early").await?;
+    cluster.stop("early", &claims).await
+}
+
+/// What a node is labelled with to run the driver.
+const PMEM_LABEL: &str = "daxfit.dev.node-restriction.kubernetes.io/pmem";
 
 /// Room appears that no event of Kubernetes tells of: beside the largest hole of a region, a smaller one comes back that was
 /// somebody else's. The pod that fits with it runs, after one write; while nobody waits, there is none.

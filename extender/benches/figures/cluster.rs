@@ -8,7 +8,7 @@ use crds::{PmemNode, PmemVolume};
 use extender::state::State;
 use extender::webhook::ObjectReader;
 use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use kube::Resource;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -52,6 +52,7 @@ pub fn node_name(node: u64) -> String {
 pub fn state() -> serde_json::Result<State> {
     let mut state = State::default();
     fill::<StorageClass>(&mut state, std::iter::once(class()))?;
+    fill::<CSINode>(&mut state, std::iter::empty())?;
     fill::<PmemNode>(&mut state, (0..NODES).map(node))?;
     let volumes = || (0..NODES * VOLUMES_PER_NODE).map(|n| (n, n / VOLUMES_PER_NODE));
     fill::<PmemVolume>(&mut state, volumes().map(volume))?;

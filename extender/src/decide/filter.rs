@@ -137,7 +137,9 @@ fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdi
         return Verdict::Passed;
     }
     let Some((free, space)) = candidate.space else {
-        return Verdict::Unresolvable(NodeRefusal::Other("no persistent memory (no PmemNode)".into()));
+        return Verdict::Unresolvable(NodeRefusal::Other(
+            "no persistent memory: no PmemNode, or no driver in its CSINode".into(),
+        ));
     };
     match free.fits(pod_request) {
         Ok(()) => Verdict::Passed,

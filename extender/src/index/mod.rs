@@ -9,7 +9,7 @@ mod update;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, Lookup, NotIndexed, ObjectKey, Pod, VolumeOfOurs, VolumePlace};
+use cluster::{Claim, Class, DriverlessNodes, Lookup, NotIndexed, ObjectKey, Pod, VolumeOfOurs, VolumePlace};
 use crds::PmemVolume;
 use placement::NumaNode;
 
@@ -30,13 +30,15 @@ pub struct Index {
     unbound: HashMap<Box<str>, ObjectKey>,
     /// The pods with claims that have no node.
     pods: HashMap<ObjectKey, Pod>,
+    driverless: DriverlessNodes,
 }
 
 impl Index {
-    /// What a node reported, and its volumes; none if it never reported anything.
+    /// What a node reported, and its volumes; none if it never reported anything, or has no driver.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&ReportedNode> {
-        self.nodes.get(name).filter(|node| node.has_reported())
+        let reported = self.nodes.get(name).filter(|node| node.has_reported());
+        reported.filter(|_| !self.driverless.contains(name))
     }
 
     /// The claim of this unique id, if it is not bound.

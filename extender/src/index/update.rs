@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNodeStatus, PmemVolume};
+use k8s_openapi::api::storage::v1::CSINode;
 
 use super::Index;
 
@@ -133,6 +134,22 @@ impl Index {
     #[must_use]
     pub fn classes_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
         not_in(listed, self.classes.keys().map(AsRef::as_ref))
+    }
+
+    /// A CSINode came or changed. Returns whether that makes a difference.
+    pub fn put_csi_node(&mut self, csi_node: &CSINode) -> bool {
+        self.driverless.put(csi_node)
+    }
+
+    /// A CSINode is gone. Returns whether that makes a difference.
+    pub fn remove_csi_node(&mut self, node: &str) -> bool {
+        self.driverless.remove(node)
+    }
+
+    /// The nodes without a driver that are not in `listed`.
+    #[must_use]
+    pub fn driverless_nodes_not_in(&self, listed: &HashSet<ObjectKey>) -> Vec<ObjectKey> {
+        self.driverless.not_in(listed)
     }
 
     /// The one copy of the name of a node, which is known from now on.

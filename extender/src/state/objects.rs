@@ -7,7 +7,7 @@ use cluster::watch::Indexes;
 use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 
 use super::State;
 
@@ -21,6 +21,7 @@ pub enum Kind {
     PersistentVolume,
     StorageClass,
     Pod,
+    CSINode,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
         Self::PersistentVolume,
         Self::StorageClass,
         Self::Pod,
+        Self::CSINode,
     ];
 }
 
@@ -166,5 +168,26 @@ impl Indexes<core::Pod> for State {
             Indexes::<core::Pod>::delete(self, &key);
         }
         self.listed.insert(Kind::Pod);
+    }
+}
+
+impl Indexes<CSINode> for State {
+    fn apply(&mut self, object: &CSINode) {
+        if self.index.put_csi_node(object) {
+            self.refresh_node(&ObjectKey::of(object).name);
+        }
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if self.index.remove_csi_node(&key.name) {
+            self.refresh_node(&key.name);
+        }
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.index.driverless_nodes_not_in(listed) {
+            Indexes::<CSINode>::delete(self, &key);
+        }
+        self.listed.insert(Kind::CSINode);
     }
 }

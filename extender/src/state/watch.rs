@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use cluster::watch::{self, Indexes};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
@@ -28,6 +28,7 @@ pub fn watch_all(client: &Client, state: &SharedState, stop: &CancellationToken)
     pumps.spawn(pump::<PersistentVolume>(client, all(), state, stop));
     pumps.spawn(pump::<StorageClass>(client, all(), state, stop));
     pumps.spawn(pump::<Pod>(client, all().fields(WITHOUT_NODE), state, stop));
+    pumps.spawn(pump::<CSINode>(client, all(), state, stop));
     pumps
 }
 

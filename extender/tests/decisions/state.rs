@@ -7,9 +7,10 @@ use cluster::{Claim, Lookup, ObjectKey};
 use crds::{Phase, PmemNode, PmemVolume};
 use extender::state::{Kind, State};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
 use kube::runtime::watcher::Event;
 use placement::Bytes;
+use serde_json::json;
 
 use crate::testing::{claim, class, node, persistent_volume, volume};
 
@@ -96,6 +97,13 @@ fn a_reset_forgets_what_is_not_listed() {
     Indexes::<PersistentVolume>::reset(&mut state, &only("pv-b"));
     assert_eq!(state.index().node_of_persistent_volume("pv-a"), None);
     assert_eq!(state.index().node_of_persistent_volume("pv-b"), Some("b"));
+    state.apply(&node("b", 1, &[&[(0, 64)]]));
+    state.apply(
+        &serde_json::from_value::<CSINode>(json!({ "metadata": { "name": "b" }, "spec": { "drivers": [] } })).unwrap(),
+    );
+    assert!(state.space("b").is_none());
+    Indexes::<CSINode>::reset(&mut state, &HashSet::new());
+    assert!(state.space("b").is_some());
     assert_eq!(state.unlisted(), [Kind::PersistentVolumeClaim, Kind::Pod]);
     Indexes::<Pod>::reset(&mut state, &HashSet::new());
     let listed = HashSet::from([ObjectKey::new("ns", "b")]);

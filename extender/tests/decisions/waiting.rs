@@ -9,6 +9,7 @@ use crds::PmemVolume;
 use extender::decide::{NodeChoice, Room, filter_and_reserve, room_for_waiting};
 use extender::state::State;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::CSINode;
 use placement::Policy;
 
 use crate::testing::{claim, class, node, pod_named, volume};
@@ -130,4 +131,23 @@ fn of_many_pods_some_are_looked_at_with_one_call() {
         panic!("all are looked at");
     };
     assert_eq!(room_for_waiting(&state, Some(&after), &gained), Room::ForNobody);
+}
+
+#[test]
+fn a_driver_that_comes_back_is_room() {
+    let mut state = state(&[("a", "60Mi")]);
+    let csi_node = |drivers: &serde_json::Value| -> CSINode {
+        serde_json::from_value(serde_json::json!({ "metadata": { "name": "n" }, "spec": { "drivers": drivers } }))
+            .unwrap()
+    };
+    state.apply(&csi_node(&serde_json::json!([])));
+    let (pod, now) = (pod_named("p", &["a"]), Instant::now());
+    assert_eq!(filtered(&mut state, &pod, &["n"], now), [""; 0]);
+    // What it reports meanwhile is of no use.
+    state.apply(&node("n", 2, &[&[(0, 128)]]));
+    assert_eq!(room(&mut state), None);
+    let ours = serde_json::json!([{ "name": crds::DRIVER_NAME, "nodeID": "n", "topologyKeys": [crds::TOPOLOGY_KEY] }]);
+    state.apply(&csi_node(&ours));
+    assert_eq!(room(&mut state), Some(("p".into(), "n".into())));
+    assert_eq!(filtered(&mut state, &pod, &["n"], now), ["n"]);
 }

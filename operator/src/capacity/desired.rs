@@ -9,10 +9,10 @@ use crate::index::Index;
 /// The objects that `node` should have: one for each StorageClass and each NUMA node with a ready region.
 ///
 /// Each promises that one CreateVolume of its usable bytes succeeds as the index is: pending volumes are subtracted, and
-/// CreateVolume uses the same placement. A node without a PmemNode should have none.
+/// CreateVolume uses the same placement. A node without a PmemNode should have none, nor should one without a driver.
 #[must_use]
 pub fn desired(index: &Index, node: &str) -> Vec<Capacity> {
-    let (Some(free), Some(owner)) = (index.free_space(node), index.node_uid(node)) else {
+    let (true, Some(free), Some(owner)) = (index.has_driver(node), index.free_space(node), index.node_uid(node)) else {
         return Vec::new();
     };
     let of_class = |(class, settings): (&str, &ClassSettings)| {

@@ -6,7 +6,7 @@ use cluster::watch::Indexes;
 use cluster::{Class, ObjectKey};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::PersistentVolume;
-use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity, StorageClass};
 use kube::ResourceExt;
 
 use super::persistent_volumes::NamedVolume;
@@ -83,6 +83,27 @@ impl Indexes<StorageClass> for Index {
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
         self.classes.retain(&names(listed));
         self.mark_all_dirty();
+    }
+}
+
+impl Indexes<CSINode> for Index {
+    fn apply(&mut self, node: &CSINode) {
+        if self.driverless.put(node) {
+            self.mark_dirty([node.name_any()]);
+        }
+    }
+
+    fn delete(&mut self, key: &ObjectKey) {
+        if self.driverless.remove(&key.name) {
+            self.mark_dirty([key.name.to_string()]);
+        }
+    }
+
+    fn reset(&mut self, listed: &HashSet<ObjectKey>) {
+        for key in self.driverless.not_in(listed) {
+            Indexes::<CSINode>::delete(self, &key);
+        }
+        self.csi_nodes_synced = true;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use cluster::version::is_older;
-use cluster::{Class, ClassSettings, OurClass};
+use cluster::{Class, ClassSettings, DriverlessNodes, OurClass};
 use crds::{PmemNode, PmemNodeStatus, PmemVolume};
 use placement::Node;
 
@@ -15,7 +15,7 @@ use super::volumes::Volumes;
 use crate::capacity_object::PublishedCapacity;
 use crate::kept_volumes::KeptPlace;
 
-/// `PmemNodes`, `PmemVolumes`, `PersistentVolumes` of ours, `StorageClasses`, and our CSIStorageCapacity objects.
+/// `PmemNodes`, `PmemVolumes`, `PersistentVolumes` of ours, `StorageClasses`, `CSINodes`, and our CSIStorageCapacity objects.
 ///
 /// It is `synced` once each kind has been listed completely. Until then, that something is missing means nothing.
 #[derive(Debug, Default)]
@@ -25,6 +25,9 @@ pub struct Index {
     pub(super) persistent_volumes: PersistentVolumes,
     pub(super) classes: Store<Class>,
     pub(super) capacities: Capacities,
+    pub(super) driverless: DriverlessNodes,
+    /// Whether the `CSINodes` were listed.
+    pub(super) csi_nodes_synced: bool,
     /// Nodes whose CSIStorageCapacity objects may not be what they should.
     dirty: BTreeSet<String>,
 }
@@ -34,7 +37,7 @@ impl Index {
     #[must_use]
     pub fn synced(&self) -> bool {
         let objects = self.nodes.synced() && self.volumes.synced() && self.persistent_volumes.synced();
-        objects && self.classes.synced() && self.capacities.synced()
+        objects && self.classes.synced() && self.capacities.synced() && self.csi_nodes_synced
     }
 
     /// The free space of a node: pending and reserved volumes are subtracted. None if it has reported nothing.
@@ -42,6 +45,22 @@ impl Index {
     pub fn free_space(&self, node: &str) -> Option<Node> {
         let status = self.node_status(node)?;
         Some(cluster::free_space(status, self.volumes.of_node(node)))
+    }
+
+    /// Whether the node has a driver that makes volumes there: see [`DriverlessNodes`].
+    #[must_use]
+    pub fn has_driver(&self, node: &str) -> bool {
+        !self.driverless.contains(node)
+    }
+
+    /// The nodes that reported something and have no driver; none until all is listed.
+    #[must_use]
+    pub fn driverless_nodes(&self) -> Vec<String> {
+        let names = self.driverless.names().filter(|_| self.synced());
+        names
+            .filter(|node| self.nodes.get(node).is_some())
+            .map(Into::into)
+            .collect()
     }
 
     /// The names of all `PmemNodes`.

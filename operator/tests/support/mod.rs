@@ -9,7 +9,7 @@ use cluster::watch::Indexes;
 use crds::{PmemNode, PmemVolume};
 use daxfit_operator::index::{Index, SharedIndex};
 use k8s_openapi::api::core::v1::PersistentVolume;
-use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity, StorageClass};
 use kube::Resource;
 use serde_json::json;
 
@@ -128,6 +128,7 @@ pub fn index(nodes: Vec<PmemNode>, volumes: Vec<PmemVolume>, classes: Vec<Storag
         list(index, classes);
         list::<PersistentVolume>(index, vec![]);
         list::<CSIStorageCapacity>(index, vec![]);
+        list::<CSINode>(index, vec![]);
     });
     shared
 }
@@ -142,6 +143,13 @@ where
         index.apply(&object);
     }
     Indexes::<K>::reset(index, &listed);
+}
+
+/// The CSINode of a node, which lists our driver or none.
+pub fn csi_node(name: &str, has_driver: bool) -> CSINode {
+    let driver = json!({"name": crds::DRIVER_NAME, "nodeID": name, "topologyKeys": [crds::TOPOLOGY_KEY]});
+    let drivers: Vec<_> = has_driver.then_some(driver).into_iter().collect();
+    serde_json::from_value(json!({"metadata": {"name": name}, "spec": {"drivers": drivers}})).unwrap()
 }
 
 /// What a watch shows.

@@ -10,6 +10,7 @@ pub enum Kind {
     PersistentVolume,
     StorageClass,
     CSIStorageCapacity,
+    CSINode,
     PmemNode,
     PmemVolume,
     /// Taken, but not kept.
@@ -18,13 +19,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Node,
         Self::Pod,
         Self::PersistentVolumeClaim,
         Self::PersistentVolume,
         Self::StorageClass,
         Self::CSIStorageCapacity,
+        Self::CSINode,
         Self::PmemNode,
         Self::PmemVolume,
         Self::Event,
@@ -40,6 +42,7 @@ impl Kind {
             Self::PersistentVolume => "persistentvolumes",
             Self::StorageClass => "storageclasses",
             Self::CSIStorageCapacity => "csistoragecapacities",
+            Self::CSINode => "csinodes",
             Self::PmemNode => "pmemnodes",
             Self::PmemVolume => "pmemvolumes",
             Self::Event => "events",
@@ -56,6 +59,7 @@ impl Kind {
             Self::PersistentVolume => "PersistentVolume",
             Self::StorageClass => "StorageClass",
             Self::CSIStorageCapacity => "CSIStorageCapacity",
+            Self::CSINode => "CSINode",
             Self::PmemNode => "PmemNode",
             Self::PmemVolume => "PmemVolume",
             Self::Event => "Event",
@@ -67,7 +71,7 @@ impl Kind {
     pub fn api_version(self) -> &'static str {
         match self {
             Self::Node | Self::Pod | Self::PersistentVolumeClaim | Self::PersistentVolume => "v1",
-            Self::StorageClass | Self::CSIStorageCapacity => "storage.k8s.io/v1",
+            Self::StorageClass | Self::CSIStorageCapacity | Self::CSINode => "storage.k8s.io/v1",
             Self::PmemNode | Self::PmemVolume => "daxfit.dev/v1alpha1",
             Self::Event => "events.k8s.io/v1",
         }
@@ -83,7 +87,7 @@ impl Kind {
             | Self::PersistentVolume
             | Self::PmemNode
             | Self::PmemVolume => true,
-            Self::StorageClass | Self::CSIStorageCapacity | Self::Event => false,
+            Self::StorageClass | Self::CSIStorageCapacity | Self::CSINode | Self::Event => false,
         }
     }
 

@@ -162,6 +162,10 @@ impl Provisioner {
             self.reschedule(key);
             return Next::Done;
         }
+        // It has no topology to ask for then, and gives nothing back (`GenerateAccessibilityRequirements`).
+        if !node.is_empty() && !self.has_driver(node) {
+            return Next::RepeatIfWanted;
+        }
         let request = create_request(&name, claim, &class, node);
         let answered = self.create_volume(request).await;
         self.promises.created(answered.is_ok());
@@ -179,6 +183,12 @@ impl Provisioner {
                 self.after_error(key, &status, !node.is_empty())
             }
         }
+    }
+
+    fn has_driver(&self, node: &str) -> bool {
+        let csi_node = self.api.get(&Key::of(Kind::CSINode, node)).unwrap_or_default();
+        let mut drivers = csi_node["spec"]["drivers"].as_array().into_iter().flatten();
+        drivers.any(|driver| driver["name"] == DRIVER_NAME)
     }
 
     async fn create_volume(&self, request: CreateVolumeRequest) -> Result<Volume, Status> {

@@ -127,7 +127,8 @@ fn wakes(kind: Kind, after: &Value) -> bool {
         | Kind::PersistentVolume
         | Kind::PersistentVolumeClaim
         | Kind::StorageClass
-        | Kind::CSIStorageCapacity => true,
+        | Kind::CSIStorageCapacity
+        | Kind::CSINode => true,
         Kind::Pod => !text(after, "/spec/nodeName").is_empty(),
         Kind::PmemNode | Kind::PmemVolume | Kind::Event => false,
     }

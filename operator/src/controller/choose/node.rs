@@ -14,8 +14,8 @@ use crate::index::Index;
 /// Why a volume fits on none of the nodes that it may be on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChooseError {
-    /// None of them reports persistent memory.
-    #[error("{} reported persistent memory: see \"kubectl get pmemnodes\", and whether the node driver runs", none_of(.0))]
+    /// None of them reports persistent memory and has a driver.
+    #[error("{} reported persistent memory, with a driver in its CSINode: see \"kubectl get pmemnodes\", and whether the node driver runs", none_of(.0))]
     NoNodes(BTreeSet<String>),
     /// There is one such node.
     #[error("node {node}: {refusal}")]
@@ -110,9 +110,8 @@ impl Candidates<'_> {
     ) -> Option<ChosenNode> {
         let mut best: Option<(Cost, &String, NumaChoice)> = None;
         for node in self.nodes {
-            let Some(free) = self.index.free_space(node) else {
-                continue;
-            };
+            let free = self.index.free_space(node).filter(|_| self.index.has_driver(node));
+            let Some(free) = free else { continue };
             let numa = choose_numa(*request, &free, &companions.on_node(node, self.index));
             match numa.and_then(|numa| Ok((self.cost(&free, request, numa)?, numa))) {
                 Ok((cost, numa)) if best.is_none_or(|(least, ..)| cost < least) => best = Some((cost, node, numa)),
