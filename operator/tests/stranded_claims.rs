@@ -13,22 +13,32 @@ use std::time::{Duration, Instant};
 
 use cluster::Claim;
 use cluster::names::SELECTED_NODE;
+use crds::PmemVolumeStatus;
 use daxfit_operator::index::{Index, SharedIndex};
-use daxfit_operator::stranded_claims::{Absences, is_stranded};
+use daxfit_operator::stranded_claims::{Absences, give_back, is_stranded};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use serde_json::json;
+use kube::runtime::events::{Recorder, Reporter};
+use serde_json::{Value, json};
+use support::api_server::ApiServer;
 use support::{Watched, class, csi_node, index, plain_node, volume};
 
 fn claim(selected: Option<&str>, volume: Option<&str>) -> Claim {
-    let claim: PersistentVolumeClaim = serde_json::from_value(json!({
-        "metadata": { "namespace": "ns", "name": "c", "uid": "u", "annotations": { SELECTED_NODE: selected.unwrap_or("") } },
+    let object: PersistentVolumeClaim = serde_json::from_value(object(selected, volume)).unwrap();
+    Claim::from(&object)
+}
+
+fn object(selected: Option<&str>, volume: Option<&str>) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {
+            "namespace": "ns", "name": "c", "uid": "u", "resourceVersion": "7",
+            "annotations": { SELECTED_NODE: selected.unwrap_or("") },
+        },
         "spec": {
             "storageClassName": "fast", "volumeName": volume,
             "resources": { "requests": { "storage": "20Mi" } },
         },
-    }))
-    .unwrap();
-    Claim::from(&claim)
+    })
 }
 
 /// Two nodes, of which one has had no driver for so long.
@@ -77,4 +87,29 @@ fn what_is_bound_or_was_begun_stays() {
     assert!(!stays(&claim(Some("n"), None)));
     shared.apply(volume("pvc-u", "n", 20));
     assert!(stays(&claim(Some("n"), None)));
+}
+
+#[tokio::test]
+async fn the_selected_node_is_taken_off_and_an_event_says_why() {
+    let (shared, absences) = after(LONG);
+    let (server, client) = ApiServer::start(&shared, |_| PmemVolumeStatus::default());
+    let (listed, own) = (
+        "/api/v1/persistentvolumeclaims/c",
+        "/api/v1/namespaces/ns/persistentvolumeclaims/c",
+    );
+    for path in [listed, own] {
+        server.store(path.into(), object(Some("n"), None));
+    }
+    let recorder = Recorder::new(client.clone(), Reporter::from("test"));
+    give_back(&client, &recorder, &shared, &absences).await.unwrap();
+    let now = server.object(own).unwrap();
+    assert!(now["metadata"]["annotations"][SELECTED_NODE].is_null(), "{now}");
+    let events = server.objects("/apis/events.k8s.io/v1/namespaces/ns/events");
+    assert_eq!(events[0]["reason"], "NodeWithoutDriver");
+    // Another node was selected since the list.
+    let mut changed = object(Some("other"), None);
+    changed["metadata"]["resourceVersion"] = json!("8");
+    server.store(own.into(), changed.clone());
+    give_back(&client, &recorder, &shared, &absences).await.unwrap();
+    assert_eq!(server.object(own), Some(changed));
 }

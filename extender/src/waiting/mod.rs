@@ -30,6 +30,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 pub struct WaitingPods {
     pods: BTreeMap<Box<str>, WaitingPod>,
     gained: BTreeSet<Arc<str>>,
+    /// What kube-scheduler asked about last: pods that wait for the same nodes share one copy.
+    last_asked: Arc<BTreeSet<Arc<str>>>,
     tries: Tries,
 }
 
@@ -47,7 +49,7 @@ struct WaitingPod {
     pod: Arc<Pod>,
     /// The only nodes that kube-scheduler would take; none if it may have left some out. What makes it take others wakes the pod by
     /// itself.
-    only: Option<BTreeSet<Arc<str>>>,
+    only: Option<Arc<BTreeSet<Arc<str>>>>,
     heard_of: Instant,
     woken: Woken,
 }
@@ -77,8 +79,16 @@ impl WaitingPods {
         if passed {
             return;
         }
-        let only = (asked.len() < MAY_BE_SOME).then(|| asked.iter().map(|node| Arc::from(*node)).collect());
+        let only = (asked.len() < MAY_BE_SOME).then(|| self.shared(asked));
         self.add(pod, only, now);
+    }
+
+    fn shared(&mut self, asked: &[&str]) -> Arc<BTreeSet<Arc<str>>> {
+        let last = &self.last_asked;
+        if last.len() != asked.len() || asked.iter().any(|node| !last.contains(*node)) {
+            self.last_asked = Arc::new(asked.iter().map(|node| Arc::from(*node)).collect());
+        }
+        self.last_asked.clone()
     }
 
     /// `pod` waits already when the extender starts, and any node may have gained room for it.
@@ -88,7 +98,7 @@ impl WaitingPods {
         }
     }
 
-    fn add(&mut self, pod: &Pod, only: Option<BTreeSet<Arc<str>>>, now: Instant) {
+    fn add(&mut self, pod: &Pod, only: Option<Arc<BTreeSet<Arc<str>>>>, now: Instant) {
         let waiting = WaitingPod {
             pod: Arc::new(pod.clone()),
             only,

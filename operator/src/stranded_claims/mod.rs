@@ -44,7 +44,16 @@ pub async fn run(client: Client, recorder: Recorder, index: SharedIndex) {
     }
 }
 
-async fn give_back(client: &Client, recorder: &Recorder, index: &SharedIndex, absences: &Absences) -> kube::Result<()> {
+/// Gives back all claims that are stranded now.
+///
+/// # Errors
+/// If the API server does not list the claims. One that cannot be changed is left for the next time.
+pub async fn give_back(
+    client: &Client,
+    recorder: &Recorder,
+    index: &SharedIndex,
+    absences: &Absences,
+) -> kube::Result<()> {
     let claims: Api<PersistentVolumeClaim> = Api::all(client.clone());
     let mut page = ListParams::default().limit(PAGE);
     loop {

@@ -6,6 +6,7 @@ use placement::Policy;
 use tonic::Code;
 
 use super::setup::{MIB, TIME_LIMIT, makes, request, setup, silent, topology};
+use crate::support::{Watched, csi_node};
 
 #[tokio::test]
 async fn does_not_fit_writes_nothing() {
@@ -126,4 +127,20 @@ async fn wanted_on_another_node_never_moves_what_a_persistent_volume_stands_for(
         )
         .await;
     assert_eq!(setup.server.volume("pvc-1").unwrap().metadata.deletion_timestamp, None);
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_there_is_no_driver() {
+    let mut setup = setup(makes).await;
+    setup.index.apply(csi_node("b", false));
+    setup
+        .refused(
+            request(50 * MIB, &["b"]),
+            Code::ResourceExhausted,
+            "node b has not reported persistent memory, with a driver in its CSINode",
+        )
+        .await;
+    assert_eq!(setup.server.take_writes(), Vec::<String>::new());
+    let elsewhere = setup.create(request(50 * MIB, &["b", "c"])).await.unwrap();
+    assert_eq!(elsewhere.accessible_topology, topology(&["c"]));
 }

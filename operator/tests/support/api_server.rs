@@ -38,6 +38,8 @@ pub struct ApiServer {
     driver: NodeDriver,
 }
 
+/// The claims of all namespaces.
+const CLAIMS: &str = "/api/v1/persistentvolumeclaims";
 const VOLUMES: &str = "/apis/daxfit.dev/v1alpha1/pmemvolumes";
 
 impl ApiServer {
@@ -206,7 +208,7 @@ impl State {
                 self.change(path);
                 (StatusCode::OK, answer)
             }
-            None if path.ends_with("/pods") || path == VOLUMES => (StatusCode::OK, self.list(path)),
+            None if path.ends_with("/pods") || path == CLAIMS || path == VOLUMES => (StatusCode::OK, self.list(path)),
             None => refuse(StatusCode::NOT_FOUND, "NotFound"),
         }
     }
@@ -305,6 +307,9 @@ fn merge(object: &mut Value, patch: &Value) {
         return;
     };
     for (key, value) in fields {
-        merge(&mut object[key], value);
+        match (value, object.as_object_mut()) {
+            (Value::Null, Some(object)) => _ = object.remove(key),
+            _ => merge(&mut object[key], value),
+        }
     }
 }
