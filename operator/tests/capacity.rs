@@ -487,10 +487,10 @@ fn a_node_without_a_driver_has_none() {
     let shared = index(vec![plain_node("n1", 64)], vec![], vec![class("fast", &[])]);
     let published = || shared.read(|index| desired(index, "n1")).len();
     assert_eq!(published(), 1);
-    shared.update(|index| _ = index.take_dirty());
+    shared.update(|index| _ = index.take_dirty_beside(&BTreeSet::new(), usize::MAX));
     shared.apply(csi_node("n1", false));
     assert_eq!(published(), 0);
-    assert!(shared.read(Index::is_dirty));
+    assert!(shared.read(|index| index.is_dirty_beside(&BTreeSet::new())));
     shared.apply(csi_node("n1", true));
     assert_eq!(published(), 1);
 }

@@ -26,7 +26,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PmemNode,
         Self::PmemVolume,
         Self::PersistentVolumeClaim,
