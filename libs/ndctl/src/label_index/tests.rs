@@ -186,3 +186,15 @@ fn areas_of_every_size_are_laid_out_as_the_kernel_does() {
     assert_eq!((laid_out(512, 128), laid_out(0, 256)), (None, None));
     assert_eq!(Index::needs(2 << 20), 0x1200);
 }
+
+/// The label of a namespace that was destroyed stays in its slot, until another is written there.
+#[test]
+fn slots_tell_what_was_written() {
+    let area = [V1_2, &[0; 1024]].concat();
+    let slots = index(V1_2).slots(&area).unwrap();
+    let used: Vec<bool> = slots.iter().map(|slot| slot.is_used).collect();
+    assert_eq!(used, [false, true, true, false]);
+    let uuids: Vec<bool> = slots.iter().map(|slot| slot.uuid.is_some()).collect();
+    assert_eq!(uuids, [true, true, true, false], "{slots:?}");
+    assert!(index(V1_2).slots(&area[..index(V1_2).end() - 1]).is_err());
+}
