@@ -79,7 +79,7 @@ impl Index {
         let short = || LabelError::Short { length: area.len() };
         let slots = area.get(self.labels_at..self.end()).ok_or_else(short)?;
         let slot = |(number, bytes): (u32, &[u8])| Slot {
-            is_used: self.used.contains(&number),
+            is_used: self.used.binary_search(&number).is_ok(),
             uuid: Label::parse(number, bytes).ok().flatten().map(|label| label.uuid),
             bytes: bytes.to_vec(),
         };

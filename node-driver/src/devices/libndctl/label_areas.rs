@@ -45,9 +45,11 @@ fn module_area(mapping: Mapping<'_>, ways: i64) -> Result<ModuleArea, Source> {
     };
     let own = Extent::new(mapping.start(), mapping.size());
     let extent = |slot: u32| -> Result<Option<Extent>, Source> {
-        let Some(label) = labels.labels.iter().find(|label| label.slot == slot) else {
+        // They are in the order of their slots.
+        let Ok(found) = labels.labels.binary_search_by_key(&slot, |label| label.slot) else {
             return Ok(None);
         };
+        let label = &labels.labels[found];
         let taken = Extent::new(label.start, label.size);
         if !taken.overlaps(own) {
             return Ok(None);
