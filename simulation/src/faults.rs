@@ -259,7 +259,10 @@ impl Fault {
             }
             Self::ForeignDestroyed(which) => {
                 let machine = node(world, which).machine;
-                world.dice.with(|rng| machine.foreign_destroy(rng));
+                // Without one, somebody comes who has one for a moment.
+                if world.dice.with(|rng| machine.foreign_destroy(rng)).is_none() {
+                    machine.foreign_use(&mut fastrand::Rng::with_seed(u64::try_from(which).unwrap_or_default()));
+                }
             }
             _ => self.happen_to_region(world),
         }

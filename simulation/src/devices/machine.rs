@@ -171,6 +171,14 @@ impl Machine {
         self.state().foreign_destroy(rng)
     }
 
+    /// Somebody makes a namespace with `ndctl`, fills it, and destroys it before anybody looks. Nothing if there is no space.
+    pub fn foreign_use(&self, rng: &mut fastrand::Rng) {
+        let mut state = self.state();
+        if state.foreign_create(rng).is_some() {
+            state.foreign_destroy_last();
+        }
+    }
+
     /// As it is, whatever is shown.
     #[must_use]
     pub fn truth(&self) -> Truth {

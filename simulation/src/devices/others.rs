@@ -155,6 +155,12 @@ impl State {
         Some(theirs.label.name)
     }
 
+    pub(super) fn foreign_destroy_last(&mut self) {
+        if let Some((serial, _)) = self.theirs.pop_last() {
+            self.take_away(serial);
+        }
+    }
+
     fn take_away(&mut self, serial: Serial) {
         for gone in self.namespaces.extract_if(.., |found| found.serial == serial) {
             let areas = &mut self.regions[gone.region].areas;
