@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use axum::routing::post;
 use axum::{Json, Router};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
@@ -70,12 +70,20 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         make::<PersistentVolumeClaim>(&client, &claim("comes-back")).await?;
         make::<Pod>(&client, &pod_object("comes-back", &["comes-back".into()])).await?;
         let mut most = 0;
-        while asked.load(Ordering::Relaxed) < REFUSALS {
-            cluster.check()?;
-            most = most.max(held(cluster).await?);
-            sleep(Duration::from_millis(100)).await;
-        }
-        most = most.max(held(cluster).await?);
+        until("the pod to come back again and again", HANG_LIMIT, async || {
+            if let Err(error) = cluster.check() {
+                return Probe::Never(error);
+            }
+            match wake(&client).await.and(held(cluster).await) {
+                Ok(nodes) => most = most.max(nodes),
+                Err(error) => return Probe::NotYet(error),
+            }
+            match asked.load(Ordering::Relaxed) {
+                often if often >= REFUSALS => Probe::Ready(()),
+                often => Probe::NotYet(anyhow!("refused {often} times")),
+            }
+        })
+        .await?;
         ensure!(most > 0, "nothing was ever reserved for it");
         ensure!(most <= OFFERED, "it held {most} nodes at once");
         let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
@@ -119,6 +127,17 @@ fn serve_refusals(cluster: &HollowCluster) -> Result<Arc<AtomicUsize>> {
     let server = axum_server::from_tcp(listener).context("serving refusals")?;
     tokio::spawn(server.serve(app.into_make_service()));
     Ok(asked)
+}
+
+/// kube-scheduler tries a pod again that an extender refused when a claim changes, and otherwise after five minutes.
+async fn wake(client: &Client) -> Result<()> {
+    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), NAMESPACE);
+    let now = format!("{:?}", Instant::now());
+    let patch = json!({ "metadata": { "annotations": { "daxfit.dev/test": now } } });
+    claims
+        .patch("looks", &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(())
 }
 
 /// On how many nodes space is reserved for other pods than "looks".
