@@ -195,6 +195,8 @@ impl World {
             scheduler.process.allow(true);
         }
         self.provisioner.allow(true);
+        // Somebody may have deleted it by hand, as capacity objects are deleted; then the manifests are applied again.
+        make_wake_object(&self.api);
         self.promises.heal();
     }
 }
