@@ -71,7 +71,7 @@ pub(super) async fn room_that_no_capacity_shows_wakes_a_pod(cluster: &mut TestCl
     workload::event(
         &cluster.kubectl,
         "patient",
-        &["nodes are available", "asked 450 MiB + "],
+        &["nodes are available", "asked 150 MiB + 100 MiB + 450 MiB"],
     )
     .await?;
     ensure!(wakes(cluster).await? == before, "woken for nothing");
