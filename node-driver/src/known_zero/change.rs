@@ -53,8 +53,8 @@ impl Change {
             && match self {
                 // Since 5.0 the kernel writes each label twice, first as one that is being written.
                 Self::Written(uuid) => {
-                    (1..=2).contains(&indexes)
-                        && written.len() == indexes
+                    (1..=2).contains(&written.len())
+                        && indexes == written.len() + indexes_before_label(uuid, before)
                         && written.iter().all(|slot| slot.uuid == Some(uuid))
                         && before.used(uuid).count() <= 1
                         && after.used(uuid).count() == 1
@@ -72,6 +72,15 @@ impl Change {
         match self {
             Self::Written(uuid) | Self::Deleted(uuid) => uuid,
         }
+    }
+}
+
+/// A namespace without a label gets its UUID and its name before its size. For each of them the kernel writes an index without any
+/// label of that UUID (`nd_namespace_label_update` in `drivers/nvdimm/namespace_devs.c`).
+fn indexes_before_label(uuid: Uuid, before: &ModuleArea) -> usize {
+    match before.used(uuid).next() {
+        None => 2,
+        Some(_) => 0,
     }
 }
 

@@ -50,6 +50,7 @@ impl Modules {
 impl ModelAreas {
     pub(super) fn write(&mut self, label: &Label, extent: Extent, modules: Modules) {
         for area in self.of(modules) {
+            area.name(label.uuid.unwrap_or_default());
             for phase in ["updating", "written"] {
                 area.put(ModelSlot {
                     is_used: true,
@@ -87,6 +88,14 @@ impl ModelAreas {
 }
 
 impl ModelArea {
+    /// A namespace without a label gets its UUID and its name: an index is written for each (`nd_namespace_label_update` in
+    /// `drivers/nvdimm/namespace_devs.c`).
+    fn name(&mut self, uuid: Uuid) {
+        if !self.slots.iter().any(|slot| slot.is_used && slot.uuid == uuid) {
+            self.indexes += 2;
+        }
+    }
+
     fn put(&mut self, label: ModelSlot) {
         let uuid = label.uuid;
         let lowest = self.slots.iter().position(|slot| !slot.is_used);

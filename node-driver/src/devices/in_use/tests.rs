@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -99,6 +100,11 @@ fn a_raw_block_volume_is_seen_by_its_node_and_by_its_loop_device() {
     printed_by("umount", &["--lazy", &published, &mapped]);
     assert_eq!(disk.used_by(), shown);
     printed_by("losetup", &["--detach", &over]);
+    // The kernel detaches it once nobody has it open, and others of this machine look at loop devices, too.
+    let end = Instant::now() + Duration::from_secs(60);
+    while disk.used_by() == shown && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     assert_eq!(disk.used_by(), "");
 }
 

@@ -58,6 +58,10 @@ impl Kernel {
 
     fn write_on(&mut self, module: usize, uuid: Uuid, name: u8) {
         let module = &mut self.areas.modules[module];
+        if module.used(uuid).next().is_none() {
+            // Its UUID and its name, before its size.
+            module.indexes = (module.indexes + 2) % INDEXES;
+        }
         for phase in 0..self.phases {
             let free = module.slots.iter().position(|slot| !slot.is_used).unwrap();
             for slot in module.slots.iter_mut().filter(|slot| slot.uuid == Some(uuid)) {
