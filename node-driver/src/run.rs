@@ -20,7 +20,7 @@ use crate::filesystem::Kernel;
 use crate::host_rules::HostRules;
 use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, bring_up, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
-use crate::report::Reporter;
+use crate::report::{Reporter, follow_written};
 use crate::volumes::{ClusterRecord, EarlierVolumes, Objects, Reconciler, Worker, leftovers};
 
 /// How long to wait before asking the API server again.
@@ -193,6 +193,8 @@ pub async fn work(
     let mut parts = JoinSet::new();
     parts.spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone()));
     let objects = Objects::new(volumes.store());
+    let written = Objects::new(volumes.store());
+    parts.spawn(follow_written(Arc::clone(&layout), written, stop.clone()));
     parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
     parts.spawn(volumes.run(worker, reconciled, stop.clone()));
     let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };

@@ -140,6 +140,11 @@ impl Layout {
         }
     }
 
+    /// The status of a volume has this revision: no later listing has a lower one. True if the last one has.
+    pub(crate) fn note_written(&self, revision: i64) -> bool {
+        self.known().revision.note_written(revision)
+    }
+
     /// The kernel refused a namespace of `footprint` bytes in a region that has room for it, as it was `listed`. The next listings
     /// offer nothing as large there, until something changes in it, and for five minutes at most.
     pub fn refused(&self, region: &RegionId, footprint: Bytes, listed: &Inventory) {

@@ -28,6 +28,12 @@ impl Revision {
         }
     }
 
+    /// The status of a volume has this number. True if the last one is below.
+    pub(super) fn note_written(&mut self, written: i64) -> bool {
+        self.written = self.written.max(written);
+        self.number < written
+    }
+
     /// The number after `inventory` was listed: the next one if its free extents differ from the last ones.
     pub(super) fn after(&mut self, inventory: &Inventory) -> i64 {
         let now = extents(&inventory.to_status(|_| false));
@@ -88,6 +94,10 @@ mod tests {
         };
         assert_eq!(Revision::resume(Some(&reported), 7).after(&list()), 7);
         assert_eq!(Revision::resume(Some(&reported), 9).after(&list()), 9);
+        let mut restored = Revision::resume(Some(&reported), 7);
+        assert!(!restored.note_written(7) && restored.note_written(9));
+        assert_eq!([restored.after(&list()), restored.after(&list())], [9, 9]);
+        assert!(!restored.note_written(9));
         devices.create(&new("a")).unwrap();
         assert_eq!(Revision::resume(Some(&reported), 7).after(&list()), 8);
         assert_eq!(Revision::resume(Some(&reported), 9).after(&list()), 9);

@@ -1,6 +1,7 @@
 //! Reports what the node has, as its PmemNode, whenever that changes.
 
 mod status;
+mod written;
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -23,6 +24,7 @@ use crate::conditions::{NewCondition, set};
 use crate::layout::LastListing;
 use crate::volumes::{Erasures, Objects};
 use status::{KnownVolumes, next_status};
+pub use written::follow_written;
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
