@@ -18,7 +18,6 @@ mod numa;
 mod policy;
 mod preemption;
 mod refusals;
-mod rights;
 mod sharing;
 mod sieve;
 mod volumes;
@@ -152,16 +151,7 @@ async fn play_in_one_cluster(chosen: &[Case]) -> Result<usize> {
     }
     let cluster = Box::pin(Cluster::start()).await?;
     let mut cluster = progress::step("installing Daxfit", TestCluster::install(cluster)).await?;
-    let mut failed = play(&mut cluster, chosen).await?;
-    // A few scenarios do not need all that the programs may do.
-    if chosen.len() == cases().len()
-        && let Err(error) = rights::each_is_used(&mut cluster).await
-    {
-        println!("test rights::each_is_used ... FAILED");
-        eprintln!("rights: {error:#}");
-        failed += 1;
-    }
-    Ok(failed)
+    play(&mut cluster, chosen).await
 }
 
 /// How many scenarios fail.

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::pki::{IdentityFiles, Pki, Subject};
 use crate::harness::client;
 use crate::harness::daemon::Daemon;
-use crate::harness::kubectl::SYSTEM_NAMESPACE;
 use crate::harness::sandbox::{API_SERVICE, GATEWAY, Inside, Sandbox};
 use crate::harness::tools::{Tool, Tools};
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
@@ -95,7 +94,6 @@ impl ControlPlane {
             sandbox,
         };
         plane.write_scheduler_config(json!({}))?;
-        plane.write_audit_policy()?;
         plane.spawn(Component::Etcd)?;
         plane.start_component(Component::ApiServer).await?;
         // They give up at once when there is no API server.
@@ -214,8 +212,6 @@ impl ControlPlane {
             flag("authorization-mode", "Node,RBAC"),
             flag("enable-admission-plugins", "NodeRestriction"),
             flag("allow-privileged", true),
-            flag("audit-policy-file", self.audit_policy().display()),
-            flag("audit-log-path", self.audit_log().display()),
         ]
     }
 
@@ -254,26 +250,6 @@ impl ControlPlane {
             flag("tls-cert-file", server.certificate.display()),
             flag("tls-private-key-file", server.key.display()),
         ]
-    }
-
-    /// The requests of our programs to the API server, a JSON object in each line.
-    pub(crate) fn audit_log(&self) -> PathBuf {
-        self.folder.join("audit.log")
-    }
-
-    fn audit_policy(&self) -> PathBuf {
-        self.folder.join("audit-policy.json")
-    }
-
-    fn write_audit_policy(&self) -> Result<()> {
-        let ours = format!("system:serviceaccounts:{SYSTEM_NAMESPACE}");
-        let policy = json!({
-            "apiVersion": "audit.k8s.io/v1",
-            "kind": "Policy",
-            "omitStages": ["RequestReceived"],
-            "rules": [{ "level": "Metadata", "userGroups": [ours] }, { "level": "None" }],
-        });
-        fs::write(self.audit_policy(), policy.to_string()).context("writing the audit policy")
     }
 
     fn scheduler_config(&self) -> PathBuf {

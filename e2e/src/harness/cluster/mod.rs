@@ -11,9 +11,9 @@ pub(crate) mod part;
 pub(crate) mod pki;
 mod vm_node;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fmt, fs};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -160,12 +160,6 @@ impl Cluster {
     pub(crate) async fn restart_apiserver(&self) -> Result<()> {
         let mut control_plane = self.parts.control_plane.lock().await;
         control_plane.restart(Component::ApiServer).await
-    }
-
-    /// What our programs have asked the API server for: see `audit.k8s.io/v1`, kind Event.
-    pub(crate) async fn audit_log(&self) -> Result<String> {
-        let path = self.parts.control_plane.lock().await.audit_log();
-        fs::read_to_string(&path).context("reading the audit log")
     }
 
     /// Runs csi-sanity on the PMEM node and returns its report. Failed tests are in the report, and no error.
