@@ -11,10 +11,12 @@ use crate::harness::wait::{HANG_LIMIT, Probe, until};
 /// Largest volume by node, NUMA node and class.
 pub(crate) type Capacity = BTreeMap<(String, String, String), Bytes>;
 
+/// The labels of the CSIStorageCapacity objects that say what a node has. The extender's `daxfit-wake` says nothing.
+pub(crate) const OF_NODES: &str = "csi.storage.k8s.io/drivername=csi.daxfit.dev";
+
 /// What the CSIStorageCapacity objects of Daxfit have now.
 pub(crate) async fn published(kubectl: &Kubectl) -> Result<Capacity> {
-    let selector = "csi.storage.k8s.io/drivername=csi.daxfit.dev";
-    let items = kubectl.items(&["csistoragecapacities", "-A", "-l", selector]).await?;
+    let items = kubectl.items(&["csistoragecapacities", "-A", "-l", OF_NODES]).await?;
     items.iter().map(entry).collect()
 }
 

@@ -11,7 +11,6 @@ use kube::{Api, Client};
 use super::hollow_cluster::{HollowCluster, LOGS, PROGRAMS};
 use super::part::{EXTENDER_PORT, Nodes, PROVISIONER_PORT, Part};
 use super::pods::can_be_made;
-use crate::harness::client;
 use crate::harness::cluster::control_plane::flag;
 use crate::harness::cluster::pki::Subject;
 use crate::harness::daemon::Daemon;
@@ -20,6 +19,7 @@ use crate::harness::programs::{EXTENDER, HOLLOW_NODES, OPERATOR, Program};
 use crate::harness::sandbox::{GATEWAY, Inside};
 use crate::harness::tools::Tool;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
+use crate::harness::{capacity, client};
 
 /// Where the manifests have the CSI socket.
 const SOCKET_IN_POD: &str = "/csi/csi.sock";
@@ -156,5 +156,6 @@ impl HollowCluster {
 
 async fn capacities(client: &Client) -> Result<usize> {
     let api: Api<CSIStorageCapacity> = Api::all(client.clone());
-    Ok(api.list_metadata(&ListParams::default()).await?.items.len())
+    let of_nodes = ListParams::default().labels(capacity::OF_NODES);
+    Ok(api.list_metadata(&of_nodes).await?.items.len())
 }
