@@ -57,8 +57,9 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
     HollowCluster::measure("comes-back", Limits::Default, async |cluster| {
         start(cluster, 24).await?;
         let asked = serve_refusals(cluster)?;
+        // As ours is: kube-scheduler asks those that are ignorable after all others (`buildExtenders` in `pkg/scheduler/scheduler.go`).
         let another = json!({
-            "urlPrefix": format!("http://10.77.0.1:{PORT}"), "filterVerb": "filter", "nodeCacheCapable": true,
+            "urlPrefix": format!("http://10.77.0.1:{PORT}"), "filterVerb": "filter", "nodeCacheCapable": true, "ignorable": true,
         });
         cluster.restart_scheduler_with(another).await?;
         let client = cluster.client();
