@@ -66,6 +66,8 @@ pub struct Ledger {
     tried: HashMap<Box<str>, BTreeSet<Arc<str>>>,
     /// When the last decisions were made.
     recent: VecDeque<Instant>,
+    /// The last pods that were gone: kube-scheduler may have asked about one just before, and be answered after that.
+    gone: VecDeque<Box<str>>,
 }
 
 impl Ledger {
@@ -87,6 +89,7 @@ impl Ledger {
             nominates: false,
             tried: HashMap::new(),
             recent: VecDeque::new(),
+            gone: VecDeque::new(),
         }
     }
 
@@ -112,12 +115,17 @@ impl Ledger {
         let reservations = reservations.iter();
         // kube-scheduler asks about the node that a pod names alone, and does not write it again.
         let is_named = nodes.len() == 1 && nodes.first() == pod.nominated_node.as_ref();
+        let stage = match (self.gone.contains(&pod.uid), is_named) {
+            (true, _) => Stage::Gone,
+            (false, true) => Stage::Nominated,
+            (false, false) => Stage::Open,
+        };
         self.add(Decision {
             pod: pod.uid.clone(),
             key: pod.key(),
             version: pod.version,
             reservations: reservations.map(|it| (it.uid.clone(), it.clone())).collect(),
-            stage: if is_named { Stage::Nominated } else { Stage::Open },
+            stage,
             until: Some(now + self.time_limit),
             heard: Some(now),
             // All were tried: it begins again.

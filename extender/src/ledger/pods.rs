@@ -13,6 +13,9 @@ use super::{ChangedNodes, Ledger, Reservation};
 /// decision is in doubt.
 pub const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
+/// So many pods that were gone are remembered.
+const GONE: usize = 256;
+
 /// A decision that seems to be over. Whether it is has to be read from the API server: the watches of pods and of claims need
 /// not be equally far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,7 @@ impl Ledger {
     /// long as it names it, whoever decided that; what was reserved for it elsewhere ends.
     pub fn pod_shown(&mut self, pod: &Pod, reservations: &[Arc<Reservation>]) -> ChangedNodes {
         let mut changed = ChangedNodes::new();
+        self.gone.retain(|gone| *gone != pod.uid);
         for number in self.decisions_of_pod(&pod.uid) {
             changed.append(&mut self.hear(number, pod));
         }
@@ -102,6 +106,8 @@ impl Ledger {
     /// A pod does not wait any more: it has a node, or was deleted.
     pub fn pod_gone(&mut self, pod: &str) {
         self.tried.remove(pod);
+        self.gone.truncate(GONE - 1);
+        self.gone.push_front(pod.into());
         for number in self.decisions_of_pod(pod) {
             if let Some(decision) = self.decisions.get_mut(&number) {
                 decision.enter(Stage::Gone);

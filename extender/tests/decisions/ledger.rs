@@ -259,6 +259,21 @@ fn what_a_pod_names_is_kept_as_long_as_it_names_it() {
     assert_eq!(ledger.tried("p", ["a"]), changed(&[]));
 }
 
+/// kube-scheduler asked just before it saw that the pod is deleted.
+#[test]
+fn a_pod_that_is_asked_for_once_it_is_gone_holds_nothing_for_long() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.pod_gone("p");
+    ledger.reserve(&pod_at("p", 1, ""), &reservations(&["a"]), &["n"], now);
+    assert_eq!(ledger.doubtful(now), []);
+    let doubts = ledger.doubtful(now + HEARD_WITHIN);
+    assert_eq!(ledger.settle(&doubts[0], Finding::PodGone), changed(&["n"]));
+    // It is there again: etcd was restored.
+    ledger.pod_shown(&pod_at("p", 2, ""), &[]);
+    ledger.reserve(&pod_at("p", 2, ""), &reservations(&["a"]), &["n"], now);
+    assert_eq!(ledger.doubtful(now + HEARD_WITHIN), []);
+}
+
 /// The watch of claims is behind that of pods.
 #[test]
 fn a_decision_that_was_carried_out_unseen_is_kept() {
