@@ -19,6 +19,7 @@ use crate::webhook::{ApiServer, TIME_LIMIT, Webhook, router};
 
 /// Whose events they are.
 const REPORTER: &str = "daxfit-extender";
+
 /// How the extender is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {

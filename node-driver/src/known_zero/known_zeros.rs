@@ -80,10 +80,8 @@ impl KnownZeros {
         };
         let after = look();
         let explained = after.filter(|after| Change::Written(uuid).explains(&before, after));
-        let Some((after, taken)) = explained
-            .and_then(|after| Some((after.areas.extent_of(uuid)?, after)))
-            .map(swap)
-        else {
+        let placed = explained.and_then(|after| after.areas.extent_of(uuid).map(|taken| (after, taken)));
+        let Some((after, taken)) = placed else {
             tracing::info!(%region, "what was known to be zero is not any more: somebody else may have changed labels");
             return Ok((made, None));
         };
@@ -174,10 +172,6 @@ impl KnownZeros {
         // The record is replaced whole, and one that was not kept is known to be stale, so a panic leaves nothing half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn swap<A, B>((a, b): (A, B)) -> (B, A) {
-    (b, a)
 }
 
 /// It is repeated before bytes are used.
