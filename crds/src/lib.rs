@@ -14,8 +14,8 @@ mod quantity;
 mod volume;
 
 pub use names::{
-    CALLED, DELETE_VOLUME, DRIVER_NAME, FINALIZER, KEPT, KEPT_IN, MANAGED_BY, NAMESPACE_GONE, PARAMETER_PREFIX,
-    PROVISIONED, TOPOLOGY_KEY, UNUSED, WRONG_MODE, WRONG_SIZE,
+    CALLED, DELETE_VOLUME, DRIVER_NAME, DRIVER_SILENT, FINALIZER, KEPT, KEPT_IN, MANAGED_BY, NAMESPACE_GONE,
+    PARAMETER_PREFIX, PROVISIONED, READY, TOPOLOGY_KEY, UNUSED, WRONG_MODE, WRONG_SIZE, driver_lease, node_of_lease,
 };
 pub use node::{
     BusProvider, ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PersistenceDomain, PmemNode, PmemNodeFields,

@@ -28,5 +28,21 @@ pub const WRONG_MODE: &str = "WrongMode";
 pub const WRONG_SIZE: &str = "WrongSize";
 /// Reason of [`PROVISIONED`]: the volume had a namespace, which is gone, though its node sees everything where it was.
 pub const NAMESPACE_GONE: &str = "NamespaceGone";
+/// The condition of a [`PmemNode`](crate::PmemNode) that is true while volumes can be made there.
+pub const READY: &str = "Ready";
+/// Reason of [`READY`] while it is unknown: the driver of the node has not renewed its Lease for some time. The operator writes it, and the
+/// driver, whose report it is, writes it over as soon as it sees it.
+pub const DRIVER_SILENT: &str = "DriverSilent";
+/// Name of the Lease that the driver of `node` renews, in the namespace of Daxfit.
+#[must_use]
+pub fn driver_lease(node: &str) -> String {
+    format!("{DRIVER_LEASE}{node}")
+}
+/// The node whose driver renews the Lease of this name, if it is such a Lease.
+#[must_use]
+pub fn node_of_lease(name: &str) -> Option<&str> {
+    name.strip_prefix(DRIVER_LEASE)
+}
+const DRIVER_LEASE: &str = "driver-";
 /// Value of the label `csi.storage.k8s.io/managed-by` on our `CSIStorageCapacity` objects.
 pub const MANAGED_BY: &str = "daxfit-operator";

@@ -12,6 +12,7 @@ use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, UnreadyReg
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{DRIVER_SILENT, READY};
 use crate::volume::{EraseProgress, VolumeMode};
 
 /// A node with persistent memory. Its name is the name of the Node, which owns it; only the node's own driver writes
@@ -314,5 +315,12 @@ impl PmemNodeStatus {
     #[must_use]
     pub fn to_placement(&self) -> placement::Node {
         RegionStatus::all_to_placement(&self.regions)
+    }
+
+    /// Whether the operator found the driver of the node silent, so that nobody knows what the node has now.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let mut conditions = self.conditions.iter();
+        conditions.any(|condition| condition.type_ == READY && condition.reason == DRIVER_SILENT)
     }
 }

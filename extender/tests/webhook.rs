@@ -138,7 +138,7 @@ async fn filters() {
     assert_eq!(body["FailedNodes"], json!({}));
     assert_eq!(
         body["FailedAndUnresolvableNodes"]["bare"],
-        "no persistent memory: no PmemNode, or no driver in its CSINode"
+        "no persistent memory: no PmemNode, no driver in its CSINode, or a silent driver"
     );
     assert_eq!(body["Error"], "");
     assert_eq!(api_server.asked.load(Ordering::SeqCst), 0);

@@ -13,6 +13,7 @@ mod conditions;
 pub mod csi;
 pub mod devices;
 pub mod filesystem;
+mod heartbeat;
 pub mod host_rules;
 pub mod known_zero;
 pub mod layout;

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::csi::{DeviceReadiness, NodeService, ServeError, identity, serve};
 use crate::devices::Devices;
 use crate::filesystem::Kernel;
+use crate::heartbeat;
 use crate::host_rules::HostRules;
 use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, bring_up, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
@@ -31,6 +32,8 @@ const AFTER_ERROR: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// Name of the Node.
     pub node: String,
+    /// The namespace of Daxfit.
+    pub namespace: String,
     /// The CSI socket.
     pub csi_socket: PathBuf,
     /// The kubelet's `plugins_registry` directory; without it, the driver is not registered.
@@ -80,6 +83,7 @@ pub async fn run(
     serve_kubelet(&mut parts, &settings, &devices, &earlier, &stop)?;
     let cluster = Cluster {
         node: settings.node,
+        namespace: settings.namespace,
         client,
         stop: stop.clone(),
     };
@@ -149,6 +153,8 @@ async fn register(socket: Socket, endpoint: PathBuf, stop: CancellationToken) ->
 pub struct Cluster {
     /// Name of the Node.
     pub node: String,
+    /// The namespace of Daxfit.
+    pub namespace: String,
     /// The way to the API server.
     pub client: kube::Client,
     /// Ends the work.
@@ -168,7 +174,12 @@ pub async fn work(
     host_rules: Option<HostRules>,
     announcements: impl Announcements,
 ) -> Result<(), RunError> {
-    let Cluster { node, client, stop } = cluster;
+    let Cluster {
+        node,
+        namespace,
+        client,
+        stop,
+    } = cluster;
     // Before the API server is asked: volumes are staged also if it cannot be reached.
     let _later = bring_up(Arc::clone(&devices), &stop).await;
     let Some((last_report, written)) = stop.run_until_cancelled(read_past(&client, &node)).await else {
@@ -191,6 +202,7 @@ pub async fn work(
     )
     .with_condition(host_rules.as_ref().map(HostRules::condition));
     let mut parts = JoinSet::new();
+    parts.spawn(heartbeat::run(client.clone(), namespace, node.clone(), stop.clone()));
     parts.spawn(reporter.run(layout.subscribe(), Arc::clone(&reconciled), stop.clone()));
     let objects = Objects::new(volumes.store());
     let written = Objects::new(volumes.store());

@@ -20,5 +20,6 @@ pub mod index;
 pub mod kept_volumes;
 pub mod run;
 pub mod serve;
+pub mod silent_drivers;
 pub mod stranded_claims;
 pub mod unclaimed_volumes;

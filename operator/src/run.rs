@@ -7,6 +7,7 @@ use cluster::names::MANAGED_BY_LABEL;
 use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
 use csi::{Socket, SocketError};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
@@ -25,6 +26,7 @@ use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::kept_volumes::{maker, warner};
 use crate::serve::serve;
+use crate::silent_drivers::{self, SharedLeases};
 use crate::stranded_claims;
 use crate::unclaimed_volumes;
 
@@ -95,10 +97,19 @@ impl Operator {
     pub fn start(client: Client, namespace: String, score: Policy, stop: CancellationToken) -> Self {
         let index = SharedIndex::default();
         let mut background = JoinSet::new();
-        start_watches(&mut background, &client, &namespace, &index);
+        let leases = SharedLeases::default();
+        start_watches(&mut background, &client, &namespace, &index, &leases);
+        background.spawn(silent_drivers::run(
+            client.clone(),
+            namespace.clone(),
+            leases,
+            index.clone(),
+        ));
         start_writers(&mut background, &client, namespace, &index);
-        let service = Service::new(client, index.clone(), stop).with_policy(score);
+        let service = Service::new(client.clone(), index.clone(), stop).with_policy(score);
         background.spawn(unclaimed_volumes::run(service.clone()));
+        let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
+        background.spawn(stranded_claims::run(client, recorder, service.clone()));
         Self {
             service,
             index,
@@ -108,7 +119,13 @@ impl Operator {
 }
 
 /// Everything that the index is fed by.
-fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, index: &SharedIndex) {
+fn start_watches(
+    tasks: &mut JoinSet<()>,
+    client: &Client,
+    namespace: &str,
+    index: &SharedIndex,
+    shared_leases: &SharedLeases,
+) {
     let all = Config::default;
     let ours = all().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
     let nodes = Api::<PmemNode>::all(client.clone());
@@ -117,22 +134,23 @@ fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, inde
     let classes = Api::<StorageClass>::all(client.clone());
     let csi_nodes = Api::<CSINode>::all(client.clone());
     let capacities = Api::<CSIStorageCapacity>::namespaced(client.clone(), namespace);
+    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
     tasks.spawn(watch::run(nodes, all(), index.clone()));
     tasks.spawn(watch::run(volumes, all(), index.clone()));
     tasks.spawn(watch::run(persistent_volumes, all(), index.clone()));
     tasks.spawn(watch::run(classes, all(), index.clone()));
     tasks.spawn(watch::run(csi_nodes, all(), index.clone()));
     tasks.spawn(watch::run(capacities, ours, index.clone()));
+    tasks.spawn(watch::run(leases, all(), shared_leases.clone()));
 }
 
-/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, claims given back, and events.
+/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, and events.
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
     tasks.spawn(class_mistakes::run(recorder.clone(), index.clone()));
     tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));
     tasks.spawn(warner::run(client.clone(), index.clone()));
-    tasks.spawn(orphaned_volumes::run(client.clone(), recorder.clone(), index.clone()));
-    tasks.spawn(stranded_claims::run(client.clone(), recorder, index.clone()));
+    tasks.spawn(orphaned_volumes::run(client.clone(), recorder, index.clone()));
     tasks.spawn(waiting_pods::run(client.clone(), index.clone()));
 }

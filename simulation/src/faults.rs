@@ -99,6 +99,8 @@ impl Fault {
         match rng.u32(..120) {
             0..12 => Self::Kill(which),
             12..32 => Self::KillAfter(which, rng.u64(1..12)),
+            // Sometimes for so long that a driver is called silent, and what waits for it is given back.
+            32..36 if other % 3 == 0 => Self::Absent(which, long * 5),
             32..36 => Self::Absent(which, long),
             36..39 => Self::SecondOperator(long),
             39..44 => Self::Partition(which, long),

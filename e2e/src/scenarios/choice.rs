@@ -9,13 +9,13 @@ use axum::routing::post;
 use axum::{Json, Router};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::harness::client;
-use crate::harness::hollow::pods::{NAMESPACE, pod_object};
+use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, Nodes};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
@@ -171,21 +171,6 @@ async fn nodes_of(cluster: &mut HollowCluster, set: &str, many: usize) -> Result
         }
     })
     .await
-}
-
-async fn make<K>(client: &Client, object: &Value) -> Result<()>
-where
-    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + serde::de::DeserializeOwned,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), NAMESPACE);
-    let made = api
-        .create(&PostParams::default(), &serde_json::from_value(object.clone())?)
-        .await;
-    made.map(drop).with_context(|| format!("making {object}"))
 }
 
 fn claim_spec() -> Value {

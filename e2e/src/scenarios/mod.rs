@@ -9,6 +9,7 @@ mod burst;
 mod choice;
 mod conformance;
 mod crashes;
+mod dead_node;
 mod empty_region;
 mod extender;
 mod joint;
@@ -73,6 +74,7 @@ fn cases() -> Vec<Case> {
         case!(extender::pods_that_come_while_no_extender_answers_are_placed_by_capacity),
         case!(preemption::nobody_is_evicted_in_vain),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
+        case!(policy::a_driver_cannot_renew_the_lease_of_another),
         case!(policy::rights_to_write_are_not_enough_without_the_verb),
         case!(policy::a_kubelet_cannot_invite_the_driver),
         case!(policy::each_credential_can_do_what_security_md_says),
@@ -125,6 +127,7 @@ fn hollow_cases() -> Vec<HollowCase> {
     vec![
         hollow_case!(choice::replicas_of_an_owner_are_on_nodes_of_their_own),
         hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
+        hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
     ]
 }
 

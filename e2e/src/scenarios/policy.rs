@@ -53,6 +53,40 @@ pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(cluster: 
     Ok(())
 }
 
+/// Whoever renews the Lease of a dead driver hides that it is dead.
+pub(super) async fn a_driver_cannot_renew_the_lease_of_another(cluster: &mut TestCluster) -> Result<()> {
+    let (kubectl, node) = (&cluster.kubectl, cluster.node()?);
+    let driver = format!("--as=system:serviceaccount:{SYSTEM_NAMESPACE}:daxfit-node-driver");
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": { "name": format!("driver-{node}"), "namespace": SYSTEM_NAMESPACE },
+        "spec": { "holderIdentity": "somebody" },
+    });
+    let mut file = NamedTempFile::with_suffix(".json")?;
+    file.write_all(lease.to_string().as_bytes())?;
+    let path = file.path().to_string_lossy();
+    let apply = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "-f",
+        &path,
+        &driver,
+    ];
+    let renew = async |extra: &[&str]| kubectl.run(&[&apply[..], extra].concat()).await;
+    let from = |node: &str| format!("--as-user-extra=authentication.kubernetes.io/node-name={node}");
+    let own = renew(&[&from(&node)]).await;
+    ensure!(own.is_ok(), "the node's own driver is refused: {own:?}");
+    is_refused(
+        "another node's driver",
+        renew(&[&from("another")]).await,
+        "may not renew Lease",
+    )?;
+    is_refused("a driver without a node", renew(&[]).await, "may not renew Lease")
+}
+
 /// kubectl reads a status before it patches it, which a driver may not; applied by the server, it is only written.
 fn status_file(node: &str) -> Result<NamedTempFile> {
     let object = json!({
@@ -223,20 +257,24 @@ pub(super) async fn an_overlay_with_another_namespace_names_ours_nowhere(cluster
         .filter(|line| line.contains(SYSTEM_NAMESPACE))
         .collect();
     ensure!(ours.is_empty(), "{SYSTEM_NAMESPACE} is still named: {ours:#?}");
-    let renamed = rendered.matches("team-daxfit-wake").count();
-    ensure!(
-        renamed == 3,
-        "the object, the right to write it and who writes it: {renamed}"
-    );
+    let wake = rendered.matches("team-daxfit-wake").count();
+    ensure!(wake == 3, "the object, the right to write it and who writes it: {wake}");
     let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered)?;
-    let of_kind = |kind: &str| {
-        let found = objects.iter().find(|object| object["kind"] == kind);
-        found.with_context(|| format!("there is no {kind}"))
+    let renamed = |kind: &str, name: &str| {
+        let mut of_kind = objects.iter().filter(|object| object["kind"] == kind);
+        let found = of_kind.find(|object| object["metadata"]["name"] == name);
+        found.with_context(|| format!("there is no {kind} {name}"))
     };
-    let policy = of_kind("ValidatingAdmissionPolicy")?;
-    let bound = of_kind("ValidatingAdmissionPolicyBinding")?;
-    ensure!(policy["metadata"]["name"] == "team-daxfit-node-driver", "{policy}");
-    ensure!(bound["spec"]["policyName"] == policy["metadata"]["name"], "{bound}");
+    for name in ["team-daxfit-node-driver", "team-daxfit-driver-lease"] {
+        let bound = renamed("ValidatingAdmissionPolicyBinding", name)?;
+        ensure!(bound["spec"]["policyName"] == name, "{bound}");
+    }
+    let namespace = renamed("Namespace", "other")?;
+    ensure!(
+        namespace["metadata"]["labels"]["app.kubernetes.io/part-of"] == "daxfit",
+        "{namespace}"
+    );
+    let policy = renamed("ValidatingAdmissionPolicy", "team-daxfit-node-driver")?;
     ensure!(
         policy["spec"].get("matchConditions").is_none(),
         "some writers are not asked: {policy}"

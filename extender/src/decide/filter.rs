@@ -138,7 +138,7 @@ fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdi
     }
     let Some((free, space)) = candidate.space else {
         return Verdict::Unresolvable(NodeRefusal::Other(
-            "no persistent memory: no PmemNode, or no driver in its CSINode".into(),
+            "no persistent memory: no PmemNode, no driver in its CSINode, or a silent driver".into(),
         ));
     };
     match free.fits(pod_request) {

@@ -34,10 +34,10 @@ pub struct Index {
 }
 
 impl Index {
-    /// What a node reported, and its volumes; none if it never reported anything, or has no driver.
+    /// What a node reported, and its volumes; none if it never reported anything, or has no driver, or a silent one.
     #[must_use]
     pub fn node(&self, name: &str) -> Option<&ReportedNode> {
-        let reported = self.nodes.get(name).filter(|node| node.has_reported());
+        let reported = self.nodes.get(name).filter(|node| node.reports());
         reported.filter(|_| !self.driverless.contains(name))
     }
 

@@ -10,12 +10,15 @@ use placement::{Bytes, Extent, Node, NumaNode, Occupancy, PendingVolume, Prepare
 #[derive(Debug, Default)]
 pub struct ReportedNode {
     status: Option<PmemNodeStatus>,
+    /// Whether its driver is silent, so that this may not be true any more.
+    is_silent: bool,
     volumes: HashMap<Box<str>, VolumeSpace>,
 }
 
 impl ReportedNode {
-    pub(super) fn has_reported(&self) -> bool {
-        self.status.is_some()
+    /// Whether it reported something, and its driver is not silent.
+    pub(super) fn reports(&self) -> bool {
+        self.status.is_some() && !self.is_silent
     }
 
     /// The free space at this moment: what the node reported, without its pending volumes and without what is reserved;
@@ -75,6 +78,7 @@ impl ReportedNode {
     }
 
     pub(super) fn report(&mut self, status: Option<&PmemNodeStatus>) {
+        self.is_silent = status.is_some_and(PmemNodeStatus::is_silent);
         self.status = status.map(without_texts);
     }
 

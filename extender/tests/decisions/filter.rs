@@ -34,7 +34,7 @@ fn texts(nodes: &[(&str, NodeRefusal)]) -> Vec<String> {
 }
 
 const ALL: [&str; 4] = ["small", "large", "split", "none"];
-const NO_PMEM: &str = "none: no persistent memory: no PmemNode, or no driver in its CSINode";
+const NO_PMEM: &str = "none: no persistent memory: no PmemNode, no driver in its CSINode, or a silent driver";
 
 #[test]
 fn one_claim() {

@@ -1,7 +1,7 @@
-//! Orders to change the devices behind the driver's back, as a person with ndctl would.
+//! Orders to change the devices behind the driver's back, as a person with ndctl would, and to kill the driver of a node.
 //!
 //! One JSON object for each order on a line of the socket, and one for each response: the time at which it was carried out,
-//! or the error. The driver hears of the change as on real hardware: by an event in the group where the kernel announces
+//! or the error. A killed driver leaves everything as it is, as after SIGKILL. The driver hears of the change as on real hardware: by an event in the group where the kernel announces
 //! changes of devices. All nodes of the process receive it, where on hardware only the one would.
 
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 
 use super::recorded::unix_nanoseconds;
 
@@ -25,8 +26,16 @@ const KERNEL: u32 = 1;
 /// The kernel's event when a namespace comes or goes, as far as the driver reads it.
 const CHANGE: &[u8] = b"change@/devices/hollow/ndbus0/region0\0ACTION=change\0SUBSYSTEM=nd\0";
 
-/// The devices of each node, by its name.
-pub type Nodes = BTreeMap<String, Arc<Emulated>>;
+/// A node.
+pub struct HollowNode {
+    /// Its devices.
+    pub devices: Arc<Emulated>,
+    /// Whether its driver runs.
+    pub runs: watch::Sender<bool>,
+}
+
+/// The nodes, by name.
+pub type Nodes = BTreeMap<String, HollowNode>;
 
 /// An order.
 #[derive(Debug, Deserialize)]
@@ -41,6 +50,8 @@ enum Order {
     },
     /// Destroy it.
     Destroy { node: String, name: String },
+    /// Kill the driver of a node, or start it again.
+    Drive { node: String, runs: bool },
 }
 
 /// Carries out the orders that come on the socket, if there is one, until the process ends.
@@ -71,12 +82,16 @@ async fn serve_connection(mut connection: UnixStream, nodes: &Nodes) -> anyhow::
 async fn carry_out(line: &str, nodes: &Nodes) -> anyhow::Result<Value> {
     let order: Order = serde_json::from_str(line)?;
     let node = match &order {
-        Order::Create { node, .. } | Order::Destroy { node, .. } => node,
+        Order::Create { node, .. } | Order::Destroy { node, .. } | Order::Drive { node, .. } => node,
     };
-    let devices = nodes
+    let node = nodes
         .get(node)
         .ok_or_else(|| anyhow::anyhow!("there is no node {node}"))?;
-    let devices = Arc::clone(devices);
+    if let Order::Drive { runs, .. } = order {
+        node.runs.send_replace(runs);
+        return Ok(serde_json::to_value(now()?)?);
+    }
+    let devices = Arc::clone(&node.devices);
     let at = tokio::task::spawn_blocking(move || change(&devices, order)).await??;
     Ok(serde_json::to_value(at)?)
 }
@@ -91,10 +106,15 @@ fn change(devices: &Emulated, order: Order) -> anyhow::Result<u64> {
             ..
         } => devices.create_foreign(&name, &region, footprint)?,
         Order::Destroy { name, .. } => devices.destroy_foreign(&name)?,
+        Order::Drive { .. } => {}
     }
-    let at = u64::try_from(unix_nanoseconds())?;
+    let at = now()?;
     announce()?;
     Ok(at)
+}
+
+fn now() -> anyhow::Result<u64> {
+    Ok(u64::try_from(unix_nanoseconds())?)
 }
 
 /// Sends the kernel's event for a change. Needs root, and should not be done outside a network namespace of one's own.

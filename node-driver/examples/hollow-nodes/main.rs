@@ -15,14 +15,15 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use node_driver::devices::{Attach, Devices, Emulated, RegionFlag};
 use node_driver::layout::Uevents;
-use node_driver::run::{Cluster, RunError, work};
+use node_driver::run::{Cluster, work};
 use node_driver::volumes::EarlierVolumes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use control::Nodes;
+use control::{HollowNode, Nodes};
 use recorded::{EventFile, Recorded};
 
 /// Requests for objects at the same time.
@@ -34,6 +35,9 @@ struct Args {
     /// How to reach the API server, as somebody who may make nodes and do all that the driver does.
     #[arg(long)]
     kubeconfig: PathBuf,
+    /// The namespace of Daxfit, where the drivers have their Leases.
+    #[arg(long, default_value = "daxfit-system")]
+    namespace: String,
     /// How many nodes; they are called hollow-0, hollow-1 …
     #[arg(long, default_value_t = 10)]
     nodes: u32,
@@ -89,31 +93,55 @@ fn open(args: &Args) -> anyhow::Result<Nodes> {
     let open = |number: u32| -> anyhow::Result<_> {
         let node = format!("hollow-{number}");
         let devices = Emulated::open(&args.folder.join(&node), &args.regions, Attach::Nothing)?;
-        Ok((node, Arc::new(devices)))
+        let devices = Arc::new(devices);
+        let runs = watch::Sender::new(true);
+        Ok((node, HollowNode { devices, runs }))
     };
     (0..args.nodes).map(open).collect()
 }
 
 /// Works for all nodes until a part fails. Those who start this process end it by a signal.
 async fn run(args: &Args, nodes: Nodes, client: Client) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    let mut parts: JoinSet<Result<(), RunError>> = JoinSet::new();
+    let mut drivers: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let events = args.record.as_deref().map(EventFile::create).transpose()?;
-    for (node, devices) in &nodes {
+    for (name, node) in &nodes {
         let devices: Arc<dyn Devices> = match &events {
-            Some(events) => Arc::new(Recorded::new(node, Arc::clone(devices), events.clone())),
-            None => Arc::clone(devices) as _,
+            Some(events) => Arc::new(Recorded::new(name, Arc::clone(&node.devices), events.clone())),
+            None => Arc::clone(&node.devices) as _,
         };
-        let earlier = EarlierVolumes::default();
-        let cluster = Cluster {
-            node: node.clone(),
+        let (name, namespace, client) = (name.clone(), args.namespace.clone(), client.clone());
+        let cluster = move || Cluster {
+            node: name.clone(),
+            namespace: namespace.clone(),
             client: client.clone(),
-            stop: stop.clone(),
+            stop: CancellationToken::new(),
         };
-        parts.spawn(work(cluster, devices, earlier, None, Uevents::listen()?));
+        drivers.spawn(drive(cluster, devices, node.runs.subscribe()));
     }
     tokio::select! {
-        ended = parts.join_next() => bail!("the driver of a node ended: {ended:?}"),
+        ended = drivers.join_next() => bail!("the driver of a node ended: {ended:?}"),
         ended = control::serve(args.control.as_deref(), &nodes) => ended,
+    }
+}
+
+/// The driver of one node, while it is to run. Whatever it is doing, it is killed.
+async fn drive(
+    cluster: impl Fn() -> Cluster,
+    devices: Arc<dyn Devices>,
+    mut runs: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    loop {
+        runs.wait_for(|runs| *runs).await?;
+        let working = work(
+            cluster(),
+            Arc::clone(&devices),
+            EarlierVolumes::default(),
+            None,
+            Uevents::listen()?,
+        );
+        tokio::select! {
+            ended = working => return Ok(ended?),
+            killed = runs.wait_for(|runs| !runs) => drop(killed?),
+        }
     }
 }

@@ -28,6 +28,9 @@ struct RunArgs {
     /// Name of this node in Kubernetes.
     #[arg(long, env = "NODE_NAME", value_parser = node_name)]
     node_name: Option<String>,
+    /// Namespace of Daxfit, where the Lease of the driver is.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "daxfit-system")]
+    namespace: String,
     #[command(flatten)]
     socket: SocketArgs,
     /// The kubelet's directory of plugin sockets.

@@ -32,6 +32,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
     let registration_dir = (!args.no_registration).then_some(args.registration_dir);
     let settings = Settings {
         node,
+        namespace: args.namespace,
         csi_socket: args.socket.csi_socket,
         registration_dir,
         http_listen: args.http_listen,

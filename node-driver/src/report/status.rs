@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crds::{
-    ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PmemNodeStatus, PmemVolume, RegionState, RegionStatus,
+    ErasingVolume, ForeignNamespaces, KeptVolume, NodeTotals, PmemNodeStatus, PmemVolume, READY, RegionState,
+    RegionStatus,
 };
 use jiff::Timestamp;
 use placement::RegionId;
@@ -139,7 +140,7 @@ fn totals(regions: &[RegionStatus]) -> NodeTotals {
 
 fn listing_failed(error: &str) -> NewCondition {
     NewCondition {
-        kind: "Ready",
+        kind: READY,
         is_true: false,
         reason: "ListingFailed",
         message: format!("regions and free extents are those of the last listing that succeeded: {error}"),
@@ -159,7 +160,7 @@ fn ready(regions: &[RegionStatus], nothing: &str) -> NewCondition {
         (ready, _) => ("RegionsReady", format!("{ready} of {} regions ready", regions.len())),
     };
     NewCondition {
-        kind: "Ready",
+        kind: READY,
         is_true: ready > 0,
         reason,
         message,

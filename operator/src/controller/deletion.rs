@@ -85,6 +85,17 @@ pub fn patch(volume: &PmemVolume, reason: Reason) -> Value {
     } })
 }
 
+/// The patch (RFC 7386) that takes our finalizer off; a conflict if `volume` is not the version at the API server.
+pub fn patch_without_finalizer(volume: &PmemVolume) -> Value {
+    let finalizers = volume.metadata.finalizers.iter().flatten();
+    let others: Vec<_> = finalizers.filter(|finalizer| *finalizer != FINALIZER).collect();
+    json!({ "metadata": {
+        "uid": volume.metadata.uid,
+        "resourceVersion": volume.metadata.resource_version,
+        "finalizers": others,
+    } })
+}
+
 impl Reason {
     fn value(self) -> &'static str {
         match self {

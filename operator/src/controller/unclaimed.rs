@@ -1,4 +1,4 @@
-//! Deletes a volume that was never bound and that nobody asks for any more, with its object or without.
+//! Deletes a volume that was never bound and that nobody asks for any more, with its object or without, or whose node is away.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use crds::{Phase, PmemVolume};
 use csi::Busy;
 
 use super::api::ApiError;
-use super::deletion::{Reason, is_said_to_be_unused};
+use super::deletion::{Deletion, Reason, is_said_to_be_unused};
 use super::service::Service;
 use super::volume_id::VolumeId;
 use crate::unclaimed_volumes::{KeptUnused, Unnamed};
@@ -67,6 +67,50 @@ impl Service {
         }
         self.volumes.create_to_erase(id, volume.object, Reason::Unused).await?;
         Ok(true)
+    }
+
+    /// Deletes the volume `id` as unused if it is on `node`, which is away, and no PersistentVolume names it. True if it is deleted, or there
+    /// is none: its claim may go elsewhere.
+    ///
+    /// # Errors
+    /// Nothing is known, or it was not deleted: look again later.
+    pub async fn remove_away(&self, id: &VolumeId, node: &str) -> Result<bool, RemoveError> {
+        let _lock = self.locks.take(id.as_str())?;
+        let Some(object) = self.volumes.get(id).await? else {
+            return Ok(true);
+        };
+        if object.spec.node != node || self.is_named(id).await? {
+            return Ok(false);
+        }
+        if Deletion::of(&object, Reason::Unused) == Deletion::ToRecord {
+            self.volumes.erase(id, &object, Reason::Unused).await?;
+        }
+        Ok(true)
+    }
+
+    /// Lets the volume `id` go, which was deleted as unused, if its node is silent or has no report: it could not be made anew
+    /// elsewhere before. A node that comes back erases what it has of it, for nobody used it. True if it is gone.
+    ///
+    /// # Errors
+    /// Nothing is known, or it is still there: look again later.
+    pub async fn let_go(&self, id: &VolumeId) -> Result<bool, RemoveError> {
+        let _lock = self.locks.take(id.as_str())?;
+        let Some(object) = self.volumes.get(id).await? else {
+            return Ok(false);
+        };
+        let is_deleted = object.metadata.deletion_timestamp.is_some() && is_said_to_be_unused(&object);
+        if !is_deleted || self.is_named(id).await? || self.reports(id, &object.spec.node).await? {
+            return Ok(false);
+        }
+        self.volumes.let_go(id, &object).await?;
+        Ok(true)
+    }
+
+    /// Whether the node has a report, and its driver is not silent.
+    async fn reports(&self, id: &VolumeId, node: &str) -> Result<bool, ApiError> {
+        let report = self.volumes.report_of(id, node).await?;
+        let status = report.and_then(|report| report.status);
+        Ok(status.is_some_and(|status| !status.is_silent()))
     }
 
     /// Also if nobody can tell.

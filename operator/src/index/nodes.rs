@@ -25,6 +25,8 @@ pub struct Nodes {
 pub enum OnDevice<'a> {
     /// Its namespace is there, and the node has seen its PmemVolume.
     Known,
+    /// Its namespace was there in a report before the last one, which is of the past.
+    Earlier,
     /// Its namespace is there with its data, and the node has seen that it has no PmemVolume.
     Kept(&'a RegionStatus, &'a KeptVolume),
     /// It was deleted, and its bytes are not all zero yet.
@@ -62,7 +64,7 @@ impl Nodes {
         self.hidden
             .iter()
             .filter(move |(node, volumes)| volumes.contains(volume) && !is_reported(node))
-            .map(|(node, _)| (node.as_str(), OnDevice::Known))
+            .map(|(node, _)| (node.as_str(), OnDevice::Earlier))
     }
 
     /// The volumes that nodes keep without object.
@@ -126,7 +128,7 @@ impl Nodes {
         if now.is_none_or(|now| now.layout_revision < before.layout_revision) {
             let volumes: Vec<String> = volumes(before).map(str::to_owned).collect();
             self.hidden.entry(name.to_owned()).or_default().extend(volumes);
-        } else if now != Some(before) {
+        } else if now != Some(before) && !now.is_some_and(PmemNodeStatus::is_silent) {
             self.hidden.remove(name);
         }
     }

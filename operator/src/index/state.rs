@@ -47,20 +47,34 @@ impl Index {
         Some(cluster::free_space(status, self.volumes.of_node(node)))
     }
 
-    /// Whether the node has a driver that makes volumes there: see [`DriverlessNodes`].
+    /// Whether the node has a driver that makes volumes there: see [`DriverlessNodes`], and one that is not silent.
     #[must_use]
     pub fn has_driver(&self, node: &str) -> bool {
-        !self.driverless.contains(node)
+        !self.driverless.contains(node) && !self.is_silent(node)
     }
 
-    /// The nodes that reported something and have no driver; none until all is listed.
+    /// Whether the driver of the node is silent.
     #[must_use]
-    pub fn driverless_nodes(&self) -> Vec<String> {
-        let names = self.driverless.names().filter(|_| self.synced());
-        names
-            .filter(|node| self.nodes.get(node).is_some())
-            .map(Into::into)
-            .collect()
+    pub fn is_silent(&self, node: &str) -> bool {
+        self.node_status(node).is_some_and(PmemNodeStatus::is_silent)
+    }
+
+    /// A node.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&PmemNode> {
+        self.nodes.get(name)
+    }
+
+    /// The nodes that volumes were made for, and that make none now: without a driver, with a silent one, or without any report. None
+    /// until all is listed.
+    #[must_use]
+    pub fn away_nodes(&self) -> BTreeSet<String> {
+        if !self.synced() {
+            return BTreeSet::new();
+        }
+        let reported = self.node_names().filter(|node| !self.has_driver(node));
+        let with_volumes = self.volumes.node_names().filter(|node| self.node(node).is_none());
+        reported.chain(with_volumes).map(Into::into).collect()
     }
 
     /// The names of all `PmemNodes`.

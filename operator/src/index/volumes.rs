@@ -39,6 +39,11 @@ impl Volumes {
         self.store.iter().map(|(_, volume)| volume)
     }
 
+    /// The nodes of all volumes that the watch has shown.
+    pub fn node_names(&self) -> impl Iterator<Item = &str> {
+        self.by_node.keys().map(String::as_str)
+    }
+
     /// The volumes of a node that the watch has shown, by name.
     pub fn shown_of_node<'a>(&'a self, node: &str) -> impl Iterator<Item = (&'a String, &'a PmemVolume)> {
         let names = self.by_node.get(node).into_iter().flatten();

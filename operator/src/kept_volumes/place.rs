@@ -66,7 +66,19 @@ impl<'a> KeptPlace<'a> {
     /// # Errors
     /// If that is not clear, or not yet.
     pub fn find(index: &'a Index, volume: &str) -> Result<Option<Self>, KeptPlaceError> {
-        let mut reports = index.reports_of(volume);
+        Self::among(volume, index.reports_of(volume))
+    }
+
+    /// The same for a volume that is asked for and was never handed out: a silent node that made it does not have to say that it
+    /// is kept. The node erases it when it is back.
+    ///
+    /// # Errors
+    /// If that is not clear, or not yet.
+    pub fn find_to_hand_out(index: &'a Index, volume: &str) -> Result<Option<Self>, KeptPlaceError> {
+        Self::among(volume, without_silent(index, volume))
+    }
+
+    fn among(volume: &str, mut reports: Vec<(&'a str, OnDevice<'a>)>) -> Result<Option<Self>, KeptPlaceError> {
         reports.retain(|(_, report)| *report != OnDevice::Erasing);
         if reports.iter().all(|(_, report)| is_unused(report)) {
             // Any of them will do: the nodes erase the others, once there is an object.
@@ -83,7 +95,7 @@ impl<'a> KeptPlace<'a> {
     /// # Errors
     /// If that is not clear, or not yet.
     pub fn elsewhere(index: &'a Index, volume: &str, node: &str) -> Result<Option<Self>, KeptPlaceError> {
-        let mut reports = index.reports_of(volume);
+        let mut reports = without_silent(index, volume);
         reports.retain(|(on, report)| *on != node && *report != OnDevice::Erasing && !is_unused(report));
         Self::only(volume, &reports)
     }
@@ -92,7 +104,7 @@ impl<'a> KeptPlace<'a> {
         match *reports {
             [] | [(_, OnDevice::Erasing)] => Ok(None),
             [(node, OnDevice::Kept(region, kept))] => Ok(Some(Self { node, region, kept })),
-            [(node, OnDevice::Known)] => Err(KeptPlaceError::NotReported {
+            [(node, OnDevice::Known | OnDevice::Earlier)] => Err(KeptPlaceError::NotReported {
                 volume: volume.into(),
                 node: node.into(),
             }),
@@ -102,6 +114,13 @@ impl<'a> KeptPlace<'a> {
             }),
         }
     }
+}
+
+/// What the nodes report of `volume`, but for what silent nodes reported of it before its object was gone.
+fn without_silent<'a>(index: &'a Index, volume: &str) -> Vec<(&'a str, OnDevice<'a>)> {
+    let mut reports = index.reports_of(volume);
+    reports.retain(|(node, report)| *report != OnDevice::Known || !index.is_silent(node));
+    reports
 }
 
 /// Whether nobody has data in it.

@@ -256,7 +256,12 @@ impl State {
         }
         merge(&mut object, changes);
         self.stamp(&mut object);
-        self.objects.insert(path.into(), object.clone());
+        let metadata = &object["metadata"];
+        if metadata["deletionTimestamp"].is_string() && metadata["finalizers"] == json!([]) {
+            self.objects.remove(path);
+        } else {
+            self.objects.insert(path.into(), object.clone());
+        }
         (StatusCode::OK, object)
     }
 

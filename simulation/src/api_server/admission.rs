@@ -31,12 +31,13 @@ fn fill_in<K: DeserializeOwned + Serialize>(object: &mut Value) -> Result<(), Re
     Ok(())
 }
 
-/// The policy in manifests/base/node-driver-policy.yaml: a driver writes what belongs to its own node only. `writer` is that
+/// The policies in manifests/base/node-driver-policy.yaml: a driver writes what belongs to its own node only. `writer` is that
 /// node; none for who may write for any.
 pub(super) fn policy(key: &Key, object: &Value, writer: Option<&str>) -> Result<(), Refusal> {
     let node = match key.kind {
         Kind::PmemNode => Some(key.name.as_str()),
         Kind::PmemVolume => object["spec"]["node"].as_str(),
+        Kind::Lease => crds::node_of_lease(&key.name),
         _ => None,
     };
     match (writer, node) {

@@ -13,13 +13,14 @@ pub enum Kind {
     CSINode,
     PmemNode,
     PmemVolume,
+    Lease,
     /// Taken, but not kept.
     Event,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Node,
         Self::Pod,
         Self::PersistentVolumeClaim,
@@ -29,6 +30,7 @@ impl Kind {
         Self::CSINode,
         Self::PmemNode,
         Self::PmemVolume,
+        Self::Lease,
         Self::Event,
     ];
 
@@ -45,6 +47,7 @@ impl Kind {
             Self::CSINode => "csinodes",
             Self::PmemNode => "pmemnodes",
             Self::PmemVolume => "pmemvolumes",
+            Self::Lease => "leases",
             Self::Event => "events",
         }
     }
@@ -62,6 +65,7 @@ impl Kind {
             Self::CSINode => "CSINode",
             Self::PmemNode => "PmemNode",
             Self::PmemVolume => "PmemVolume",
+            Self::Lease => "Lease",
             Self::Event => "Event",
         }
     }
@@ -73,6 +77,7 @@ impl Kind {
             Self::Node | Self::Pod | Self::PersistentVolumeClaim | Self::PersistentVolume => "v1",
             Self::StorageClass | Self::CSIStorageCapacity | Self::CSINode => "storage.k8s.io/v1",
             Self::PmemNode | Self::PmemVolume => "daxfit.dev/v1alpha1",
+            Self::Lease => "coordination.k8s.io/v1",
             Self::Event => "events.k8s.io/v1",
         }
     }
@@ -87,7 +92,7 @@ impl Kind {
             | Self::PersistentVolume
             | Self::PmemNode
             | Self::PmemVolume => true,
-            Self::StorageClass | Self::CSIStorageCapacity | Self::CSINode | Self::Event => false,
+            Self::StorageClass | Self::CSIStorageCapacity | Self::CSINode | Self::Lease | Self::Event => false,
         }
     }
 

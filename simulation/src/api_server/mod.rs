@@ -131,13 +131,14 @@ impl ApiServer {
         self.lock().revision
     }
 
-    /// What was written after that version.
+    /// What was written after that version, but for Leases, which are renewed as long as there is somebody.
     #[must_use]
     pub fn written_since(&self, version: u64) -> Vec<String> {
         let store = self.lock();
         let changes = store.changes_after(version).unwrap_or_default();
         changes
             .iter()
+            .filter(|change| change.kind != Kind::Lease)
             .map(|change| format!("{} {}", change.kind.name(), change.after))
             .collect()
     }

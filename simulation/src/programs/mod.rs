@@ -99,6 +99,7 @@ pub fn driver(link: &Link, node: &str, machine: &Machine) -> Run<NodeService> {
     );
     let cluster = Cluster {
         node: node.into(),
+        namespace: NAMESPACE.into(),
         client: link.client(),
         stop: CancellationToken::new(),
     };

@@ -9,7 +9,12 @@ use crate::oracle::Oracle;
 use crate::users::force_delete_pod;
 
 /// The kinds that have owners here.
-const OWNED: [Kind; 3] = [Kind::PmemNode, Kind::CSIStorageCapacity, Kind::PersistentVolumeClaim];
+const OWNED: [Kind; 4] = [
+    Kind::PmemNode,
+    Kind::Lease,
+    Kind::CSIStorageCapacity,
+    Kind::PersistentVolumeClaim,
+];
 /// The kinds that own.
 const OWNERS: [Kind; 3] = [Kind::Node, Kind::PmemNode, Kind::Pod];
 

@@ -130,7 +130,7 @@ fn wakes(kind: Kind, after: &Value) -> bool {
         | Kind::CSIStorageCapacity
         | Kind::CSINode => true,
         Kind::Pod => !text(after, "/spec/nodeName").is_empty(),
-        Kind::PmemNode | Kind::PmemVolume | Kind::Event => false,
+        Kind::PmemNode | Kind::PmemVolume | Kind::Lease | Kind::Event => false,
     }
 }
 

@@ -5,7 +5,6 @@
 //! and operator before its namespace exists.)
 
 mod extender_index;
-mod node_control;
 mod observer;
 
 use std::time::Duration;
@@ -18,11 +17,10 @@ use placement::{Bytes, MapLocation, Mode};
 
 use super::figure::Figure;
 use crate::harness::hollow::pods::can_be_made;
-use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::hollow::{HollowCluster, Limits, NodeControl, Nodes};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use extender_index::ExtenderIndex;
-use node_control::NodeControl;
 use observer::Observer;
 
 const NODES: u32 = 30;

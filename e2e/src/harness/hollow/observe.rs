@@ -34,7 +34,7 @@ impl HollowCluster {
         Ok(Client::try_from(config)?)
     }
 
-    /// The socket on which the nodes take requests to make and destroy namespaces.
+    /// The socket on which the nodes take orders: see [`NodeControl`](super::NodeControl).
     pub(crate) fn node_control(&self) -> PathBuf {
         self.run.path().join("hollow-nodes.sock")
     }

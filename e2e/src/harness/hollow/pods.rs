@@ -1,7 +1,8 @@
 //! Pods of a hollow cluster: they get a node and never run.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -23,6 +24,22 @@ pub(crate) async fn can_be_made(client: &Client) -> Result<()> {
         }
     })
     .await
+}
+
+/// Makes an object in the namespace of the pods.
+pub(crate) async fn make<K>(client: &Client, object: &Value) -> Result<()>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), NAMESPACE);
+    let made = api
+        .create(&PostParams::default(), &serde_json::from_value(object.clone())?)
+        .await;
+    made.map(drop).with_context(|| format!("making {object}"))
 }
 
 /// A pod with these claims.

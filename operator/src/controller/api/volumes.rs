@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Precon
 use kube::{Api, Client, ResourceExt};
 
 use super::ApiError;
-use crate::controller::deletion::{Reason, patch, with_record};
+use crate::controller::deletion::{Reason, patch, patch_without_finalizer, with_record};
 use crate::controller::volume_id::VolumeId;
 use crate::index::{Held, NamedVolume};
 
@@ -67,6 +67,18 @@ impl VolumesApi {
         let recorded = self.volumes.patch(id.as_str(), &PatchParams::default(), &patch).await;
         let recorded = recorded.map_err(|error| ApiError::new("record the deletion of volume", id, error))?;
         self.delete_exactly(id, &recorded).await
+    }
+
+    /// Lets a deleted volume go whose node cannot say that it erases it.
+    ///
+    /// # Errors
+    /// Outdated if `volume` is not the version at the API server.
+    pub async fn let_go(&self, id: &VolumeId, volume: &PmemVolume) -> Result<(), ApiError> {
+        let patch = Patch::Merge(patch_without_finalizer(volume));
+        let patched = self.volumes.patch(id.as_str(), &PatchParams::default(), &patch).await;
+        patched
+            .map(drop)
+            .map_err(|error| ApiError::new("let go of volume", id, error))
     }
 
     /// Writes a volume that is there but has no object any more, and deletes it for `reason`, so that its node erases its bytes.

@@ -79,7 +79,7 @@ pub enum Kept {
 /// # Errors
 /// If it is in use and has not the size that is asked for, or not to be told from another.
 pub fn kept(index: &Index, request: &CreateRequest, companions: &CompanionClaims) -> Result<Option<Kept>, KeptError> {
-    match KeptPlace::find(index, request.id.as_str())? {
+    match KeptPlace::find_to_hand_out(index, request.id.as_str())? {
         None => Ok(None),
         Some(place) if place.kept.unused => unused(index, request, companions, place),
         Some(place) => used(request, place).map(Some),

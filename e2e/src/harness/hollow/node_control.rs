@@ -1,4 +1,4 @@
-//! Makes and destroys namespaces on hollow nodes that are no volumes, as a person with ndctl would.
+//! Makes and destroys namespaces on hollow nodes that are no volumes, as a person with ndctl would, and kills their drivers.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 /// The connection to the process with the nodes.
-pub(super) struct NodeControl {
+pub(crate) struct NodeControl {
     answers: BufReader<OwnedReadHalf>,
     requests: OwnedWriteHalf,
 }
@@ -25,7 +25,7 @@ struct Answer {
 
 impl NodeControl {
     /// Connects to the socket of the nodes.
-    pub(super) async fn connect(socket: &Path) -> Result<Self> {
+    pub(crate) async fn connect(socket: &Path) -> Result<Self> {
         let stream = UnixStream::connect(socket)
             .await
             .context("connecting to the hollow nodes")?;
@@ -37,15 +37,21 @@ impl NodeControl {
     }
 
     /// Makes a namespace and returns when it was there, in nanoseconds since 1970.
-    pub(super) async fn create(&mut self, node: &str, name: &str, region: &str, footprint: Bytes) -> Result<u64> {
+    pub(crate) async fn create(&mut self, node: &str, name: &str, region: &str, footprint: Bytes) -> Result<u64> {
         let request = json!({ "do": "create", "node": node, "name": name, "region": region, "footprint": footprint });
         self.request(&request).await
     }
 
     /// Destroys a namespace and returns when it was gone.
-    pub(super) async fn destroy(&mut self, node: &str, name: &str) -> Result<u64> {
+    pub(crate) async fn destroy(&mut self, node: &str, name: &str) -> Result<u64> {
         self.request(&json!({ "do": "destroy", "node": node, "name": name }))
             .await
+    }
+
+    /// Kills the driver of a node, or starts it again.
+    pub(crate) async fn drive(&mut self, node: &str, runs: bool) -> Result<()> {
+        let order = json!({ "do": "drive", "node": node, "runs": runs });
+        self.request(&order).await.map(drop)
     }
 
     async fn request(&mut self, request: &Value) -> Result<u64> {
