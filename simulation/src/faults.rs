@@ -22,6 +22,8 @@ pub enum Fault {
     KillAfter(usize, u64),
     /// A program does not run for a while.
     Absent(usize, Duration),
+    /// The driver of a node does not run for a while.
+    DriverDies(usize, Duration),
     /// A second copy of the operator runs beside the first.
     SecondOperator(Duration),
     /// A program does not reach the API server.
@@ -99,8 +101,7 @@ impl Fault {
         match rng.u32(..120) {
             0..12 => Self::Kill(which),
             12..32 => Self::KillAfter(which, rng.u64(1..12)),
-            // Sometimes for so long that a driver is called silent, and what waits for it is given back.
-            32..36 if other % 3 == 0 => Self::Absent(which, long * 5),
+            32..36 if other % 3 == 0 => Self::DriverDies(which, long * 5),
             32..36 => Self::Absent(which, long),
             36..39 => Self::SecondOperator(long),
             39..44 => Self::Partition(which, long),
@@ -231,6 +232,7 @@ impl Fault {
                 node.machine.reboot();
                 switch_on_later(&world.api, &node, long);
             }
+            Self::DriverDies(which, long) => node(world, which).driver.absent(long),
             Self::NodeDeleted(which, long) => {
                 let (name, api) = (node(world, which).name, world.api.clone());
                 let _ = api.delete(&Key::of(Kind::Node, &name));

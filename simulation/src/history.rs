@@ -122,10 +122,31 @@ impl History {
             scheduler: Manner::default(),
             steps,
         };
-        if faults > 0 && rng.u8(..8) == 0 {
-            history.end_in_the_past(&mut rng);
+        match if faults > 0 { rng.u8(..8) } else { u8::MAX } {
+            0 => history.end_in_the_past(&mut rng),
+            1 => history.outlive_a_driver(&mut rng),
+            _ => {}
         }
         history
+    }
+
+    /// A driver dies for so long that what waits for it is given back.
+    fn outlive_a_driver(&mut self, rng: &mut fastrand::Rng) {
+        let place = rng.usize(self.steps.len() / 2..self.steps.len());
+        let after = Duration::from_millis(rng.u64(..5_000));
+        let dies = What::Fault(Fault::DriverDies(rng.usize(..), Duration::from_secs(600)));
+        self.steps.insert(
+            place,
+            Step {
+                number: 0,
+                after,
+                what: dies,
+            },
+        );
+        let after = Duration::from_secs(rng.u64(200..500));
+        let what = What::Fault(Fault::BreakWatches);
+        self.steps.push(Step { number: 0, after, what });
+        self.number();
     }
 
     /// Nothing happens any more after etcd is restored: what is not noticed by itself stays so.
@@ -139,6 +160,10 @@ impl History {
             let what = What::Fault(fault);
             self.steps.insert(place, Step { number: 0, after, what });
         }
+        self.number();
+    }
+
+    fn number(&mut self) {
         for (number, step) in self.steps.iter_mut().enumerate() {
             step.number = number;
         }

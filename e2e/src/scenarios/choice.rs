@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::harness::client;
+use super::held::{held_nodes, onlooker};
 use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, Nodes};
 use crate::harness::progress::step;
@@ -63,11 +63,8 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         });
         cluster.restart_scheduler_with(another).await?;
         let client = cluster.client();
-        // Nobody schedules it: by its eyes one sees what is reserved for others.
-        let mut looks = pod_object("looks", &["looks".into()]);
-        looks["spec"]["schedulerName"] = json!("nobody");
         make::<PersistentVolumeClaim>(&client, &claim("looks")).await?;
-        make::<Pod>(&client, &looks).await?;
+        make::<Pod>(&client, &onlooker("looks")).await?;
         make::<PersistentVolumeClaim>(&client, &claim("comes-back")).await?;
         make::<Pod>(&client, &pod_object("comes-back", &["comes-back".into()])).await?;
         let mut most = 0;
@@ -75,7 +72,7 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
             if let Err(error) = cluster.check() {
                 return Probe::Never(error);
             }
-            match wake(&client).await.and(held(cluster).await) {
+            match wake(&client).await.and(held_nodes(cluster, "looks").await) {
                 Ok(nodes) => most = most.max(nodes),
                 Err(error) => return Probe::NotYet(error),
             }
@@ -92,7 +89,7 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         until(
             "nothing is held for a pod that is gone",
             HOLDS_NOTHING,
-            async || match held(cluster).await {
+            async || match held_nodes(cluster, "looks").await {
                 Ok(0) => Probe::Ready(()),
                 Ok(nodes) => Probe::NotYet(anyhow!("it is held on {nodes} nodes")),
                 Err(error) => Probe::NotYet(error),
@@ -138,15 +135,6 @@ async fn wake(client: &Client) -> Result<()> {
         .patch("looks", &PatchParams::default(), &Patch::Merge(&patch))
         .await?;
     Ok(())
-}
-
-/// On how many nodes space is reserved for other pods than "looks".
-async fn held(cluster: &HollowCluster) -> Result<usize> {
-    let path = format!("/v1/explain?namespace={NAMESPACE}&pod=looks");
-    let explained: Value = serde_json::from_str(&client::get(&cluster.extender()?, &path).await?)?;
-    let nodes = explained["nodes"].as_array().context("no nodes")?;
-    let holds = |node: &&Value| node["reserved"].as_array().is_some_and(|reserved| !reserved.is_empty());
-    Ok(nodes.iter().filter(holds).count())
 }
 
 /// The nodes of the pods of a `StatefulSet`, once all have one.

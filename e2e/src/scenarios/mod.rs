@@ -12,6 +12,8 @@ mod crashes;
 mod dead_node;
 mod empty_region;
 mod extender;
+mod gangs;
+mod held;
 mod joint;
 mod kept;
 mod nobody_waits;
@@ -76,6 +78,7 @@ fn cases() -> Vec<Case> {
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(policy::a_driver_cannot_renew_the_lease_of_another),
         case!(policy::rights_to_write_are_not_enough_without_the_verb),
+        case!(policy::what_says_that_a_volume_had_a_namespace_stays),
         case!(policy::a_kubelet_cannot_invite_the_driver),
         case!(policy::each_credential_can_do_what_security_md_says),
         case!(policy::an_overlay_with_another_namespace_names_ours_nowhere),
@@ -127,6 +130,7 @@ fn hollow_cases() -> Vec<HollowCase> {
     vec![
         hollow_case!(choice::replicas_of_an_owner_are_on_nodes_of_their_own),
         hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
+        hollow_case!(gangs::a_gang_that_fails_holds_nothing),
         hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
     ]
 }

@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use crds::{KEPT, KEPT_IN};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
@@ -143,6 +144,27 @@ async fn collector_only_releases(kubectl: &Kubectl) -> Result<()> {
         .run(&[&["delete", "pmemvolume", NAME][..], &foreground].concat())
         .await?;
     Ok(())
+}
+
+/// Who takes it away would have a volume whose data is lost made anew, empty.
+pub(super) async fn what_says_that_a_volume_had_a_namespace_stays(cluster: &mut TestCluster) -> Result<()> {
+    let kubectl = &cluster.kubectl;
+    let mut volume = volume();
+    volume["metadata"]["annotations"] = json!({ KEPT: "true", KEPT_IN: "r0" });
+    kubectl.apply(&[volume]).await?;
+    let annotate = async |what: &str| {
+        let what = ["annotate", "--overwrite", "pmemvolume", NAME, what];
+        kubectl.run(&what).await
+    };
+    let tried = async {
+        for what in [format!("{KEPT}-"), format!("{KEPT_IN}-"), format!("{KEPT_IN}=r1")] {
+            is_refused(&what, annotate(&what).await, "never gets another")?;
+        }
+        annotate("example.com/harmless=yes").await.map(drop)
+    };
+    let tried = tried.await;
+    kubectl.run(&["delete", "pmemvolume", NAME]).await?;
+    tried
 }
 
 /// The node driver is privileged, and a DaemonSet: whoever can label a node invites it there.

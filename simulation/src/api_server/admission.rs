@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::kind::{Key, Kind};
 use super::refusal::Refusal;
 
-/// Checks an object against the schema of its kind, and fills in defaults.
+/// Checks an object against the schema of its kind and what the policy asks of everybody, and fills in defaults.
 pub(super) fn validate(kind: Kind, old: Option<&Value>, new: &mut Value) -> Result<(), Refusal> {
     match kind {
         Kind::PmemVolume => {
@@ -16,6 +16,9 @@ pub(super) fn validate(kind: Kind, old: Option<&Value>, new: &mut Value) -> Resu
                 return Err(Refusal::invalid(
                     "a volume is what it was made as: its spec cannot change",
                 ));
+            }
+            if let Some(old) = old {
+                keeps_what_was_kept(old, new)?;
             }
             fill_in::<PmemVolume>(new)
         }
@@ -46,4 +49,11 @@ pub(super) fn policy(key: &Key, object: &Value, writer: Option<&str>) -> Result<
         ))),
         _ => Ok(()),
     }
+}
+
+fn keeps_what_was_kept(old: &Value, object: &Value) -> Result<(), Refusal> {
+    let of = |object: &Value, key| object["metadata"]["annotations"].get(key).cloned();
+    let is_kept = |key| of(old, key).is_none_or(|before| of(object, key) == Some(before));
+    let all_are = [crds::KEPT, crds::KEPT_IN].into_iter().all(is_kept);
+    all_are.then_some(()).ok_or_else(|| Refusal::forbidden(format!("{} stays", crds::KEPT)))
 }
