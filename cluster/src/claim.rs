@@ -3,12 +3,13 @@
 use crds::{NotAQuantity, bytes_of_quantity};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, PersistentVolumeClaimSpec};
 use kube::ResourceExt;
+use kube::core::{Selector, SelectorExt};
 use placement::{Bytes, VolumeRequest};
 
 use crate::names::{BETA_STORAGE_CLASS, SELECTED_NODE, VOLUME_PREFIX};
 use crate::{
-    AccessMode, AccessModeError, ClassError, ForeignTopologies, MountOptionError, OurClass, PodClaim, Size, SizeError,
-    Unsupported,
+    AccessMode, AccessModeError, AvailableVolume, ClassError, ForeignTopologies, MountOptionError, ObjectKey, OurClass,
+    PodClaim, Size, SizeError, Unsupported,
 };
 
 /// What matters of a claim.
@@ -29,6 +30,10 @@ pub struct Claim {
     access: Result<(), AccessModeError>,
     supported: Result<(), Unsupported>,
     is_block: bool,
+    access_modes: Vec<Box<str>>,
+    attributes_class: Box<str>,
+    /// What the labels of a volume that exists have to be like; none if no labels match it.
+    selector: Option<Box<Selector>>,
 }
 
 /// Why there can be no volume for a claim, whatever space there is.
@@ -95,6 +100,45 @@ impl Claim {
         *limit
     }
 
+    /// Whether the claim, of this key, can be bound to a volume that is kept for it (`FindMatchingVolume` of
+    /// k8s.io/component-helpers).
+    #[must_use]
+    pub fn has_been_kept(&self, key: &ObjectKey, volume: &AvailableVolume) -> bool {
+        let kept_for = volume.kept_for.as_ref();
+        let is_for_it = kept_for.is_some_and(|(of, uid)| of == key && uid.as_ref().is_none_or(|uid| *uid == self.uid));
+        is_for_it && self.has_room_in(volume)
+    }
+
+    /// Whether the claim can be bound to a volume that is kept for nobody (`FindMatchingVolume`), wherever that is.
+    #[must_use]
+    pub fn matches(&self, volume: &AvailableVolume) -> bool {
+        let mut modes = self.access_modes.iter();
+        volume.kept_for.is_none()
+            && self.has_room_in(volume)
+            && self.class.as_deref().unwrap_or_default() == &*volume.class
+            && self
+                .selector
+                .as_ref()
+                .is_some_and(|selector| selector.matches(&volume.labels))
+            && modes.all(|mode| volume.access_modes.contains(mode))
+    }
+
+    fn has_room_in(&self, volume: &AvailableVolume) -> bool {
+        self.requested().is_some_and(|requested| requested <= volume.capacity)
+            && self.is_block == volume.is_block
+            && self.attributes_class == volume.attributes_class
+    }
+
+    /// What it requests, for comparison; none if that cannot be read.
+    #[must_use]
+    pub fn requested(&self) -> Option<Bytes> {
+        match &self.size {
+            Ok((required, _)) => Some(*required),
+            Err(ClaimError::NoRequest) => Some(Bytes::ZERO),
+            Err(_) => None,
+        }
+    }
+
     /// What a volume of `class` for this claim asks of a node. A claim that external-provisioner or CreateVolume would refuse
     /// whatever space there is, is refused here: it would keep the node that was selected for it, and the space there.
     ///
@@ -134,6 +178,14 @@ impl From<&PersistentVolumeClaim> for Claim {
             access: check_access_modes(spec),
             supported: Unsupported::check(spec),
             is_block: spec.volume_mode.as_deref() == Some("Block"),
+            access_modes: spec
+                .access_modes
+                .iter()
+                .flatten()
+                .map(|mode| mode.as_str().into())
+                .collect(),
+            attributes_class: spec.volume_attributes_class_name.as_deref().unwrap_or_default().into(),
+            selector: selector(spec),
         }
     }
 }
@@ -159,6 +211,12 @@ fn size(spec: &PersistentVolumeClaimSpec) -> Result<(Bytes, Option<Bytes>), Clai
     let limit = limits.and_then(|limits| limits.get("storage"));
     let required = bytes_of_quantity(requested.ok_or(ClaimError::NoRequest)?)?;
     Ok((required, limit.map(bytes_of_quantity).transpose()?))
+}
+
+/// One that cannot be read matches nothing.
+fn selector(spec: &PersistentVolumeClaimSpec) -> Option<Box<Selector>> {
+    let selector = spec.selector.clone().unwrap_or_default();
+    Selector::try_from(selector).ok().map(Box::new)
 }
 
 /// The API server sees to it that there is one at least. external-provisioner asks for a volume that allows all of them.

@@ -1,6 +1,7 @@
 //! Names that Kubernetes and its CSI sidecars define. What our own objects and our driver are called is in [`crds`].
 
-/// Annotation of a claim that names its class, before its spec does (`GetPersistentVolumeClaimClass` of k8s.io/component-helpers).
+/// Annotation of a claim or a `PersistentVolume` that names its class, before its spec does (`GetPersistentVolumeClaimClass`,
+/// `GetPersistentVolumeClass` of k8s.io/component-helpers).
 pub const BETA_STORAGE_CLASS: &str = "volume.beta.kubernetes.io/storage-class";
 
 /// Annotation of a claim: the node that kube-scheduler chose for its volume. kube-scheduler sets it on an unbound claim;
@@ -14,6 +15,9 @@ pub const VOLUME_PREFIX: &str = "pvc-";
 /// `StorageClass` parameter: the file system of the volumes. external-provisioner takes it out of the parameters and
 /// passes it as `fs_type` of the volume capability.
 pub const FSTYPE: &str = "csi.storage.k8s.io/fstype";
+
+/// Label of a Node: its name, but for a few clouds.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
 
 /// `volumeBindingMode` of a class whose volumes are made once a pod that uses them has a node.
 pub const WAIT_FOR_FIRST_CONSUMER: &str = "WaitForFirstConsumer";

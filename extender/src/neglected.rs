@@ -69,7 +69,7 @@ fn event(neglected: &Neglected) -> Event {
         reason: "ReservationEnded".into(),
         note: Some(format!(
             "no volume was made on the selected node {node} for {minutes} minutes: {} are not reserved there any longer",
-            reservation.request.required
+            reservation.space().map(|request| request.required).unwrap_or_default()
         )),
         action: "Scheduling".into(),
         secondary: None,

@@ -71,6 +71,17 @@ pub fn persistent_volume(name: &str, handle: &str, node: Option<&str>) -> Persis
     }))
 }
 
+/// A `PersistentVolume` of ours that no claim is bound to any more.
+pub fn available(name: &str, class: &str, capacity: &str, node: &str) -> PersistentVolume {
+    let mut volume = persistent_volume(name, name, Some(node));
+    volume.status = object(json!({ "phase": "Available" }));
+    let spec = volume.spec.as_mut().expect("it has one");
+    spec.storage_class_name = Some(class.into());
+    spec.access_modes = Some(vec!["ReadWriteOnce".into()]);
+    spec.capacity = object(json!({ "storage": capacity }));
+    volume
+}
+
 /// The pod "ns/p" with these claims.
 pub fn pod(claims: &[&str]) -> Pod {
     pod_named("p", claims)

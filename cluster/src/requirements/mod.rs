@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use placement::{Apart, NumaNode, NumaWish, VolumeRequest};
 
-use crate::{Claim, ClaimError, Class, ObjectKey, Pod, PodClaim};
+use crate::{Claim, ClaimError, Class, ObjectKey, Pod, PodClaim, ServedClaims};
 use companions::ExistingCompanions;
 pub use lookup::{IndexedOrRead, Lookup, NotIndexed, ReadObjects, VolumePlace};
 
@@ -102,15 +102,27 @@ enum Requirement {
     Impossible(Impossible),
 }
 
-/// What `pod` requires of a node.
+/// What `pod` requires of a node, if none of its claims is bound to a volume that exists.
 ///
 /// # Errors
 /// Everything that has to be read from the API server first; there may be more to read after that.
 pub fn requirements_of(pod: &Pod, lookup: &impl Lookup) -> Result<Requirements, Vec<NotIndexed>> {
+    requirements_beside(&ServedClaims::new(), pod, lookup)
+}
+
+/// What `pod` requires of a node where kube-scheduler will bind its claims in `served` to volumes that exist: these count as bound.
+///
+/// # Errors
+/// Everything that has to be read from the API server first; there may be more to read after that.
+pub fn requirements_beside(
+    served: &ServedClaims,
+    pod: &Pod,
+    lookup: &impl Lookup,
+) -> Result<Requirements, Vec<NotIndexed>> {
     let mut missing = Vec::new();
     let mut requirements = Vec::new();
     for claim in pod.claims() {
-        match requirement_of(claim, pod, lookup) {
+        match requirement_of(claim, served, pod, lookup) {
             Ok(requirement) => requirements.push(requirement),
             Err(what) => missing.push(what),
         }
@@ -147,14 +159,20 @@ fn sum(requirements: Vec<Requirement>) -> Result<SpaceRequirements, Impossible> 
     Ok(sum)
 }
 
-fn requirement_of(of: &PodClaim, pod: &Pod, lookup: &impl Lookup) -> Result<Requirement, NotIndexed> {
+fn requirement_of(
+    of: &PodClaim,
+    served: &ServedClaims,
+    pod: &Pod,
+    lookup: &impl Lookup,
+) -> Result<Requirement, NotIndexed> {
     let Some(claim) = lookup.claim(&of.key)? else {
         return Ok(Requirement::Impossible(Impossible::NoClaim(of.key.clone())));
     };
     if !claim.is_meant_by(&pod.uid, of) {
         return Ok(Requirement::Impossible(Impossible::NotForPod(of.key.clone())));
     }
-    let Some(bound) = &claim.persistent_volume else {
+    let served = served.get(&of.key).map(|served| &served.volume);
+    let Some(bound) = claim.persistent_volume.as_ref().or(served) else {
         return requirement_of_unbound(&of.key, claim, lookup);
     };
     let mut place = lookup.bound_volume(bound);

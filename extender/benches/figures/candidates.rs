@@ -154,7 +154,7 @@ impl Cluster {
     }
 
     fn has_room(&self, pod: &Pod, names: &[&str]) -> anyhow::Result<bool> {
-        let requirements = PreparedRequirements::of(pod, self.state.index(), &ReadObjects::default());
+        let requirements = PreparedRequirements::of(pod, &self.state, &ReadObjects::default());
         let mut requirements = requirements.ok().context("everything is indexed")?;
         Ok(!filter(&self.state, &mut requirements, names.iter().copied())
             .passed

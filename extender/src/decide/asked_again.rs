@@ -16,13 +16,11 @@ pub fn volumes_to_look_for(
     requirements: &PreparedRequirements,
     read: &ReadObjects,
 ) -> Vec<NotIndexed> {
-    if !state.ledger().has_decided(&pod.uid, requirements.uids()) {
+    let uids = requirements.uids();
+    if !state.ledger().has_decided(&pod.uid, uids.iter().copied()) {
         return Vec::new();
     }
-    let volumes = requirements
-        .claims()
-        .iter()
-        .map(|claim| Claim::volume_name_of(&claim.uid));
+    let volumes = uids.into_iter().map(Claim::volume_name_of);
     let unread = volumes.filter(|name| !read.knows_volume(name));
     unread.map(|name| NotIndexed::Volume(name.into())).collect()
 }

@@ -4,7 +4,9 @@ use cluster::UnprovisionedClaim;
 use placement::{Bytes, MapLocation, Mode, NumaNode, NumaWish, Policy, PreparedNode, Space, VolumeRequest};
 use serde::Serialize;
 
-use super::{NodeRefusal, NodesForPod, PreparedRequirements, Verdict, prioritize, verdict};
+use super::{
+    NodeRefusal, NodeRequirements, NodesForPod, OtherClaims, PreparedRequirements, Verdict, prioritize, verdict,
+};
 use crate::index::ReportedNode;
 use crate::ledger::{Reservation, ReservationState};
 use crate::state::State;
@@ -119,12 +121,12 @@ pub struct PendingVolume {
 pub fn explain(state: &State, policy: Policy, requirements: &mut PreparedRequirements) -> PodExplanation {
     let mut names: Vec<&str> = state.nodes().collect();
     names.sort_unstable();
-    let asked: Vec<RequestedVolume> = requirements.claims().iter().map(RequestedVolume::from).collect();
-    let for_pod = NodesForPod::new(state, requirements);
-    let mode = requirements
-        .claims()
+    let claims = requirements.elsewhere().claims();
+    let asked: Vec<RequestedVolume> = claims.iter().map(RequestedVolume::from).collect();
+    let mode = claims
         .first()
         .map_or(Mode::Fsdax(MapLocation::Dev), |claim| claim.request.mode);
+    let for_pod = NodesForPod::new(state, requirements);
     let own: Vec<String> = requirements.uids().into_iter().map(Into::into).collect();
     let mut nodes = Vec::with_capacity(names.len());
     for name in names {
@@ -133,7 +135,7 @@ pub fn explain(state: &State, policy: Policy, requirements: &mut PreparedRequire
             let mut node = NodeExplanation::new(name, reported, free, mode);
             node.reserved = reserved(state, name, &own);
             let verdict = verdict(candidate, requirements);
-            node.why = refusal_with_numbers(free, requirements, &verdict);
+            node.why = refusal_with_numbers(free, requirements.on_mut(name), &verdict);
             node.set_verdict(verdict);
             nodes.push(node);
         }
@@ -149,25 +151,24 @@ pub fn explain(state: &State, policy: Policy, requirements: &mut PreparedRequire
 
 fn refusal_with_numbers(
     free: &PreparedNode,
-    requirements: &mut PreparedRequirements,
+    requirements: &mut NodeRequirements,
     verdict: &Verdict,
 ) -> Option<placement::Explanation> {
-    match (verdict, requirements) {
-        (
-            Verdict::Failed(NodeRefusal::Space(_)) | Verdict::Unresolvable(NodeRefusal::Space(_)),
-            PreparedRequirements::Space { pod_request, .. },
-        ) => free.explain(pod_request),
+    match verdict {
+        Verdict::Failed(NodeRefusal::Space(_)) | Verdict::Unresolvable(NodeRefusal::Space(_)) => {
+            free.explain(requirements.pod_request()?)
+        }
         _ => None,
     }
 }
 
 fn verdict_for_all(requirements: &PreparedRequirements) -> Option<String> {
-    match requirements {
-        PreparedRequirements::Nothing => {
-            Some("the pod has no claims that need persistent memory: any node will do".into())
-        }
-        PreparedRequirements::Impossible(text) => Some(text.to_string()),
-        PreparedRequirements::Space { .. } => None,
+    if requirements.are_nothing() {
+        return Some("the pod has no claims that need persistent memory: any node will do".into());
+    }
+    match &requirements.elsewhere().others {
+        OtherClaims::Impossible(text) if !requirements.differ() => Some(text.to_string()),
+        OtherClaims::Impossible(_) | OtherClaims::Nothing | OtherClaims::Space { .. } => None,
     }
 }
 
@@ -277,7 +278,7 @@ impl ReservedClaim {
     fn new(reservation: &Reservation, state: ReservationState, own: &[String]) -> Self {
         Self {
             claim: reservation.claim.to_string(),
-            required: reservation.request.required,
+            required: reservation.space().map(|request| request.required).unwrap_or_default(),
             state: match state {
                 ReservationState::Tentative => "tentative",
                 ReservationState::Nominated => "nominated",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use placement::{PodRequest, Reason};
 
-use super::{Candidate, NodesForPod, PreparedRequirements};
+use super::{Candidate, NodesForPod, OtherClaims, PreparedRequirements};
 use crate::state::State;
 
 /// So many refusals come with their numbers. kube-scheduler puts each text that differs from the others into the condition of
@@ -121,10 +121,10 @@ fn with_few_numbers<'a>(mut refused: Vec<(Candidate<'a, '_>, NodeRefusal)>) -> V
 
 /// Whether a node has what a pod requires.
 pub fn verdict(candidate: Candidate, requirements: &mut PreparedRequirements) -> Verdict {
-    match requirements {
-        PreparedRequirements::Nothing => Verdict::Passed,
-        PreparedRequirements::Impossible(text) => Verdict::Unresolvable(NodeRefusal::Other(text.clone())),
-        PreparedRequirements::Space { space, pod_request } => match space.reason_against(candidate.name) {
+    match &mut requirements.on_mut(candidate.name).others {
+        OtherClaims::Nothing => Verdict::Passed,
+        OtherClaims::Impossible(text) => Verdict::Unresolvable(NodeRefusal::Other(text.clone())),
+        OtherClaims::Space { space, pod_request } => match space.reason_against(candidate.name) {
             Some(reason) => Verdict::Unresolvable(NodeRefusal::Other(reason.clone())),
             None => verdict_on_space(candidate, pod_request),
         },

@@ -16,6 +16,6 @@ pub use explain::{
 };
 pub use filter::{Filtered, NodeRefusal, Verdict, filter, verdict};
 pub use prioritize::{HIGHEST_TOLD, prioritize, told_score};
-pub use requirements::PreparedRequirements;
+pub use requirements::{NodeRequirements, OtherClaims, PreparedRequirements};
 pub use reserve::{NodeChoice, filter_and_reserve};
 pub use waiting::{Room, room_for_waiting};

@@ -2,7 +2,7 @@
 
 use placement::{HIGHEST, Policy, scores};
 
-use super::{NodesForPod, PreparedRequirements};
+use super::{Candidate, NodesForPod, PreparedRequirements};
 use crate::state::State;
 
 /// The highest score that kube-scheduler is told. It multiplies them by ten and by the weight of the extender, which is 1 in our
@@ -19,14 +19,12 @@ pub fn prioritize<'a>(
     names: &[&'a str],
 ) -> Vec<(&'a str, u8)> {
     let nodes = NodesForPod::new(state, requirements);
-    let pod_request = match requirements {
-        PreparedRequirements::Space { pod_request, .. } if !pod_request.requests().is_empty() => pod_request,
-        PreparedRequirements::Space { .. } | PreparedRequirements::Nothing | PreparedRequirements::Impossible(_) => {
-            return Vec::new();
-        }
-    };
+    if !requirements.need_space() {
+        return Vec::new();
+    }
     let candidates = nodes.candidates(names.iter().copied());
-    let costs: Vec<_> = candidates.iter().map(|node| node.cost(policy, pod_request)).collect();
+    let mut cost = |node: &Candidate| node.cost(policy, requirements.on_mut(node.name).pod_request()?);
+    let costs: Vec<_> = candidates.iter().map(&mut cost).collect();
     names.iter().copied().zip(scores(&costs)).collect()
 }
 

@@ -1,15 +1,16 @@
 //! Which of the nodes that will do pass the filter, and the reservations for the pod there.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::{NotIndexed, Pod, ReadObjects, UnprovisionedClaim};
-use placement::{Cost, NumaWish, PodRequest, Policy};
+use cluster::{NotIndexed, Pod, ReadObjects};
+use placement::{Cost, NumaNode, NumaWish, PodRequest, Policy};
 
 use super::filter::partition;
-use super::{Candidate, Filtered, NodesForPod, PreparedRequirements};
-use crate::ledger::Reservation;
+use super::{Candidate, Filtered, NodeRequirements, NodesForPod, PreparedRequirements};
+use crate::ledger::{self, Reservation, Reserved};
 use crate::state::State;
 
 /// The cost of all claims of a pod together is worked out for so many nodes.
@@ -29,8 +30,10 @@ pub struct NodeChoice {
 ///
 /// The space stays reserved until kube-scheduler is seen to have taken one of the nodes, so every further node that
 /// passes keeps space from others. A claim that has a reservation for the sake of another pod stays where that pod goes,
-/// if it can. A pod that was here before passes on nodes that it did not pass on, if there are any. A pod that needs no space
-/// passes on all nodes that will do.
+/// if it can. A pod that was here before passes on nodes that it did not pass on, if there are any. If there are volumes on
+/// some of the nodes that kube-scheduler binds claims to, the pod passes where most of its claims are bound to the same
+/// ones: these are kept from other pods, and only its other claims need space. A pod without claims that are to be bound passes on all
+/// nodes that will do.
 ///
 /// # Errors
 /// What has to be read from the API server first.
@@ -42,23 +45,26 @@ pub fn filter_and_reserve<'a>(
     choice: NodeChoice,
     now: Instant,
 ) -> Result<Filtered<'a>, Vec<NotIndexed>> {
-    let mut requirements = PreparedRequirements::of(pod, state.index(), read)?;
+    let mut requirements = PreparedRequirements::of(pod, state, read)?;
     let mut filtered = Filtered::default();
     let nodes = NodesForPod::new(state, &requirements);
     let passed = partition(&nodes, &mut requirements, names.iter().copied(), &mut filtered);
-    if requirements.claims().is_empty() {
+    if requirements.uids().is_empty() {
         filtered.passed = names_of(&passed);
         return Ok(filtered);
     }
     let passed = shared_with_other_pods(state, pod, &requirements, passed);
     let passed = not_tried(&state.ledger().tried(&pod.uid, requirements.uids()), passed);
+    let passed = best_served(&requirements, passed);
+    // The same on all of them.
+    let on_them = requirements.on_mut(passed.first().map(|candidate| candidate.name).unwrap_or_default());
     let most = if state.ledger().is_quiet(now) {
         choice.candidates.max(1)
     } else {
         1
     };
-    let chosen = best(choice.policy, most, &mut requirements, passed);
-    let reservations = reservations(&mut requirements, &chosen);
+    let chosen = best(choice.policy, most, on_them, passed);
+    let reservations = reservations(on_them, &chosen);
     filtered.passed = names_of(&chosen);
     state.reserve(pod, &reservations, &filtered.passed, now);
     Ok(filtered)
@@ -66,26 +72,26 @@ pub fn filter_and_reserve<'a>(
 
 /// What is reserved: the claims as they are. But if they wish to be together and can be on one NUMA node only of the one
 /// node that was chosen, nothing is reserved on its others.
-fn reservations(requirements: &mut PreparedRequirements, chosen: &[Candidate]) -> Vec<Arc<Reservation>> {
-    let PreparedRequirements::Space { space, pod_request } = requirements else {
-        return Vec::new();
-    };
-    let only = match chosen {
-        [node] => node.space.and_then(|(free, _)| free.only_numa_node(pod_request)),
-        _ => None,
-    };
-    let reservation = |claim: &UnprovisionedClaim| {
-        let mut request = claim.request;
-        if let (Some(numa), NumaWish::Together) = (only, request.numa) {
-            request.numa = NumaWish::Node(numa);
+fn reservations(requirements: &mut NodeRequirements, chosen: &[Candidate]) -> Vec<Arc<Reservation>> {
+    let mut reservations = ledger::reservations(requirements.claims(), &requirements.served);
+    if let Some(only) = only_numa_node(requirements, chosen) {
+        for reservation in reservations.iter_mut().map(Arc::make_mut) {
+            if let Reserved::Space(request) = &mut reservation.reserved
+                && request.numa == NumaWish::Together
+            {
+                request.numa = NumaWish::Node(only);
+            }
         }
-        Arc::new(Reservation {
-            uid: claim.uid.clone(),
-            claim: claim.key.clone(),
-            request,
-        })
+    }
+    reservations
+}
+
+fn only_numa_node(requirements: &mut NodeRequirements, chosen: &[Candidate]) -> Option<NumaNode> {
+    let [node] = chosen else {
+        return None;
     };
-    space.claims.iter().map(reservation).collect()
+    let (free, _) = node.space?;
+    free.only_numa_node(requirements.pod_request()?)
 }
 
 fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {
@@ -100,8 +106,8 @@ fn shared_with_other_pods<'a, 'v>(
     passed: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
     let mut left = passed.clone();
-    for claim in requirements.claims() {
-        if let Some(nodes) = state.ledger().nodes_for_other_pods(&claim.uid, &pod.uid) {
+    for uid in requirements.uids() {
+        if let Some(nodes) = state.ledger().nodes_for_other_pods(uid, &pod.uid) {
             left.retain(|candidate| nodes.contains(candidate.name));
         }
     }
@@ -115,14 +121,30 @@ fn not_tried<'a, 'v>(tried: &BTreeSet<Arc<str>>, passed: Vec<Candidate<'a, 'v>>)
     if others.is_empty() { passed } else { others }
 }
 
-/// At most `most` of the nodes, those with the lowest cost.
+/// Of the nodes that will do, those where most claims are bound to volumes that exist: the same claims to the same volumes.
+fn best_served<'a, 'v>(
+    requirements: &PreparedRequirements,
+    mut passed: Vec<Candidate<'a, 'v>>,
+) -> Vec<Candidate<'a, 'v>> {
+    if requirements.differ() {
+        let served = |candidate: &Candidate| &requirements.on(candidate.name).served;
+        let best = passed
+            .iter()
+            .map(served)
+            .max_by_key(|served| (served.len(), Reverse(*served)));
+        passed.retain(|candidate| Some(served(candidate)) == best);
+    }
+    passed
+}
+
+/// At most `most` of the nodes, those with the lowest cost; all if no claim needs space.
 fn best<'a, 'v>(
     policy: Policy,
     most: usize,
-    requirements: &mut PreparedRequirements,
+    requirements: &mut NodeRequirements,
     passed: Vec<Candidate<'a, 'v>>,
 ) -> Vec<Candidate<'a, 'v>> {
-    let PreparedRequirements::Space { pod_request, .. } = requirements else {
+    let Some(pod_request) = requirements.pod_request() else {
         return passed;
     };
     let shortlist = match pod_request.requests() {

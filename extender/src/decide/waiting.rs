@@ -40,8 +40,8 @@ pub fn room_for_waiting(state: &State, after: Option<&str>, gained: &BTreeSet<Ar
 
 /// None as well if the watches do not show all of the pod's claims: what they show next wakes the pod by itself.
 fn first_with_room<'a>(state: &State, pod: &Pod, nodes: &[&'a str]) -> Option<&'a str> {
-    let mut requirements = PreparedRequirements::of(pod, state.index(), &ReadObjects::default()).ok()?;
-    let waits_for_space = !nodes.is_empty() && !requirements.claims().is_empty();
+    let mut requirements = PreparedRequirements::of(pod, state, &ReadObjects::default()).ok()?;
+    let waits_for_space = !nodes.is_empty() && !requirements.uids().is_empty();
     let names = nodes.iter().copied();
     waits_for_space.then(|| filter(state, &mut requirements, names).passed.first().copied())?
 }

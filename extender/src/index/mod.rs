@@ -9,7 +9,9 @@ mod update;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, DriverlessNodes, Lookup, NotIndexed, ObjectKey, Pod, VolumeOfOurs, VolumePlace};
+use cluster::{
+    AvailableVolume, Claim, Class, DriverlessNodes, Lookup, NotIndexed, ObjectKey, Pod, VolumeOfOurs, VolumePlace,
+};
 use crds::PmemVolume;
 use placement::NumaNode;
 
@@ -25,6 +27,8 @@ pub struct Index {
     claims: HashMap<ObjectKey, Claim>,
     /// Volumes of ours only, by the name of the `PersistentVolume`.
     persistent_volumes: HashMap<Box<str>, VolumeOfOurs>,
+    /// Whoever's they are, by name.
+    available_volumes: HashMap<Box<str>, AvailableVolume>,
     classes: HashMap<Box<str>, Class>,
     /// The claims that are not bound, by unique id.
     unbound: HashMap<Box<str>, ObjectKey>,
@@ -83,6 +87,11 @@ impl Index {
         let volume = self.persistent_volumes.get(name)?;
         let by_volume = self.volumes.get(&volume.handle).map(AsRef::as_ref);
         by_volume.or(volume.node.as_deref())
+    }
+
+    /// The `PersistentVolumes` that claims can be bound to, whoever's they are.
+    pub fn available_volumes(&self) -> impl Iterator<Item = &AvailableVolume> {
+        self.available_volumes.values()
     }
 
     /// The node that is making, or has made, the PmemVolume of that name: neither refused nor being deleted.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
+use cluster::{AvailableVolume, Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNodeStatus, PmemVolume};
 use k8s_openapi::api::storage::v1::CSINode;
 
@@ -115,10 +115,20 @@ impl Index {
         }
     }
 
+    /// A `PersistentVolume` is available now; none if no claim can be bound to it. Returns whether that makes a difference.
+    pub fn put_available_volume(&mut self, name: &str, volume: Option<AvailableVolume>) -> bool {
+        let before = match volume {
+            Some(volume) => self.available_volumes.insert(name.into(), volume),
+            None => self.available_volumes.remove(name),
+        };
+        before.as_ref() != self.available_volumes.get(name)
+    }
+
     /// Drops the `PersistentVolumes` that are not in `listed`.
     pub fn retain_persistent_volumes(&mut self, listed: &HashSet<ObjectKey>) {
         let keep = |name: &str| listed.contains(&ObjectKey::new("", name));
         self.persistent_volumes.retain(|name, _| keep(name));
+        self.available_volumes.retain(|name, _| keep(name));
     }
 
     /// A class came or changed; none if it is gone. Returns whether that makes a difference.

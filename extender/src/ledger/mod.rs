@@ -25,7 +25,7 @@ use cluster::{ObjectKey, Pod};
 use decision::{Decision, Stage};
 use placement::{NumaWish, VolumeRequest};
 pub use pods::{Doubt, Finding, HEARD_WITHIN};
-pub use reservation::{ClaimState, Reservation, ReservationState};
+pub use reservation::{ClaimState, Reservation, ReservationState, Reserved, reservations};
 
 /// The nodes on which something else is reserved than before.
 pub type ChangedNodes = BTreeSet<Arc<str>>;
@@ -239,17 +239,30 @@ impl Ledger {
         late.into_iter().flat_map(|number| self.revoke(number)).collect()
     }
 
-    /// What is reserved on a node, each claim once.
+    /// The space that is reserved on a node, each claim once.
     pub fn reservations_on(&self, node: &str) -> impl Iterator<Item = (&Arc<Reservation>, ReservationState)> {
         let each = self.by_node.claims(node);
-        each.filter_map(|(uid, decision)| match decision {
+        let each = each.filter_map(|(uid, decision)| match decision {
             None => Some((&self.assigned.get(uid)?.reservation, ReservationState::Assigned)),
             Some(_) if self.is_shown(uid) => None,
             Some(number) => {
                 let decision = self.decisions.get(number)?;
                 Some((decision.reservations.get(uid)?, decision.state()))
             }
-        })
+        });
+        each.filter(|(reservation, _)| reservation.space().is_some())
+    }
+
+    /// The `PersistentVolumes` that claims are to be bound to for the sake of other pods than `pod`, with the unique id of the claim.
+    #[must_use]
+    pub fn promised_to_other_pods(&self, pod: &str) -> HashMap<&str, &str> {
+        let others = self.decisions.values().filter(|decision| *decision.pod != *pod);
+        let reservations = others.flat_map(|decision| decision.reservations.values());
+        let promised = reservations.filter_map(|reservation| match &reservation.reserved {
+            Reserved::Volume(volume) => Some((&**volume, &*reservation.uid)),
+            Reserved::Space(_) => None,
+        });
+        promised.collect()
     }
 
     /// The nodes on which space is reserved for a claim.
@@ -282,8 +295,11 @@ impl Ledger {
             ReservationState::Assigned => self.assigned.values().filter(|assigned| assigned.counts()).count(),
             ReservationState::Tentative | ReservationState::Nominated => {
                 let not_shown = self.tentative.keys().filter(|uid| !self.is_shown(uid));
-                let first = not_shown.filter_map(|uid| self.decisions_of(uid).next());
-                first.filter(|(_, decision)| decision.state() == state).count()
+                let first = not_shown.filter_map(|uid| Some((uid, self.decisions_of(uid).next()?.1)));
+                let takes_space = |uid: &Arc<str>, decision: &Decision| decision.reservations[uid].space().is_some();
+                first
+                    .filter(|(uid, decision)| decision.state() == state && takes_space(uid, decision))
+                    .count()
             }
         }
     }
@@ -300,12 +316,15 @@ impl Ledger {
             .map(|assigned| &assigned.reservation)
             .into_iter()
             .chain(tentative);
-        let as_wished = |reservation: &Reservation| VolumeRequest {
-            numa: NumaWish::Together,
-            ..reservation.request
+        let as_wished = |reservation: &Reservation| {
+            let request = reservation.space()?;
+            Some(VolumeRequest {
+                numa: NumaWish::Together,
+                ..request
+            })
         };
         reserved
-            .find(|reservation| as_wished(reservation) == shown.request)
+            .find(|reservation| as_wished(reservation).is_some_and(|request| shown.space() == Some(request)))
             .cloned()
     }
 

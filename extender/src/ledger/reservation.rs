@@ -2,18 +2,54 @@
 
 use std::sync::Arc;
 
-use cluster::ObjectKey;
+use cluster::{ObjectKey, ServedClaims, UnprovisionedClaim};
 use placement::VolumeRequest;
 
-/// Bytes that are kept for a claim that has no volume yet.
+/// What is kept for a claim that has no volume yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// The unique id of the claim.
     pub uid: Arc<str>,
     /// The claim's name, for people.
     pub claim: ObjectKey,
-    /// What its volume will take.
-    pub request: VolumeRequest,
+    /// What is kept.
+    pub reserved: Reserved,
+}
+
+/// What is kept for a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// The space that its volume will take.
+    Space(VolumeRequest),
+    /// The `PersistentVolume` of this name, which exists: kube-scheduler binds the claim to it.
+    Volume(Box<str>),
+}
+
+/// What is kept for the claims of a pod where those in `served` are bound to volumes that exist, and `claims` need space.
+#[must_use]
+pub fn reservations(claims: &[UnprovisionedClaim], served: &ServedClaims) -> Vec<Arc<Reservation>> {
+    let space = claims.iter().map(|claim| Reservation {
+        uid: claim.uid.clone(),
+        claim: claim.key.clone(),
+        reserved: Reserved::Space(claim.request),
+    });
+    let volumes = served.iter().map(|(key, served)| Reservation {
+        uid: served.uid.clone(),
+        claim: key.clone(),
+        reserved: Reserved::Volume(served.volume.clone()),
+    });
+    space.chain(volumes).map(Arc::new).collect()
+}
+
+impl Reservation {
+    /// The space that its volume will take; none if its volume exists.
+    #[must_use]
+    pub fn space(&self) -> Option<VolumeRequest> {
+        match self.reserved {
+            Reserved::Space(request) => Some(request),
+            Reserved::Volume(_) => None,
+        }
+    }
 }
 
 /// What the cluster shows of a claim.
@@ -28,7 +64,7 @@ pub enum ClaimState {
     /// It is bound, to a volume on this node if that is known, but the volume is not shown yet: the watches of claims and
     /// of volumes need not be equally far.
     Bound(Option<Arc<str>>),
-    /// It is bound and its volume is shown, on this node if that is known.
+    /// It is bound and its volume is shown or was there before, on this node if that is known.
     HasVolume(Option<Arc<str>>),
     /// It does not exist any more.
     Deleted,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cluster::{Claim, Lookup, ObjectKey, Pod, Requirements, UnprovisionedClaim};
+use cluster::{Claim, Lookup, ObjectKey, Pod, requirements_beside};
 use placement::VolumeRequest;
 
 use super::State;
-use crate::ledger::{ClaimState, Reservation};
+use crate::ledger::{ClaimState, Reservation, Reserved, reservations};
 
 impl State {
     /// A claim came or changed, or what it depends on did.
@@ -30,28 +30,21 @@ impl State {
 
     /// A pod without a node is like this now.
     pub(super) fn pod_shown(&mut self, pod: &Pod) {
-        let reservations = if pod.nominated_node.is_some() {
-            self.reservations_for(pod)
-        } else {
-            Vec::new()
-        };
+        let node = pod.nominated_node.as_ref();
+        let reservations = node.map_or_else(Vec::new, |node| self.reservations_for(pod, node));
         let changed = self.ledger.pod_shown(pod, &reservations);
         self.refresh_free(&changed);
     }
 
-    /// What the claims of a pod need that have no volume; nothing as long as that is not known.
-    fn reservations_for(&self, pod: &Pod) -> Vec<Arc<Reservation>> {
-        let Ok(Requirements::Space(space)) = cluster::requirements_of(pod, &self.index) else {
-            return Vec::new();
-        };
-        let reservation = |claim: UnprovisionedClaim| {
-            Arc::new(Reservation {
-                uid: claim.uid,
-                claim: claim.key,
-                request: claim.request,
-            })
-        };
-        space.claims.into_iter().map(reservation).collect()
+    /// What the claims of a pod need on the node that it names, as far as they have no volume; nothing as long as that is not known.
+    fn reservations_for(&self, pod: &Pod, node: &str) -> Vec<Arc<Reservation>> {
+        let bindings = self.bindings(pod, &self.index);
+        let served = bindings.on(node);
+        let requirements = requirements_beside(served, pod, &self.index);
+        requirements.map_or_else(
+            |_| Vec::new(),
+            |requirements| reservations(requirements.claims(), served),
+        )
     }
 
     /// A pod does not wait any more.
@@ -96,7 +89,9 @@ impl State {
     fn claim_state(&self, key: &ObjectKey, claim: &Claim) -> ClaimState {
         if let Some(volume) = &claim.persistent_volume {
             let node = self.index.node_of_persistent_volume(volume).map(Into::into);
-            return if self.index.has_volume(&claim.volume_name()) {
+            let volume_of_its_own = claim.volume_name();
+            // It is not for the claim that a volume of another name was made.
+            return if **volume != *volume_of_its_own || self.index.has_volume(&volume_of_its_own) {
                 ClaimState::HasVolume(node)
             } else {
                 ClaimState::Bound(node)
@@ -110,7 +105,7 @@ impl State {
                 let reservation = Reservation {
                     uid: (&*claim.uid).into(),
                     claim: key.clone(),
-                    request,
+                    reserved: Reserved::Space(request),
                 };
                 ClaimState::Assigned((&**node).into(), Arc::new(reservation))
             }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::{Claim, Pod};
+use cluster::{Bindings, Claim, Lookup, Pod};
 use placement::PreparedNode;
 
 use crate::index::Index;
@@ -83,6 +83,17 @@ impl State {
     /// The names of the nodes that reported their space, in no particular order.
     pub fn nodes(&self) -> impl Iterator<Item = &str> {
         self.spaces.names()
+    }
+
+    /// The volumes that exist and that kube-scheduler binds claims of `pod` to, on each node. Not those that it is about to bind to
+    /// claims of other pods.
+    #[must_use]
+    pub fn bindings(&self, pod: &Pod, lookup: &impl Lookup) -> Bindings {
+        let mut volumes = self.index.available_volumes().peekable();
+        if volumes.peek().is_none() {
+            return Bindings::default();
+        }
+        Bindings::new(pod, lookup, volumes, &self.ledger.promised_to_other_pods(&pod.uid))
     }
 
     /// Whether every kind was listed once.
@@ -170,6 +181,11 @@ impl State {
     /// Volumes or reservations of these nodes changed.
     fn refresh_free<'a>(&mut self, nodes: impl IntoIterator<Item = &'a Arc<str>>) {
         for node in nodes {
+            // One that was promised may not be any more.
+            let mut available = self.index.available_volumes();
+            if !self.waiting.is_empty() && available.any(|volume| volume.is_reached_from(node)) {
+                self.waiting.gained(node);
+            }
             let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
             if let (Some(space), Some(reported)) = (self.spaces.get_mut(node), self.index.node(node)) {
                 let before = space.refresh(reported, reserved);

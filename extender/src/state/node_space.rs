@@ -68,9 +68,11 @@ pub(super) fn has_more_room(now: &PreparedNode, before: &PreparedNode) -> bool {
 pub(super) fn to_placement<'a>(
     reservations: impl Iterator<Item = &'a Arc<Reservation>>,
 ) -> Vec<placement::Reservation> {
-    let reservation = |reservation: &Arc<Reservation>| placement::Reservation {
-        claim: reservation.claim.to_string(),
-        request: reservation.request,
+    let reservation = |reservation: &Arc<Reservation>| {
+        Some(placement::Reservation {
+            claim: reservation.claim.to_string(),
+            request: reservation.space()?,
+        })
     };
-    reservations.map(reservation).collect()
+    reservations.filter_map(reservation).collect()
 }

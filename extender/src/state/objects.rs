@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use cluster::watch::Indexes;
-use cluster::{Claim, Class, ObjectKey, Pod, VolumeOfOurs};
+use cluster::{AvailableVolume, Claim, Class, ObjectKey, Pod, VolumeOfOurs};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{self as core, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::{CSINode, StorageClass};
@@ -113,10 +113,18 @@ impl Indexes<PersistentVolume> for State {
     fn apply(&mut self, object: &PersistentVolume) {
         let name = ObjectKey::of(object).name;
         self.index.put_persistent_volume(&name, VolumeOfOurs::of(object));
+        let available = AvailableVolume::of(object);
+        let nodes = available.as_ref().map(|volume| volume.nodes.clone());
+        if self.index.put_available_volume(&name, available)
+            && let Some(nodes) = nodes
+        {
+            self.volume_gained(nodes);
+        }
     }
 
     fn delete(&mut self, key: &ObjectKey) {
         self.index.put_persistent_volume(&key.name, None);
+        self.index.put_available_volume(&key.name, None);
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {

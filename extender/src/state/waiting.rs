@@ -43,6 +43,14 @@ impl State {
         }
     }
 
+    /// A volume that exists can be reached from these nodes, or from all: claims can be bound to it.
+    pub(super) fn volume_gained(&mut self, nodes: Option<BTreeSet<Box<str>>>) {
+        match nodes {
+            Some(nodes) => nodes.iter().for_each(|node| self.waiting.gained(node)),
+            None => self.spaces.names().for_each(|node| self.waiting.gained(node)),
+        }
+    }
+
     /// All pods are tried again: see [`WaitingPods::woken_for`].
     pub fn woken_for(&mut self, uid: &str) {
         self.waiting.woken_for(uid);

@@ -8,7 +8,7 @@ use super::extender_args::ExtenderArgs;
 use super::log::log_filtered;
 use super::preemption_args::PreemptionArgs;
 use super::{Webhook, WebhookError, response};
-use crate::decide::{PreparedRequirements, filter, filter_and_reserve, prioritize, told_score, volumes_to_look_for};
+use crate::decide::{filter, filter_and_reserve, prioritize, told_score, volumes_to_look_for};
 
 impl<R: ObjectReader> Webhook<R> {
     /// Answers a filter call, and reserves space for the pod's claims on the nodes that pass.
@@ -19,7 +19,7 @@ impl<R: ObjectReader> Webhook<R> {
         loop {
             let unseen = {
                 let (state, requirements) = self.requirements(deadline, &args.pod, &mut read).await?;
-                if matches!(requirements, PreparedRequirements::Nothing) {
+                if requirements.are_nothing() {
                     return Ok(response::all_passed(args.node_names));
                 }
                 volumes_to_look_for(&state, &args.pod, &requirements, &read)
@@ -52,9 +52,10 @@ impl<R: ObjectReader> Webhook<R> {
             .requirements(self.deadline(), &pod, &mut ReadObjects::default())
             .await?;
         let names = victims.keys().map(AsRef::as_ref);
-        let holding = match requirements {
-            PreparedRequirements::Nothing => names.collect(),
-            _ => filter(&state, &mut requirements, names).passed,
+        let holding = if requirements.are_nothing() {
+            names.collect()
+        } else {
+            filter(&state, &mut requirements, names).passed
         };
         drop(state);
         let kept = holding.into_iter().filter_map(|name| Some((name, *victims.get(name)?)));
@@ -67,7 +68,7 @@ impl<R: ObjectReader> Webhook<R> {
         let (state, mut requirements) = self
             .requirements(self.deadline(), &args.pod, &mut ReadObjects::default())
             .await?;
-        if matches!(requirements, PreparedRequirements::Nothing) {
+        if requirements.are_nothing() {
             return Ok(response::scores(&[]));
         }
         let names = args.names()?;

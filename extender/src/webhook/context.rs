@@ -65,7 +65,7 @@ impl<R: ObjectReader> Webhook<R> {
         loop {
             let missing = {
                 let state = self.synced()?;
-                match PreparedRequirements::of(pod, state.index(), read) {
+                match PreparedRequirements::of(pod, &state, read) {
                     Ok(requirements) => return Ok((state, requirements)),
                     Err(missing) => missing,
                 }

@@ -25,7 +25,7 @@ fn cluster() -> State {
 
 fn decide<'a>(state: &State, pod: &Pod, names: &[&'a str]) -> Filtered<'a> {
     let read = ReadObjects::default();
-    let mut requirements = PreparedRequirements::of(pod, state.index(), &read).expect("everything is known");
+    let mut requirements = PreparedRequirements::of(pod, state, &read).expect("everything is known");
     filter(state, &mut requirements, names.iter().copied())
 }
 
@@ -147,8 +147,8 @@ fn pods_without_our_claims_need_nothing() {
     classless.spec.as_mut().unwrap().storage_class_name = None;
     state.apply(&classless);
     for claims in [&[][..], &["foreign", "bound", "classless", "null"]] {
-        let requirements = PreparedRequirements::of(&pod(claims), state.index(), &ReadObjects::default());
-        assert!(matches!(requirements, Ok(PreparedRequirements::Nothing)), "{claims:?}");
+        let requirements = PreparedRequirements::of(&pod(claims), &state, &ReadObjects::default());
+        assert!(requirements.unwrap().are_nothing(), "{claims:?}");
     }
 }
 
@@ -245,8 +245,7 @@ fn what_the_index_does_not_have_is_asked_for() {
     let mut state = cluster();
     let pod = pod(&["late", "later"]);
     let mut read = ReadObjects::default();
-    let pod_request =
-        |state: &State, read: &ReadObjects| PreparedRequirements::of(&pod, state.index(), read).map(|_| ());
+    let pod_request = |state: &State, read: &ReadObjects| PreparedRequirements::of(&pod, state, read).map(|_| ());
     let key = |name| ObjectKey::new("ns", name);
     let missing = pod_request(&state, &read);
     assert_eq!(
@@ -266,7 +265,7 @@ fn a_claim_that_does_not_exist_fits_nowhere() {
     let state = cluster();
     let mut read = ReadObjects::default();
     read.add_claim(ObjectKey::new("ns", "c"), None);
-    let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+    let mut requirements = PreparedRequirements::of(&pod(&["c"]), &state, &read).unwrap();
     let filtered = filter(&state, &mut requirements, ["large"]);
     assert_eq!(texts(&filtered.unresolvable), ["large: claim ns/c does not exist"]);
 }
@@ -344,12 +343,12 @@ fn the_tightest_node_has_the_highest_score() {
     state.apply(&claim("ns", "c", "fsdax", "40Mi"));
     let read = ReadObjects::default();
     let score = |policy| {
-        let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+        let mut requirements = PreparedRequirements::of(&pod(&["c"]), &state, &read).unwrap();
         prioritize(&state, policy, &mut requirements, &["small", "large", "none"])
     };
     assert_eq!(score(Policy::Pack), [("small", 10), ("large", 0), ("none", 0)]);
     assert_eq!(score(Policy::Spread), [("small", 0), ("large", 10), ("none", 0)]);
-    let mut nothing = PreparedRequirements::Nothing;
+    let mut nothing = PreparedRequirements::of(&pod(&[]), &state, &read).unwrap();
     assert_eq!(prioritize(&state, Policy::Pack, &mut nothing, &["small"]), []);
 }
 
@@ -363,7 +362,7 @@ fn regions_with_few_volumes_are_kept_whole() {
     state.apply(&claim("ns", "c", "fsdax", "40Mi"));
     let score = |state: &State| {
         let read = ReadObjects::default();
-        let mut requirements = PreparedRequirements::of(&pod(&["c"]), state.index(), &read).unwrap();
+        let mut requirements = PreparedRequirements::of(&pod(&["c"]), state, &read).unwrap();
         prioritize(state, Policy::Pack, &mut requirements, &["few", "many"])
     };
     assert_eq!(score(&state), [("few", 10), ("many", 0)]);

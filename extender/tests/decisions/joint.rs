@@ -251,7 +251,7 @@ fn explains_without_reserving() {
     let node = schedule(&mut state, "p", &["a"])[0];
     let other = if node == "one" { "two" } else { "one" };
     state.apply(&volume("pending", other, 14));
-    let requirements = |pod: &Pod| PreparedRequirements::of(pod, state.index(), &ReadObjects::default()).unwrap();
+    let requirements = |pod: &Pod| PreparedRequirements::of(pod, &state, &ReadObjects::default()).unwrap();
     let explained = explain(&state, Policy::Pack, &mut requirements(&pod_named("q", &["b"])));
     let explained = serde_json::to_value(explained).unwrap();
     let mib = |n: u64| n << 20;

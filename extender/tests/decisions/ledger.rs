@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use cluster::{ObjectKey, Pod};
 use extender::ledger::{
-    ChangedNodes, ClaimState, Finding, HEARD_WITHIN, Ledger, NEGLECTED_AFTER, Reservation, ReservationState,
+    ChangedNodes, ClaimState, Finding, HEARD_WITHIN, Ledger, NEGLECTED_AFTER, Reservation, ReservationState, Reserved,
 };
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ fn reservation(uid: &str) -> Arc<Reservation> {
     Arc::new(Reservation {
         uid: uid.into(),
         claim: ObjectKey::new("ns", uid),
-        request,
+        reserved: Reserved::Space(request),
     })
 }
 

@@ -8,6 +8,7 @@
     reason = "what fails here is a failed test"
 )]
 
+mod available;
 mod choice;
 mod filter;
 mod joint;

@@ -44,7 +44,7 @@ fn schedule(state: &mut State, claims: &[&str]) -> Result<Vec<&'static str>, Vec
 
 fn wishes(state: &State, node: &str) -> Vec<(String, NumaWish)> {
     let on = state.ledger().reservations_on(node);
-    on.map(|(reservation, _)| (reservation.claim.name.to_string(), reservation.request.numa))
+    on.map(|(reservation, _)| (reservation.claim.name.to_string(), reservation.space().unwrap().numa))
         .collect()
 }
 
@@ -76,7 +76,7 @@ fn none_exists_yet() {
     let mut state = cluster();
     assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     let apart = pod_named("q", &["a", "b"]);
-    let mut requirements = PreparedRequirements::of(&apart, state.index(), &ReadObjects::default()).unwrap();
+    let mut requirements = PreparedRequirements::of(&apart, &state, &ReadObjects::default()).unwrap();
     let refused = filter(&state, &mut requirements, ["two"]).failed;
     assert_eq!(
         refused[0].1.to_string(),
@@ -95,7 +95,7 @@ fn nothing_is_reserved_where_they_cannot_be() {
     // So NUMA 1 is there for others, before any of them is created.
     state.apply(&claim("ns", "other", "any", "60Mi"));
     let (other, read) = (pod_named("q", &["other"]), ReadObjects::default());
-    let mut requirements = PreparedRequirements::of(&other, state.index(), &read).unwrap();
+    let mut requirements = PreparedRequirements::of(&other, &state, &read).unwrap();
     assert_eq!(filter(&state, &mut requirements, ["one"]).passed, ["one"]);
 }
 
@@ -179,13 +179,18 @@ fn a_volume_that_is_not_shown_yet_is_read() {
         state.apply(&shown);
         let pod = pod_named("p", &["a", "b"]);
         let mut read = ReadObjects::default();
-        let missing = PreparedRequirements::of(&pod, state.index(), &read).map(drop);
+        let missing = PreparedRequirements::of(&pod, &state, &read).map(drop);
         assert_eq!(missing, Err(vec![NotIndexed::Volume("pvc-uid-of-a".into())]));
         let mut there = volume("pvc-uid-of-a", "one", 60);
         there.spec.numa = NumaChoice::Node(NumaNode(1));
         read.add_volume("pvc-uid-of-a".into(), Some(there));
-        let requirements = PreparedRequirements::of(&pod, state.index(), &read).unwrap();
-        let wishes: Vec<_> = requirements.claims().iter().map(|claim| claim.request.numa).collect();
+        let requirements = PreparedRequirements::of(&pod, &state, &read).unwrap();
+        let wishes: Vec<_> = requirements
+            .elsewhere()
+            .claims()
+            .iter()
+            .map(|claim| claim.request.numa)
+            .collect();
         assert_eq!(wishes, [NumaWish::Node(NumaNode(1))]);
     }
 }
