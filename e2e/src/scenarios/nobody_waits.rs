@@ -89,6 +89,61 @@ pub(super) async fn room_that_no_capacity_shows_wakes_a_pod(cluster: &mut TestCl
     Ok(())
 }
 
+/// The node is full, and one of its volumes was retained: whoever claims that runs there, finds what is on it, and holds nothing else.
+pub(super) async fn a_full_node_has_a_volume_that_was_retained(cluster: &mut TestCluster) -> Result<()> {
+    let filler = [Claim::new("filler", "450Mi", "daxfit-ext4")];
+    let first = [Claim::new("first", "450Mi", "daxfit-ext4")];
+    let second = [Claim::new("second", "430Mi", "daxfit-ext4")];
+    cluster.start("filler", &filler).await?;
+    cluster.start("first", &first).await?;
+    cluster
+        .in_pod("first", "echo heirloom >/pmem/first/word && sync")
+        .await?;
+    let volume = workload::volume_of(&cluster.kubectl, "first").await?;
+    patch(
+        cluster,
+        &volume,
+        r#"{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}"#,
+    )
+    .await?;
+    cluster.stop("first", &first).await?;
+
+    // As long as nobody says that it may be claimed, there is nothing.
+    cluster.submit("second", &second).await?;
+    workload::event(&cluster.kubectl, "second", &["asked 430 MiB"]).await?;
+    patch(cluster, &volume, r#"{"spec":{"claimRef":null}}"#).await?;
+    workload::running(&cluster.kubectl, "second").await?;
+    let word = cluster.in_pod("second", "cat /pmem/second/word").await?;
+    ensure!(word.trim() == "heirloom", "{word:?} is on it");
+    let why = cluster.started()?.explain("second").await?;
+    let reserved = why["nodes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|node| &node["reserved"]);
+    ensure!(
+        reserved.clone().count() > 0 && reserved.clone().all(|on| *on == json!([])),
+        "{why}"
+    );
+
+    patch(
+        cluster,
+        &volume,
+        r#"{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}"#,
+    )
+    .await?;
+    cluster.stop("second", &second).await?;
+    cluster.stop("filler", &filler).await
+}
+
+async fn patch(cluster: &TestCluster, volume: &str, change: &str) -> Result<()> {
+    cluster
+        .kubectl
+        .run(&["patch", "pv", volume, "-p", change])
+        .await
+        .map(drop)
+}
+
 /// In the second region: 128 MiB of one stranger, 192 MiB of another, and what is left. None of the holes is as large as the rest
 /// once the first is gone.
 const TWO_STRANGERS: &str = "region=$(ndctl list -R -d nmem1 | jq -r '[.] | flatten | .[0].dev') && \
