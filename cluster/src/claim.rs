@@ -85,6 +85,14 @@ impl Claim {
         name.strip_prefix(VOLUME_PREFIX)
     }
 
+    /// The `PersistentVolume` that it is bound to, if that was not made for it: external-provisioner calls what it makes as
+    /// [`volume_name`](Self::volume_name) says.
+    #[must_use]
+    pub fn volume_not_made_for_it(&self) -> Option<&str> {
+        let bound = self.persistent_volume.as_deref();
+        bound.filter(|volume| Self::uid_in_volume_name(volume) != Some(&*self.uid))
+    }
+
     /// Whether this claim, found by the key of `claim`, is the one that the pod with unique id `pod` means. An ephemeral
     /// claim has to be controlled by its pod: one of the same name that somebody else made is not the pod's (KEP-1698,
     /// `VolumeIsForPod` of k8s.io/component-helpers).

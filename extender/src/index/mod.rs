@@ -29,6 +29,8 @@ pub struct Index {
     persistent_volumes: HashMap<Box<str>, VolumeOfOurs>,
     /// Whoever's they are, by name.
     available_volumes: HashMap<Box<str>, AvailableVolume>,
+    /// The `PersistentVolumes` that claims are bound to for which they were not made, with the unique id of the claim.
+    taken_volumes: HashMap<Box<str>, Box<str>>,
     classes: HashMap<Box<str>, Class>,
     /// The claims that are not bound, by unique id.
     unbound: HashMap<Box<str>, ObjectKey>,
@@ -70,8 +72,9 @@ impl Index {
     /// The pods without a node that name one and have this claim.
     #[must_use]
     pub fn nominated_pods_with(&self, claim: &ObjectKey) -> Vec<ObjectKey> {
-        let nominated = self.pods.iter().filter(|(_, pod)| pod.nominated_node.is_some());
-        let having = nominated.filter(|(_, pod)| pod.claims().iter().any(|of| of.key == *claim));
+        let having = self
+            .nominated_pods()
+            .filter(|(_, pod)| pod.claims().iter().any(|of| of.key == *claim));
         having.map(|(key, _)| key.clone()).collect()
     }
 
@@ -89,9 +92,15 @@ impl Index {
         by_volume.or(volume.node.as_deref())
     }
 
-    /// The `PersistentVolumes` that claims can be bound to, whoever's they are.
+    /// The `PersistentVolumes` that claims can be bound to, whoever's they are. Claims may show earlier than volumes that they are bound.
     pub fn available_volumes(&self) -> impl Iterator<Item = &AvailableVolume> {
-        self.available_volumes.values()
+        let volumes = self.available_volumes.values();
+        volumes.filter(|volume| !self.taken_volumes.contains_key(&volume.name))
+    }
+
+    /// The pods without a node that name one.
+    pub fn nominated_pods(&self) -> impl Iterator<Item = (&ObjectKey, &Pod)> {
+        self.pods.iter().filter(|(_, pod)| pod.nominated_node.is_some())
     }
 
     /// The node that is making, or has made, the PmemVolume of that name: neither refused nor being deleted.

@@ -57,7 +57,12 @@ impl Index {
     /// A claim came or changed. Returns the one of the same name that it replaces, if that was another.
     pub fn put_claim(&mut self, key: &ObjectKey, claim: Claim) -> Option<Claim> {
         let (uid, is_bound) = (claim.uid.clone(), claim.persistent_volume.is_some());
+        let taken = claim.volume_not_made_for_it().map(Into::into);
         let before = self.claims.insert(key.clone(), claim);
+        if let Some(before) = &before {
+            self.gives_back(before);
+        }
+        self.taken_volumes.extend(taken.map(|volume| (volume, uid.clone())));
         let other = before.filter(|before| before.uid != uid);
         if let Some(other) = &other {
             self.unbound.remove(&other.uid);
@@ -74,7 +79,16 @@ impl Index {
     pub fn remove_claim(&mut self, key: &ObjectKey) -> Option<Claim> {
         let claim = self.claims.remove(key)?;
         self.unbound.remove(&claim.uid);
+        self.gives_back(&claim);
         Some(claim)
+    }
+
+    /// A claim does not take the volume any more that it was bound to.
+    fn gives_back(&mut self, claim: &Claim) {
+        let taken = claim.volume_not_made_for_it();
+        if let Some(volume) = taken.filter(|volume| self.taken_volumes.get(*volume) == Some(&claim.uid)) {
+            self.taken_volumes.remove(volume);
+        }
     }
 
     /// The claims that are not in `listed`.

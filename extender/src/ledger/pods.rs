@@ -172,6 +172,12 @@ impl Ledger {
         tried
     }
 
+    /// Ends whatever was decided for a pod.
+    pub fn forget(&mut self, pod: &str) -> ChangedNodes {
+        let own = self.decisions_of_pod(pod).into_iter();
+        own.flat_map(|number| self.revoke(number)).collect()
+    }
+
     fn decisions_of_pod(&self, pod: &str) -> Vec<u64> {
         let own = self.decisions.iter().filter(|(_, decision)| *decision.pod == *pod);
         own.map(|(number, _)| *number).collect()

@@ -28,6 +28,16 @@ impl State {
         }
     }
 
+    /// What waiting pods name was seen before it was known which volumes are available.
+    pub(super) fn follow_pods_anew(&mut self) {
+        let pods: Vec<Pod> = self.index.nominated_pods().map(|(_, pod)| pod.clone()).collect();
+        for pod in pods {
+            let changed = self.ledger.forget(&pod.uid);
+            self.refresh_free(&changed);
+            self.pod_shown(&pod);
+        }
+    }
+
     /// A pod without a node is like this now.
     pub(super) fn pod_shown(&mut self, pod: &Pod) {
         let node = pod.nominated_node.as_ref();
@@ -89,9 +99,7 @@ impl State {
     fn claim_state(&self, key: &ObjectKey, claim: &Claim) -> ClaimState {
         if let Some(volume) = &claim.persistent_volume {
             let node = self.index.node_of_persistent_volume(volume).map(Into::into);
-            let volume_of_its_own = claim.volume_name();
-            // It is not for the claim that a volume of another name was made.
-            return if **volume != *volume_of_its_own || self.index.has_volume(&volume_of_its_own) {
+            return if claim.volume_not_made_for_it().is_some() || self.index.has_volume(&claim.volume_name()) {
                 ClaimState::HasVolume(node)
             } else {
                 ClaimState::Bound(node)

@@ -98,6 +98,7 @@ impl Indexes<PersistentVolumeClaim> for State {
     fn delete(&mut self, key: &ObjectKey) {
         if let Some(claim) = self.index.remove_claim(key) {
             self.claim_is_gone(&claim.uid);
+            self.volume_left(&claim);
         }
     }
 
@@ -129,7 +130,9 @@ impl Indexes<PersistentVolume> for State {
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
         self.index.retain_persistent_volumes(listed);
-        self.listed.insert(Kind::PersistentVolume);
+        if self.listed.insert(Kind::PersistentVolume) {
+            self.follow_pods_anew();
+        }
     }
 }
 

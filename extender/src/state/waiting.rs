@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cluster::Pod;
+use cluster::{Claim, Pod};
 
 use super::State;
 use crate::waiting::WaitingPods;
@@ -48,6 +48,17 @@ impl State {
         match nodes {
             Some(nodes) => nodes.iter().for_each(|node| self.waiting.gained(node)),
             None => self.spaces.names().for_each(|node| self.waiting.gained(node)),
+        }
+    }
+
+    /// A claim is gone: the volume that it was bound to may be available already.
+    pub(super) fn volume_left(&mut self, claim: &Claim) {
+        let Some(left) = claim.volume_not_made_for_it() else {
+            return;
+        };
+        let found = self.index.available_volumes().find(|volume| *volume.name == *left);
+        if let Some(nodes) = found.map(|volume| volume.nodes.clone()) {
+            self.volume_gained(nodes);
         }
     }
 

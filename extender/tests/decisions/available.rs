@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cluster::watch::Indexes;
-use cluster::{Pod, ReadObjects};
+use cluster::{ObjectKey, Pod, ReadObjects};
 use extender::decide::{
     Filtered, NodeChoice, PreparedRequirements, Room, filter_and_reserve, prioritize, room_for_waiting,
 };
@@ -93,6 +93,22 @@ fn a_full_node_will_do_where_a_volume_that_exists_does() {
     assert_eq!(reserved(&state), ["empty: b", "empty: c"]);
 }
 
+/// The watch of volumes is behind that of claims, twice.
+#[test]
+fn a_volume_that_a_claim_shows_is_not_available() {
+    let mut state = cluster();
+    state.apply(&available("pv", "fast", "50Mi", "full"));
+    assert_eq!(passed(&mut state, "p", &["a"]), ["full"]);
+    state.apply(&bound(claim("ns", "a", "fast", "40Mi"), "pv"));
+    assert_eq!(passed(&mut state, "q", &["b"]), ["empty"]);
+    state.apply(&claim("ns", "c", "fast", "200Mi"));
+    state.apply(&available("pv", "fast", "200Mi", "full"));
+    assert_eq!(passed(&mut state, "r", &["c"]), [""; 0]);
+    Indexes::<PersistentVolumeClaim>::delete(&mut state, &ObjectKey::new("ns", "a"));
+    assert!(state.take_gained().contains("full"));
+    assert_eq!(passed(&mut state, "r", &["c"]), ["full"]);
+}
+
 #[test]
 fn only_the_other_claims_need_space() {
     let mut state = cluster();
@@ -170,7 +186,6 @@ fn a_claim_that_no_volume_can_be_made_for_is_served() {
 #[test]
 fn a_pod_that_names_the_node_keeps_the_volume_and_no_space() {
     let mut state = cluster();
-    state.apply(&available("pv", "fast", "50Mi", "empty"));
     let named: k8s_openapi::api::core::v1::Pod = serde_json::from_value(serde_json::json!({
         "metadata": { "namespace": "ns", "name": "p", "uid": "uid-of-p", "resourceVersion": "7" },
         "status": { "nominatedNodeName": "empty" },
@@ -181,6 +196,9 @@ fn a_pod_that_names_the_node_keeps_the_volume_and_no_space() {
     }))
     .unwrap();
     state.apply(&named);
+    assert_eq!(reserved(&state), ["empty: a", "empty: b"]);
+    state.apply(&available("pv", "fast", "50Mi", "empty"));
+    Indexes::<PersistentVolume>::reset(&mut state, &[ObjectKey::new("", "pv")].into());
     assert_eq!(reserved(&state), ["empty: b"]);
     assert_eq!(passed(&mut state, "q", &["c"]), ["empty"]);
     assert_eq!(reserved(&state), ["empty: b", "empty: c"]);
