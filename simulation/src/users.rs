@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api_server::{ApiServer, Key, Kind};
 use crate::by_hand::{VolumeEdit, change_class, edit_report, relabel};
-use crate::surroundings::claims::{CLAIM_PROTECTION, claim_spec};
+use crate::surroundings::claims::{self, CLAIM_PROTECTION, claim_spec};
 use crate::surroundings::{claims_of, is_deleted, text};
 use crate::world::{CLASSES, World};
 
@@ -44,6 +44,8 @@ pub enum UserAction {
     CreateEphemeral(Vec<NewClaim>),
     /// A PersistentVolume that was retained, by hand.
     DeleteRetained(usize),
+    /// All `PersistentVolumes` that were retained may be claimed anew.
+    MakeAvailable,
     /// A PmemVolume is changed by hand.
     EditVolume(usize, VolumeEdit),
     /// What a node reported is written over.
@@ -71,7 +73,8 @@ impl UserAction {
         match rng.u32(..120) {
             0..40 => Self::CreateApp(claims(rng)),
             40..52 => Self::CreatePod(number),
-            52..62 => Self::DeletePod(number),
+            52..60 => Self::DeletePod(number),
+            60..62 | 108 => Self::MakeAvailable,
             62..66 => Self::ForceDeletePod(number),
             66..82 => Self::DeleteApp(number),
             82..86 => Self::DeleteClaims(number),
@@ -81,7 +84,7 @@ impl UserAction {
             94..97 => Self::Cordon(number, rng.bool()),
             97..100 => Self::Drain(number),
             100..107 => Self::CreateEphemeral(claims(rng)),
-            107..109 => Self::DeleteRetained(number),
+            107 => Self::DeleteRetained(number),
             109..113 => Self::EditVolume(number, edit),
             113..115 => Self::EditReport(number),
             115..118 => Self::ChangeClass(number),
@@ -131,6 +134,7 @@ impl UserAction {
                     let _ = api.delete(key);
                 }
             }),
+            Self::MakeAvailable => make_available(api),
             Self::EditVolume(number, edit) => with(api, Kind::PmemVolume, *number, |key, _| edit.apply(world, key)),
             Self::EditReport(number) => {
                 with(api, Kind::PmemNode, *number, |key, _| edit_report(api, key, *number));
@@ -282,6 +286,18 @@ fn delete_claim(world: &World, key: &Key) {
     if let Some(claim) = world.api.get(key) {
         world.oracle.give_up_claim(&world.api, &claim);
         let _ = world.api.delete(key);
+    }
+}
+
+fn make_available(api: &ApiServer) {
+    let mut volumes = api.list(Kind::PersistentVolume);
+    volumes.retain(|volume| text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain");
+    volumes.retain(|volume| text(volume, "/status/phase") == "Released" && !is_deleted(volume));
+    for volume in volumes {
+        let _ = api.update(
+            &Key::of(Kind::PersistentVolume, text(&volume, "/metadata/name")),
+            claims::make_available,
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Pods and claims get what they can have.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cluster::{Claim, Class, OurClass};
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{Named, inventory, name};
 use crate::api_server::{Key, Kind};
+use crate::surroundings::available::volumes_for;
 use crate::surroundings::claims::claims_in_use;
 use crate::surroundings::{claims_of, is_deleted, node_of, text};
 use crate::world::{Node, World};
@@ -118,13 +119,28 @@ fn why_it_should_run(world: &World, pod: &Value) -> Option<String> {
         return None;
     }
     let is_allowed = |node: &&Node| places.is_empty() || places.len() == 1 && places.contains(&node.name);
-    let holds = nodes_that_hold(world, &requests).find(is_allowed)?;
+    let holds = nodes_that_hold(world, &requests).find(is_allowed);
+    let holds = holds.or_else(|| serving_nodes(world, &claims).find(is_allowed))?;
     let asked: Vec<String> = claims.iter().map(|claim| crate::users::describe_claim(claim)).collect();
     Some(format!(
         "pod {} waits although {} holds its claims {asked:?}",
         name(pod),
         holds.name
     ))
+}
+
+/// The nodes with volumes that exist for some of the claims, and room for the others.
+fn serving_nodes<'a>(world: &'a World, claims: &'a [Arc<Value>]) -> impl Iterator<Item = &'a Node> {
+    world.nodes.iter().filter(move |node| {
+        let served = volumes_for(&world.api, claims, &node.name, &BTreeMap::new());
+        let mut others = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
+        let others = others
+            .by_ref()
+            .filter(|claim| !served.contains_key(text(claim, "/metadata/uid")));
+        let requests: Option<Vec<VolumeRequest>> = others.map(|claim| request_of(world, claim)).collect();
+        let fits = |requests: Vec<VolumeRequest>| inventory(node).to_placement().fits(&requests).is_ok();
+        !served.is_empty() && is_schedulable(world, node) && requests.is_some_and(fits)
+    })
 }
 
 /// A restored cluster may know claims again that were given up, and whose volumes were erased.

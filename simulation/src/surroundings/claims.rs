@@ -41,7 +41,9 @@ fn claim_of(api: &ApiServer, volume: &Value) -> Option<(Key, std::sync::Arc<Valu
 fn bind_or_release(api: &ApiServer, volume: &Value) {
     let name = text(volume, "/metadata/name");
     let key = Key::of(Kind::PersistentVolume, name);
-    if let Some((claim_key, claim)) = claim_of(api, volume) {
+    if !volume["spec"]["claimRef"].is_object() && !is_deleted(volume) {
+        set_phase(api, &key, "Available");
+    } else if let Some((claim_key, claim)) = claim_of(api, volume) {
         let bound_to = text(&claim, "/spec/volumeName");
         if bound_to.is_empty() && !is_deleted(&claim) {
             let _ = api.update(&claim_key, |claim| claim["spec"]["volumeName"] = json!(name));
@@ -49,12 +51,24 @@ fn bind_or_release(api: &ApiServer, volume: &Value) {
         }
         if bound_to.is_empty() || bound_to == name {
             set_phase(api, &key, "Bound");
+        } else if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Delete" {
+            // It was made for a claim that was bound to another one meanwhile.
+            set_phase(api, &key, "Released");
+        } else {
+            let _ = api.update(&key, make_available);
         }
     } else {
         set_phase(api, &key, "Released");
         if is_deleted(volume) {
             let _ = api.update(&key, |volume| remove_finalizer(volume, VOLUME_PROTECTION));
         }
+    }
+}
+
+/// Takes away which claim a volume was bound to: another one may get it.
+pub fn make_available(volume: &mut Value) {
+    if let Some(spec) = volume["spec"].as_object_mut() {
+        spec.remove("claimRef");
     }
 }
 

@@ -1,11 +1,13 @@
 //! Models of the parts of a cluster that are not ours, as small as can be.
 //!
+//! - [`available`]: which volumes that exist kube-scheduler binds claims to.
 //! - [`claims`]: binds claims and volumes, and protects them.
 //! - [`provisioner`]: external-provisioner, with its rules for repeating calls.
 //! - [`scheduler`]: kube-scheduler, with its calls of the extender.
 //! - [`kubelet`]: stages, publishes, and runs what is in pods.
 //! - [`garbage`]: deletes what belongs to objects that are gone.
 
+pub mod available;
 pub mod claims;
 pub mod garbage;
 pub mod kubelet;

@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use axum::body::Body;
 use cluster::names::SELECTED_NODE;
-use crds::{TOPOLOGY_KEY, bytes_of_quantity};
+use crds::TOPOLOGY_KEY;
 use http::Request;
 use http_body_util::BodyExt;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use placement::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tower::ServiceExt;
 
+use super::available::{bytes, volumes_for};
 use super::kubelet::HELD_BY_KUBELET;
 use super::{claims_of, is_deleted, node_of, text};
 use crate::api_server::{ApiServer, Key, Kind};
@@ -77,6 +76,7 @@ pub fn run(set_up: &SetUp) -> Run<()> {
         set_up: set_up.clone(),
         queue: Arc::default(),
         assumed: Arc::default(),
+        assumed_volumes: Arc::default(),
     };
     Run::new((), scheduler.work())
 }
@@ -87,6 +87,8 @@ struct Scheduler {
     queue: Arc<Mutex<BTreeMap<String, Waiting>>>,
     /// The nodes that it decided on for claims and has not written, by the unique ids of the claims (`AssumePodVolumes`).
     assumed: Arc<Mutex<BTreeMap<String, String>>>,
+    /// The unique ids of the claims that it is about to bind to volumes that exist, by the names of the volumes.
+    assumed_volumes: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl std::ops::Deref for Scheduler {
@@ -337,16 +339,34 @@ impl Scheduler {
         self.assumed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn assumed_volumes(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.assumed_volumes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn assume(&self, claims: &[Arc<Value>], node: &str) {
+        let volumes = self.volumes_for(node, claims);
         let undecided = claims.iter().filter(|claim| selected_node(claim).is_none());
         let uids = undecided.map(|claim| text(claim, "/metadata/uid").to_owned());
+        let uids = uids.filter(|uid| !volumes.contains_key(uid));
         self.assumed().extend(uids.map(|uid| (uid, node.to_owned())));
+        self.assumed_volumes()
+            .extend(volumes.into_iter().map(|(uid, volume)| (volume, uid)));
+    }
+
+    /// The volumes that exist for claims of a pod on a node, by the unique ids of the claims: not for those that it decided on before.
+    fn volumes_for(&self, node: &str, claims: &[Arc<Value>]) -> BTreeMap<String, String> {
+        let node = self.api.get(&Key::of(Kind::Node, node)).unwrap_or_default();
+        let place = node["metadata"]["labels"][TOPOLOGY_KEY].as_str().unwrap_or_default();
+        let mut claims = claims.to_vec();
+        claims.retain(|claim| !self.assumed().contains_key(text(claim, "/metadata/uid")));
+        volumes_for(&self.api, &claims, place, &self.assumed_volumes())
     }
 
     /// What was decided for these claims is written, or never will be.
     fn forget(&self, claims: &[Arc<Value>]) {
-        self.assumed()
-            .retain(|uid, _| claims.iter().all(|claim| text(claim, "/metadata/uid") != uid));
+        let is_other = |uid: &String| claims.iter().all(|claim| text(claim, "/metadata/uid") != uid);
+        self.assumed().retain(|uid, _| is_other(uid));
+        self.assumed_volumes().retain(|_, uid| is_other(uid));
     }
 
     /// The claims of a pod; none if one of them is missing.
@@ -369,7 +389,11 @@ impl Scheduler {
 
     /// The filter of the plugin `VolumeBinding`.
     fn fits(&self, node: &str, claims: &[Arc<Value>]) -> bool {
+        let served = self.volumes_for(node, claims);
         claims.iter().all(|claim| {
+            if served.contains_key(text(claim, "/metadata/uid")) {
+                return true;
+            }
             let volume = text(claim, "/spec/volumeName");
             if !volume.is_empty() {
                 return self.is_reached_from(volume, node);
@@ -392,8 +416,7 @@ impl Scheduler {
     }
 
     fn has_capacity(&self, node: &str, claim: &Value) -> bool {
-        let bytes = |text: &str| bytes_of_quantity(&Quantity(text.into())).unwrap_or(Bytes::ZERO);
-        let wanted = bytes(text(claim, "/spec/resources/requests/storage"));
+        let wanted = bytes(claim, "/spec/resources/requests/storage");
         let class = text(claim, "/spec/storageClassName");
         let all = self.api.list(Kind::CSIStorageCapacity);
         all.iter().any(|capacity| {
@@ -401,7 +424,7 @@ impl Scheduler {
                 && capacity["nodeTopology"]["matchLabels"][TOPOLOGY_KEY]
                     .as_str()
                     .is_some_and(|place| self.has_label(node, place))
-                && bytes(text(capacity, "/maximumVolumeSize")) >= wanted
+                && bytes(capacity, "/maximumVolumeSize") >= wanted
         })
     }
 
@@ -443,8 +466,12 @@ impl Scheduler {
     /// False if the volumes of the pod cannot be bound for this node any more.
     async fn bind_volumes(&self, pod: &Value, node: &str) -> bool {
         let claims = self.claims(pod);
+        let mut volumes = self.assumed_volumes().clone();
+        volumes.retain(|_, uid| claims.iter().flatten().any(|claim| text(claim, "/metadata/uid") == uid));
         let are_selected = match &claims {
-            Some(claims) => self.select_node(claims, node).await,
+            Some(claims) => {
+                self.bind_available(claims, &volumes).await && self.select_node(claims, &volumes, node).await
+            }
             None => false,
         };
         self.forget(&claims.unwrap_or_default());
@@ -455,7 +482,7 @@ impl Scheduler {
         let mut revisions = self.api.revisions();
         loop {
             revisions.mark_unchanged();
-            match self.are_bound(pod, node) {
+            match self.are_bound(pod, &volumes, node) {
                 Some(done) => return done,
                 None => {
                     if revisions.changed().await.is_err() {
@@ -466,10 +493,32 @@ impl Scheduler {
         }
     }
 
-    /// Writes the node to each claim that has no volume. False if one of them changed meanwhile.
-    async fn select_node(&self, claims: &[Arc<Value>], node: &str) -> bool {
+    /// Writes to each of the volumes which claim it is for. False if one of them changed meanwhile.
+    async fn bind_available(&self, claims: &[Arc<Value>], volumes: &BTreeMap<String, String>) -> bool {
+        for (volume, uid) in volumes {
+            sleep(self.dice.up_to(self.manner.longest_write)).await;
+            let claim = claims.iter().find(|claim| text(claim, "/metadata/uid") == uid);
+            let written = self.api.update(&Key::of(Kind::PersistentVolume, volume), |now| {
+                if !now["spec"]["claimRef"].is_object() && !is_deleted(now) && text(now, "/status/phase") == "Available"
+                {
+                    now["spec"]["claimRef"] = json!({
+                        "kind": "PersistentVolumeClaim", "apiVersion": "v1", "namespace": "default",
+                        "name": claim.map(|claim| text(claim, "/metadata/name")), "uid": uid,
+                    });
+                }
+            });
+            if !written.is_ok_and(|now| now["spec"]["claimRef"]["uid"] == *uid) {
+                return false;
+            }
+            tracing::debug!(volume, uid, "a claim gets a volume that exists");
+        }
+        true
+    }
+
+    /// Writes the node to each claim that is to get a volume of its own. False if one of them changed meanwhile.
+    async fn select_node(&self, claims: &[Arc<Value>], volumes: &BTreeMap<String, String>, node: &str) -> bool {
         let unbound = claims.iter().filter(|claim| text(claim, "/spec/volumeName").is_empty());
-        for claim in unbound {
+        for claim in unbound.filter(|claim| !volumes.values().any(|uid| text(claim, "/metadata/uid") == uid)) {
             sleep(self.dice.up_to(self.manner.longest_write)).await;
             let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(claim, "/metadata/name"));
             let written = self.api.update(&key, |now| {
@@ -486,7 +535,7 @@ impl Scheduler {
     }
 
     /// None while it is not known yet (`checkBindings`).
-    fn are_bound(&self, pod: &Value, node: &str) -> Option<bool> {
+    fn are_bound(&self, pod: &Value, volumes: &BTreeMap<String, String>, node: &str) -> Option<bool> {
         let Some(claims) = self.claims(pod) else {
             return Some(false);
         };
@@ -494,7 +543,16 @@ impl Scheduler {
         for claim in claims {
             let volume = text(&claim, "/spec/volumeName");
             if volume.is_empty() {
-                if claim["metadata"]["annotations"][SELECTED_NODE] != node {
+                let uid = text(&claim, "/metadata/uid");
+                let available = volumes.iter().find(|(_, of)| *of == uid);
+                let is_under_way = match available {
+                    Some((volume, _)) => {
+                        let volume = self.api.get(&Key::of(Kind::PersistentVolume, volume));
+                        volume.is_some_and(|volume| volume["spec"]["claimRef"]["uid"] == uid)
+                    }
+                    None => claim["metadata"]["annotations"][SELECTED_NODE] == node,
+                };
+                if !is_under_way {
                     return Some(false);
                 }
                 all_bound = false;
