@@ -121,21 +121,21 @@ fn with_few_numbers<'a>(mut refused: Vec<(Candidate<'a, '_>, NodeRefusal)>) -> V
 
 /// Whether a node has what a pod requires.
 pub fn verdict(candidate: Candidate, requirements: &mut PreparedRequirements) -> Verdict {
-    match &mut requirements.on_mut(candidate.name).others {
+    let on_it = requirements.on_mut(candidate.name);
+    match &mut on_it.others {
         OtherClaims::Nothing => Verdict::Passed,
         OtherClaims::Impossible(text) => Verdict::Unresolvable(NodeRefusal::Other(text.clone())),
         OtherClaims::Space { space, pod_request } => match space.reason_against(candidate.name) {
             Some(reason) => Verdict::Unresolvable(NodeRefusal::Other(reason.clone())),
+            // All claims are bound here: the node needs no space, and may not even report any right now. Those that are bound
+            // only if the pod comes here may be better off elsewhere.
+            None if on_it.served.is_empty() && pod_request.requests().is_empty() => Verdict::Passed,
             None => verdict_on_space(candidate, pod_request),
         },
     }
 }
 
 fn verdict_on_space(candidate: Candidate, pod_request: &mut PodRequest) -> Verdict {
-    if pod_request.requests().is_empty() {
-        // All claims are here already: the node needs no space, and may not even report any right now.
-        return Verdict::Passed;
-    }
     let Some((free, space)) = candidate.space else {
         return Verdict::Unresolvable(NodeRefusal::Other(
             "no persistent memory: no PmemNode, no driver in its CSINode, or a silent driver".into(),

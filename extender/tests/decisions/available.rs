@@ -10,6 +10,7 @@ use extender::decide::{
 use extender::ledger::DEFAULT_TIME_LIMIT;
 use extender::state::State;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::storage::v1::CSINode;
 use placement::Policy;
 
 use crate::testing::{available, claim, class, node, pod_named, selected};
@@ -159,6 +160,18 @@ fn a_pod_that_comes_back_is_offered_another_node() {
     assert_eq!(passed(&mut state, "p", &["a"]), ["full"]);
     // What was promised before is free again.
     assert_eq!(passed(&mut state, "q", &["b"]), ["also-full"]);
+}
+
+/// There, the pod would wait for ever.
+#[test]
+fn a_volume_on_a_node_without_a_driver_serves_nobody() {
+    let mut state = cluster();
+    state.apply(&available("pv", "fast", "50Mi", "full"));
+    let without_driver = serde_json::json!({ "metadata": { "name": "full" }, "spec": { "drivers": [] } });
+    state.apply(&serde_json::from_value::<CSINode>(without_driver).unwrap());
+    assert_eq!(passed(&mut state, "p", &["a"]), ["empty"]);
+    Indexes::<CSINode>::delete(&mut state, &ObjectKey::new("", "full"));
+    assert_eq!(passed(&mut state, "q", &["b"]), ["full"]);
 }
 
 #[test]
