@@ -89,6 +89,13 @@ impl PersistentVolumes {
         self.store.get(name)
     }
 
+    /// The one that says that it is for the claim with this unique id.
+    pub fn of_claim(&self, claim: &str) -> Option<&NamedVolume> {
+        let is_for_it = |of: &NamedVolume| of.claim.as_ref().and_then(|of| of.uid.as_deref()) == Some(claim);
+        let mut all = self.store.iter().map(|(_, volume)| volume);
+        all.find(|volume| is_for_it(volume))
+    }
+
     /// Those that name the volume with this id.
     pub fn of_volume<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a NamedVolume> {
         let names = self.by_volume.get(volume).into_iter().flatten();

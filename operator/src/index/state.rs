@@ -124,6 +124,12 @@ impl Index {
         self.persistent_volumes.get(name)
     }
 
+    /// The `PersistentVolume` of ours that the claim with this unique id is bound to, or about to be.
+    #[must_use]
+    pub fn persistent_volume_for(&self, claim: &str) -> Option<&NamedVolume> {
+        self.persistent_volumes.of_claim(claim)
+    }
+
     /// The `PersistentVolumes` that name the volume with this id.
     pub fn persistent_volumes_of<'a>(&'a self, volume: &str) -> impl Iterator<Item = &'a NamedVolume> {
         self.persistent_volumes.of_volume(volume)

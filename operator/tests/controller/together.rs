@@ -311,6 +311,24 @@ async fn bound_volumes_of_the_pod_decide_by_their_region() {
     assert_eq!(setup.create("data", 90).await.unwrap(), ONE);
 }
 
+/// One that was retained, and is bound to the claim or about to be.
+#[tokio::test]
+async fn a_companion_that_was_not_made_for_its_claim_counts() {
+    for is_bound in [false, true] {
+        let setup = setup(uneven(), makes);
+        setup.server.add_volume(&in_region("earlier", "r1"));
+        let mut volume = support::persistent_volume(&name_of("earlier"), "n");
+        volume.spec.as_mut().unwrap().claim_ref.as_mut().unwrap().uid = Some("uid-of-log".into());
+        setup.index.apply(volume);
+        if is_bound {
+            let mut log = claim("log", "together", 20);
+            log["spec"]["volumeName"] = json!(format!("pv-of-{}", name_of("earlier")));
+            setup.server.store(format!("{CLAIMS}/log"), log);
+        }
+        assert_eq!(setup.create("data", 90).await.unwrap(), ONE, "{is_bound}");
+    }
+}
+
 #[tokio::test]
 async fn bound_volumes_apart_leave_no_place() {
     let setup = setup(uneven(), makes);

@@ -123,7 +123,7 @@ impl Search<'_> {
         let mut companions = CompanionClaims::default();
         for key in self.linked(pods).await? {
             if let Some(found) = self.found(&key).filter(|_| key != *own) {
-                let volume = found.claim.volume_name();
+                let volume = self.volume_of(&found.claim);
                 self.read_volume(&volume, &mut companions).await?;
                 companions.volumes.insert(volume);
             }
@@ -209,8 +209,19 @@ impl Search<'_> {
         others
             .filter_map(|of| self.found_for(pod, of))
             .filter(|found| found.claim.persistent_volume.is_none() && found.class.waits_for_pod)
-            .filter_map(|found| Some((found.claim.volume_name(), found.claim.request(&found.class).ok()?)))
+            .filter_map(|found| Some((self.volume_of(&found.claim), found.claim.request(&found.class).ok()?)))
             .collect()
+    }
+
+    /// The id of the volume that a claim has or is about to get: it may be one that was not made for it.
+    fn volume_of(&self, claim: &Claim) -> String {
+        self.service.index.read(|index| {
+            let bound = match &claim.persistent_volume {
+                Some(name) => index.persistent_volume(name),
+                None => index.persistent_volume_for(&claim.uid),
+            };
+            bound.map_or_else(|| claim.volume_name(), |bound| bound.volume.handle.to_string())
+        })
     }
 }
 
