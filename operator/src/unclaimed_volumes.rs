@@ -54,13 +54,14 @@ pub async fn run(service: Service) {
 pub struct Unnamed {
     /// Its id.
     pub id: VolumeId,
-    /// Where its claim is, or was; none if nobody can tell, and it is said to be unused.
+    /// Where its claim is, or was; none if its object does not tell, and it is said to be unused or was made anew.
     pub claim: Option<ObjectKey>,
     /// The unique id of that claim.
     pub claim_uid: String,
 }
 
-/// The volumes that no PersistentVolume names, and of which it is known which claim they were made for, or that they are unused.
+/// The volumes that no PersistentVolume names, and of which it is known which claim they were made for, or that they are unused, or
+/// that their object was made anew: for a PersistentVolume that nobody had claimed, it does not tell of any claim.
 /// Empty until the index is synced.
 #[must_use]
 pub fn without_persistent_volume(index: &Index) -> Vec<Unnamed> {
@@ -116,7 +117,7 @@ pub fn kept_unused(index: &Index) -> Vec<KeptUnused> {
 fn unnamed(volume: &PmemVolume) -> Option<Unnamed> {
     let name = volume.name_any();
     let claim = volume.spec.claim.as_ref();
-    if claim.is_none() && !is_said_to_be_unused(volume) {
+    if claim.is_none() && !is_said_to_be_unused(volume) && !volume.is_kept() {
         return None;
     }
     Some(Unnamed {

@@ -56,6 +56,18 @@ fn what_is_being_deleted_is_not_found() {
     assert_eq!(found(&cluster(vec![deleted])), [""; 0]);
 }
 
+/// It was made anew for a PersistentVolume that nobody had claimed, and that was deleted then.
+#[test]
+fn what_was_made_anew_for_no_claim_is_found() {
+    let mut volume = volume("pvc-1", "n", 28);
+    volume.metadata.annotations = Some([(crds::KEPT.to_owned(), "true".to_owned())].into());
+    let index = cluster(vec![volume]);
+    index.apply(persistent_volume("pvc-1", "n"));
+    assert_eq!(found(&index), [""; 0]);
+    index.delete(&persistent_volume("pvc-1", "n"));
+    assert_eq!(found(&index), ["pvc-1"]);
+}
+
 /// Somebody made it by hand, or for something else than a claim.
 #[test]
 fn what_no_claim_can_be_told_of_is_not_found() {

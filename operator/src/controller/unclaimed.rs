@@ -10,6 +10,7 @@ use super::api::ApiError;
 use super::deletion::{Deletion, Reason, is_said_to_be_unused};
 use super::service::Service;
 use super::volume_id::VolumeId;
+use crate::index::Index;
 use crate::unclaimed_volumes::{KeptUnused, Unnamed};
 
 /// Why it is not known whether a volume may go, or why it does not go.
@@ -113,11 +114,13 @@ impl Service {
         Ok(status.is_some_and(|status| !status.is_silent()))
     }
 
-    /// Also if nobody can tell.
     async fn is_wanted(&self, volume: &Unnamed) -> Result<bool, RemoveError> {
-        match &volume.claim {
+        if let Some(claim) = &volume.claim {
+            return self.asks(claim, &volume.claim_uid).await;
+        }
+        match self.claims_by_uid().await?.get(&volume.claim_uid) {
             Some(claim) => self.asks(claim, &volume.claim_uid).await,
-            None => Ok(true),
+            None => Ok(false),
         }
     }
 
@@ -136,9 +139,11 @@ impl Service {
         })
     }
 
-    /// Whether a PersistentVolume names it. external-provisioner names both alike, unless it is told otherwise.
+    /// Whether a PersistentVolume names it. external-provisioner names both alike, unless it is told otherwise; people name theirs as
+    /// they like.
     async fn is_named(&self, id: &VolumeId) -> Result<bool, ApiError> {
-        self.volumes.has_persistent_volume(id, id.as_str()).await
+        let is_shown = |index: &Index| index.persistent_volumes_of(id.as_str()).next().is_some();
+        Ok(self.index.read(is_shown) || self.volumes.has_persistent_volume(id, id.as_str()).await?)
     }
 
     /// All claims, by their unique ids.
