@@ -55,5 +55,7 @@ fn keeps_what_was_kept(old: &Value, object: &Value) -> Result<(), Refusal> {
     let of = |object: &Value, key| object["metadata"]["annotations"].get(key).cloned();
     let is_kept = |key| of(old, key).is_none_or(|before| of(object, key) == Some(before));
     let all_are = [crds::KEPT, crds::KEPT_IN].into_iter().all(is_kept);
-    all_are.then_some(()).ok_or_else(|| Refusal::forbidden(format!("{} stays", crds::KEPT)))
+    all_are
+        .then_some(())
+        .ok_or_else(|| Refusal::forbidden(format!("{} stays", crds::KEPT)))
 }
