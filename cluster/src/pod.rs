@@ -19,6 +19,8 @@ pub struct Pod {
     pub version: u64,
     /// The node that it is said to go to (`status.nominatedNodeName`).
     pub nominated_node: Option<Arc<str>>,
+    /// Its gang, of which enough members are placed or none: the `PodGroup` that it is in (`spec.schedulingGroup`).
+    pub gang: Option<ObjectKey>,
     claims: Vec<PodClaim>,
 }
 
@@ -64,6 +66,7 @@ impl Pod {
             uid: uid.into(),
             version: 0,
             nominated_node: None,
+            gang: None,
             claims,
         }
     }
@@ -73,6 +76,13 @@ impl Pod {
     pub fn at(mut self, resource_version: &str, nominated_node: &str) -> Self {
         self.version = version::number(resource_version).unwrap_or_default();
         self.nominated_node = (!nominated_node.is_empty()).then(|| nominated_node.into());
+        self
+    }
+
+    /// The same pod in the `PodGroup` of this name; an empty text is none.
+    #[must_use]
+    pub fn in_group(mut self, group: &str) -> Self {
+        self.gang = (!group.is_empty()).then(|| ObjectKey::new(&self.namespace, group));
         self
     }
 
@@ -113,6 +123,8 @@ impl From<&api::Pod> for Pod {
         let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
         let status = pod.status.as_ref();
         let nominated = status.and_then(|status| status.nominated_node_name.as_ref());
+        let spec = pod.spec.as_ref();
+        let group = spec.and_then(|spec| spec.scheduling_group.as_ref()?.pod_group_name.as_ref());
         Self::new(
             text(pod.metadata.namespace.as_ref()),
             text(pod.metadata.name.as_ref()),
@@ -120,6 +132,7 @@ impl From<&api::Pod> for Pod {
             volumes.filter_map(volume),
         )
         .at(text(pod.metadata.resource_version.as_ref()), text(nominated))
+        .in_group(text(group))
     }
 }
 

@@ -12,6 +12,7 @@ mod crashes;
 mod dead_node;
 mod empty_region;
 mod extender;
+mod gangs;
 mod held;
 mod joint;
 mod kept;
@@ -130,6 +131,7 @@ fn hollow_cases() -> Vec<HollowCase> {
     vec![
         hollow_case!(choice::replicas_of_an_owner_are_on_nodes_of_their_own),
         hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
+        hollow_case!(gangs::a_gang_that_fails_keeps_no_room_from_others),
         hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
     ]
 }

@@ -45,6 +45,11 @@ pub fn filter_and_reserve<'a>(
     choice: NodeChoice,
     now: Instant,
 ) -> Result<Filtered<'a>, Vec<NotIndexed>> {
+    if pod.gang.is_some() {
+        // What has to be read first is not asked twice.
+        PreparedRequirements::of(pod, state, read)?;
+        state.gang_asked(pod);
+    }
     let mut requirements = PreparedRequirements::of(pod, state, read)?;
     let mut filtered = Filtered::default();
     let nodes = NodesForPod::new(state, &requirements);

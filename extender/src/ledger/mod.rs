@@ -11,6 +11,7 @@
 mod assigned;
 mod by_node;
 mod decision;
+mod gangs;
 mod pods;
 mod reservation;
 
@@ -23,6 +24,7 @@ pub use assigned::{NEGLECTED_AFTER, Neglected};
 use by_node::ByNode;
 use cluster::{ObjectKey, Pod};
 use decision::{Decision, Stage};
+use gangs::Gangs;
 use placement::{NumaWish, VolumeRequest};
 pub use pods::{Doubt, Finding, HEARD_WITHIN};
 pub use reservation::{ClaimState, Reservation, ReservationState, Reserved, reservations};
@@ -68,6 +70,7 @@ pub struct Ledger {
     recent: VecDeque<Instant>,
     /// The last pods that were gone: kube-scheduler may have asked about one just before, and be answered after that.
     gone: VecDeque<Box<str>>,
+    gangs: Gangs,
 }
 
 impl Ledger {
@@ -90,6 +93,7 @@ impl Ledger {
             tried: HashMap::new(),
             recent: VecDeque::new(),
             gone: VecDeque::new(),
+            gangs: Gangs::default(),
         }
     }
 

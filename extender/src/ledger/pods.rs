@@ -106,6 +106,7 @@ impl Ledger {
     /// A pod does not wait any more: it has a node, or was deleted.
     pub fn pod_gone(&mut self, pod: &str) {
         self.tried.remove(pod);
+        self.gangs.pod_gone(pod);
         self.gone.truncate(GONE - 1);
         self.gone.push_front(pod.into());
         for number in self.decisions_of_pod(pod) {

@@ -115,6 +115,12 @@ impl State {
         self.refresh_free(&changed);
     }
 
+    /// kube-scheduler asks for `pod`: see [`Ledger::gang_asked`].
+    pub fn gang_asked(&mut self, pod: &Pod) {
+        let changed = self.ledger.gang_asked(pod);
+        self.refresh_free(&changed);
+    }
+
     /// Only `nodes` are left for the claims of `pod`: see [`Ledger::narrow`].
     pub fn narrow(&mut self, pod: &str, claims: &[&str], nodes: &[&str]) {
         let changed = self.ledger.narrow(pod, claims, nodes);

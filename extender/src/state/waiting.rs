@@ -16,9 +16,14 @@ impl State {
         &self.waiting
     }
 
-    /// A filter call was answered: see [`WaitingPods::answered`].
+    /// A filter call was answered: see [`WaitingPods::answered`] and [`Ledger::gang_answered`](crate::ledger::Ledger::gang_answered).
+    /// Nobody is woken for a member of a gang: kube-scheduler tries gangs again by itself, and a single one is of no use.
     pub fn answered(&mut self, pod: &Pod, asked: &[&str], passed: bool, now: Instant) {
-        self.waiting.answered(pod, asked, passed, now);
+        if pod.gang.is_none() {
+            self.waiting.answered(pod, asked, passed, now);
+        }
+        let changed = self.ledger.gang_answered(pod);
+        self.refresh_free(&changed);
     }
 
     /// These pods wait when the extender starts, and may find room anywhere.

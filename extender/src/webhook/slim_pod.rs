@@ -38,6 +38,15 @@ struct Status {
 struct Spec {
     #[serde(default, deserialize_with = "null_is_empty")]
     volumes: Vec<Volume>,
+    #[serde(default, rename = "schedulingGroup", deserialize_with = "null_is_empty")]
+    scheduling_group: SchedulingGroup,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SchedulingGroup {
+    #[serde(default)]
+    pod_group_name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,6 +73,7 @@ impl From<SlimPod> for Pod {
         let volumes = spec.volumes.iter().filter_map(Volume::claim);
         Self::new(&metadata.namespace, &metadata.name, &metadata.uid, volumes)
             .at(&metadata.resource_version, &status.nominated_node_name)
+            .in_group(&spec.scheduling_group.pod_group_name)
     }
 }
 

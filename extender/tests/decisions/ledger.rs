@@ -12,7 +12,7 @@ use extender::ledger::{
 use placement::{Bytes, MapLocation, Mode, NumaWish, VolumeRequest};
 use proptest::prelude::*;
 
-const TIME_LIMIT: Duration = Duration::from_secs(100);
+pub const TIME_LIMIT: Duration = Duration::from_secs(100);
 
 fn reservation(uid: &str) -> Arc<Reservation> {
     let request = VolumeRequest {
@@ -29,16 +29,16 @@ fn reservation(uid: &str) -> Arc<Reservation> {
 }
 
 /// Of this unique id, and an unknown version.
-fn pod(uid: &str) -> Pod {
+pub fn pod(uid: &str) -> Pod {
     Pod::new("ns", uid, uid, [])
 }
 
 /// The pod at this version, naming this node or, if that is empty, none.
-fn pod_at(uid: &str, version: u64, node: &str) -> Pod {
+pub fn pod_at(uid: &str, version: u64, node: &str) -> Pod {
     pod(uid).at(&version.to_string(), node)
 }
 
-fn reservations(uids: &[&str]) -> Vec<Arc<Reservation>> {
+pub fn reservations(uids: &[&str]) -> Vec<Arc<Reservation>> {
     uids.iter().map(|uid| reservation(uid)).collect()
 }
 
@@ -49,7 +49,7 @@ fn on(ledger: &Ledger, node: &str) -> Vec<String> {
         .collect()
 }
 
-fn changed(nodes: &[&str]) -> ChangedNodes {
+pub fn changed(nodes: &[&str]) -> ChangedNodes {
     nodes.iter().map(|node| Arc::from(*node)).collect()
 }
 

@@ -11,6 +11,7 @@
 mod available;
 mod choice;
 mod filter;
+mod gangs;
 mod joint;
 mod ledger;
 mod state;

@@ -19,6 +19,8 @@ use crate::harness::wait::{HANG_LIMIT, Probe, until};
 const SERVICES: &str = "10.96.0.0/24";
 const SCHEDULER_PORT: u16 = 10259;
 const CONTROLLERS_PORT: u16 = 10257;
+/// What gangs need.
+const GANGS: &str = "GenericWorkload=true,GangScheduling=true";
 
 /// A process of the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,8 @@ pub(crate) struct ControlPlane {
     authority: String,
     /// Flags of the controller manager beside its usual ones.
     controller_flags: Vec<String>,
+    /// Whether API server and scheduler know gangs, which are alpha.
+    gangs: bool,
     daemons: Vec<(Component, Daemon)>,
 }
 
@@ -90,6 +94,7 @@ impl ControlPlane {
             folder: folder.to_owned(),
             authority: pki.certificate().to_owned(),
             controller_flags,
+            gangs: false,
             daemons: Vec::new(),
             sandbox,
         };
@@ -122,6 +127,13 @@ impl ControlPlane {
     /// Restarts the scheduler with a `KubeSchedulerConfiguration`; how it reaches the API server is filled in.
     pub(crate) async fn restart_scheduler(&mut self, config: Value) -> Result<()> {
         self.write_scheduler_config(config)?;
+        self.restart(Component::Scheduler).await
+    }
+
+    /// Restarts API server and scheduler so that they know gangs (KEP-4671).
+    pub(crate) async fn restart_with_gangs(&mut self) -> Result<()> {
+        self.gangs = true;
+        self.restart(Component::ApiServer).await?;
         self.restart(Component::Scheduler).await
     }
 
@@ -192,7 +204,7 @@ impl ControlPlane {
             kubelet_client,
             ..
         } = &self.files;
-        vec![
+        let own = vec![
             flag("etcd-servers", "http://127.0.0.1:2379"),
             flag("bind-address", "0.0.0.0"),
             // The port of the Service `kubernetes`, whose address is one of this machine's.
@@ -212,7 +224,14 @@ impl ControlPlane {
             flag("authorization-mode", "Node,RBAC"),
             flag("enable-admission-plugins", "NodeRestriction"),
             flag("allow-privileged", true),
-        ]
+        ];
+        let gangs = [
+            flag("feature-gates", GANGS),
+            flag("runtime-config", "scheduling.k8s.io/v1alpha2=true"),
+        ];
+        own.into_iter()
+            .chain(gangs.into_iter().filter(|_| self.gangs))
+            .collect()
     }
 
     fn controllers(&self) -> Vec<String> {
@@ -242,14 +261,16 @@ impl ControlPlane {
 
     fn scheduler(&self) -> Vec<String> {
         let Files { server, scheduler, .. } = &self.files;
-        vec![
+        let own = vec![
             flag("config", self.scheduler_config().display()),
             flag("authentication-kubeconfig", scheduler.display()),
             flag("authorization-kubeconfig", scheduler.display()),
             flag("secure-port", SCHEDULER_PORT),
             flag("tls-cert-file", server.certificate.display()),
             flag("tls-private-key-file", server.key.display()),
-        ]
+        ];
+        let gangs = self.gangs.then(|| flag("feature-gates", GANGS));
+        own.into_iter().chain(gangs).collect()
     }
 
     fn scheduler_config(&self) -> PathBuf {

@@ -120,6 +120,11 @@ impl HollowCluster {
         self.control_plane.restart_scheduler(config).await
     }
 
+    /// Starts API server and scheduler anew so that they know gangs.
+    pub(crate) async fn restart_with_gangs(&mut self) -> Result<()> {
+        self.control_plane.restart_with_gangs().await
+    }
+
     /// A listener where the scheduler reaches it.
     pub(crate) fn listen(&self, port: u16) -> Result<TcpListener> {
         listen::inside(&self.sandbox, SocketAddr::from((GATEWAY, port)))

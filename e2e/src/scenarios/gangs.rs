@@ -1,0 +1,135 @@
+//! Pods of which all are placed or none (KEP-4671), on hollow nodes and with the feature gates of 1.36.
+
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use cluster::waits_for_node;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::held::{held_nodes, onlooker};
+use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::progress::step;
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
+
+/// The pods of the gang. There is room for 24 of them: one in each region of the nodes.
+const MEMBERS: usize = 32;
+const NODES: u32 = 12;
+/// As much as each of them asks for.
+const SIZE: &str = "900Mi";
+
+/// A gang that does not fit is tried many times a second, and most of its members pass the filter each time. Another pod finds room
+/// meanwhile; and once the gang is deleted, nothing is held.
+pub(super) async fn a_gang_that_fails_keeps_no_room_from_others() -> Result<()> {
+    HollowCluster::measure("gangs", Limits::Default, async |cluster| {
+        cluster.restart_with_gangs().await?;
+        let nodes = Nodes {
+            count: NODES,
+            region: "1Gi",
+        };
+        step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
+        cluster.start_extender().await?;
+        cluster.restart_scheduler(Limits::Default, true).await?;
+        let client = cluster.client();
+        make::<PersistentVolumeClaim>(&client, &claim("looks", "50Mi")).await?;
+        make::<Pod>(&client, &onlooker("looks")).await?;
+        make_gang(&client).await?;
+        refused(cluster).await?;
+        make::<PersistentVolumeClaim>(&client, &claim("other", SIZE)).await?;
+        make::<Pod>(&client, &pod_object("other", &["other".into()])).await?;
+        step("a node for the other pod", has_node(cluster, "other")).await?;
+        delete_gang(&client).await?;
+        until("nothing is held", HOLDS_NOTHING, async || {
+            match held_nodes(cluster, "looks").await {
+                Ok(0) => Probe::Ready(()),
+                Ok(nodes) => Probe::NotYet(anyhow!("it is held on {nodes} nodes")),
+                Err(error) => Probe::NotYet(error),
+            }
+        })
+        .await
+    })
+    .await
+}
+
+/// docs/scheduling.md: a deleted pod holds nothing after 20 s, and a second or two until that is looked at.
+const HOLDS_NOTHING: Duration = Duration::from_secs(45);
+
+async fn has_node(cluster: &mut HollowCluster, name: &str) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
+    until("the pod has a node", HANG_LIMIT, async || {
+        match (cluster.check(), pods.get(name).await) {
+            (Err(error), _) => Probe::Never(error),
+            (_, Ok(pod)) if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) => Probe::Ready(()),
+            (_, Ok(pod)) => Probe::NotYet(anyhow!("{:?}", waits_for_node(&pod))),
+            (_, Err(error)) => Probe::NotYet(error.into()),
+        }
+    })
+    .await
+}
+
+async fn delete_gang(client: &Client) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
+    let at_once = DeleteParams::default().grace_period(0);
+    pods.delete_collection(&at_once, &ListParams::default().labels("gang=gang"))
+        .await?;
+    Ok(())
+}
+
+async fn make_gang(client: &Client) -> Result<()> {
+    let kind = GroupVersionKind::gvk("scheduling.k8s.io", "v1alpha2", "PodGroup");
+    let groups: Api<DynamicObject> = Api::namespaced_with(client.clone(), NAMESPACE, &ApiResource::from_gvk(&kind));
+    let group = json!({
+        "apiVersion": "scheduling.k8s.io/v1alpha2",
+        "kind": "PodGroup",
+        "metadata": { "name": "gang" },
+        "spec": { "schedulingPolicy": { "gang": { "minCount": MEMBERS } } },
+    });
+    groups
+        .create(&PostParams::default(), &serde_json::from_value(group)?)
+        .await?;
+    for number in 0..MEMBERS {
+        let name = format!("member-{number}");
+        make::<PersistentVolumeClaim>(client, &claim(&name, SIZE)).await?;
+        let mut pod = pod_object(&name, std::slice::from_ref(&name));
+        pod["metadata"]["labels"] = json!({ "gang": "gang" });
+        pod["spec"]["schedulingGroup"] = json!({ "podGroupName": "gang" });
+        make::<Pod>(client, &pod).await?;
+    }
+    Ok(())
+}
+
+/// Waits until kube-scheduler has said of all members that they are not placed.
+async fn refused(cluster: &mut HollowCluster) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
+    let members = ListParams::default().labels("gang=gang");
+    until("the gang to be refused", HANG_LIMIT, async || {
+        if let Err(error) = cluster.check() {
+            return Probe::Never(error);
+        }
+        match pods.list(&members).await {
+            Ok(found) => {
+                let refused = found.items.iter().filter(|pod| waits_for_node(pod).is_some()).count();
+                match refused {
+                    MEMBERS => Probe::Ready(()),
+                    some => Probe::NotYet(anyhow!("{some} of {MEMBERS} members are refused")),
+                }
+            }
+            Err(error) => Probe::NotYet(error.into()),
+        }
+    })
+    .await
+}
+
+fn claim(name: &str, size: &str) -> Value {
+    json!({
+        "metadata": { "name": name },
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "daxfit-ext4",
+            "resources": { "requests": { "storage": size } },
+        },
+    })
+}
