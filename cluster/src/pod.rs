@@ -19,6 +19,8 @@ pub struct Pod {
     pub version: u64,
     /// The node that it is said to go to (`status.nominatedNodeName`).
     pub nominated_node: Option<Arc<str>>,
+    /// Whether kube-scheduler is shown to have found no node for it: see [`waits_for_node`].
+    pub waits: bool,
     /// Its gang, of which enough members are placed or none: the `PodGroup` that it is in (`spec.schedulingGroup`).
     pub gang: Option<ObjectKey>,
     claims: Vec<PodClaim>,
@@ -66,6 +68,7 @@ impl Pod {
             uid: uid.into(),
             version: 0,
             nominated_node: None,
+            waits: false,
             gang: None,
             claims,
         }
@@ -125,14 +128,18 @@ impl From<&api::Pod> for Pod {
         let nominated = status.and_then(|status| status.nominated_node_name.as_ref());
         let spec = pod.spec.as_ref();
         let group = spec.and_then(|spec| spec.scheduling_group.as_ref()?.pod_group_name.as_ref());
-        Self::new(
+        let shown = Self::new(
             text(pod.metadata.namespace.as_ref()),
             text(pod.metadata.name.as_ref()),
             text(pod.metadata.uid.as_ref()),
             volumes.filter_map(volume),
         )
         .at(text(pod.metadata.resource_version.as_ref()), text(nominated))
-        .in_group(text(group))
+        .in_group(text(group));
+        Self {
+            waits: waits_for_node(pod).is_some(),
+            ..shown
+        }
     }
 }
 

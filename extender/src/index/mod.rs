@@ -69,6 +69,11 @@ impl Index {
         self.pods.get(key)
     }
 
+    /// The pods that have claims and no node, in no particular order.
+    pub fn pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pods.values()
+    }
+
     /// The pods without a node that name one and have this claim.
     #[must_use]
     pub fn nominated_pods_with(&self, claim: &ObjectKey) -> Vec<ObjectKey> {

@@ -26,9 +26,9 @@ impl State {
         self.refresh_free(&changed);
     }
 
-    /// These pods wait when the extender starts, and may find room anywhere.
-    pub fn found_waiting(&mut self, pods: &[Pod], now: Instant) {
-        for pod in pods {
+    /// Takes in the pods that are shown to wait, when the extender starts: they may find room anywhere.
+    pub fn take_in_waiting(&mut self, now: Instant) {
+        for pod in self.index.pods().filter(|pod| pod.waits && pod.gang.is_none()) {
             self.waiting.found(pod, now);
         }
         for node in self.spaces.names() {

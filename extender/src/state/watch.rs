@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use cluster::names::PODS_WITHOUT_NODE;
 use cluster::watch::{self, Indexes};
 use crds::{PmemNode, PmemVolume};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -14,9 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SharedState, State};
 
-/// The pods that kube-scheduler is at work on, or will be.
-const WITHOUT_NODE: &str = "spec.nodeName=";
-
 /// Keeps `state` true to the cluster until `stop`. While a watch fails, what it showed last stays.
 #[must_use]
 pub fn watch_all(client: &Client, state: &SharedState, stop: &CancellationToken) -> JoinSet<()> {
@@ -27,7 +25,7 @@ pub fn watch_all(client: &Client, state: &SharedState, stop: &CancellationToken)
     pumps.spawn(pump::<PersistentVolumeClaim>(client, all(), state, stop));
     pumps.spawn(pump::<PersistentVolume>(client, all(), state, stop));
     pumps.spawn(pump::<StorageClass>(client, all(), state, stop));
-    pumps.spawn(pump::<Pod>(client, all().fields(WITHOUT_NODE), state, stop));
+    pumps.spawn(pump::<Pod>(client, all().fields(PODS_WITHOUT_NODE), state, stop));
     pumps.spawn(pump::<CSINode>(client, all(), state, stop));
     pumps
 }

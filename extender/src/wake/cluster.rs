@@ -1,10 +1,9 @@
 //! The object whose change makes kube-scheduler try again what it could not place, and the pods that this is for.
 
-use cluster::names::PODS_WITHOUT_NODE;
-use cluster::{ObjectKey, Pod, waits_for_node};
+use cluster::{ObjectKey, Pod};
 use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 
@@ -16,9 +15,6 @@ pub const WAKE_OBJECT: &str = "daxfit-wake";
 pub const WAKES: &str = "csi.daxfit.dev/wakes";
 /// Its annotation: the pod that there was room for, and where.
 const WOKEN_FOR: &str = "csi.daxfit.dev/woken-for";
-
-/// Pods in one page of a list.
-const PAGE: u32 = 100;
 
 /// Writes the wake object, and nothing else.
 #[derive(Clone)]
@@ -36,25 +32,6 @@ impl Waker {
             objects: Api::namespaced(client.clone(), &object.namespace),
             name: object.name.to_string(),
             client,
-        }
-    }
-
-    /// The pods with claims that kube-scheduler found no node for.
-    ///
-    /// # Errors
-    /// If the API server does not list them.
-    pub async fn pods_that_wait(&self) -> kube::Result<Vec<Pod>> {
-        let pods: Api<api::Pod> = Api::all(self.client.clone());
-        let mut found = Vec::new();
-        let mut page = ListParams::default().fields(PODS_WITHOUT_NODE).limit(PAGE);
-        loop {
-            let list = pods.list(&page).await?;
-            let waiting = list.items.iter().filter(|pod| waits_for_node(pod).is_some());
-            found.extend(waiting.map(Pod::from).filter(|pod| !pod.claims().is_empty()));
-            match list.metadata.continue_.filter(|next| !next.is_empty()) {
-                Some(next) => page.continue_token = Some(next),
-                None => return Ok(found),
-            }
         }
     }
 

@@ -29,7 +29,7 @@ pub async fn run(state: SharedState, waker: Waker, stop: CancellationToken) {
 }
 
 async fn wake_for_ever(state: &SharedState, waker: &Waker) {
-    take_in(state, waker).await;
+    take_in(state).await;
     loop {
         sleep(LOOK_EVERY).await;
         // A change at any moment from here on counts for the next time.
@@ -50,22 +50,11 @@ async fn wake_for_ever(state: &SharedState, waker: &Waker) {
 }
 
 /// Who waits since before this start: nobody asks for these pods until they are woken.
-async fn take_in(state: &SharedState, waker: &Waker) {
+async fn take_in(state: &SharedState) {
     while !state.read().is_synced() {
         sleep(LOOK_EVERY).await;
     }
-    loop {
-        match waker.pods_that_wait().await {
-            Ok(pods) => return state.write().found_waiting(&pods, Instant::now().into_std()),
-            Err(error) => {
-                warn!(
-                    error = program::chain(&error),
-                    "pods that wait not listed, trying again"
-                );
-                sleep(RETRY).await;
-            }
-        }
-    }
+    state.write().take_in_waiting(Instant::now().into_std());
 }
 
 /// Wakes the pods that wait if one of the nodes in `gained` has room for one of them, and returns that one.

@@ -8,9 +8,10 @@ use cluster::{ObjectKey, Pod, ReadObjects};
 use crds::PmemVolume;
 use extender::decide::{NodeChoice, Room, filter_and_reserve, room_for_waiting};
 use extender::state::State;
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::core::v1::{self as core, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::CSINode;
 use placement::Policy;
+use serde_json::json;
 
 use crate::testing::{claim, class, node, pod_named, volume};
 
@@ -95,10 +96,23 @@ fn a_volume_that_was_never_made_gives_room() {
     assert_eq!(room(&mut state), Some(("p".into(), "n".into())));
 }
 
+/// As the cluster shows a pod that kube-scheduler found no node for.
+fn refused_pod(name: &str, claim: &str) -> core::Pod {
+    let refused = json!({ "type": "PodScheduled", "status": "False", "reason": "Unschedulable" });
+    let volume = json!({ "name": "v", "persistentVolumeClaim": { "claimName": claim } });
+    let pod = json!({
+        "metadata": { "namespace": "ns", "name": name, "uid": format!("uid-of-{name}") },
+        "spec": { "containers": [], "volumes": [volume] },
+        "status": { "phase": "Pending", "conditions": [refused] },
+    });
+    serde_json::from_value(pod).unwrap()
+}
+
 #[test]
 fn a_node_that_comes_is_room_for_those_found_at_the_start() {
     let mut state = state(&[("a", "100Mi")]);
-    state.found_waiting(&[pod_named("p", &["a"])], Instant::now());
+    state.apply(&refused_pod("p", "a"));
+    state.take_in_waiting(Instant::now());
     assert_eq!(room(&mut state), None);
     state.apply(&node("m", 1, &[&[(0, 128)]]));
     assert_eq!(room(&mut state), Some(("p".into(), "m".into())));
