@@ -7,10 +7,12 @@ mod support;
 use std::collections::BTreeSet;
 
 use cluster::watch::feed;
+use crds::NumaChoice;
 use daxfit_operator::index::SharedIndex;
 use futures::stream;
 use kube::runtime::watcher::{Error, Event};
-use support::{Watched, class, index, plain_node, volume};
+use placement::{Bytes, NumaNode};
+use support::{Watched, class, index, node, plain_node, volume};
 
 fn largest(index: &SharedIndex, node: &str) -> Option<u32> {
     let mode = placement::Mode::Fsdax(placement::MapLocation::Dev);
@@ -102,4 +104,29 @@ fn an_old_answer_does_not_replace_what_the_watch_showed() {
     index.delete(&volume("v", "n", 98));
     index.update(|index| index.refresh_volume("v", volume("v", "n", 98)));
     assert!(index.read(|index| index.volume("v").is_none()), "gone is gone");
+}
+
+/// The API server keeps whole seconds, and a node makes volumes of one second by name.
+#[test]
+fn what_was_written_takes_its_space_in_the_order_of_its_node() {
+    let node = node("n", &[(Some(0), &[(0, 64)]), (Some(1), &[(0, 32)])]);
+    let index = index(vec![node], vec![], vec![]);
+    let reserve = |name: &str, mib: u32, numa: NumaChoice, time: &str| {
+        let mut volume = volume(name, "n", mib);
+        volume.spec.numa = numa;
+        volume.metadata.creation_timestamp = Some(serde_json::from_value(time.into()).unwrap());
+        index.reserve::<()>(|_| Ok(volume)).unwrap()
+    };
+    let is_taken = || {
+        let free = index.read(|index| index.free_space("n")).unwrap();
+        let on = free.regions.iter().filter(|region| region.numa == Some(NumaNode(1)));
+        let left: Bytes = on.flat_map(|region| &region.free).map(|extent| extent.size).sum();
+        left < Bytes::mib(16)
+    };
+    let (_, _earlier) = reserve("b", 34, NumaChoice::Node(NumaNode(0)), "2026-01-02T00:00:00.3Z");
+    let (mut volume, later) = reserve("a", 26, NumaChoice::Any, "2026-01-02T00:00:00.7Z");
+    assert!(!is_taken(), "beside the first, where less is left");
+    volume.metadata.creation_timestamp = Some(serde_json::from_value("2026-01-02T00:00:00Z".into()).unwrap());
+    later.written(&volume);
+    assert!(is_taken());
 }

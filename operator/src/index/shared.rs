@@ -89,6 +89,14 @@ pub struct Reservation {
     name: String,
 }
 
+impl Reservation {
+    /// The volume was written, and is like this at the API server. Until the watch shows that, what it is reserved with counts:
+    /// its node makes volumes in the order of the times that the API server gave them.
+    pub fn written(&self, volume: &PmemVolume) {
+        self.index.update(|index| index.reserved_is(&self.name, volume.clone()));
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.index.update(|index| index.release(&self.name));

@@ -228,6 +228,11 @@ impl Index {
         self.mark_dirty([node]);
     }
 
+    /// A reserved volume was written: see [`Reservation::written`](super::Reservation::written).
+    pub(super) fn reserved_is(&mut self, name: &str, volume: PmemVolume) {
+        self.volumes.reserved_is(name, volume);
+    }
+
     pub(super) fn release(&mut self, name: &str) {
         let node = self.volumes.release(name);
         self.mark_dirty(node);

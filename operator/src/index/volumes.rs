@@ -108,6 +108,13 @@ impl Volumes {
         node
     }
 
+    /// A reserved volume was written, unless the watch has shown it by now.
+    pub fn reserved_is(&mut self, name: &str, volume: PmemVolume) {
+        if let Some(reserved) = self.reserved.get_mut(name) {
+            *reserved = volume;
+        }
+    }
+
     /// Ends the reservation of a volume. Returns its node, unless the watch has shown the volume by now.
     pub fn release(&mut self, name: &str) -> Option<String> {
         self.reserved.remove(name).map(|volume| volume.spec.node)

@@ -105,6 +105,7 @@ impl Service {
             reserved => reserved?,
         };
         let created = self.write(&request.id, &volume).await?;
+        reservation.written(&created);
         info!(volume = %request.id, node = created.spec.node, size = %request.size, "volume created");
         let finished = self.finish(request, created, until).await;
         drop::<Reservation>(reservation);
