@@ -57,6 +57,12 @@ impl Leases {
         silent.map(|(node, _)| node.clone()).collect()
     }
 
+    /// The driver of `node` was heard in another way: it does not renew its Lease, as one of an earlier version. It is not called silent until
+    /// it does, or a new list shows its Lease.
+    pub fn forget(&mut self, node: &str) {
+        self.heard.remove(node);
+    }
+
     /// Another copy of this program may renew the same Lease: only our own renewal counts, and once.
     fn own_shown(&mut self, lease: &Lease) {
         let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
@@ -159,6 +165,18 @@ mod tests {
         leases.apply(&lease(OWN, 99));
         leases.apply(&lease(OWN, 99));
         assert_eq!(leases.beats, 1, "one renewal counts once");
+    }
+
+    #[test]
+    fn who_is_heard_otherwise_is_not_silent() {
+        let mut leases = leases();
+        own_renewals(&mut leases, 10..13);
+        leases.forget("n");
+        own_renewals(&mut leases, 13..20);
+        assert!(leases.silent().is_empty());
+        leases.apply(&lease("driver-n", 2));
+        own_renewals(&mut leases, 20..23);
+        assert_eq!(leases.silent(), ["n".into()]);
     }
 
     #[test]

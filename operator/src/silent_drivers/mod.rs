@@ -5,6 +5,7 @@
 
 mod leases;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cluster::watch::SharedIndex as Shared;
@@ -52,6 +53,7 @@ impl SharedLeases {
 pub async fn run(client: Client, namespace: String, leases: SharedLeases, index: SharedIndex) {
     let own = Heartbeat::new(client.clone(), &namespace, OWN_LEASE, OWN_LEASE);
     let nodes: Api<PmemNode> = Api::all(client);
+    let mut marked = HashSet::new();
     loop {
         let now = heartbeat::now();
         leases.update(|leases| leases.renewing(&now));
@@ -62,8 +64,16 @@ pub async fn run(client: Client, namespace: String, leases: SharedLeases, index:
             );
         }
         sleep(heartbeat::EVERY).await;
-        for node in leases.silent() {
-            mark(&nodes, &index, &node).await;
+        let silent = leases.silent();
+        marked.retain(|node| silent.contains(node));
+        for node in silent {
+            // Its driver wrote its report over, and yet does not renew the Lease: it is of an earlier version.
+            if marked.contains(&node) && !index.read(|index| index.is_silent(&node)) {
+                marked.remove(&node);
+                leases.update(|leases| leases.forget(&node));
+            } else if mark(&nodes, &index, &node).await {
+                marked.insert(node);
+            }
         }
     }
 }
@@ -75,23 +85,25 @@ async fn beat(own: &Heartbeat, now: &MicroTime) -> kube::Result<()> {
     own.create(now, None).await
 }
 
-/// Unless it is marked, or is reporting at this moment: then its version is another.
-async fn mark(nodes: &Api<PmemNode>, index: &SharedIndex, name: &str) {
+/// Unless it is marked, or is reporting at this moment: then its version is another. Whether it was marked now.
+async fn mark(nodes: &Api<PmemNode>, index: &SharedIndex, name: &str) -> bool {
     let Some(patch) = index.read(|index| patch(index.node(name)?)) else {
-        return;
+        return false;
     };
     let patch = Patch::Merge(patch);
-    match nodes.patch_status(name, &PatchParams::default(), &patch).await {
+    let marked = nodes.patch_status(name, &PatchParams::default(), &patch).await;
+    match &marked {
         Ok(_) => warn!(
             node = name,
             "its driver is silent: it counts as having no room until it reports again"
         ),
         Err(error) => warn!(
             node = name,
-            error = program::chain(&error),
+            error = program::chain(error),
             "not marked as silent, trying again"
         ),
     }
+    marked.is_ok()
 }
 
 /// The patch (RFC 7386) that marks a node as silent; none if it is, or has never reported.
