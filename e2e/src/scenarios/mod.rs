@@ -23,6 +23,7 @@ mod preemption;
 mod refusals;
 mod sharing;
 mod sieve;
+mod two_schedulers;
 mod volumes;
 
 use std::pin::Pin;
@@ -132,6 +133,7 @@ fn hollow_cases() -> Vec<HollowCase> {
         hollow_case!(choice::replicas_of_an_owner_are_on_nodes_of_their_own),
         hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
         hollow_case!(gangs::a_gang_that_fails_keeps_no_room_from_others),
+        hollow_case!(two_schedulers::a_burst_through_both_comes_right),
         hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
     ]
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::config::Limits;
 use super::manifests::Manifests;
-use super::part::Part;
+use super::part::{self, Part};
 use crate::harness::cluster::control_plane::{Component, ControlPlane};
 use crate::harness::cluster::install;
 use crate::harness::cluster::pki::{Pki, Subject};
@@ -143,6 +143,6 @@ impl HollowCluster {
 
     /// The folder in which the extender puts its certificates.
     pub(super) fn certificates(&self) -> Result<PathBuf> {
-        self.run.folder("extender-tls")
+        self.run.folder(part::EXTENDER.certificates)
     }
 }

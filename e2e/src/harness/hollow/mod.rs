@@ -20,4 +20,4 @@ pub(crate) use hollow_cluster::HollowCluster;
 pub(crate) use metrics::Samples;
 pub(crate) use node_control::NodeControl;
 pub(crate) use observe::ResidentMemory;
-pub(crate) use part::{Nodes, Part};
+pub(crate) use part::{Nodes, Part, SECOND_SCHEDULER};

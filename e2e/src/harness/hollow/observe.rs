@@ -9,7 +9,7 @@ use placement::Bytes;
 
 use super::hollow_cluster::HollowCluster;
 use super::metrics::Samples;
-use super::part::{EXTENDER_PORT, PROVISIONER_PORT, Part};
+use super::part::{EXTENDER, Extender, PROVISIONER_PORT, Part};
 use crate::harness::client;
 
 /// What a process keeps in RAM.
@@ -23,9 +23,14 @@ pub(crate) struct ResidentMemory {
 impl HollowCluster {
     /// The extender, as the scheduler calls it.
     pub(crate) fn extender(&self) -> Result<Client> {
-        let certificates = self.certificates()?;
+        self.client_of(EXTENDER)
+    }
+
+    /// A client of one of the extenders.
+    pub(super) fn client_of(&self, extender: Extender) -> Result<Client> {
+        let certificates = self.run.folder(extender.certificates)?;
         let read = |file: &str| text(&certificates.join(file));
-        let url = format!("https://{}:{EXTENDER_PORT}", self.sandbox.address_from_host());
+        let url = format!("https://{}:{}", self.sandbox.address_from_host(), extender.port);
         let mut config = Config::new(url.parse()?);
         config.tls_server_name = Some("localhost".to_owned());
         config.root_cert = Some(vec![client::pem_to_der(&read("ca.crt")?)?]);

@@ -1,7 +1,27 @@
 //! The processes beside the control plane.
 
-/// Where the extender serves HTTPS.
-pub(super) const EXTENDER_PORT: u16 = 10361;
+/// An extender: where it serves HTTPS, and the folder in which it puts its certificates.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extender {
+    pub(super) part: Part,
+    pub(super) port: u16,
+    pub(super) certificates: &'static str,
+}
+
+/// The one of the control plane's scheduler.
+pub(super) const EXTENDER: Extender = Extender {
+    part: Part::Extender,
+    port: 10361,
+    certificates: "extender-tls",
+};
+/// The one of the second scheduler.
+pub(super) const SECOND_EXTENDER: Extender = Extender {
+    part: Part::SecondExtender,
+    port: 10363,
+    certificates: "second-extender-tls",
+};
+/// Which pods the second scheduler places.
+pub(crate) const SECOND_SCHEDULER: &str = "second-scheduler";
 /// Where the provisioner serves its metrics.
 pub(super) const PROVISIONER_PORT: u16 = 10362;
 
@@ -14,6 +34,10 @@ pub(crate) enum Part {
     Operator,
     /// Our extender.
     Extender,
+    /// The extender of a second scheduler.
+    SecondExtender,
+    /// A second scheduler.
+    SecondScheduler,
     /// All hollow nodes: one process.
     Nodes,
 }
@@ -25,6 +49,8 @@ impl Part {
             Self::Provisioner => "provisioner",
             Self::Operator => "operator",
             Self::Extender => "extender",
+            Self::SecondExtender => "second-extender",
+            Self::SecondScheduler => "second-scheduler",
             Self::Nodes => "hollow-nodes",
         }
     }

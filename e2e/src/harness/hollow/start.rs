@@ -1,5 +1,6 @@
 //! Starts the processes beside the control plane: provisioner, operator, extender, and the nodes.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -7,15 +8,17 @@ use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::api::ListParams;
 use kube::{Api, Client};
+use serde_json::json;
 
 use super::hollow_cluster::{HollowCluster, LOGS, PROGRAMS};
-use super::part::{EXTENDER_PORT, Nodes, PROVISIONER_PORT, Part};
+use super::part::{EXTENDER, Extender, Nodes, PROVISIONER_PORT, Part, SECOND_EXTENDER, SECOND_SCHEDULER};
 use super::pods::can_be_made;
 use crate::harness::cluster::control_plane::flag;
+use crate::harness::cluster::install;
 use crate::harness::cluster::pki::Subject;
 use crate::harness::daemon::Daemon;
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
-use crate::harness::programs::{EXTENDER, HOLLOW_NODES, OPERATOR, Program};
+use crate::harness::programs::{self, HOLLOW_NODES, OPERATOR, Program};
 use crate::harness::sandbox::{GATEWAY, Inside};
 use crate::harness::tools::Tool;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
@@ -75,23 +78,48 @@ impl HollowCluster {
 
     /// Starts the extender and waits until it has indexed the cluster.
     pub(crate) async fn start_extender(&mut self) -> Result<()> {
-        let certificates = self.certificates()?;
+        self.run_extender(EXTENDER).await
+    }
+
+    async fn run_extender(&mut self, extender: Extender) -> Result<()> {
+        let certificates = self.run.folder(extender.certificates)?;
         let kubeconfig = self.kubeconfig_of("daxfit-extender")?;
-        let mut command = self.command(EXTENDER, Inside::Network)?;
+        let mut command = self.command(programs::EXTENDER, Inside::Network)?;
         command
             .arg(flag("tls-dir", certificates.display()))
             // The harness asks it too, from outside the sandbox.
-            .arg(flag("listen", format!("0.0.0.0:{EXTENDER_PORT}")))
+            .arg(flag("listen", format!("0.0.0.0:{}", extender.port)))
             .env("KUBECONFIG", kubeconfig);
-        self.spawn(Part::Extender, command)?;
+        self.spawn(extender.part, command)?;
         until("the extender to be ready", HANG_LIMIT, async || match self.check() {
             Err(error) => Probe::Never(error),
-            Ok(()) => match self.extender() {
+            Ok(()) => match self.client_of(extender) {
                 Ok(extender) => client::get(&extender, "/readyz").await.map(drop).into(),
                 Err(error) => Probe::NotYet(error),
             },
         })
         .await
+    }
+
+    /// Starts another scheduler beside the first, with an extender of its own, for the pods that name
+    /// [`SECOND_SCHEDULER`](super::SECOND_SCHEDULER).
+    pub(crate) async fn start_second_scheduler(&mut self) -> Result<()> {
+        self.run_extender(SECOND_EXTENDER).await?;
+        let certificates = self.run.folder(SECOND_EXTENDER.certificates)?;
+        let mut config = self
+            .limits
+            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        config["extenders"][0]["urlPrefix"] = json!(format!("https://127.0.0.1:{}", SECOND_EXTENDER.port));
+        config["profiles"] = json!([{ "schedulerName": SECOND_SCHEDULER }]);
+        config["leaderElection"] = json!({ "leaderElect": false });
+        let user = Subject::user("system:kube-scheduler");
+        config["clientConnection"]["kubeconfig"] = json!(self.pki.kubeconfig_file(SECOND_SCHEDULER, GATEWAY, &user)?);
+        let file = self.run.folder(LOGS)?.join("second-scheduler.json");
+        fs::write(&file, config.to_string()).with_context(|| format!("writing {}", file.display()))?;
+        let program = self.tools.path(Tool::KubeScheduler);
+        let mut command = self.sandbox.command(Inside::Mounts, program);
+        command.arg(flag("config", file.display())).arg(flag("secure-port", 0));
+        self.spawn(Part::SecondScheduler, command)
     }
 
     /// Starts nodes. They are complete once each has reported what it has.
