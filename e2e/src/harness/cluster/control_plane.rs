@@ -130,10 +130,13 @@ impl ControlPlane {
         self.restart(Component::Scheduler).await
     }
 
-    /// Restarts API server and scheduler so that they know gangs (KEP-4671).
+    /// Restarts all but etcd, so that API server and scheduler know gangs (KEP-4671).
     pub(crate) async fn restart_with_gangs(&mut self) -> Result<()> {
         self.gangs = true;
+        // It gives up if the API server ends while it starts itself.
+        self.kill(Component::ControllerManager)?;
         self.restart(Component::ApiServer).await?;
+        self.start_component(Component::ControllerManager).await?;
         self.restart(Component::Scheduler).await
     }
 
