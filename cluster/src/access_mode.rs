@@ -61,3 +61,7 @@ impl fmt::Display for AccessMode {
         fmt::Debug::fmt(self, f)
     }
 }
+/// The access modes of a claim or of a `PersistentVolume`, as they are written.
+pub(crate) fn mode_names(modes: Option<&Vec<String>>) -> impl Iterator<Item = Box<str>> {
+    modes.into_iter().flatten().map(|mode| mode.as_str().into())
+}

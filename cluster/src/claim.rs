@@ -6,7 +6,9 @@ use kube::ResourceExt;
 use kube::core::{Selector, SelectorExt};
 use placement::{Bytes, VolumeRequest};
 
-use crate::names::{BETA_STORAGE_CLASS, SELECTED_NODE, VOLUME_PREFIX};
+use crate::access_mode::mode_names;
+use crate::class::class_name;
+use crate::names::{SELECTED_NODE, VOLUME_PREFIX};
 use crate::{
     AccessMode, AccessModeError, AvailableVolume, ClassError, ForeignTopologies, MountOptionError, ObjectKey, OurClass,
     PodClaim, Size, SizeError, Unsupported,
@@ -173,12 +175,7 @@ impl From<&PersistentVolumeClaim> for Claim {
         let spec = claim.spec.as_ref().unwrap_or(&nothing);
         Self {
             uid: claim.metadata.uid.as_deref().unwrap_or_default().into(),
-            class: non_empty(
-                claim
-                    .annotations()
-                    .get(BETA_STORAGE_CLASS)
-                    .or(spec.storage_class_name.as_ref()),
-            ),
+            class: non_empty(class_name(claim.annotations(), spec.storage_class_name.as_ref())),
             persistent_volume: non_empty(spec.volume_name.as_ref()),
             selected_node: non_empty(claim.annotations().get(SELECTED_NODE)),
             controller: controller(claim),
@@ -186,12 +183,7 @@ impl From<&PersistentVolumeClaim> for Claim {
             access: check_access_modes(spec),
             supported: Unsupported::check(spec),
             is_block: spec.volume_mode.as_deref() == Some("Block"),
-            access_modes: spec
-                .access_modes
-                .iter()
-                .flatten()
-                .map(|mode| mode.as_str().into())
-                .collect(),
+            access_modes: mode_names(spec.access_modes.as_ref()).collect(),
             attributes_class: spec.volume_attributes_class_name.as_deref().unwrap_or_default().into(),
             selector: selector(spec),
         }

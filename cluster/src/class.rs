@@ -6,7 +6,7 @@ use crds::{ClassParameters, DRIVER_NAME, ParameterError, TOPOLOGY_KEY};
 use k8s_openapi::api::core::v1::TopologySelectorTerm;
 use k8s_openapi::api::storage::v1::StorageClass;
 
-use crate::names::{FSTYPE, WAIT_FOR_FIRST_CONSUMER};
+use crate::names::{BETA_STORAGE_CLASS, FSTYPE, WAIT_FOR_FIRST_CONSUMER};
 use crate::{Filesystem, MountOptionError, UnknownFilesystem, read_mount_options};
 
 /// What matters of a `StorageClass`.
@@ -166,4 +166,13 @@ impl Class {
             Self::Foreign => None,
         }
     }
+}
+
+/// The class that a claim or a `PersistentVolume` names: the annotation outranks the field (`GetPersistentVolumeClaimClass` and
+/// `GetPersistentVolumeClass` of k8s.io/component-helpers).
+pub(crate) fn class_name<'a>(
+    annotations: &'a BTreeMap<String, String>,
+    field: Option<&'a String>,
+) -> Option<&'a String> {
+    annotations.get(BETA_STORAGE_CLASS).or(field)
 }

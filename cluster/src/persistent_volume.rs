@@ -8,7 +8,9 @@ use kube::ResourceExt;
 use placement::Bytes;
 
 use crate::ObjectKey;
-use crate::names::{BETA_STORAGE_CLASS, HOSTNAME};
+use crate::access_mode::mode_names;
+use crate::class::class_name;
+use crate::names::HOSTNAME;
 
 /// What matters of a `PersistentVolume` of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,24 +68,18 @@ impl AvailableVolume {
         if status.phase.as_deref() != Some("Available") || volume.metadata.deletion_timestamp.is_some() {
             return None;
         }
-        let class = volume.annotations().get(BETA_STORAGE_CLASS);
         let capacity = spec.capacity.as_ref()?.get("storage")?;
         let kept_for = spec.claim_ref.as_ref().map(|claim| {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let key = ObjectKey::new(&text(&claim.namespace), &text(&claim.name));
             (key, claim.uid.as_deref().filter(|uid| !uid.is_empty()).map(Into::into))
         });
-        let class = class.or(spec.storage_class_name.as_ref());
+        let class = class_name(volume.annotations(), spec.storage_class_name.as_ref());
         Some(Self {
             name: volume.name_any().into(),
             class: class.map(String::as_str).unwrap_or_default().into(),
             capacity: bytes_of_quantity(capacity).ok()?,
-            access_modes: spec
-                .access_modes
-                .iter()
-                .flatten()
-                .map(|mode| mode.as_str().into())
-                .collect(),
+            access_modes: mode_names(spec.access_modes.as_ref()).collect(),
             is_block: spec.volume_mode.as_deref() == Some("Block"),
             attributes_class: spec.volume_attributes_class_name.as_deref().unwrap_or_default().into(),
             labels: volume.labels().clone(),

@@ -7,7 +7,6 @@ use cluster::names::MANAGED_BY_LABEL;
 use cluster::watch;
 use crds::{MANAGED_BY, PmemNode, PmemVolume};
 use csi::{Socket, SocketError};
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::PersistentVolume;
 use k8s_openapi::api::storage::v1::{CSINode, CSIStorageCapacity, StorageClass};
 use kube::runtime::events::{Recorder, Reporter};
@@ -26,7 +25,7 @@ use crate::identity::identity;
 use crate::index::SharedIndex;
 use crate::kept_volumes::{maker, warner};
 use crate::serve::serve;
-use crate::silent_drivers::{self, SharedLeases};
+use crate::silent_drivers;
 use crate::stranded_claims;
 use crate::unclaimed_volumes;
 
@@ -97,14 +96,7 @@ impl Operator {
     pub fn start(client: Client, namespace: String, score: Policy, stop: CancellationToken) -> Self {
         let index = SharedIndex::default();
         let mut background = JoinSet::new();
-        let leases = SharedLeases::default();
-        start_watches(&mut background, &client, &namespace, &index, &leases);
-        background.spawn(silent_drivers::run(
-            client.clone(),
-            namespace.clone(),
-            leases,
-            index.clone(),
-        ));
+        start_watches(&mut background, &client, &namespace, &index);
         start_writers(&mut background, &client, namespace, &index);
         let service = Service::new(client.clone(), index.clone(), stop).with_policy(score);
         background.spawn(unclaimed_volumes::run(service.clone()));
@@ -119,13 +111,7 @@ impl Operator {
 }
 
 /// Everything that the index is fed by.
-fn start_watches(
-    tasks: &mut JoinSet<()>,
-    client: &Client,
-    namespace: &str,
-    index: &SharedIndex,
-    shared_leases: &SharedLeases,
-) {
+fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, index: &SharedIndex) {
     let all = Config::default;
     let ours = all().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
     let nodes = Api::<PmemNode>::all(client.clone());
@@ -134,20 +120,19 @@ fn start_watches(
     let classes = Api::<StorageClass>::all(client.clone());
     let csi_nodes = Api::<CSINode>::all(client.clone());
     let capacities = Api::<CSIStorageCapacity>::namespaced(client.clone(), namespace);
-    let leases = Api::<Lease>::namespaced(client.clone(), namespace);
     tasks.spawn(watch::run(nodes, all(), index.clone()));
     tasks.spawn(watch::run(volumes, all(), index.clone()));
     tasks.spawn(watch::run(persistent_volumes, all(), index.clone()));
     tasks.spawn(watch::run(classes, all(), index.clone()));
     tasks.spawn(watch::run(csi_nodes, all(), index.clone()));
     tasks.spawn(watch::run(capacities, ours, index.clone()));
-    tasks.spawn(watch::run(leases, all(), shared_leases.clone()));
 }
 
-/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, and events.
+/// Everything that writes to the cluster by itself: capacity, objects of kept volumes, marks of silent drivers, and events.
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
-    tasks.spawn(capacity::writer::run(client.clone(), namespace, index.clone()));
+    tasks.spawn(capacity::writer::run(client.clone(), namespace.clone(), index.clone()));
+    tasks.spawn(silent_drivers::run(client.clone(), namespace, index.clone()));
     tasks.spawn(class_mistakes::run(recorder.clone(), index.clone()));
     tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));
     tasks.spawn(warner::run(client.clone(), index.clone()));

@@ -15,11 +15,13 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::held::{held_nodes, onlooker};
-use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
-use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::hollow::pods::{NAMESPACE, claim_object, claim_spec, make, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
+/// What each claim asks for.
+const SIZE: &str = "50Mi";
 /// How many `StatefulSets` come, one after the other.
 const SETS: usize = 10;
 /// More than pods come within it before the extender takes them for a burst: see docs/scheduling.md.
@@ -36,7 +38,7 @@ const HOLDS_NOTHING: Duration = Duration::from_secs(45);
 /// Three equal replicas, without any affinity written, on three nodes that all have room for all of them.
 pub(super) async fn replicas_of_an_owner_are_on_nodes_of_their_own() -> Result<()> {
     HollowCluster::measure("replicas", Limits::Default, async |cluster| {
-        start(cluster, 3).await?;
+        cluster.start_with_extender(3).await?;
         cluster.restart_scheduler(Limits::Default, true).await?;
         for number in 0..SETS {
             let set = format!("set-{number}");
@@ -55,7 +57,7 @@ pub(super) async fn replicas_of_an_owner_are_on_nodes_of_their_own() -> Result<(
 /// Another extender, which is asked after ours, refuses every node.
 pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<()> {
     HollowCluster::measure("comes-back", Limits::Default, async |cluster| {
-        start(cluster, 24).await?;
+        cluster.start_with_extender(24).await?;
         let asked = serve_refusals(cluster)?;
         // As ours is: kube-scheduler asks those that are ignorable after all others (`buildExtenders` in `pkg/scheduler/scheduler.go`).
         let another = json!({
@@ -63,9 +65,9 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         });
         cluster.restart_scheduler_with(another).await?;
         let client = cluster.client();
-        make::<PersistentVolumeClaim>(&client, &claim("looks")).await?;
+        make::<PersistentVolumeClaim>(&client, &claim_object("looks", SIZE)).await?;
         make::<Pod>(&client, &onlooker("looks")).await?;
-        make::<PersistentVolumeClaim>(&client, &claim("comes-back")).await?;
+        make::<PersistentVolumeClaim>(&client, &claim_object("comes-back", SIZE)).await?;
         make::<Pod>(&client, &pod_object("comes-back", &["comes-back".into()])).await?;
         let mut most = 0;
         until("the pod to come back again and again", HANG_LIMIT, async || {
@@ -98,12 +100,6 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         .await
     })
     .await
-}
-
-async fn start(cluster: &mut HollowCluster, count: u32) -> Result<()> {
-    let nodes = Nodes { count, region: "1Gi" };
-    step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
-    cluster.start_extender().await
 }
 
 /// Answers each call of `filter` with no node, and counts them.
@@ -161,18 +157,6 @@ async fn nodes_of(cluster: &mut HollowCluster, set: &str, many: usize) -> Result
     .await
 }
 
-fn claim_spec() -> Value {
-    json!({
-        "accessModes": ["ReadWriteOnce"],
-        "storageClassName": "daxfit-ext4",
-        "resources": { "requests": { "storage": "50Mi" } },
-    })
-}
-
-fn claim(name: &str) -> Value {
-    json!({ "metadata": { "name": name }, "spec": claim_spec() })
-}
-
 /// Its pods come all at once: without a kubelet none becomes ready.
 fn stateful_set(name: &str) -> Value {
     let mut pod = pod_object("replica", &["data".into()]);
@@ -185,7 +169,7 @@ fn stateful_set(name: &str) -> Value {
             "serviceName": name,
             "selector": { "matchLabels": { "app": name } },
             "template": { "metadata": { "labels": { "app": name } }, "spec": pod["spec"] },
-            "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": claim_spec() }],
+            "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": claim_spec(SIZE) }],
         },
     })
 }

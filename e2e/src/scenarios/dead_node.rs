@@ -8,9 +8,8 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
-use crate::harness::hollow::{HollowCluster, Limits, NodeControl, Nodes};
-use crate::harness::progress::step;
+use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits, NodeControl};
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 /// The node that dies, and the one that lives on.
@@ -21,17 +20,12 @@ const ALIVE: &str = "hollow-1";
 /// has no capacity; later the volume that was to be made there is made on the other, and the pod is there.
 pub(super) async fn what_was_half_made_there_is_made_elsewhere() -> Result<()> {
     HollowCluster::measure("dead-node", Limits::Default, async |cluster| {
-        let nodes = Nodes {
-            count: 2,
-            region: "1Gi",
-        };
-        step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
-        cluster.start_extender().await?;
+        cluster.start_with_extender(2).await?;
         cluster.restart_scheduler(Limits::Default, true).await?;
         let mut drivers = NodeControl::connect(&cluster.node_control()).await?;
         drivers.drive(DEAD, false).await?;
         let client = cluster.client();
-        make::<PersistentVolumeClaim>(&client, &claim()).await?;
+        make::<PersistentVolumeClaim>(&client, &claim_object("data", "50Mi")).await?;
         make::<Pod>(&client, &pod()).await?;
         volume_is(cluster, "it is to be made on the dead node", |volume| {
             volume.spec.node == DEAD
@@ -62,17 +56,6 @@ pub(super) async fn what_was_half_made_there_is_made_elsewhere() -> Result<()> {
         .await
     })
     .await
-}
-
-fn claim() -> serde_json::Value {
-    json!({
-        "metadata": { "name": "data" },
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "daxfit-ext4",
-            "resources": { "requests": { "storage": "50Mi" } },
-        },
-    })
 }
 
 fn pod() -> serde_json::Value {

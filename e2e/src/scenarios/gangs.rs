@@ -7,11 +7,11 @@ use cluster::waits_for_node;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::held::{held_nodes, onlooker};
-use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
-use crate::harness::hollow::{HollowCluster, Limits, Nodes};
+use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
@@ -26,19 +26,14 @@ const SIZE: &str = "900Mi";
 pub(super) async fn a_gang_that_fails_keeps_no_room_from_others() -> Result<()> {
     HollowCluster::measure("gangs", Limits::Default, async |cluster| {
         cluster.restart_with_gangs().await?;
-        let nodes = Nodes {
-            count: NODES,
-            region: "1Gi",
-        };
-        step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
-        cluster.start_extender().await?;
+        cluster.start_with_extender(NODES).await?;
         cluster.restart_scheduler(Limits::Default, true).await?;
         let client = cluster.client();
-        make::<PersistentVolumeClaim>(&client, &claim("looks", "50Mi")).await?;
+        make::<PersistentVolumeClaim>(&client, &claim_object("looks", "50Mi")).await?;
         make::<Pod>(&client, &onlooker("looks")).await?;
         make_gang(&client).await?;
         refused(cluster).await?;
-        make::<PersistentVolumeClaim>(&client, &claim("other", SIZE)).await?;
+        make::<PersistentVolumeClaim>(&client, &claim_object("other", SIZE)).await?;
         make::<Pod>(&client, &pod_object("other", &["other".into()])).await?;
         step("a node for the other pod", has_node(cluster, "other")).await?;
         delete_gang(&client).await?;
@@ -92,7 +87,7 @@ async fn make_gang(client: &Client) -> Result<()> {
         .await?;
     for number in 0..MEMBERS {
         let name = format!("member-{number}");
-        make::<PersistentVolumeClaim>(client, &claim(&name, SIZE)).await?;
+        make::<PersistentVolumeClaim>(client, &claim_object(&name, SIZE)).await?;
         let mut pod = pod_object(&name, std::slice::from_ref(&name));
         pod["metadata"]["labels"] = json!({ "gang": "gang" });
         pod["spec"]["schedulingGroup"] = json!({ "podGroupName": "gang" });
@@ -121,15 +116,4 @@ async fn refused(cluster: &mut HollowCluster) -> Result<()> {
         }
     })
     .await
-}
-
-fn claim(name: &str, size: &str) -> Value {
-    json!({
-        "metadata": { "name": name },
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "daxfit-ext4",
-            "resources": { "requests": { "storage": size } },
-        },
-    })
 }

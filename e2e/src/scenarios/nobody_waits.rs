@@ -100,12 +100,7 @@ pub(super) async fn a_full_node_has_a_volume_that_was_retained(cluster: &mut Tes
         .in_pod("first", "echo heirloom >/pmem/first/word && sync")
         .await?;
     let volume = workload::volume_of(&cluster.kubectl, "first").await?;
-    patch(
-        cluster,
-        &volume,
-        r#"{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}"#,
-    )
-    .await?;
+    set_reclaim_policy(cluster, &volume, "Retain").await?;
     cluster.stop("first", &first).await?;
 
     // As long as nobody says that it may be claimed, there is nothing.
@@ -126,14 +121,14 @@ pub(super) async fn a_full_node_has_a_volume_that_was_retained(cluster: &mut Tes
         "{why}"
     );
 
-    patch(
-        cluster,
-        &volume,
-        r#"{"spec":{"persistentVolumeReclaimPolicy":"Delete"}}"#,
-    )
-    .await?;
+    set_reclaim_policy(cluster, &volume, "Delete").await?;
     cluster.stop("second", &second).await?;
     cluster.stop("filler", &filler).await
+}
+
+async fn set_reclaim_policy(cluster: &TestCluster, volume: &str, policy: &str) -> Result<()> {
+    let change = json!({ "spec": { "persistentVolumeReclaimPolicy": policy } });
+    patch(cluster, volume, &change.to_string()).await
 }
 
 async fn patch(cluster: &TestCluster, volume: &str, change: &str) -> Result<()> {

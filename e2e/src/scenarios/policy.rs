@@ -21,11 +21,20 @@ const STRANGER: &str = "system:serviceaccount:default:daxfit-node-driver";
 /// What this module makes in the cluster.
 const NAME: &str = "policy-test";
 
+/// As the drivers.
+fn as_driver() -> String {
+    format!("--as=system:serviceaccount:{SYSTEM_NAMESPACE}:daxfit-node-driver")
+}
+
+/// With a token of a pod on `node`.
+fn from(node: &str) -> String {
+    format!("--as-user-extra=authentication.kubernetes.io/node-name={node}")
+}
+
 /// The token of a driver's pod names its node; writes about another one are denied.
 pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(cluster: &mut TestCluster) -> Result<()> {
     let (kubectl, node) = (&cluster.kubectl, cluster.node()?);
-    let driver = format!("--as=system:serviceaccount:{SYSTEM_NAMESPACE}:daxfit-node-driver");
-    let from = |node: &str| format!("--as-user-extra=authentication.kubernetes.io/node-name={node}");
+    let driver = as_driver();
     let status = status_file(&node)?;
     let path = status.path().to_string_lossy();
     let apply = [
@@ -57,7 +66,7 @@ pub(super) async fn a_driver_cannot_write_what_belongs_to_another_node(cluster: 
 /// Whoever renews the Lease of a dead driver hides that it is dead.
 pub(super) async fn a_driver_cannot_renew_the_lease_of_another(cluster: &mut TestCluster) -> Result<()> {
     let (kubectl, node) = (&cluster.kubectl, cluster.node()?);
-    let driver = format!("--as=system:serviceaccount:{SYSTEM_NAMESPACE}:daxfit-node-driver");
+    let driver = as_driver();
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -77,7 +86,6 @@ pub(super) async fn a_driver_cannot_renew_the_lease_of_another(cluster: &mut Tes
         &driver,
     ];
     let renew = async |extra: &[&str]| kubectl.run(&[&apply[..], extra].concat()).await;
-    let from = |node: &str| format!("--as-user-extra=authentication.kubernetes.io/node-name={node}");
     let own = renew(&[&from(&node)]).await;
     ensure!(own.is_ok(), "the node's own driver is refused: {own:?}");
     is_refused(

@@ -4,10 +4,10 @@ use anyhow::{Result, anyhow};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::ListParams;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::hollow::pods::{NAMESPACE, make, pod_object};
-use crate::harness::hollow::{HollowCluster, Limits, Nodes, SECOND_SCHEDULER};
+use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
+use crate::harness::hollow::{HollowCluster, Limits, SECOND_SCHEDULER};
 use crate::harness::progress::step;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
@@ -18,18 +18,13 @@ const PODS: usize = 24;
 /// A burst through both, of as many pods as there is room for: each of them gets its volume, whatever both gave away at the same time.
 pub(super) async fn a_burst_through_both_comes_right() -> Result<()> {
     HollowCluster::measure("two-schedulers", Limits::Lifted, async |cluster| {
-        let nodes = Nodes {
-            count: NODES,
-            region: "1Gi",
-        };
-        step("starting operator, provisioner and nodes", cluster.start_daxfit(nodes)).await?;
-        cluster.start_extender().await?;
+        cluster.start_with_extender(NODES).await?;
         cluster.restart_scheduler(Limits::Lifted, true).await?;
         cluster.start_second_scheduler().await?;
         let client = cluster.client();
         for number in 0..PODS {
             let name = format!("pod-{number}");
-            make::<PersistentVolumeClaim>(&client, &claim(&name)).await?;
+            make::<PersistentVolumeClaim>(&client, &claim_object(&name, "480Mi")).await?;
             let mut pod = pod_object(&name, std::slice::from_ref(&name));
             if number % 2 == 1 {
                 pod["spec"]["schedulerName"] = json!(SECOND_SCHEDULER);
@@ -71,15 +66,4 @@ async fn all_have_nodes(cluster: &mut HollowCluster) -> Result<()> {
         }
     })
     .await
-}
-
-fn claim(name: &str) -> Value {
-    json!({
-        "metadata": { "name": name },
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "daxfit-ext4",
-            "resources": { "requests": { "storage": "480Mi" } },
-        },
-    })
 }

@@ -45,12 +45,11 @@ pub fn filter_and_reserve<'a>(
     choice: NodeChoice,
     now: Instant,
 ) -> Result<Filtered<'a>, Vec<NotIndexed>> {
-    if pod.gang.is_some() {
-        // What has to be read first is not asked twice.
-        PreparedRequirements::of(pod, state, read)?;
-        state.gang_asked(pod);
-    }
     let mut requirements = PreparedRequirements::of(pod, state, read)?;
+    // Not before it is known that nothing has to be read first: the same call would seem to be another one.
+    if state.gang_asked(pod) {
+        requirements = PreparedRequirements::of(pod, state, read)?;
+    }
     let mut filtered = Filtered::default();
     let nodes = NodesForPod::new(state, &requirements);
     let passed = partition(&nodes, &mut requirements, names.iter().copied(), &mut filtered);

@@ -115,10 +115,11 @@ impl State {
         self.refresh_free(&changed);
     }
 
-    /// kube-scheduler asks for `pod`: see [`Ledger::gang_asked`].
-    pub fn gang_asked(&mut self, pod: &Pod) {
+    /// kube-scheduler asks for `pod`: see [`Ledger::gang_asked`]. Whether something is not reserved any more.
+    pub fn gang_asked(&mut self, pod: &Pod) -> bool {
         let changed = self.ledger.gang_asked(pod);
         self.refresh_free(&changed);
+        !changed.is_empty()
     }
 
     /// Only `nodes` are left for the claims of `pod`: see [`Ledger::narrow`].

@@ -8,17 +8,19 @@ mod leases;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cluster::watch::SharedIndex as Shared;
+use cluster::watch::{self, SharedIndex as Shared};
 use crds::{DRIVER_SILENT, PmemNode, PmemNodeStatus, READY, driver_lease};
 use heartbeat::Heartbeat;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, MicroTime, Time};
 use kube::api::{Patch, PatchParams};
+use kube::runtime::watcher::Config;
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use tokio::time::sleep;
 use tracing::warn;
 
-pub use leases::Leases;
+use leases::Leases;
 
 use crate::index::SharedIndex;
 
@@ -27,7 +29,7 @@ const OWN_LEASE: &str = "operator";
 
 /// The Leases, shared with their watch.
 #[derive(Clone, Debug)]
-pub struct SharedLeases(Arc<Mutex<Leases>>);
+struct SharedLeases(Arc<Mutex<Leases>>);
 
 impl Default for SharedLeases {
     fn default() -> Self {
@@ -49,8 +51,15 @@ impl SharedLeases {
     }
 }
 
-/// Renews our own Lease in `namespace`, and marks the nodes whose drivers are silent, for ever.
-pub async fn run(client: Client, namespace: String, leases: SharedLeases, index: SharedIndex) {
+/// Watches the Leases in `namespace`, renews our own there, and marks the nodes whose drivers are silent, for ever.
+pub async fn run(client: Client, namespace: String, index: SharedIndex) {
+    let leases = SharedLeases::default();
+    let api = Api::<Lease>::namespaced(client.clone(), &namespace);
+    let watching = watch::run(api, Config::default(), leases.clone());
+    tokio::join!(watching, mark_silent(client, namespace, leases, index));
+}
+
+async fn mark_silent(client: Client, namespace: String, leases: SharedLeases, index: SharedIndex) {
     let own = Heartbeat::new(client.clone(), &namespace, OWN_LEASE, OWN_LEASE);
     let nodes: Api<PmemNode> = Api::all(client);
     let mut marked = HashSet::new();

@@ -42,6 +42,20 @@ where
     made.map(drop).with_context(|| format!("making {object}"))
 }
 
+/// A claim of this size.
+pub(crate) fn claim_object(name: &str, size: &str) -> Value {
+    json!({ "metadata": { "name": name }, "spec": claim_spec(size) })
+}
+
+/// What a claim of this size asks for.
+pub(crate) fn claim_spec(size: &str) -> Value {
+    json!({
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "daxfit-ext4",
+        "resources": { "requests": { "storage": size } },
+    })
+}
+
 /// A pod with these claims.
 pub(crate) fn pod_object(name: &str, claims: &[String]) -> Value {
     let volume = |claim: &String| json!({ "name": claim, "persistentVolumeClaim": { "claimName": claim } });

@@ -19,6 +19,7 @@ use crate::harness::cluster::pki::Subject;
 use crate::harness::daemon::Daemon;
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
 use crate::harness::programs::{self, HOLLOW_NODES, OPERATOR, Program};
+use crate::harness::progress::step;
 use crate::harness::sandbox::{GATEWAY, Inside};
 use crate::harness::tools::Tool;
 use crate::harness::wait::{HANG_LIMIT, Probe, until};
@@ -49,6 +50,13 @@ impl HollowCluster {
         })
         .await?;
         can_be_made(&self.client()).await
+    }
+
+    /// Starts all with so many nodes of two regions of 1 GiB, and the extender, which no scheduler asks yet.
+    pub(crate) async fn start_with_extender(&mut self, count: u32) -> Result<()> {
+        let nodes = Nodes { count, region: "1Gi" };
+        step("starting operator, provisioner and nodes", self.start_daxfit(nodes)).await?;
+        self.start_extender().await
     }
 
     /// Starts the operator as its pod would.
