@@ -21,6 +21,7 @@ pub(super) fn group() -> Group {
             case!(the_kernel_takes_the_lowest_hole_that_fits),
             case!(old_bytes_stay_until_they_are_zeroed),
             case!(refusals_say_why_and_leave_nothing),
+            case!(reading_keeps_no_memory),
         ],
     }
 }
@@ -150,5 +151,13 @@ async fn refusals_say_why_and_leave_nothing(vm: &mut TestVm) -> Result<()> {
         kept["name"] == "stays" && kept["size"] == Bytes::mib(28).get(),
         "{kept}"
     );
+    Ok(())
+}
+
+async fn reading_keeps_no_memory(vm: &mut TestVm) -> Result<()> {
+    let lines = probe(vm, "reads").await?;
+    let line = lines.first().context("nothing was read")?;
+    let grown = Bytes::deserialize(&line["grown"])?;
+    ensure!(grown <= Bytes::mib(1), "{line}");
     Ok(())
 }

@@ -28,7 +28,7 @@ pub enum DimmFailure {
     Map,
 }
 
-impl<'ctx> Dimm<'ctx> {
+impl Dimm<'_> {
     /// Device name, for example "nmem0". It can change from boot to boot.
     #[must_use]
     pub fn device(self) -> String {
@@ -77,8 +77,9 @@ impl<'ctx> Dimm<'ctx> {
         u64::try_from(ffi::ndctl_dimm_get_dirty_shutdown(self.0)).ok()
     }
 
-    pub(crate) fn get(self) -> &'ctx ffi::ndctl_dimm {
-        self.0
+    /// Major and minor number of its device in `/dev`.
+    pub(crate) fn device_number(self) -> (u32, u32) {
+        (ffi::ndctl_dimm_get_major(self.0), ffi::ndctl_dimm_get_minor(self.0))
     }
 
     pub(crate) fn can(self, command: c_int) -> bool {

@@ -6,7 +6,7 @@
 //! error codes through some of them.
 #![allow(non_camel_case_types, reason = "the names are those of the C declarations")]
 
-use std::ffi::{c_char, c_int, c_longlong, c_uint, c_ulong, c_ulonglong, c_void};
+use std::ffi::{c_char, c_int, c_longlong, c_uint, c_ulong, c_ulonglong};
 use std::marker::{PhantomData, PhantomPinned};
 
 macro_rules! opaque {
@@ -24,7 +24,6 @@ opaque!(
     ndctl_ctx,
     ndctl_bus,
     ndctl_dimm,
-    ndctl_cmd,
     ndctl_region,
     ndctl_interleave_set,
     ndctl_mapping,
@@ -73,6 +72,8 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_bus_has_nfit(bus: &ndctl_bus) -> c_int;
 
     pub(crate) safe fn ndctl_dimm_get_devname(dimm: &ndctl_dimm) -> *const c_char;
+    pub(crate) safe fn ndctl_dimm_get_major(dimm: &ndctl_dimm) -> c_uint;
+    pub(crate) safe fn ndctl_dimm_get_minor(dimm: &ndctl_dimm) -> c_uint;
     pub(crate) safe fn ndctl_dimm_get_unique_id(dimm: &ndctl_dimm) -> *const c_char;
     pub(crate) safe fn ndctl_dimm_is_enabled(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_locked(dimm: &ndctl_dimm) -> c_int;
@@ -83,17 +84,6 @@ unsafe extern "C" {
     pub(crate) safe fn ndctl_dimm_failed_flush(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_failed_map(dimm: &ndctl_dimm) -> c_int;
     pub(crate) safe fn ndctl_dimm_get_dirty_shutdown(dimm: &ndctl_dimm) -> c_longlong;
-
-    /// Returns an owned command, to be given to `ndctl_cmd_unref` once.
-    pub(crate) safe fn ndctl_dimm_cmd_new_cfg_size(dimm: &ndctl_dimm) -> *mut ndctl_cmd;
-    /// Returns an owned command that was carried out, to be given to `ndctl_cmd_unref` once.
-    pub(crate) safe fn ndctl_dimm_read_label_extent(dimm: &ndctl_dimm, len: c_uint, offset: c_uint) -> *mut ndctl_cmd;
-    pub(crate) safe fn ndctl_cmd_submit_xlat(cmd: &ndctl_cmd) -> c_int;
-    pub(crate) safe fn ndctl_cmd_cfg_size_get_size(cmd: &ndctl_cmd) -> c_uint;
-    /// Writes at most `len` bytes to `buf`.
-    pub(crate) fn ndctl_cmd_cfg_read_get_data(cmd: &ndctl_cmd, buf: *mut c_void, len: c_uint, offset: c_uint) -> isize;
-    /// Gives up one reference to the command.
-    pub(crate) fn ndctl_cmd_unref(cmd: *mut ndctl_cmd);
 
     pub(crate) safe fn ndctl_region_get_first(bus: &ndctl_bus) -> Option<&ndctl_region>;
     pub(crate) safe fn ndctl_region_get_next(region: &ndctl_region) -> Option<&ndctl_region>;

@@ -7,9 +7,10 @@
 use std::io;
 
 use crate::dimm::Dimm;
-use crate::error::{Error, Operation, check};
+use crate::error::{Error, Operation};
 use crate::ffi;
 use crate::label::{Label, LabelError, Slot};
+use crate::label_device::LabelDevice;
 use crate::label_index::Index;
 
 /// What a memory device's label area holds.
@@ -54,13 +55,13 @@ impl Dimm<'_> {
     /// # Errors
     /// [`Error::Refused`] if there is a label area and it cannot be read, [`Error::Labels`] if what is read is damaged.
     pub fn label_area(self) -> Result<LabelArea, Error> {
-        let Some(size) = self.label_area_size()? else {
+        let Some((device, index)) = self.label_device()? else {
             return Ok(LabelArea::None);
         };
-        let Some(index) = self.index_in(&self.read_area(Index::needs(size))?, size)? else {
+        let Some(index) = index else {
             return Ok(LabelArea::Uninitialised);
         };
-        let area = self.read_area(index.end())?;
+        let area = self.read(&device, index.end())?;
         let labels = index.labels(&area).map_err(|source| self.damaged(source))?;
         let slots = index.slots(&area).map_err(|source| self.damaged(source))?;
         Ok(LabelArea::Initialised(Labels {
@@ -76,46 +77,31 @@ impl Dimm<'_> {
     /// # Errors
     /// As [`Dimm::label_area`].
     pub fn label_index(self) -> Result<Option<IndexId>, Error> {
-        let Some(size) = self.label_area_size()? else {
-            return Ok(None);
-        };
-        let index = self.index_in(&self.read_area(Index::needs(size))?, size)?;
+        let index = self.label_device()?.and_then(|(_, index)| index);
         Ok(index.map(|index| index.id()))
     }
 
-    fn index_in(self, area: &[u8], size: usize) -> Result<Option<Index>, Error> {
-        Index::parse(area, size).map_err(|source| self.damaged(source))
-    }
-
-    /// Nothing if the device has no label area.
-    fn label_area_size(self) -> Result<Option<usize>, Error> {
+    /// The device, with the index that is in force; nothing if it has no label area.
+    fn label_device(self) -> Result<Option<(LabelDevice, Option<Index>)>, Error> {
         if !self.can(ffi::ND_CMD_GET_CONFIG_SIZE) || !self.can(ffi::ND_CMD_GET_CONFIG_DATA) {
             return Ok(None);
         }
-        let command = Command::new(self, ffi::ndctl_dimm_cmd_new_cfg_size(self.get()))?;
-        let submitted = ffi::ndctl_cmd_submit_xlat(command.get());
-        check(submitted, Operation::Read("size of the label area"), || self.device())?;
-        let size = ffi::ndctl_cmd_cfg_size_get_size(command.get());
-        Ok(usize::try_from(size).ok().filter(|size| *size > 0))
+        let device = LabelDevice::open(self).map_err(|error| self.unreadable(error))?;
+        if device.size() == 0 {
+            return Ok(None);
+        }
+        let area = self.read(&device, Index::needs(device.size()))?;
+        let index = Index::parse(&area, device.size()).map_err(|source| self.damaged(source))?;
+        Ok(Some((device, index)))
     }
 
-    /// The first bytes of the label area.
-    ///
-    /// Always from its start: libndctl (looked at: 76 to 81) sends the offset of an extent to no device and reads from 0
-    /// instead (`do_cmd`). The kernel takes the lowest free slot, so that little lies between the slots in use.
-    fn read_area(self, length: usize) -> Result<Vec<u8>, Error> {
-        let mut area = vec![0; length];
-        let Some(wanted) = u32::try_from(length).ok().filter(|length| *length > 0) else {
-            return Ok(Vec::new());
-        };
-        let command = Command::new(self, ffi::ndctl_dimm_read_label_extent(self.get(), wanted, 0))?;
-        // SAFETY: `area` has `wanted` bytes.
-        let read = unsafe { ffi::ndctl_cmd_cfg_read_get_data(command.get(), area.as_mut_ptr().cast(), wanted, 0) };
-        match usize::try_from(read) {
-            Ok(read) if read == length => Ok(area),
-            Ok(length) => Err(self.damaged(LabelError::Short { length })),
-            Err(_) => Err(self.unreadable(io::Error::other(format!("libndctl answers {read}")))),
+    /// The first bytes of the label area. The kernel takes the lowest free slot, so that little lies between the slots in use.
+    fn read(self, device: &LabelDevice, length: usize) -> Result<Vec<u8>, Error> {
+        let area = device.read(length).map_err(|error| self.unreadable(error))?;
+        if area.len() < length {
+            return Err(self.damaged(LabelError::Short { length: area.len() }));
         }
+        Ok(area)
     }
 
     fn damaged(self, source: LabelError) -> Error {
@@ -137,29 +123,5 @@ impl Index {
             sequence: self.sequence,
             checksum: self.checksum,
         }
-    }
-}
-
-/// A command to a memory device, given back when dropped.
-struct Command<'ctx>(&'ctx ffi::ndctl_cmd);
-
-impl<'ctx> Command<'ctx> {
-    /// Takes over what the library made for `dimm`.
-    fn new(dimm: Dimm<'ctx>, raw: *mut ffi::ndctl_cmd) -> Result<Self, Error> {
-        // The library keeps the reason to itself; errno is that of its last system call.
-        let reason = io::Error::last_os_error();
-        // SAFETY: null, or a command that nobody else gives back, with the DIMM and its context alive.
-        unsafe { raw.as_ref() }.map(Self).ok_or_else(|| dimm.unreadable(reason))
-    }
-
-    fn get(&self) -> &ffi::ndctl_cmd {
-        self.0
-    }
-}
-
-impl Drop for Command<'_> {
-    fn drop(&mut self) {
-        // SAFETY: taken over in `new`, given back only here.
-        unsafe { ffi::ndctl_cmd_unref(std::ptr::from_ref(self.0).cast_mut()) };
     }
 }

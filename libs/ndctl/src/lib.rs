@@ -24,6 +24,7 @@ mod error;
 mod ffi;
 mod label;
 mod label_area;
+mod label_device;
 mod label_index;
 mod loop_device;
 mod mode;
