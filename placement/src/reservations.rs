@@ -1,10 +1,13 @@
 //! Space that is held for volumes to come: those that exist and that the node did not report yet (*pending*), and claims
 //! that a node was chosen for and that have no volume yet (*reserved*).
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::holes::{Footprints, Holes};
 use crate::order::{in_every_order, spare_beside};
+use crate::together::Choices;
 use crate::{Bytes, Joint, Node, NumaWish, PodRequest, RegionId, ReservedSpace, VolumeRequest};
 
 /// With up to so many claims orders are tried. That takes long with many, and is asked of thousands of nodes.
@@ -26,6 +29,8 @@ pub struct Reservation {
     pub claim: String,
     /// What it asks for.
     pub request: VolumeRequest,
+    /// The unique id of the pod that it is for, if that is known: what its claims wish to be together comes to be on one NUMA node.
+    pub pod: Option<Arc<str>>,
 }
 
 impl Node {
@@ -51,10 +56,16 @@ impl Node {
     }
 
     /// This node once the claims of `reservations` are there, created in this order, and what they take. One that does
-    /// not fit takes nothing: the node will refuse it.
+    /// not fit takes nothing: the node will refuse it. Those that wish to be together are on the NUMA node that may
+    /// hold them, if there is only one.
     pub(crate) fn with_reserved(mut self, reservations: &[Reservation]) -> (Self, Vec<ReservedSpace>) {
+        let holes = Holes::of(&self.regions);
         let take = |reservation: &Reservation| {
-            let placed = self.place(&reservation.request).ok()?;
+            let request = match choices(&holes, reservation, reservations)[..] {
+                [only] => reservation.request.settled(only),
+                _ => reservation.request,
+            };
+            let placed = self.place(&request).ok()?;
             Some(ReservedSpace {
                 claim: reservation.claim.clone(),
                 bytes: placed.extent.size,
@@ -82,9 +93,10 @@ impl Held {
     pub fn on(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
         let holes = Holes::of(&node.regions);
         let pending = pending.iter().flat_map(|volume| of_pending(node, &holes, volume));
-        let reserved = reservations
-            .iter()
-            .flat_map(|reserved| wherever(&holes, reserved.request));
+        let reserved = reservations.iter().flat_map(|reserved| {
+            let choices = choices(&holes, reserved, reservations);
+            in_each(&holes, reserved.request, &choices)
+        });
         let fits_alone = |footprints: &Footprints| holes.have_one_for(footprints);
         let footprints = pending.chain(reserved).filter(fits_alone).collect();
         Self { holes, footprints }
@@ -122,7 +134,7 @@ impl Held {
 fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[Footprints; 2]> {
     let is_ready = |id: &&RegionId| node.regions.iter().any(|region| region.id == **id);
     let Some(chosen) = volume.region.as_ref().filter(is_ready) else {
-        return wherever(holes, volume.request);
+        return in_each(holes, volume.request, &holes.choices_of_some());
     };
     let anywhere = VolumeRequest {
         numa: NumaWish::Any,
@@ -133,8 +145,22 @@ fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[F
     std::iter::once(there.collect()).collect()
 }
 
-/// What a claim takes, once for each NUMA node where it may come to be if it wishes to be together with others.
-fn wherever(holes: &Holes, request: VolumeRequest) -> SmallVec<[Footprints; 2]> {
-    let requests = request.in_each(&holes.choices_of_some()).into_iter();
+/// What `together` can come to for a reserved claim: where all claims of its pod may be that have no volume yet.
+///
+/// It is asked anew whenever the space changes: where they can be is not known from what was so when they were reserved.
+fn choices(holes: &Holes, reservation: &Reservation, all: &[Reservation]) -> Choices {
+    match &reservation.pod {
+        Some(pod) if reservation.request.numa == NumaWish::Together => {
+            let own = all.iter().filter(|other| other.pod.as_ref() == Some(pod));
+            let requests: Vec<VolumeRequest> = own.map(|other| other.request).collect();
+            holes.choices_that_may_hold(&requests)
+        }
+        Some(_) | None => holes.choices_of_some(),
+    }
+}
+
+/// What a claim takes, once for each of `choices` if it wishes to be together with others.
+fn in_each(holes: &Holes, request: VolumeRequest, choices: &[NumaWish]) -> SmallVec<[Footprints; 2]> {
+    let requests = request.in_each(choices).into_iter();
     requests.map(|request| request.footprints(holes)).collect()
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cluster::{NotIndexed, Pod, ReadObjects};
-use placement::{Cost, NumaNode, NumaWish, PodRequest, Policy};
+use placement::{Cost, PodRequest, Policy};
 
 use super::filter::partition;
 use super::{Candidate, Filtered, NodeRequirements, NodesForPod, PreparedRequirements};
-use crate::ledger::{self, Reservation, Reserved};
+use crate::ledger;
 use crate::state::State;
 
 /// The cost of all claims of a pod together is worked out for so many nodes.
@@ -68,34 +68,10 @@ pub fn filter_and_reserve<'a>(
         1
     };
     let chosen = best(choice.policy, most, on_them, passed);
-    let reservations = reservations(on_them, &chosen);
+    let reservations = ledger::reservations(pod, on_them.claims(), &on_them.served);
     filtered.passed = names_of(&chosen);
     state.reserve(pod, &reservations, &filtered.passed, now);
     Ok(filtered)
-}
-
-/// What is reserved: the claims as they are. But if they wish to be together and can be on one NUMA node only of the one
-/// node that was chosen, nothing is reserved on its others.
-fn reservations(requirements: &mut NodeRequirements, chosen: &[Candidate]) -> Vec<Arc<Reservation>> {
-    let mut reservations = ledger::reservations(requirements.claims(), &requirements.served);
-    if let Some(only) = only_numa_node(requirements, chosen) {
-        for reservation in reservations.iter_mut().map(Arc::make_mut) {
-            if let Reserved::Space(request) = &mut reservation.reserved
-                && request.numa == NumaWish::Together
-            {
-                request.numa = NumaWish::Node(only);
-            }
-        }
-    }
-    reservations
-}
-
-fn only_numa_node(requirements: &mut NodeRequirements, chosen: &[Candidate]) -> Option<NumaNode> {
-    let [node] = chosen else {
-        return None;
-    };
-    let (free, _) = node.space?;
-    free.only_numa_node(requirements.pod_request()?)
 }
 
 fn names_of<'a>(candidates: &[Candidate<'a, '_>]) -> Vec<&'a str> {

@@ -308,8 +308,8 @@ impl Ledger {
         }
     }
 
-    /// What was reserved for a claim on `node` if its NUMA node was settled there, because other volumes of its pod wish to
-    /// be together with it. The claim itself shows only the wish of its class, [`NumaWish::Together`].
+    /// What was reserved for a claim on `node` that wishes to be together with other volumes of its pod: with whom, and on which NUMA
+    /// node if that was settled there. The claim itself shows only the wish of its class, [`NumaWish::Together`].
     fn settled(&self, node: &str, shown: &Reservation) -> Option<Arc<Reservation>> {
         let assigned = self.assigned.get(&shown.uid);
         let assigned = assigned.filter(|assigned| *assigned.node == *node);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cluster::{ObjectKey, ServedClaims, UnprovisionedClaim};
+use cluster::{ObjectKey, Pod, ServedClaims, UnprovisionedClaim};
 use placement::VolumeRequest;
 
 /// What is kept for a claim that has no volume yet.
@@ -12,6 +12,8 @@ pub struct Reservation {
     pub uid: Arc<str>,
     /// The claim's name, for people.
     pub claim: ObjectKey,
+    /// The unique id of the pod for the sake of which it was decided on, if that is known.
+    pub pod: Option<Arc<str>>,
     /// What is kept.
     pub reserved: Reserved,
 }
@@ -25,17 +27,20 @@ pub enum Reserved {
     Volume(Box<str>),
 }
 
-/// What is kept for the claims of a pod where those in `served` are bound to volumes that exist, and `claims` need space.
+/// What is kept for the claims of `pod` where those in `served` are bound to volumes that exist, and `claims` need space.
 #[must_use]
-pub fn reservations(claims: &[UnprovisionedClaim], served: &ServedClaims) -> Vec<Arc<Reservation>> {
+pub fn reservations(pod: &Pod, claims: &[UnprovisionedClaim], served: &ServedClaims) -> Vec<Arc<Reservation>> {
+    let pod: Arc<str> = (&*pod.uid).into();
     let space = claims.iter().map(|claim| Reservation {
         uid: claim.uid.clone(),
         claim: claim.key.clone(),
+        pod: Some(pod.clone()),
         reserved: Reserved::Space(claim.request),
     });
     let volumes = served.iter().map(|(key, served)| Reservation {
         uid: served.uid.clone(),
         claim: key.clone(),
+        pod: Some(pod.clone()),
         reserved: Reserved::Volume(served.volume.clone()),
     });
     space.chain(volumes).map(Arc::new).collect()

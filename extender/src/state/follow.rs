@@ -53,7 +53,7 @@ impl State {
         let requirements = requirements_beside(served, pod, &self.index);
         requirements.map_or_else(
             |_| Vec::new(),
-            |requirements| reservations(requirements.claims(), served),
+            |requirements| reservations(pod, requirements.claims(), served),
         )
     }
 
@@ -113,6 +113,7 @@ impl State {
                 let reservation = Reservation {
                     uid: (&*claim.uid).into(),
                     claim: key.clone(),
+                    pod: None,
                     reserved: Reserved::Space(request),
                 };
                 ClaimState::Assigned((&**node).into(), Arc::new(reservation))

@@ -72,6 +72,7 @@ pub(super) fn to_placement<'a>(
         Some(placement::Reservation {
             claim: reservation.claim.to_string(),
             request: reservation.space()?,
+            pod: reservation.pod.clone(),
         })
     };
     reservations.filter_map(reservation).collect()

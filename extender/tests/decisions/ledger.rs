@@ -24,6 +24,7 @@ fn reservation(uid: &str) -> Arc<Reservation> {
     Arc::new(Reservation {
         uid: uid.into(),
         claim: ObjectKey::new("ns", uid),
+        pod: None,
         reserved: Reserved::Space(request),
     })
 }

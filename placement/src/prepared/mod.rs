@@ -14,8 +14,8 @@ use crate::fits::{Misfit, Taken};
 use crate::holes::{Footprints, Holes};
 use crate::reservations::Held;
 use crate::{
-    Bytes, Cost, Explanation, Joint, Node, NumaNode, NumaWish, Occupancy, PendingVolume, PodRequest, Policy,
-    Reservation, ReservedSpace,
+    Bytes, Cost, Explanation, Joint, Node, NumaWish, Occupancy, PendingVolume, PodRequest, Policy, Reservation,
+    ReservedSpace,
 };
 
 /// A node with what does not depend on a question worked out: its holes, and what space is held for.
@@ -128,19 +128,6 @@ impl PreparedNode {
             Cost::of(policy, wasted, self.free.minus(taken.bytes))
         };
         taken.map(cost).min()
-    }
-
-    /// The only NUMA node that [`Together`](NumaWish::Together) can come to here for several claims that wish it: the
-    /// others are too small, whatever else comes or not, as long as no volume goes. None if there are several, or none.
-    #[must_use]
-    pub fn only_numa_node(&self, pod_request: &PodRequest) -> Option<NumaNode> {
-        if !pod_request.is_bound_together() {
-            return None;
-        }
-        match self.details.held.holes().choices_that_may_hold(pod_request.requests())[..] {
-            [NumaWish::Node(numa)] => Some(numa),
-            _ => None,
-        }
     }
 
     /// Has what most questions need of these nodes fetched from memory, all at once and not one after the other. Asking

@@ -199,7 +199,7 @@ proptest! {
     fn reservations_count_as_claims_to_come(node in nodes(), reserved in requests(), asked in requests()) {
         let model = Model::of(&node);
         let (reserved, asked) = (all_settled(&reserved, NumaWish::Any), all_settled(&asked[..asked.len().min(2)], NumaWish::Any));
-        let reservation = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request };
+        let reservation = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request, pod: None };
         let reservations: Vec<Reservation> = reserved.iter().map(reservation).collect();
         let possible = reserved.iter().filter(|request| model.clone().place(request).is_some());
         let all: Vec<VolumeRequest> = possible.chain(&asked).copied().collect();

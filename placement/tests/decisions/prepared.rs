@@ -24,7 +24,7 @@ proptest! {
     fn reserved_claims_are_safe_in_every_order(node in nodes(), reserved in requests(), requests in requests()) {
         let any = |request: &VolumeRequest| settled(request, NumaWish::Any);
         let (reserved, requests): (Vec<_>, Vec<_>) = (reserved.iter().map(any).collect(), requests.iter().map(any).collect());
-        let name = |(index, request): (usize, &VolumeRequest)| Reservation { claim: format!("ns/{index}"), request: *request };
+        let name = |(index, request): (usize, &VolumeRequest)| Reservation { claim: format!("ns/{index}"), request: *request, pod: None };
         let reservations: Vec<Reservation> = reserved.iter().enumerate().map(name).collect();
         let prepared = PreparedNode::with_reservations(&node, &[], &reservations);
 
@@ -45,7 +45,7 @@ proptest! {
 
     #[test]
     fn the_explanation_says_the_same(node in nodes(), reserved in requests(), requests in requests()) {
-        let of = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request };
+        let of = |request: &VolumeRequest| Reservation { claim: "ns/c".into(), request: *request, pod: None };
         let reserved: Vec<Reservation> = reserved.iter().map(of).collect();
         let prepared = PreparedNode::with_reservations(&node, &[], &reserved);
         let mut pod_request = PodRequest::new(requests);
@@ -114,6 +114,7 @@ fn a_reason_names_what_is_reserved() {
         numa: NumaWish::Any,
     };
     let reservation = Reservation {
+        pod: None,
         claim: "ns/other".into(),
         request: request(30),
     };

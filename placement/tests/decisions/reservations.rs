@@ -34,6 +34,7 @@ fn request(mib: u32) -> VolumeRequest {
 
 fn reservation(request: &VolumeRequest) -> Reservation {
     Reservation {
+        pod: Some("pod".into()),
         claim: "ns/c".into(),
         request: *request,
     }
@@ -144,15 +145,6 @@ fn claims_that_want_to_be_together_are_not_counted_where_they_cannot_be() {
     ));
     let nowhere = self::node(&[vec![(0, 64)], vec![(0, 64)]]);
     assert!(!fits(&nowhere, &[request(2)], &[together(50), together(50)]));
-
-    let only = |second, asked: &[VolumeRequest]| {
-        PreparedNode::from(node(second)).only_numa_node(&PodRequest::new(asked.to_vec()))
-    };
-    let both = [together(60), together(60)];
-    assert_eq!(only(vec![(0, 64)], &both), Some(NumaNode(0)));
-    assert_eq!(only(vec![(0, 128)], &both), None);
-    assert_eq!(only(vec![(0, 64)], &both[..1]), None);
-    assert_eq!(only(vec![(0, 64)], &[together(200), together(200)]), None);
 }
 
 #[test]
