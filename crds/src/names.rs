@@ -16,12 +16,23 @@ pub const CALLED: &str = "called";
 /// Value of [`DELETE_VOLUME`]: no `PersistentVolume` names the volume, so nobody can have used it. What the cluster shows may
 /// be older than the data, so the device decides: a volume that is in use stays.
 pub const UNUSED: &str = "unused";
-/// Annotation of a [`PmemVolume`](crate::PmemVolume) that was made anew for a namespace that is there: it never gets another.
+/// Annotation of a [`PmemVolume`](crate::PmemVolume) that was made anew for a namespace that is there: it never gets another. Its value
+/// is [`UNUSED`] if its node said that nobody had used it by then.
 pub const KEPT: &str = "csi.daxfit.dev/kept";
+/// Value of [`KEPT`]: somebody may have data in it.
+pub const USED: &str = "true";
 /// Annotation beside [`KEPT`]: the region that its namespace was in, if that was known. The region may be away by now.
 pub const KEPT_IN: &str = "csi.daxfit.dev/kept-in";
 /// The condition of a [`PmemVolume`](crate::PmemVolume) that is true while it can be used.
 pub const PROVISIONED: &str = "Provisioned";
+/// Reason of [`PROVISIONED`]: the region that holds or may hold the namespace of the volume cannot be seen.
+pub const REGION_AWAY: &str = "RegionAway";
+/// Reason of [`PROVISIONED`]: the namespace of the volume is there, and cannot be used.
+pub const NAMESPACE_DISABLED: &str = "NamespaceDisabled";
+/// Reason of [`PROVISIONED`]: several namespaces say that they are that of the volume.
+pub const AMBIGUOUS_NAMESPACE: &str = "AmbiguousNamespace";
+/// Reason of [`PROVISIONED`]: the namespace of the volume is there, with a mark of a newer version.
+pub const NEWER_MARK: &str = "NewerMark";
 /// Reason of [`PROVISIONED`]: the namespace of the volume is there, and has another mode than the volume asks for.
 pub const WRONG_MODE: &str = "WrongMode";
 /// Reason of [`PROVISIONED`]: the namespace of the volume is there, and has another size than the volume asks for.

@@ -6,7 +6,10 @@ use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::names::{KEPT, KEPT_IN};
+use crate::names::{
+    AMBIGUOUS_NAMESPACE, KEPT, KEPT_IN, NAMESPACE_DISABLED, NEWER_MARK, PROVISIONED, REGION_AWAY, UNUSED, USED,
+    WRONG_MODE, WRONG_SIZE,
+};
 
 /// One volume on one node. Its name is the id of the CSI volume and the name of the namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -155,12 +158,23 @@ pub struct EraseProgress {
     pub total: Bytes,
 }
 
+/// Reasons of [`PROVISIONED`] that a node gives because of a namespace that it met, or that it may not see.
+const MET: [&str; 6] = [
+    AMBIGUOUS_NAMESPACE,
+    NAMESPACE_DISABLED,
+    NEWER_MARK,
+    REGION_AWAY,
+    WRONG_MODE,
+    WRONG_SIZE,
+];
+
 impl PmemVolume {
     /// Notes that the object was made anew for a namespace that is there, in this region if that is known. It replaces all other
     /// annotations: the object is new.
     #[must_use]
-    pub fn kept(mut self, region: Option<&RegionId>) -> Self {
-        let kept = [(KEPT.to_owned(), "true".to_owned())].into_iter();
+    pub fn kept(mut self, region: Option<&RegionId>, is_unused: bool) -> Self {
+        let value = if is_unused { UNUSED } else { USED };
+        let kept = [(KEPT.to_owned(), value.to_owned())].into_iter();
         let region = region.map(|region| (KEPT_IN.to_owned(), region.to_string()));
         self.metadata.annotations = Some(kept.chain(region).collect());
         self
@@ -171,6 +185,18 @@ impl PmemVolume {
     pub fn is_kept(&self) -> bool {
         let annotations = self.metadata.annotations.as_ref();
         annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
+    }
+
+    /// Whether there may be a namespace of it in which somebody has data from before there was this object, although nothing else
+    /// in the cluster may tell of it: the object was made anew for that, or its node came across it before it made one.
+    #[must_use]
+    pub fn may_have_earlier_data(&self) -> bool {
+        let annotations = self.metadata.annotations.as_ref();
+        let is_kept = annotations.and_then(|annotations| annotations.get(KEPT));
+        let nothing_made = self.status.as_ref().filter(|status| status.phase.is_none());
+        let mut conditions = nothing_made.into_iter().flat_map(|status| &status.conditions);
+        is_kept.is_some_and(|value| value != UNUSED)
+            || conditions.any(|condition| condition.type_ == PROVISIONED && MET.contains(&&*condition.reason))
     }
 
     /// Whether it had a namespace, and so never gets another: it was there when the object was made anew ([`KEPT`]), or its node

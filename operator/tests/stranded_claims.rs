@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use cluster::Claim;
 use cluster::names::SELECTED_NODE;
-use crds::{DELETE_VOLUME, PmemNode, PmemVolumeStatus, UNUSED};
+use crds::{DELETE_VOLUME, PROVISIONED, PmemNode, PmemVolumeStatus, REGION_AWAY, UNUSED};
 use daxfit_operator::controller::{Service, VolumeId};
 use daxfit_operator::index::{Index, SharedIndex};
 use daxfit_operator::silent_drivers;
@@ -168,6 +168,28 @@ async fn what_a_persistent_volume_names_was_handed_out() {
     assert!(server.volume("pvc-u").unwrap().metadata.deletion_timestamp.is_none());
     server.add_report(&silent_node());
     assert!(!service.let_go(&VolumeId::parse("pvc-u").unwrap()).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_may_have_data_from_earlier_waits_for_its_node() {
+    let blocked = |reason: &str| {
+        let mut volume = volume("pvc-u", "n", 20);
+        let condition = json!({ "type": PROVISIONED, "status": "False", "reason": reason, "message": "",
+                                "lastTransitionTime": "2026-01-01T00:00:00Z" });
+        volume.status = Some(serde_json::from_value(json!({ "conditions": [condition] })).unwrap());
+        volume
+    };
+    let kept = |is_unused| volume("pvc-u", "n", 20).kept(None, is_unused);
+    for (volume, waits) in [
+        (kept(true), false),
+        (kept(false), true),
+        (blocked("RegionNotReady"), false),
+        (blocked(REGION_AWAY), true),
+    ] {
+        let (server, _service) = give_back_half_made(|server| server.add_volume(&volume)).await;
+        let deleted = server.volume("pvc-u").unwrap().metadata.deletion_timestamp;
+        assert_eq!((selected(&server) == "n", deleted.is_none()), (waits, waits));
+    }
 }
 
 const LISTED: &str = "/api/v1/persistentvolumeclaims/c";

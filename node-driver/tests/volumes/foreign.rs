@@ -103,7 +103,7 @@ async fn a_volume_that_vanished_is_never_made_anew() {
         let mut volume = node.volume("v");
         if *is_kept {
             volume.status = Some(PmemVolumeStatus::default());
-            volume = volume.kept(None);
+            volume = volume.kept(None, false);
         }
         volume.status.as_mut().unwrap().phase = Some(*phase);
         node.record.put(volume);

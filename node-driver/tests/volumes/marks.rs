@@ -254,7 +254,7 @@ async fn what_is_deleted_is_not_let_go_before_its_region_is_seen_whatever_the_ph
         if is_kept {
             // Made anew in order to be deleted, so nothing says where the namespace is.
             status.region = None;
-            volume = volume.kept(None);
+            volume = volume.kept(None, false);
         }
         node.record.put(volume);
         node.delete("v");

@@ -71,7 +71,8 @@ impl Service {
     }
 
     /// Deletes the volume `id` as unused if it is on `node`, which is away, and no PersistentVolume names it. True if it is deleted, or there
-    /// is none: its claim may go elsewhere.
+    /// is none: its claim may go elsewhere. What has data from earlier waits for its node: no PersistentVolume names it because the
+    /// cluster was restored to before there was one.
     ///
     /// # Errors
     /// Nothing is known, or it was not deleted: look again later.
@@ -80,7 +81,7 @@ impl Service {
         let Some(object) = self.volumes.get(id).await? else {
             return Ok(true);
         };
-        if object.spec.node != node || self.is_named(id).await? {
+        if object.spec.node != node || object.may_have_earlier_data() || self.is_named(id).await? {
             return Ok(false);
         }
         if Deletion::of(&object, Reason::Unused) == Deletion::ToRecord {
@@ -90,7 +91,8 @@ impl Service {
     }
 
     /// Lets the volume `id` go, which was deleted as unused, if its node is silent or has no report: it could not be made anew
-    /// elsewhere before. A node that comes back erases what it has of it, for nobody used it. True if it is gone.
+    /// elsewhere before. A node that comes back erases what it has of it, for nobody used it. What may have data from earlier stays: its node
+    /// may say that it is in use. True if it is gone.
     ///
     /// # Errors
     /// Nothing is known, or it is still there: look again later.
@@ -100,7 +102,11 @@ impl Service {
             return Ok(false);
         };
         let is_deleted = object.metadata.deletion_timestamp.is_some() && is_said_to_be_unused(&object);
-        if !is_deleted || self.is_named(id).await? || self.reports(id, &object.spec.node).await? {
+        if !is_deleted
+            || object.may_have_earlier_data()
+            || self.is_named(id).await?
+            || self.reports(id, &object.spec.node).await?
+        {
             return Ok(false);
         }
         self.volumes.let_go(id, &object).await?;

@@ -16,14 +16,14 @@ pub fn object_of(place: KeptPlace<'_>, named: Option<&NamedVolume>) -> PmemVolum
     let known = promised.into_iter().chain(kept.usable).min();
     let mode = kept.mode.or(named.and_then(|named| named.mode));
     let required = known.unwrap_or(kept.footprint.size);
-    object(&kept.name, place.node, required, mode, named).kept(Some(&place.region.id))
+    object(&kept.name, place.node, required, mode, named).kept(Some(&place.region.id), kept.unused)
 }
 
 /// The PmemVolume of `volume`, which `named` names on `node` and no node shows: the node looks for it on its devices.
 #[must_use]
 pub fn object_to_look_for(volume: &str, node: &str, named: &NamedVolume) -> PmemVolume {
     let required = named.capacity.unwrap_or_default();
-    object(volume, node, required, named.mode, Some(named)).kept(named.region.as_ref())
+    object(volume, node, required, named.mode, Some(named)).kept(named.region.as_ref(), false)
 }
 
 /// If there is a namespace, it is there already. So the object says nothing about where to make one, and that none may be made.

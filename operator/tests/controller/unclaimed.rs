@@ -67,7 +67,7 @@ async fn goes(object: Option<PmemVolume>, others: impl Fn(&ApiServer)) -> bool {
         let claim = Some(claim);
         service.remove_unclaimed(&Unnamed { id, claim, claim_uid }).await
     } else {
-        let object = volume("pvc-1", "n", 28).kept(None);
+        let object = volume("pvc-1", "n", 28).kept(None, true);
         let listed = server.object(CLAIM).into_iter();
         let claims = listed.map(|listed| (listed["metadata"]["uid"].as_str().unwrap().into(), claim.clone()));
         let claims: HashMap<String, ObjectKey> = claims.collect();

@@ -1,6 +1,9 @@
 //! Why a volume has to wait for a person.
 
-use crds::{NAMESPACE_GONE, VolumeMode, WRONG_MODE, WRONG_SIZE};
+use crds::{
+    AMBIGUOUS_NAMESPACE, NAMESPACE_DISABLED, NAMESPACE_GONE, NEWER_MARK, REGION_AWAY, VolumeMode, WRONG_MODE,
+    WRONG_SIZE,
+};
 use placement::{Bytes, RegionId};
 
 use crate::devices::NamespaceMode;
@@ -51,13 +54,13 @@ impl Blocked {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Ambiguous { .. } => "AmbiguousNamespace",
-            Self::Newer { .. } => "NewerMark",
+            Self::Ambiguous { .. } => AMBIGUOUS_NAMESPACE,
+            Self::Newer { .. } => NEWER_MARK,
             Self::StillErasing => "StillErasing",
-            Self::RegionAway { .. } => "RegionAway",
+            Self::RegionAway { .. } => REGION_AWAY,
             Self::RegionNotReady { .. } => "RegionNotReady",
             Self::Vanished { .. } => NAMESPACE_GONE,
-            Self::NotConfigured { .. } => "NamespaceDisabled",
+            Self::NotConfigured { .. } => NAMESPACE_DISABLED,
             Self::WrongMode { .. } => WRONG_MODE,
             Self::WrongSize { .. } => WRONG_SIZE,
         }

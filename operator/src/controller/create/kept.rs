@@ -98,7 +98,9 @@ fn used(request: &CreateRequest, place: KeptPlace<'_>) -> Result<Kept, KeptError
     };
     let mut volume = pmem_volume(request, chosen);
     volume.spec.mode = place.kept.mode.unwrap_or(volume.spec.mode);
-    Ok(Kept::Used(Box::new(volume.kept(Some(&place.region.id)))))
+    Ok(Kept::Used(Box::new(
+        volume.kept(Some(&place.region.id), place.kept.unused),
+    )))
 }
 
 /// A node erases what nobody has used once another node has the volume. On the node itself it is in the way, if it is not what
