@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use placement::{Alignment, Bytes, Extent, NumaNode, Region, RegionId, UnreadyRegion};
 use schemars::JsonSchema;
@@ -176,6 +176,9 @@ pub struct ErasingVolume {
     /// How far erasing has come.
     #[serde(flatten)]
     pub progress: EraseProgress,
+    /// About when it is over, as fast as it went so far; none as long as that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over_at: Option<Time>,
     /// Why it does not go on and what to do, empty while it does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

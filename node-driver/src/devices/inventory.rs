@@ -390,6 +390,7 @@ impl Namespace {
                 region.erasing.push(ErasingVolume {
                     name: name(),
                     progress: EraseProgress { done, total },
+                    over_at: None,
                     message: String::new(),
                 });
             }

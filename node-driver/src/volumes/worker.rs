@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crds::{PmemVolume, PmemVolumeStatus};
+use crds::{EraseProgress, PmemVolume, PmemVolumeStatus};
 use program::spawn_blocking;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -345,14 +345,17 @@ impl<R: Record> Worker<R> {
             return Err(ZeroError::Stopped.into());
         };
         let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), self.stop.clone());
+        let begun = erasure.begun();
+        let total = location.extent.size;
+        let progressed = |done| self.erasures.progressed(volume, EraseProgress { done, total }, begun);
         let ended = loop {
             match erasure.progress().await {
-                Ok(ControlFlow::Continue(done)) => self.erasures.progressed(volume, done, location.extent.size),
+                Ok(ControlFlow::Continue(done)) => progressed(done),
                 Ok(ControlFlow::Break(zeroed)) => break Ok(zeroed),
                 Err(failed) => break Err(failed),
             }
         };
-        self.erasures.progressed(volume, erasure.zeroed(), location.extent.size);
+        progressed(erasure.zeroed());
         self.note_zeroed(volume, location, ended?);
         Ok(())
     }

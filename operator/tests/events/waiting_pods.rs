@@ -2,7 +2,8 @@
 
 use cluster::watch::{Indexes, SharedIndex as _, feed};
 use cluster::{ObjectKey, SpaceRequirements, UnprovisionedClaim};
-use daxfit_operator::events::waiting_pods::{Explainer, WaitingPod, WaitingPods, refusal};
+use crds::ErasingVolume;
+use daxfit_operator::events::waiting_pods::{Explainer, WaitingPod, WaitingPods, being_erased, refusal};
 use daxfit_operator::index::SharedIndex;
 use futures::stream;
 use http::StatusCode;
@@ -474,4 +475,26 @@ async fn pods_that_do_not_wait_any_more_are_forgotten() {
         feed(stream::iter([Ok(Event::Apply(there.clone()))]), &setup.pods).await;
         assert_eq!(setup.explain().await, ["POST"]);
     }
+}
+
+#[test]
+fn what_is_erased_soonest_is_told() {
+    let erasing = |node: &str, mib: i64, over_at: Option<&str>, message: &str| {
+        let progress = json!({ "name": "pvc-v", "done": 0, "total": mib << 20, "overAt": over_at, "message": message });
+        (
+            node.to_owned(),
+            serde_json::from_value::<ErasingVolume>(progress).unwrap(),
+        )
+    };
+    let told = |erasing: Vec<(String, ErasingVolume)>| being_erased(&space(&[request(40), request(60)]), erasing);
+    let late = || erasing("a", 64, Some("2026-11-30T09:10:00Z"), "");
+    let soon = || erasing("b", 94, Some("2026-11-30T08:40:01Z"), "");
+    let text = "94 MiB on node b are being erased until about 2026-11-30 08:41 UTC";
+    assert_eq!(told(vec![late(), soon()]).as_deref(), Some(text));
+    let useless = [
+        erasing("c", 32, Some("2026-11-30T08:00:00Z"), ""),
+        erasing("c", 64, None, ""),
+        erasing("c", 64, Some("2026-11-30T08:00:00Z"), "no"),
+    ];
+    assert_eq!(told(useless.to_vec()), None);
 }

@@ -59,6 +59,7 @@ fn next_at(before: &PmemNodeStatus, last: &LastListing, now: Timestamp) -> Optio
     let old = ErasingVolume {
         name: "old".into(),
         progress: EraseProgress { done, total },
+        over_at: None,
         message: String::new(),
     };
     let known = KnownVolumes {

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use placement::Bytes;
 use program::spawn_blocking;
 use tokio::task::JoinHandle;
@@ -21,6 +22,7 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 pub(in crate::volumes) struct Erasure {
     thread: JoinHandle<Result<Zeroed, StepError>>,
     progress: Arc<Progress>,
+    begun: Timestamp,
     clock: Interval,
 }
 
@@ -36,6 +38,7 @@ impl Erasure {
         Self {
             thread: spawn_blocking(move || Ok(erase(&*devices.open_raw(&name)?, &counter)?)),
             progress,
+            begun: program::now(),
             clock,
         }
     }
@@ -50,6 +53,11 @@ impl Erasure {
     }
 
     /// The bytes that are zero now, or were when it ended.
+    /// When it began.
+    pub(in crate::volumes) fn begun(&self) -> Timestamp {
+        self.begun
+    }
+
     pub(in crate::volumes) fn zeroed(&self) -> Bytes {
         self.progress.zeroed()
     }

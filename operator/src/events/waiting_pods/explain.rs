@@ -3,10 +3,12 @@
 use cluster::{
     ClaimStage, Impossible, IndexedOrRead, NotIndexed, ReadObjects, Requirements, SpaceRequirements, requirements_of,
 };
+use crds::ErasingVolume;
 use kube::Client;
 use placement::Node;
 use tracing::warn;
 
+use super::being_erased::being_erased;
 use super::event::{RecordedEvent, record};
 use super::pod::WaitingPod;
 use super::queue::WaitingPods;
@@ -139,7 +141,13 @@ impl Explainer {
     /// time: there can be thousands.
     async fn refusal(&self, space: SpaceRequirements) -> Result<Option<String>, ExplainError> {
         let index = self.index.clone();
-        let compare = move || refusal(&space, free_spaces(&index));
+        let compare = move || {
+            let refusal = refusal(&space, free_spaces(&index))?;
+            Some(match being_erased(&space, erasing(&index)) {
+                Some(soon) => format!("{refusal}; {soon}"),
+                None => refusal,
+            })
+        };
         program::spawn_blocking(compare).await.map_err(ExplainError::Compare)
     }
 }
@@ -158,6 +166,20 @@ fn name_of(object: &NotIndexed) -> String {
         NotIndexed::Class(name) => format!("StorageClass {name}"),
         NotIndexed::Volume(name) => format!("PmemVolume {name}"),
     }
+}
+
+/// Each volume that is being erased, with its node.
+fn erasing(index: &SharedIndex) -> Vec<(String, ErasingVolume)> {
+    index.read(|index| {
+        let reports = index
+            .node_names()
+            .filter_map(|name| Some((name, index.node_status(name)?)));
+        let erasing = reports.flat_map(|(node, status)| {
+            let volumes = status.regions.iter().flat_map(|region| &region.erasing);
+            volumes.map(move |volume| (node.to_owned(), volume.clone()))
+        });
+        erasing.collect()
+    })
 }
 
 /// The name and the free space of each node.

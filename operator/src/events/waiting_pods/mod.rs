@@ -4,6 +4,7 @@
 //! is called, and says only "node(s) did not have enough free storage". The event names what was asked and the largest
 //! extent.
 
+mod being_erased;
 mod event;
 mod explain;
 mod pod;
@@ -19,6 +20,7 @@ use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use tokio::time::MissedTickBehavior;
 
+pub use being_erased::being_erased;
 pub use explain::Explainer;
 pub use pod::WaitingPod;
 pub use queue::WaitingPods;
