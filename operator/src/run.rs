@@ -132,6 +132,7 @@ fn start_watches(tasks: &mut JoinSet<()>, client: &Client, namespace: &str, inde
 fn start_writers(tasks: &mut JoinSet<()>, client: &Client, namespace: String, index: &SharedIndex) {
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     tasks.spawn(capacity::writer::run(client.clone(), namespace.clone(), index.clone()));
+    tasks.spawn(capacity::writer::doubt(index.clone()));
     tasks.spawn(silent_drivers::run(client.clone(), namespace, index.clone()));
     tasks.spawn(class_mistakes::run(recorder.clone(), index.clone()));
     tasks.spawn(maker::run(client.clone(), recorder.clone(), index.clone()));

@@ -5,6 +5,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
 
 use cluster::watch::Indexes;
 use crds::{MANAGED_BY, TOPOLOGY_KEY};
@@ -159,7 +160,7 @@ fn only_differences_are_written() {
         published(&capacity("gone", 30)),
     ]);
     let wanted = vec![capacity("same", 10), capacity("smaller", 15), capacity("new", 40)];
-    let changes = diff(wanted, &existing);
+    let changes = diff(wanted, &existing, |_| false);
     let (uid, resource_version) = ("u".to_owned(), "5".to_owned());
     assert_eq!(changes.len(), 3);
     assert!(changes.contains(&Change::Create(capacity("new", 40))));
@@ -184,7 +185,7 @@ fn a_new_owner_is_written() {
         owner: "before".into(),
         ..capacity("c", 10)
     })]);
-    let changes = diff(vec![capacity("c", 10)], &existing);
+    let changes = diff(vec![capacity("c", 10)], &existing, |_| false);
     assert!(matches!(&changes[..], [Change::Update { to, .. }] if to.owner == "uid-of-n"));
 }
 
@@ -192,7 +193,7 @@ fn a_new_owner_is_written() {
 fn one_that_cannot_be_changed_into_what_it_should_be_is_deleted_first() {
     let (name, mut odd) = published(&capacity("c", 10));
     odd.capacity = None;
-    let changes = diff(vec![capacity("c", 10)], &BTreeMap::from([(name, odd)]));
+    let changes = diff(vec![capacity("c", 10)], &BTreeMap::from([(name, odd)]), |_| false);
     assert!(matches!(&changes[..], [Change::Delete { .. }]));
 }
 
@@ -376,6 +377,65 @@ async fn one_that_is_gone_although_we_know_of_it_is_made_anew() {
     index.update(|index| index.mark_dirty(["n".to_owned()]));
     assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
     assert_eq!(server.objects(OBJECTS).len(), 1);
+}
+
+/// Another operator had another in its place, and the watch showed that before the answer to our deletion came (found by the
+/// simulation).
+#[tokio::test]
+async fn the_end_of_an_object_takes_away_no_newer_one() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![]);
+    let (name, object) = (capacity("dev", 10).name(), |uid: &str, version: &str| {
+        let mut object = capacity("dev", 10).to_object(NAMESPACE);
+        object.metadata.uid = Some(uid.into());
+        object.metadata.resource_version = Some(version.into());
+        object
+    });
+    index.apply(object("first", "1"));
+    let (service, mut requests) = tower_test::mock::pair::<http::Request<Body>, http::Response<Body>>();
+    let api = Api::namespaced(kube::Client::new(service, "default"), NAMESPACE);
+    let writing = async { writer::write_once(&api, NAMESPACE, &index).await };
+    let answering = async {
+        let (request, answer) = requests.next_request().await.unwrap();
+        assert_eq!(request.method(), http::Method::DELETE);
+        index.delete(&object("first", "1"));
+        index.apply(object("second", "3"));
+        answer.send_response(http::Response::new(Body::from(b"{\"kind\":\"Status\"}".to_vec())));
+    };
+    let (failed, ()) = tokio::join!(writing, answering);
+    assert!(failed.is_empty());
+    let known: Vec<(String, String)> = index.read(|index| {
+        let known = index.capacities("n");
+        known.map(|(name, object)| (name.clone(), object.uid.clone())).collect()
+    });
+    assert_eq!(known, [(name, "second".into())]);
+}
+
+/// The watch showed its end before the answer to its creation came, and it says what it should: nothing else has it written again.
+#[tokio::test(start_paused = true)]
+async fn what_the_watch_does_not_show_is_written_again() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![class("dev", &[])]);
+    let (server, client) = ApiServer::start(&index, |_| crds::PmemVolumeStatus::default());
+    let api = Api::namespaced(client.clone(), NAMESPACE);
+    assert!(writer::write_once(&api, NAMESPACE, &index).await.is_empty());
+    let made = server.objects(OBJECTS).remove(0);
+    server.forget(&format!("{OBJECTS}/{}", made["metadata"]["name"].as_str().unwrap()));
+    let mut background = tokio::task::JoinSet::new();
+    background.spawn(writer::doubt(index.clone()));
+    background.spawn(writer::run(client, NAMESPACE.into(), index.clone()));
+    let shown = async {
+        while server.objects(OBJECTS).is_empty() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), shown).await.unwrap();
+
+    // What the watch shows is written no more.
+    for object in server.objects(OBJECTS) {
+        index.apply(serde_json::from_value::<CSIStorageCapacity>(object).unwrap());
+    }
+    server.take_writes();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(server.take_writes(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ const RETRY: Duration = Duration::from_secs(1);
 const NODES: usize = 16;
 /// How long a write may take. What came of it then is not known: the watch shows it.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// How long the watch may take to show what was written, before it is written again.
+const UNSHOWN: Duration = Duration::from_secs(10);
 
 /// Keeps the objects in `namespace` as they should be. It never returns.
 ///
@@ -54,6 +56,16 @@ pub async fn run(client: Client, namespace: String, index: SharedIndex) {
     }
 }
 
+/// Has objects written again that the watch does not show: they may be gone. It never returns.
+pub async fn doubt(index: SharedIndex) {
+    let unshown = |index: &Index| Some(index.unshown_capacities()).filter(|unshown| !unshown.is_empty());
+    loop {
+        let unshown = index.wait_for(unshown).await;
+        tokio::time::sleep(UNSHOWN).await;
+        index.update(|index| index.doubt_capacities(&unshown));
+    }
+}
+
 /// Writes what differs now. Returns the nodes of which a write failed.
 pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &SharedIndex) -> BTreeSet<String> {
     let due = index.update(|index| due(index, &BTreeSet::new(), usize::MAX));
@@ -67,7 +79,8 @@ pub async fn write_once(api: &Api<CSIStorageCapacity>, namespace: &str, index: &
 fn due(index: &mut Index, busy: &BTreeSet<String>, most: usize) -> Vec<(String, Vec<Change>)> {
     let nodes = index.take_dirty_beside(busy, most);
     let changes = |node: String| {
-        let changes = diff(desired(index, &node), index.capacities(&node));
+        let is_doubted = |name: &str| index.is_capacity_doubted(name);
+        let changes = diff(desired(index, &node), index.capacities(&node), is_doubted);
         (node, changes)
     };
     nodes.into_iter().map(changes).collect()
@@ -113,7 +126,7 @@ async fn write_and_record(
 
 enum Written {
     Object(Box<CSIStorageCapacity>, Capacity),
-    Deleted(String),
+    Deleted { name: String, uid: String },
 }
 
 async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) -> kube::Result<Written> {
@@ -141,17 +154,18 @@ async fn write(api: &Api<CSIStorageCapacity>, namespace: &str, change: &Change) 
         } => {
             delete(api, name, uid, resource_version).await?;
             info!(name, "capacity object deleted");
-            Ok(Written::Deleted(name.clone()))
+            let (name, uid) = (name.clone(), uid.clone());
+            Ok(Written::Deleted { name, uid })
         }
     }
 }
 
 /// The watch may have shown the end of an object before the answer to its creation came: nobody shows it again.
 fn forget_if_gone(index: &SharedIndex, change: &Change, error: &kube::Error) {
-    if let (Change::Update { to, .. }, kube::Error::Api(status)) = (change, error)
+    if let (Change::Update { to, uid, .. }, kube::Error::Api(status)) = (change, error)
         && status.is_not_found()
     {
-        index.update(|index| index.capacity_deleted(&to.name()));
+        index.update(|index| index.capacity_ended(&to.name(), uid));
     }
 }
 
@@ -175,7 +189,7 @@ fn record(index: &SharedIndex, written: Written) {
         Written::Object(object, to) => {
             index.update(|index| index.capacity_written(to.name(), PublishedCapacity::of(&object)));
         }
-        Written::Deleted(name) => index.update(|index| index.capacity_deleted(&name)),
+        Written::Deleted { name, uid } => index.update(|index| index.capacity_ended(&name, &uid)),
     }
 }
 

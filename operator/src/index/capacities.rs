@@ -12,8 +12,16 @@ use crate::capacity_object::PublishedCapacity;
 pub struct Capacities {
     store: Store<PublishedCapacity>,
     by_node: BTreeMap<String, BTreeSet<String>>,
-    /// The versions that our own writes returned: the watch may still show older ones.
-    written: BTreeMap<String, u64>,
+    /// What our own writes returned and the watch has not shown yet: it may still show older versions.
+    written: BTreeMap<String, Written>,
+}
+
+/// A version that a write of ours returned.
+#[derive(Debug)]
+struct Written {
+    version: u64,
+    /// The watch should have shown it by now: it may be gone.
+    is_doubted: bool,
 }
 
 impl Capacities {
@@ -39,10 +47,41 @@ impl Capacities {
         if self.store.get(&name).is_some_and(|shown| is_older(&object, shown)) {
             return BTreeSet::new();
         }
-        if let Some(version) = number(&object.resource_version) {
-            self.written.insert(name.clone(), version);
+        let version = number(&object.resource_version).filter(|_| !self.is_shown(&name, &object));
+        let touched = self.put(name.clone(), object);
+        if let Some(version) = version {
+            let is_doubted = false;
+            self.written.insert(name, Written { version, is_doubted });
         }
-        self.put(name, object)
+        touched
+    }
+
+    fn is_shown(&self, name: &str, object: &PublishedCapacity) -> bool {
+        self.store.get(name) == Some(object) && !self.written.contains_key(name)
+    }
+
+    /// The versions that our own writes returned and the watch has not shown yet, by name.
+    pub fn unshown(&self) -> BTreeMap<String, u64> {
+        let written = self.written.iter();
+        written.map(|(name, written)| (name.clone(), written.version)).collect()
+    }
+
+    /// Doubts those that the watch has not shown by now in these versions or later: it may have shown their end before the answer
+    /// to our write came, and never tells it again. Returns their nodes.
+    pub fn doubt(&mut self, unshown: &BTreeMap<String, u64>) -> BTreeSet<String> {
+        let mut nodes = BTreeSet::new();
+        for (name, written) in &mut self.written {
+            if unshown.get(name) == Some(&written.version) {
+                written.is_doubted = true;
+                nodes.extend(self.store.get(name).and_then(|object| object.node.clone()));
+            }
+        }
+        nodes
+    }
+
+    /// Whether the object may be gone.
+    pub fn is_doubted(&self, name: &str) -> bool {
+        self.written.get(name).is_some_and(|written| written.is_doubted)
     }
 
     /// A list begins, which shows the cluster as it is.
@@ -69,13 +108,20 @@ impl Capacities {
         touched
     }
 
-    /// Takes in that an object was deleted. Returns its node.
+    /// Takes in that the watch shows the end of an object. Returns its node.
     pub fn delete(&mut self, name: &str) -> Option<String> {
-        self.written.remove(name);
         self.take_out(name)
     }
 
+    /// Takes in that the object with this uid is gone, as the answer to a write of ours says: the watch may have shown the next of
+    /// that name by now, and never shows it again. Returns its node.
+    pub fn ended(&mut self, name: &str, uid: &str) -> Option<String> {
+        let is_known = self.store.get(name).is_some_and(|known| known.uid == uid);
+        is_known.then(|| self.take_out(name)).flatten()
+    }
+
     fn take_out(&mut self, name: &str) -> Option<String> {
+        self.written.remove(name);
         let node = self.store.remove(name)?.node.unwrap_or_default();
         if let Some(names) = self.by_node.get_mut(&node) {
             names.remove(name);
@@ -102,7 +148,7 @@ impl Capacities {
 
     fn is_stale(&self, name: &str, event: &PublishedCapacity) -> bool {
         let numbers = (number(&event.resource_version), self.written.get(name));
-        matches!(numbers, (Some(event), Some(written)) if event <= *written)
+        matches!(numbers, (Some(event), Some(written)) if event < written.version)
     }
 }
 

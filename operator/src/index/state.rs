@@ -1,6 +1,6 @@
 //! The index: what is in it, and the questions that it answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cluster::version::is_older;
 use cluster::{Class, ClassSettings, DriverlessNodes, OurClass};
@@ -201,10 +201,28 @@ impl Index {
         self.capacities.apply_written(name, object);
     }
 
-    /// Takes in that a CSIStorageCapacity object was just deleted: its node may need another in its place.
-    pub fn capacity_deleted(&mut self, name: &str) {
-        let node = self.capacities.delete(name);
+    /// Takes in that the CSIStorageCapacity object with this uid is gone: its node may need another in its place.
+    pub fn capacity_ended(&mut self, name: &str, uid: &str) {
+        let node = self.capacities.ended(name, uid);
         self.mark_dirty(node);
+    }
+
+    /// The versions of CSIStorageCapacity objects that writes returned and the watch has not shown yet, by name.
+    #[must_use]
+    pub fn unshown_capacities(&self) -> BTreeMap<String, u64> {
+        self.capacities.unshown()
+    }
+
+    /// Those that the watch has still not shown in these versions or later are written again, whatever they say.
+    pub fn doubt_capacities(&mut self, unshown: &BTreeMap<String, u64>) {
+        let nodes = self.capacities.doubt(unshown);
+        self.mark_dirty(nodes);
+    }
+
+    /// Whether the CSIStorageCapacity object of that name may be gone although it was written.
+    #[must_use]
+    pub fn is_capacity_doubted(&self, name: &str) -> bool {
+        self.capacities.is_doubted(name)
     }
 
     /// Takes in a volume that the API server returned, unless the watch has shown a newer version.
