@@ -106,6 +106,16 @@ fn an_old_answer_does_not_replace_what_the_watch_showed() {
     assert!(index.read(|index| index.volume("v").is_none()), "gone is gone");
 }
 
+#[test]
+fn an_old_answer_does_not_bring_a_node_back_whose_end_the_watch_showed() {
+    let index = index(vec![plain_node("n", 512)], vec![], vec![]);
+    index.delete(&plain_node("n", 512));
+    index.update(|index| index.refresh_node(plain_node("n", 512), true));
+    assert!(index.read(|index| index.node("n").is_none()), "gone is gone");
+    index.update(|index| index.refresh_node(plain_node("n", 512), false));
+    assert!(index.read(|index| index.node("n").is_some()), "not shown yet");
+}
+
 /// The API server keeps whole seconds, and a node makes volumes of one second by name.
 #[test]
 fn what_was_written_takes_its_space_in_the_order_of_its_node() {

@@ -146,11 +146,11 @@ impl Service {
                 .index
                 .read(|index| index.persistent_volumes_of(id.as_str()).next().cloned()),
         };
-        let node = named.as_ref().and_then(|named| named.volume.node.as_deref());
-        if let Some(node) = node
-            && let Some(report) = self.volumes.report_of(id, node).await?
-        {
-            self.index.update(|index| index.refresh_node(report));
+        if let Some(node) = named.as_ref().and_then(|named| named.volume.node.as_deref()) {
+            let was_shown = self.index.read(|index| index.node(node).is_some());
+            if let Some(report) = self.volumes.report_of(id, node).await? {
+                self.index.update(|index| index.refresh_node(report, was_shown));
+            }
         }
         Ok(named)
     }

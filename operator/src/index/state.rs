@@ -231,11 +231,15 @@ impl Index {
         self.mark_dirty(nodes);
     }
 
-    /// Takes in a PmemNode that the API server returned, unless the watch has shown a newer version.
-    pub fn refresh_node(&mut self, node: PmemNode) {
+    /// Takes in a PmemNode that the API server returned, unless the watch has shown a newer version, or its end: `was_shown` says
+    /// whether it was known when the API server was asked.
+    pub fn refresh_node(&mut self, node: PmemNode, was_shown: bool) {
         let name = node.metadata.name.clone().unwrap_or_default();
-        let shown = self.nodes.get(&name);
-        if shown.is_none_or(|shown| !is_older(&node.metadata, &shown.metadata)) {
+        let is_news = match self.nodes.get(&name) {
+            Some(shown) => !is_older(&node.metadata, &shown.metadata),
+            None => !was_shown,
+        };
+        if is_news {
             self.nodes.insert(name.clone(), node);
             self.mark_dirty([name]);
         }
