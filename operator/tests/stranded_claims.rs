@@ -18,8 +18,10 @@ use crds::{DELETE_VOLUME, PROVISIONED, PmemNode, PmemVolumeStatus, REGION_AWAY, 
 use daxfit_operator::controller::{Service, VolumeId};
 use daxfit_operator::index::{Index, SharedIndex};
 use daxfit_operator::silent_drivers;
-use daxfit_operator::stranded_claims::{Absences, give_back, is_stranded};
+use daxfit_operator::stranded_claims::{Absences, give_back, held_by_away_nodes, is_stranded};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
 use support::api_server::ApiServer;
@@ -107,6 +109,34 @@ fn what_its_node_says_is_in_use_stays() {
     };
     assert!(is_stranded(true));
     assert!(!is_stranded(false));
+}
+
+#[test]
+fn what_was_reported_before_a_restore_waits_for_its_node() {
+    let (shared, absences) = after(LONG);
+    let mut deleted = volume("pvc-u", "n", 20);
+    deleted.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+    deleted.metadata.annotations = Some([(DELETE_VOLUME.to_owned(), UNUSED.to_owned())].into());
+    shared.apply(deleted);
+    let may_go = || {
+        shared.read(|index| {
+            let is_stranded = is_stranded(&claim(Some("n"), None), &absences, index);
+            (is_stranded, !held_by_away_nodes(&absences, index).is_empty())
+        })
+    };
+    let report = |revision: i64| {
+        let mut node = plain_node("n", 64);
+        let status = node.status.as_mut().unwrap();
+        status.layout_revision = revision;
+        status.regions[0].volumes = vec!["pvc-u".into()];
+        shared.apply(node);
+    };
+    report(10);
+    assert_eq!(may_go(), (true, true));
+    report(8);
+    assert_eq!(may_go(), (false, false));
+    report(11);
+    assert_eq!(may_go(), (true, true));
 }
 
 #[test]

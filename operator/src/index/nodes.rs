@@ -58,6 +58,11 @@ impl Nodes {
         entries.chain(self.hiding(volume)).collect()
     }
 
+    /// Whether a node had the volume in a report before its last one, which is of the past: what happened to it since is not known.
+    pub fn is_of_the_past(&self, volume: &str) -> bool {
+        self.hidden.values().any(|volumes| volumes.contains(volume))
+    }
+
     /// The nodes that may have the volume although their last report does not show it.
     fn hiding<'a>(&'a self, volume: &str) -> impl Iterator<Item = (&'a str, OnDevice<'a>)> {
         let is_reported = |node: &str| self.reporting.get(volume).is_some_and(|nodes| nodes.contains(node));

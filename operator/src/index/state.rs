@@ -77,6 +77,12 @@ impl Index {
         reported.chain(with_volumes).map(Into::into).collect()
     }
 
+    /// Whether what its node reports of the volume is of the past.
+    #[must_use]
+    pub fn is_of_the_past(&self, volume: &str) -> bool {
+        self.nodes.is_of_the_past(volume)
+    }
+
     /// The names of all `PmemNodes`.
     pub fn node_names(&self) -> impl Iterator<Item = &str> {
         self.nodes.names().map(String::as_str)

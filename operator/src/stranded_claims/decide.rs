@@ -55,7 +55,8 @@ pub fn is_stranded(claim: &Claim, absences: &Absences, index: &Index) -> bool {
 }
 
 /// Whether everything that there is of a volume is on nodes that have been away for too long, and said to be unused by those that said
-/// anything. If somebody used it all the same, the node keeps it.
+/// anything. If somebody used it all the same, the node keeps it. Where etcd was restored to before a report, it may have been handed
+/// out since: that waits for the node, or until its PmemNode is deleted.
 fn may_go(volume: &str, absences: &Absences, index: &Index) -> bool {
     let is_used = |on: OnDevice<'_>| match on {
         OnDevice::Earlier => true,
@@ -63,7 +64,8 @@ fn may_go(volume: &str, absences: &Absences, index: &Index) -> bool {
         OnDevice::Known | OnDevice::Erasing => false,
     };
     let object = index.newest_volume(volume);
-    object.is_none_or(|object| absences.is_overdue(&object.spec.node))
+    !index.is_of_the_past(volume)
+        && object.is_none_or(|object| absences.is_overdue(&object.spec.node))
         && index
             .reports_of(volume)
             .into_iter()
@@ -77,6 +79,7 @@ pub fn held_by_away_nodes(absences: &Absences, index: &Index) -> Vec<VolumeId> {
         volume.metadata.deletion_timestamp.is_some()
             && is_said_to_be_unused(volume)
             && absences.is_overdue(&volume.spec.node)
+            && !index.is_of_the_past(&volume.name_any())
     };
     let held = index.volumes().filter(is_held);
     held.filter_map(|volume| VolumeId::parse(&volume.name_any())).collect()
