@@ -103,7 +103,7 @@ fn a_kept_volume_takes_no_further_space() {
     let mut kept = reported(&["v"]);
     let volume_kept = json!({ "name": "v", "footprint": { "start": 0, "size": 16 << 20 } });
     kept.regions[0].kept = vec![serde_json::from_value(volume_kept).unwrap()];
-    let remade = VolumeSpace::from(&volume(None, None).kept(None));
+    let remade = VolumeSpace::from(&volume(None, None).kept(None, false));
     assert!(!remade.is_pending(&kept));
     assert!(!remade.is_pending(ShownRegions::listed_now(&kept.regions)));
     assert!(
@@ -111,7 +111,7 @@ fn a_kept_volume_takes_no_further_space() {
         "its namespace is gone, and it gets no other"
     );
     for phase in [Phase::Provisioning, Phase::Ready] {
-        let said = VolumeSpace::from(&volume(Some(phase), None).kept(None));
+        let said = VolumeSpace::from(&volume(Some(phase), None).kept(None, false));
         assert!(!said.is_pending(&reported(&[])), "somebody wrote that it is {phase:?}");
     }
 }
