@@ -1,7 +1,7 @@
 //! One volume on one node.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use placement::{Bytes, Extent, MapLocation, Mode, NumaNode, NumaWish, RegionId, VolumeRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -183,20 +183,24 @@ impl PmemVolume {
     /// Whether its namespace was there when its object was made anew ([`KEPT`]).
     #[must_use]
     pub fn is_kept(&self) -> bool {
-        let annotations = self.metadata.annotations.as_ref();
-        annotations.is_some_and(|annotations| annotations.contains_key(KEPT))
+        self.annotations().contains_key(KEPT)
     }
 
     /// Whether there may be a namespace of it in which somebody has data from before there was this object, although nothing else
     /// in the cluster may tell of it: the object was made anew for that, or its node came across it before it made one.
     #[must_use]
     pub fn may_have_earlier_data(&self) -> bool {
-        let annotations = self.metadata.annotations.as_ref();
-        let is_kept = annotations.and_then(|annotations| annotations.get(KEPT));
-        let nothing_made = self.status.as_ref().filter(|status| status.phase.is_none());
-        let mut conditions = nothing_made.into_iter().flat_map(|status| &status.conditions);
-        is_kept.is_some_and(|value| value != UNUSED)
-            || conditions.any(|condition| condition.type_ == PROVISIONED && MET.contains(&&*condition.reason))
+        let is_kept = self.annotations().get(KEPT).is_some_and(|value| value != UNUSED);
+        let has_met_one = |condition: &Condition| MET.contains(&&*condition.reason);
+        let nothing_made = self.status.as_ref().is_some_and(|status| status.phase.is_none());
+        is_kept || (nothing_made && self.provisioned().is_some_and(has_met_one))
+    }
+
+    /// Its condition [`PROVISIONED`], once its node has written it.
+    #[must_use]
+    pub fn provisioned(&self) -> Option<&Condition> {
+        let mut conditions = self.status.as_ref()?.conditions.iter();
+        conditions.find(|condition| condition.type_ == PROVISIONED)
     }
 
     /// Whether it had a namespace, and so never gets another: it was there when the object was made anew ([`KEPT`]), or its node
@@ -213,8 +217,7 @@ impl PmemVolume {
     #[must_use]
     pub fn region(&self) -> Option<RegionId> {
         let recorded = self.status.as_ref().and_then(|status| status.region.clone());
-        let annotations = self.metadata.annotations.as_ref();
-        recorded.or_else(|| Some(RegionId(annotations?.get(KEPT_IN)?.clone())))
+        recorded.or_else(|| Some(RegionId(self.annotations().get(KEPT_IN)?.clone())))
     }
 }
 

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::holes::{Footprints, Holes};
 use crate::order::{in_every_order, spare_beside};
-use crate::together::Choices;
 use crate::{Bytes, Joint, Node, NumaWish, PodRequest, RegionId, ReservedSpace, VolumeRequest};
 
 /// With up to so many claims orders are tried. That takes long with many, and is asked of thousands of nodes.
@@ -61,8 +60,8 @@ impl Node {
     pub(crate) fn with_reserved(mut self, reservations: &[Reservation]) -> (Self, Vec<ReservedSpace>) {
         let holes = Holes::of(&self.regions);
         let take = |reservation: &Reservation| {
-            let request = match choices(&holes, reservation, reservations)[..] {
-                [only] => reservation.request.settled(only),
+            let request = match wherever(&holes, reservation, reservations)[..] {
+                [only] => only,
                 _ => reservation.request,
             };
             let placed = self.place(&request).ok()?;
@@ -93,10 +92,10 @@ impl Held {
     pub fn on(node: &Node, pending: &[PendingVolume], reservations: &[Reservation]) -> Self {
         let holes = Holes::of(&node.regions);
         let pending = pending.iter().flat_map(|volume| of_pending(node, &holes, volume));
-        let reserved = reservations.iter().flat_map(|reserved| {
-            let choices = choices(&holes, reserved, reservations);
-            in_each(&holes, reserved.request, &choices)
-        });
+        let reserved = reservations
+            .iter()
+            .flat_map(|reserved| wherever(&holes, reserved, reservations));
+        let reserved = reserved.map(|request| request.footprints(&holes));
         let fits_alone = |footprints: &Footprints| holes.have_one_for(footprints);
         let footprints = pending.chain(reserved).filter(fits_alone).collect();
         Self { holes, footprints }
@@ -134,7 +133,8 @@ impl Held {
 fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[Footprints; 2]> {
     let is_ready = |id: &&RegionId| node.regions.iter().any(|region| region.id == **id);
     let Some(chosen) = volume.region.as_ref().filter(is_ready) else {
-        return in_each(holes, volume.request, &holes.choices_of_some());
+        let requests = volume.request.in_each(&holes.choices_of_some()).into_iter();
+        return requests.map(|request| request.footprints(holes)).collect();
     };
     let anywhere = VolumeRequest {
         numa: NumaWish::Any,
@@ -145,22 +145,19 @@ fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[F
     std::iter::once(there.collect()).collect()
 }
 
-/// What `together` can come to for a reserved claim: where all claims of its pod may be that have no volume yet.
+/// What a reserved claim asks for, once for each NUMA node where it may come to be if it wishes to be together with others: where all
+/// claims of its pod may be that have no volume yet.
 ///
 /// It is asked anew whenever the space changes: where they can be is not known from what was so when they were reserved.
-fn choices(holes: &Holes, reservation: &Reservation, all: &[Reservation]) -> Choices {
-    match &reservation.pod {
-        Some(pod) if reservation.request.numa == NumaWish::Together => {
-            let own = all.iter().filter(|other| other.pod.as_ref() == Some(pod));
+fn wherever(holes: &Holes, reservation: &Reservation, all: &[Reservation]) -> SmallVec<[VolumeRequest; 4]> {
+    let Reservation { request, pod, .. } = reservation;
+    match (request.numa, pod) {
+        (NumaWish::Any | NumaWish::Node(_), _) => smallvec![*request],
+        (NumaWish::Together, None) => request.in_each(&holes.choices_of_some()),
+        (NumaWish::Together, Some(_)) => {
+            let own = all.iter().filter(|other| other.pod == *pod);
             let requests: Vec<VolumeRequest> = own.map(|other| other.request).collect();
-            holes.choices_that_may_hold(&requests)
+            request.in_each(&holes.choices_that_may_hold(&requests))
         }
-        Some(_) | None => holes.choices_of_some(),
     }
-}
-
-/// What a claim takes, once for each of `choices` if it wishes to be together with others.
-fn in_each(holes: &Holes, request: VolumeRequest, choices: &[NumaWish]) -> SmallVec<[Footprints; 2]> {
-    let requests = request.in_each(choices).into_iter();
-    requests.map(|request| request.footprints(holes)).collect()
 }

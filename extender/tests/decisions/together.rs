@@ -49,9 +49,9 @@ fn wishes(state: &State, node: &str) -> Vec<(String, NumaWish)> {
         .collect()
 }
 
-/// Whether another pod passes on `node`, with a claim of 60 MiB for NUMA 1.
-fn other_passes(state: &mut State, node: &str) -> bool {
-    state.apply(&claim("ns", "other", "on-one", "60Mi"));
+/// Whether another pod passes on `node`, with a claim of 60 MiB of this class.
+fn other_passes(state: &mut State, class: &str, node: &str) -> bool {
+    state.apply(&claim("ns", "other", class, "60Mi"));
     let (other, read) = (pod_named("q", &["other"]), ReadObjects::default());
     let mut requirements = PreparedRequirements::of(&other, state, &read).unwrap();
     !filter(state, &mut requirements, [node]).passed.is_empty()
@@ -99,7 +99,8 @@ fn nothing_is_reserved_where_they_cannot_be() {
     assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
     // So NUMA 1 is there for others, before any of them is created.
-    assert!(other_passes(&mut state, "one"));
+    assert!(other_passes(&mut state, "any", "one"));
+    assert!(other_passes(&mut state, "on-one", "one"));
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn where_they_can_be_is_another_question_once_a_volume_went() {
     state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
     state.apply(&node("one", 2, &[&[(0, 128)], &[(0, 124)]]));
     // The operator may choose either.
-    assert!(!other_passes(&mut state, "one"));
+    assert!(!other_passes(&mut state, "on-one", "one"));
 }
 
 #[test]

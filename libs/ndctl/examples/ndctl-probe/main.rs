@@ -14,7 +14,7 @@ mod sizes;
 use anyhow::{Result, bail};
 use serde_json::Value;
 
-const USAGE: &str = "usage: ndctl-probe list | ndctl-probe reads | ndctl-probe sizes|holes|erase|limits REGION | ndctl-probe sequences REGION SEED STEPS";
+const USAGE: &str = "usage: ndctl-probe list|reads | ndctl-probe sizes|holes|erase|limits REGION | ndctl-probe sequences REGION SEED STEPS";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

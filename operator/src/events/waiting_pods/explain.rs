@@ -169,24 +169,25 @@ fn name_of(object: &NotIndexed) -> String {
 }
 
 /// Each volume that is being erased, with its node.
-fn erasing(index: &SharedIndex) -> Vec<(String, ErasingVolume)> {
-    index.read(|index| {
-        let reports = index
-            .node_names()
-            .filter_map(|name| Some((name, index.node_status(name)?)));
-        let erasing = reports.flat_map(|(node, status)| {
-            let volumes = status.regions.iter().flat_map(|region| &region.erasing);
-            volumes.map(move |volume| (node.to_owned(), volume.clone()))
+fn erasing(index: &SharedIndex) -> impl Iterator<Item = (String, ErasingVolume)> {
+    node_names(index).into_iter().flat_map(|name| {
+        let volumes: Vec<ErasingVolume> = index.read(|index| {
+            let status = index.node_status(&name).into_iter();
+            let regions = status.flat_map(|status| &status.regions);
+            regions.flat_map(|region| region.erasing.iter().cloned()).collect()
         });
-        erasing.collect()
+        volumes.into_iter().map(move |volume| (name.clone(), volume))
     })
 }
 
 /// The name and the free space of each node.
 fn free_spaces(index: &SharedIndex) -> impl Iterator<Item = (String, Node)> {
-    let names: Vec<String> = index.read(|index| index.node_names().map(Into::into).collect());
-    names.into_iter().filter_map(|name| {
+    node_names(index).into_iter().filter_map(|name| {
         let free = index.read(|index| index.free_space(&name))?;
         Some((name, free))
     })
+}
+
+fn node_names(index: &SharedIndex) -> Vec<String> {
+    index.read(|index| index.node_names().map(Into::into).collect())
 }
