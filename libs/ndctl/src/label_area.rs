@@ -55,13 +55,14 @@ impl Dimm<'_> {
     /// # Errors
     /// [`Error::Refused`] if there is a label area and it cannot be read, [`Error::Labels`] if what is read is damaged.
     pub fn label_area(self) -> Result<LabelArea, Error> {
-        let Some((device, index)) = self.label_device()? else {
+        let Some(device) = self.label_device()? else {
             return Ok(LabelArea::None);
         };
-        let Some(index) = index else {
+        let mut area = Vec::new();
+        let Some(index) = self.read_index(&device, &mut area)? else {
             return Ok(LabelArea::Uninitialised);
         };
-        let area = self.read(&device, index.end())?;
+        self.read_on(&device, &mut area, index.end())?;
         let labels = index.labels(&area).map_err(|source| self.damaged(source))?;
         let slots = index.slots(&area).map_err(|source| self.damaged(source))?;
         Ok(LabelArea::Initialised(Labels {
@@ -77,31 +78,36 @@ impl Dimm<'_> {
     /// # Errors
     /// As [`Dimm::label_area`].
     pub fn label_index(self) -> Result<Option<IndexId>, Error> {
-        let index = self.label_device()?.and_then(|(_, index)| index);
+        let Some(device) = self.label_device()? else {
+            return Ok(None);
+        };
+        let index = self.read_index(&device, &mut Vec::new())?;
         Ok(index.map(|index| index.id()))
     }
 
-    /// The device, with the index that is in force; nothing if it has no label area.
-    fn label_device(self) -> Result<Option<(LabelDevice, Option<Index>)>, Error> {
+    /// Nothing if the device has no label area.
+    fn label_device(self) -> Result<Option<LabelDevice>, Error> {
         if !self.can(ffi::ND_CMD_GET_CONFIG_SIZE) || !self.can(ffi::ND_CMD_GET_CONFIG_DATA) {
             return Ok(None);
         }
         let device = LabelDevice::open(self).map_err(|error| self.unreadable(error))?;
-        if device.size() == 0 {
-            return Ok(None);
-        }
-        let area = self.read(&device, Index::needs(device.size()))?;
-        let index = Index::parse(&area, device.size()).map_err(|source| self.damaged(source))?;
-        Ok(Some((device, index)))
+        Ok(Some(device).filter(|device| device.size() > 0))
     }
 
-    /// The first bytes of the label area. The kernel takes the lowest free slot, so that little lies between the slots in use.
-    fn read(self, device: &LabelDevice, length: usize) -> Result<Vec<u8>, Error> {
-        let area = device.read(length).map_err(|error| self.unreadable(error))?;
+    /// The index that is in force, at the beginning of `area`, where nothing was read yet.
+    fn read_index(self, device: &LabelDevice, area: &mut Vec<u8>) -> Result<Option<Index>, Error> {
+        self.read_on(device, area, Index::needs(device.size()))?;
+        Index::parse(area, device.size()).map_err(|source| self.damaged(source))
+    }
+
+    /// Reads on until `area` is the first `length` bytes of the label area. The kernel takes the lowest free slot, so that little lies
+    /// between the slots in use.
+    fn read_on(self, device: &LabelDevice, area: &mut Vec<u8>, length: usize) -> Result<(), Error> {
+        device.read_on(area, length).map_err(|error| self.unreadable(error))?;
         if area.len() < length {
             return Err(self.damaged(LabelError::Short { length: area.len() }));
         }
-        Ok(area)
+        Ok(())
     }
 
     fn damaged(self, source: LabelError) -> Error {

@@ -78,12 +78,11 @@ impl LabelDevice {
         self.size
     }
 
-    /// The first `length` bytes of the label area; fewer if the device gives no more.
+    /// Reads on until `area` is the first `length` bytes of the label area; fewer if the device gives no more.
     ///
     /// # Errors
     /// What the kernel or the device's firmware says.
-    pub(crate) fn read(&self, length: usize) -> io::Result<Vec<u8>> {
-        let mut area = Vec::with_capacity(length);
+    pub(crate) fn read_on(&self, area: &mut Vec<u8>, length: usize) -> io::Result<()> {
         while area.len() < length {
             let wanted = self.longest_read.min(length - area.len());
             let mut part = AreaPart::new(area.len(), wanted)?;
@@ -95,7 +94,7 @@ impl LabelDevice {
                 break;
             }
         }
-        Ok(area)
+        Ok(())
     }
 }
 
