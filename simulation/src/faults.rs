@@ -473,8 +473,7 @@ fn restore(world: &World, snapshot: &LastSnapshot) {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .clone();
     if let Some(last) = last {
-        world.oracle.restores();
-        world.api.restore(last);
+        world.restore(last);
     } else {
         set(snapshot, Some(world.api.snapshot()));
     }

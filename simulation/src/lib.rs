@@ -6,6 +6,7 @@ pub mod calm;
 pub mod devices;
 pub mod dice;
 pub mod faults;
+pub mod forgotten;
 pub mod history;
 pub mod invariants;
 pub mod oracle;

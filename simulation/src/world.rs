@@ -1,15 +1,19 @@
 //! All parts of one simulated cluster.
 
+use std::collections::BTreeSet;
+
 use cluster::names::FSTYPE;
 use crds::{DRIVER_NAME, TOPOLOGY_KEY};
 use extender::wake::WAKE_OBJECT;
 use node_driver::csi::NodeService;
+use node_driver::devices::Stage;
 use placement::Bytes;
 use serde_json::json;
 
-use crate::api_server::{ApiServer, Key, Kind, Network};
-use crate::devices::{DeviceFault, Machine, RegionSpec};
+use crate::api_server::{ApiServer, Key, Kind, Network, Snapshot};
+use crate::devices::{DeviceFault, Machine, RegionSpec, TrueNamespace};
 use crate::dice::Dice;
+use crate::forgotten::Forgotten;
 use crate::oracle::Oracle;
 use crate::programs::{self, ExtenderCalls, OperatorCalls, Process};
 use crate::promises::Promises;
@@ -25,6 +29,8 @@ pub struct World {
     pub dice: Dice,
     /// What pods wrote.
     pub oracle: Oracle,
+    /// What nothing in the cluster tells of since etcd was restored.
+    pub forgotten: Forgotten,
     /// What the extender promised.
     pub promises: Promises,
     /// The operator.
@@ -108,7 +114,8 @@ impl World {
         let oracle = Oracle::default();
         make_classes(&api);
         make_wake_object(&api);
-        let operator = Process::start("operator", &api, None, &dice("operator"), programs::operator);
+        let forgotten = Forgotten::default();
+        let operator = start_operator("operator", &api, &dice("operator"), &forgotten);
         let names = SCHEDULERS.into_iter().take(schedulers);
         let schedulers = names
             .map(|name| Scheduler::start(seed, name, &api, &promises, manner))
@@ -135,6 +142,7 @@ impl World {
             api,
             dice: dice("world"),
             oracle,
+            forgotten,
             promises,
             operator,
             schedulers,
@@ -164,13 +172,16 @@ impl World {
     /// A second copy of the operator, which runs beside the first until it is not allowed any more.
     #[must_use]
     pub fn second_operator(&self) -> Process<OperatorCalls> {
-        Process::start(
-            "second operator",
-            &self.api,
-            None,
-            &Dice::new(self.seed, "second operator"),
-            programs::operator,
-        )
+        let name = "second operator";
+        start_operator(name, &self.api, &Dice::new(self.seed, name), &self.forgotten)
+    }
+
+    /// Restores etcd from a snapshot.
+    pub fn restore(&self, snapshot: Snapshot) {
+        self.oracle.restores();
+        self.api.restore(snapshot);
+        let held = self.nodes.iter().map(|node| (node.name.clone(), node.holds()));
+        self.forgotten.restored(&self.api, held.collect());
     }
 
     /// Writes of our programs and changes of devices so far.
@@ -201,6 +212,15 @@ impl World {
     }
 }
 
+fn start_operator(name: &str, api: &ApiServer, dice: &Dice, forgotten: &Forgotten) -> Process<OperatorCalls> {
+    let (server, forgotten) = (api.clone(), forgotten.clone());
+    let run = move |link: &_| {
+        forgotten.operator_starts(&server);
+        programs::operator(link)
+    };
+    Process::start(name, api, None, dice, run)
+}
+
 impl Scheduler {
     fn start(seed: u64, name: &'static str, api: &ApiServer, promises: &Promises, manner: Manner) -> Self {
         let dice = |part: &str| Dice::new(seed, &format!("{name} {part}"));
@@ -226,6 +246,16 @@ impl Scheduler {
 }
 
 impl Node {
+    /// The volumes that its devices hold.
+    fn holds(&self) -> BTreeSet<String> {
+        let namespaces = self.machine.truth().namespaces.into_iter();
+        let volume = |namespace: TrueNamespace| match namespace.volume() {
+            Some((volume, Stage::HandedOut | Stage::InUse)) => Some(volume.to_owned()),
+            _ => None,
+        };
+        namespaces.filter_map(volume).collect()
+    }
+
     fn start(seed: u64, number: usize, api: &ApiServer, oracle: &Oracle, layout: &Dice) -> Self {
         let name = format!("node-{number}");
         let specs: Vec<RegionSpec> = (0..=layout.below(2))
