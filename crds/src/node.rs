@@ -128,6 +128,10 @@ pub struct RegionStatus {
     /// Free extents, ascending.
     #[serde(default)]
     pub free: Vec<Extent>,
+    /// How many of these bytes may hold something. They become zero in the background; a volume that gets some of them before is
+    /// ready once they are. Absent if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_zero: Option<Bytes>,
     /// Volumes whose namespaces are there, so that their bytes are not in the free extents, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<String>,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use placement::{Bytes, MapLocation, NumaWish, VolumeRequest};
 
-use crate::{ErasePolicy, NumaChoice, PARAMETER_PREFIX, VolumeMode};
+use crate::{ErasePolicy, NumaChoice, PARAMETER_PREFIX, VolumeMode, bytes_of_quantity};
 
 /// What a `StorageClass` asks for, apart from the size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct ClassParameters {
     pub numa: NumaWish,
     /// `csi.daxfit.dev/erase`
     pub erase: ErasePolicy,
+    /// `csi.daxfit.dev/eraseRate`
+    pub erase_rate: Option<Bytes>,
 }
 
 /// A parameter that is not understood.
@@ -45,12 +48,15 @@ pub enum ParameterError {
     MapWithoutFsdax,
 }
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "csi.daxfit.dev/mode",
     "csi.daxfit.dev/map",
     "csi.daxfit.dev/numa",
     "csi.daxfit.dev/erase",
+    "csi.daxfit.dev/eraseRate",
 ];
+/// The least bytes in a second: slower, nobody would see the end.
+const LEAST_RATE: Bytes = Bytes::mib(1);
 /// What Kubernetes itself adds to the parameters of a CreateVolume call or keeps in a `StorageClass`.
 const OF_KUBERNETES: &str = "csi.storage.k8s.io/";
 
@@ -106,6 +112,10 @@ impl ClassParameters {
             }
             (Some("erase"), "zero") => self.erase = ErasePolicy::Zero,
             (Some("erase"), _) => return Err(bad("zero")),
+            (Some("eraseRate"), _) => {
+                let rate = erase_rate(value).ok_or_else(|| bad("bytes in a second, 1Mi or more, such as 500Mi"))?;
+                self.erase_rate = Some(rate);
+            }
             _ => return Err(ParameterError::UnknownName { name: name.into() }),
         }
         Ok(())
@@ -117,6 +127,11 @@ fn numa_wish(value: &str) -> Option<NumaWish> {
         return Some(NumaWish::Together);
     }
     NumaChoice::try_from(value.to_owned()).ok().map(NumaWish::from)
+}
+
+fn erase_rate(value: &str) -> Option<Bytes> {
+    let rate = bytes_of_quantity(&Quantity(value.into())).ok()?;
+    (rate >= LEAST_RATE).then_some(rate)
 }
 
 #[cfg(test)]
@@ -156,6 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn reads_how_fast_to_erase() {
+        let rate = |value| parse(&[("csi.daxfit.dev/eraseRate", value)]).map(|parsed| parsed.erase_rate);
+        assert_eq!(rate("500Mi"), Ok(Some(Bytes::mib(500))));
+        assert_eq!(parse(&[]).unwrap().erase_rate, None);
+        for value in ["0", "1023Ki", "-1Gi", "fast", ""] {
+            let refused = rate(value).unwrap_err();
+            assert!(
+                refused.ends_with("allowed are bytes in a second, 1Mi or more, such as 500Mi"),
+                "{refused}"
+            );
+        }
+    }
+
+    #[test]
     fn refuses_by_name_with_what_is_allowed() {
         assert_eq!(
             parse(&[("csi.daxfit.dev/mode", "dax")]).unwrap_err(),
@@ -163,7 +192,7 @@ mod tests {
         );
         assert_eq!(
             parse(&[("mode", "fsdax")]).unwrap_err(),
-            "unknown StorageClass parameter \"mode\": allowed are csi.daxfit.dev/mode, csi.daxfit.dev/map, csi.daxfit.dev/numa, csi.daxfit.dev/erase"
+            "unknown StorageClass parameter \"mode\": allowed are csi.daxfit.dev/mode, csi.daxfit.dev/map, csi.daxfit.dev/numa, csi.daxfit.dev/erase, csi.daxfit.dev/eraseRate"
         );
         assert_eq!(
             parse(&[("csi.daxfit.dev/numa", "one")]).unwrap_err(),

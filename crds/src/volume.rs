@@ -58,6 +58,9 @@ pub struct PmemVolumeSpec {
     /// What happens to its bytes when it is deleted.
     #[serde(default)]
     pub erase: ErasePolicy,
+    /// Bytes that are erased in a second at most; without, as many as possible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase_rate: Option<Bytes>,
     /// The claim it was made for, if the provisioner said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<ClaimRef>,

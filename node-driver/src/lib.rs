@@ -17,6 +17,7 @@ mod heartbeat;
 pub mod host_rules;
 pub mod known_zero;
 pub mod layout;
+pub mod node_file;
 pub mod node_lock;
 pub mod registration;
 mod report;

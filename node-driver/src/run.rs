@@ -22,7 +22,7 @@ use crate::host_rules::HostRules;
 use crate::layout::{Announcements, EventsError, Layout, Revision, Uevents, bring_up, cover_bad_blocks, watch_devices};
 use crate::registration::{self, RegistrationError, RegistrationState};
 use crate::report::{Reporter, follow_written};
-use crate::volumes::{ClusterRecord, EarlierVolumes, Objects, Reconciler, Worker, leftovers};
+use crate::volumes::{ClusterRecord, EarlierVolumes, EraseRates, Objects, Reconciler, Worker, leftovers, sweep};
 
 /// How long to wait before asking the API server again.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -40,6 +40,8 @@ pub struct Settings {
     pub registration_dir: Option<PathBuf>,
     /// Where health is served over plain HTTP; none: nowhere.
     pub http_listen: Option<SocketAddr>,
+    /// As in [`Cluster`].
+    pub sweep_after: Option<Duration>,
 }
 
 /// Why the driver ended.
@@ -74,6 +76,7 @@ pub enum RunError {
 pub async fn run(
     settings: Settings,
     devices: Arc<dyn Devices>,
+    rates: EraseRates,
     host_rules: Option<HostRules>,
     client: kube::Client,
     stop: CancellationToken,
@@ -85,9 +88,10 @@ pub async fn run(
         node: settings.node,
         namespace: settings.namespace,
         client,
+        sweep_after: settings.sweep_after,
         stop: stop.clone(),
     };
-    parts.spawn(work(cluster, devices, earlier, host_rules, Uevents::listen()?));
+    parts.spawn(work(cluster, devices, (earlier, rates), host_rules, Uevents::listen()?));
     let mut outcome = Ok(());
     while let Some(ended) = parts.join_next().await {
         let ended = ended.map_err(RunError::from).flatten();
@@ -157,6 +161,9 @@ pub struct Cluster {
     pub namespace: String,
     /// The way to the API server.
     pub client: kube::Client,
+    /// How long free bytes that may hold something rest until they are written over; none: they stay as they are until a volume
+    /// gets them.
+    pub sweep_after: Option<Duration>,
     /// Ends the work.
     pub stop: CancellationToken,
 }
@@ -170,7 +177,7 @@ pub struct Cluster {
 pub async fn work(
     cluster: Cluster,
     devices: Arc<dyn Devices>,
-    earlier: EarlierVolumes,
+    (earlier, rates): (EarlierVolumes, EraseRates),
     host_rules: Option<HostRules>,
     announcements: impl Announcements,
 ) -> Result<(), RunError> {
@@ -178,6 +185,7 @@ pub async fn work(
         node,
         namespace,
         client,
+        sweep_after,
         stop,
     } = cluster;
     // Before the API server is asked: volumes are staged also if it cannot be reached.
@@ -191,7 +199,11 @@ pub async fn work(
     let volumes = Reconciler::new(client.clone(), &node);
     let record = ClusterRecord::new(client.clone(), &node, volumes.store());
     let reconciled = Arc::new(Notify::new());
-    let worker = Arc::new(Worker::new(Arc::clone(&layout), record, stop.clone()).with_earlier(earlier));
+    let worker = Arc::new(
+        Worker::new(Arc::clone(&layout), record, stop.clone())
+            .with_earlier(earlier)
+            .with_rates(rates),
+    );
     let reporter = Reporter::new(
         &client,
         &node,
@@ -200,6 +212,7 @@ pub async fn work(
         &worker.erasures(),
         last_report,
     )
+    .with_unknown(worker.unknown())
     .with_condition(host_rules.as_ref().map(HostRules::condition));
     let mut parts = JoinSet::new();
     parts.spawn(heartbeat::run(client.clone(), namespace, node.clone(), stop.clone()));
@@ -208,6 +221,9 @@ pub async fn work(
     let written = Objects::new(volumes.store());
     parts.spawn(follow_written(Arc::clone(&layout), written, stop.clone()));
     parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
+    if let Some(after) = sweep_after {
+        parts.spawn(sweep::run(Arc::clone(&worker), after, stop.clone()));
+    }
     parts.spawn(volumes.run(worker, reconciled, stop.clone()));
     let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };
     let covering = async {

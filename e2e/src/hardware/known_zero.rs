@@ -18,6 +18,9 @@ pub(super) fn group() -> Group {
             case!(what_somebody_else_had_is_zeroed),
             case!(what_somebody_else_had_is_zeroed_whatever_the_indexes_say),
             case!(without_the_file_nothing_is_known),
+            case!(free_bytes_are_swept_before_somebody_needs_them),
+            case!(a_sweep_that_is_killed_anywhere_keeps_no_bytes),
+            case!(an_erasure_goes_on_where_it_was_killed),
         ],
     }
 }
@@ -107,4 +110,68 @@ async fn without_the_file_nothing_is_known(vm: &mut TestVm) -> Result<()> {
     vm.shell(&format!("truncate --size -1 {FILE}")).await?;
     ensure!(!is_known(vm, "x", "60Mi").await?, "it was not read with a damaged file");
     delete(vm, "x").await
+}
+
+/// What the driver does in the background. Returns what it says.
+async fn sweep(vm: &TestVm) -> Result<String> {
+    let swept = vm.run(&format!("{VOLUME} sweep")).await?;
+    ensure!(swept.status == 0, "{}", swept.stderr);
+    ensure!(swept.stdout.contains(": 0"), "bytes are left: {}", swept.stdout);
+    Ok(swept.stderr)
+}
+
+/// Everything that is free is zero, and known to be, but for what somebody else has in the middle of it.
+async fn free_bytes_are_swept_before_somebody_needs_them(vm: &mut TestVm) -> Result<()> {
+    used_by_others(vm).await?;
+    vm.shell("ndctl create-namespace --region region0 --mode raw --size 16M --name stays >/dev/null")
+        .await?;
+    ensure!(sweep(vm).await?.contains("making free bytes zero"), "nothing was swept");
+    ensure!(
+        !sweep(vm).await?.contains("making free bytes zero"),
+        "it was swept twice"
+    );
+    ensure!(is_known(vm, "v", "60Mi").await?, "v was read");
+    delete(vm, "v").await?;
+    vm.shell("ndctl destroy-namespace --force $(ndctl list --namespaces | jq --raw-output '.[] | select(.name == \"stays\").dev')")
+        .await?;
+    // What somebody else had is not known any more, and the rest of that hole with it.
+    ensure!(!is_known(vm, "w", "80Mi").await?, "w was not read");
+    delete(vm, "w").await
+}
+
+async fn a_sweep_that_is_killed_anywhere_keeps_no_bytes(vm: &mut TestVm) -> Result<()> {
+    for effect in ["create", "open-raw", "zero:1", "zero:20", "flush:1", "destroy"] {
+        used_by_others(vm).await?;
+        let killed = vm.run(&format!("{VOLUME} sweep --kill-after {effect}")).await?;
+        ensure!(killed.status != 0, "it was not killed after {effect}");
+        is_known(vm, "v", "80Mi").await?;
+        delete(vm, "v").await?;
+        let left = inventory(vm).await?;
+        ensure!(
+            left.namespaces.is_empty(),
+            "after {effect} there is {:?}",
+            left.namespaces
+        );
+    }
+    Ok(())
+}
+
+async fn an_erasure_goes_on_where_it_was_killed(vm: &mut TestVm) -> Result<()> {
+    is_known(vm, "v", "60Mi").await?;
+    fill(vm, &device(vm, "v").await?).await?;
+    let killed = vm
+        .run(&format!(
+            "{VOLUME} delete v --destroy-data --rate 4Mi --kill-after note-erased"
+        ))
+        .await?;
+    ensure!(killed.status != 0, "it was not killed");
+    let erased = vm.run(&format!("{VOLUME} delete v --destroy-data")).await?;
+    ensure!(erased.status == 0, "{}", erased.stderr);
+    ensure!(
+        erased.stderr.contains("what it wrote over is read"),
+        "it began again: {}",
+        erased.stderr
+    );
+    ensure!(is_known(vm, "w", "60Mi").await?, "w was read");
+    delete(vm, "w").await
 }

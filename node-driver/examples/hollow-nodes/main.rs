@@ -16,7 +16,6 @@ use kube::{Client, Config};
 use node_driver::devices::{Attach, Devices, Emulated, RegionFlag};
 use node_driver::layout::Uevents;
 use node_driver::run::{Cluster, work};
-use node_driver::volumes::EarlierVolumes;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -114,6 +113,7 @@ async fn run(args: &Args, nodes: Nodes, client: Client) -> anyhow::Result<()> {
             node: name.clone(),
             namespace: namespace.clone(),
             client: client.clone(),
+            sweep_after: None,
             stop: CancellationToken::new(),
         };
         drivers.spawn(drive(cluster, devices, node.runs.subscribe()));
@@ -135,7 +135,7 @@ async fn drive(
         let working = work(
             cluster(),
             Arc::clone(&devices),
-            EarlierVolumes::default(),
+            Default::default(),
             None,
             Uevents::listen()?,
         );

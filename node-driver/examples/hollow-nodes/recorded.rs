@@ -10,7 +10,7 @@ use anyhow::Context;
 use node_driver::devices::{
     DeviceError, Devices, EarlierVolume, Emulated, Inventory, Location, NewNamespace, RawBytes, Stage, VolumeDevice,
 };
-use placement::{Extent, Mode, RegionId};
+use placement::{Bytes, Extent, Mode, RegionId};
 use serde_json::json;
 
 /// The file with one JSON line for each event.
@@ -76,10 +76,18 @@ impl Devices for Recorded {
         self.devices.find_volume(name)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         let zero = self.devices.create(new)?;
         self.events.append(&self.node, &new.volume, "created");
         Ok(zero)
+    }
+
+    fn unknown(&self, region: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        self.devices.unknown(region)
+    }
+
+    fn note_erased(&self, volume: &str, size: Bytes) -> Result<(), DeviceError> {
+        self.devices.note_erased(volume, size)
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -102,7 +110,7 @@ impl Devices for Recorded {
         self.devices.configure(name, mode)
     }
 
-    fn destroy(&self, name: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, name: &str, zero: &[Location]) -> Result<(), DeviceError> {
         self.devices.destroy(name, zero)?;
         self.events.append(&self.node, name, "destroyed");
         Ok(())

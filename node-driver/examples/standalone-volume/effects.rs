@@ -136,8 +136,17 @@ impl Devices for CountedDevices {
         self.devices.find_volume(volume)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         self.effects.after("create", self.devices.create(new))
+    }
+
+    fn unknown(&self, region: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        self.devices.unknown(region)
+    }
+
+    fn note_erased(&self, volume: &str, size: Bytes) -> Result<(), DeviceError> {
+        self.effects
+            .after("note-erased", self.devices.note_erased(volume, size))
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -164,7 +173,7 @@ impl Devices for CountedDevices {
         self.effects.after("configure", self.devices.configure(volume, mode))
     }
 
-    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, zero: &[Location]) -> Result<(), DeviceError> {
         self.effects.after("destroy", self.devices.destroy(volume, zero))
     }
 }
@@ -177,6 +186,10 @@ struct CountedBytes {
 impl RawBytes for CountedBytes {
     fn size(&self) -> Bytes {
         self.bytes.size()
+    }
+
+    fn erased(&self) -> Bytes {
+        self.bytes.erased()
     }
 
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {

@@ -19,8 +19,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use node_driver::csi::NodeService;
 use node_driver::devices::{BackendArgs, Devices};
 use node_driver::filesystem::Kernel;
-use node_driver::known_zero::{KnownZeros, ZeroFile};
+use node_driver::known_zero::KnownZeros;
 use node_driver::layout::{Layout, Revision};
+use node_driver::node_file::NodeFile;
 use node_driver::node_lock::NodeLock;
 use node_driver::volumes::{EarlierVolumes, InMemoryRecord, WorkResult, Worker};
 use placement::{Bytes, MapLocation};
@@ -37,6 +38,8 @@ enum Command {
     Create(CreateArgs),
     /// Write zeros over all bytes of a namespace that `create` made, and destroy it.
     Delete(DeleteArgs),
+    /// Make all free bytes zero that may hold something, as the driver does in the background. Prints how many are left.
+    Sweep(SweepArgs),
     /// Mount a volume on a directory, or hand over its block device: format it if nobody had it, and mark it as in use.
     Stage(StageArgs),
 }
@@ -76,6 +79,17 @@ struct DeleteArgs {
     /// Its data is lost for ever.
     #[arg(long, required = true)]
     destroy_data: bool,
+    /// Bytes that are erased in a second at most, such as 4Mi.
+    #[arg(long, value_parser = size)]
+    rate: Option<Bytes>,
+    #[command(flatten)]
+    ending: EndArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+#[derive(Debug, Args)]
+struct SweepArgs {
     #[command(flatten)]
     ending: EndArgs,
     #[command(flatten)]
@@ -144,6 +158,7 @@ async fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Create(args) => create(args).await,
         Command::Delete(args) => delete(args).await,
+        Command::Sweep(args) => sweep(args).await,
         Command::Stage(args) => stage(args).await,
     }
 }
@@ -185,6 +200,7 @@ fn spec(args: &CreateArgs) -> PmemVolumeSpec {
         },
         numa: args.numa,
         erase: crds::ErasePolicy::Zero,
+        erase_rate: None,
         claim: None,
     }
 }
@@ -222,6 +238,7 @@ async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
     let (namespace, _) = found.with_context(|| format!("there is no namespace of volume {}", args.name))?;
     let spec = serde_json::json!({ "node": "", "required": 1, "mode": "fsdax" });
     let mut volume = PmemVolume::new(&args.name, serde_json::from_value(spec)?);
+    volume.spec.erase_rate = args.rate;
     volume.metadata.deletion_timestamp = Some(Time(Timestamp::now()));
     volume.metadata.finalizers = Some(vec![FINALIZER.into()]);
     volume.metadata.annotations = Some([(DELETE_VOLUME.into(), "true".into())].into());
@@ -235,6 +252,14 @@ async fn delete(args: DeleteArgs) -> anyhow::Result<()> {
         bail!("not deleted: {}", serde_json::to_string_pretty(&volume.status)?);
     }
     Ok(standalone.worker.clear(&args.name).await?)
+}
+
+/// Prints how many bytes are left in each region.
+async fn sweep(args: SweepArgs) -> anyhow::Result<()> {
+    let devices = counted(&args.node, &args.ending.effects())?;
+    let left = Standalone::new(devices).worker.sweep_at_once().await?;
+    println!("{}", serde_json::to_string_pretty(&left)?);
+    Ok(())
 }
 
 /// Mounts a volume on a directory, or hands over its block device, by the driver's own `NodeStageVolume`.
@@ -270,7 +295,7 @@ async fn stage(args: StageArgs) -> anyhow::Result<()> {
 /// The devices, for this process alone until it is gone. As at the start of the driver, what a crash left disabled comes up.
 fn counted(node: &NodeArgs, effects: &Effects) -> anyhow::Result<Arc<dyn Devices>> {
     let _lock = ManuallyDrop::new(NodeLock::take(&node.plugin_folder)?);
-    let zeros = KnownZeros::kept_in(ZeroFile::within(&node.plugin_folder));
+    let zeros = KnownZeros::kept_in(NodeFile::known_zeros(&node.plugin_folder));
     let devices = node.backend.open(zeros)?;
     devices.bring_up()?;
     Ok(Arc::new(CountedDevices {

@@ -17,8 +17,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use ndctl::{Context, Fsdax, NamespaceName, PageMap};
 use node_driver::devices::{BackendArgs, Devices, Stage};
-use node_driver::known_zero::{KnownZeros, ZeroFile};
+use node_driver::known_zero::KnownZeros;
 use node_driver::layout::{Layout, Revision};
+use node_driver::node_file::NodeFile;
 use node_driver::volumes::{InMemoryRecord, Progress, WorkResult, Worker, erase};
 use placement::{Bytes, MapLocation, Mode};
 use tokio::task::spawn_blocking;
@@ -58,7 +59,7 @@ struct Driver {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let zeros = KnownZeros::kept_in(ZeroFile::within(&args.folder));
+    let zeros = KnownZeros::kept_in(NodeFile::known_zeros(&args.folder));
     let driver = Driver::new(args.backend.open(zeros)?);
     let whole = driver.devices.inventory()?.regions.first().context("no region")?.size;
     let mut measured = Measured::new();

@@ -1,13 +1,17 @@
 //! Runs the driver.
 
 use std::mem::ManuallyDrop;
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use node_driver::host_rules;
-use node_driver::known_zero::{KnownZeros, ZeroFile};
+use node_driver::known_zero::KnownZeros;
+use node_driver::node_file::NodeFile;
 use node_driver::node_lock::NodeLock;
 use node_driver::run::{self, Settings};
+use node_driver::volumes::EraseRates;
 use program::{DRAIN_LIMIT, stop_on_signal};
 
 use super::RunArgs;
@@ -25,7 +29,8 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         .backend
         .is_real()
         .then(|| host_rules::install(args.udev_rules_dir.as_deref()));
-    let devices = args.backend.open(KnownZeros::kept_in(ZeroFile::within(folder)))?;
+    let devices = args.backend.open(KnownZeros::kept_in(NodeFile::known_zeros(folder)))?;
+    let rates = EraseRates::kept_in(NodeFile::erase_rates(folder));
     let client = kube::Client::try_default()
         .await
         .context("cannot find the API server: run in a pod, or set KUBECONFIG")?;
@@ -36,6 +41,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         csi_socket: args.socket.csi_socket,
         registration_dir,
         http_listen: args.http_listen,
+        sweep_after: NonZeroU32::new(args.sweep_after).map(|seconds| Duration::from_secs(seconds.get().into())),
     };
     tracing::info!(
         ?settings,
@@ -44,7 +50,7 @@ pub async fn run(args: RunArgs) -> anyhow::Result<()> {
         version = env!("CARGO_PKG_VERSION"),
         "starting"
     );
-    run::run(settings, devices, host_rules, client, stop).await?;
+    run::run(settings, devices, rates, host_rules, client, stop).await?;
     tracing::info!("stopped");
     Ok(())
 }

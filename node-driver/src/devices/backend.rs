@@ -43,12 +43,19 @@ pub trait Devices: Send + Sync + 'static {
     fn find_volume(&self, volume: &str) -> Result<Option<VolumeDevice>, DeviceError>;
 
     /// Makes a namespace with the mark [`Stage::Making`] and without a mode: it has no block device yet. The kernel chooses
-    /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]). Returns where that is, if each of its
-    /// bytes is known to be zero.
+    /// where in the region, but nothing that is known to be bad ([`Devices::quarantine`]). What is swept there
+    /// ([`sweep_id`](super::sweep_id)) is destroyed first. Returns those of its bytes that are known to be zero, as parts of the region.
     ///
     /// # Errors
-    /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready.
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError>;
+    /// [`DeviceError::NoSpace`] if no hole is large enough, [`DeviceError::NotReady`] if the region is not ready,
+    /// [`DeviceError::InUse`] while somebody sweeps there.
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError>;
+
+    /// The free bytes of a ready region that are not known to be zero.
+    ///
+    /// # Errors
+    /// As [`Devices::inventory`]; [`DeviceError::NotReady`] if it is not ready.
+    fn unknown(&self, region: &RegionId) -> Result<Vec<Extent>, DeviceError>;
 
     /// Puts namespaces with the mark [`Stage::Quarantined`] over the bad blocks in the free space of a region
     /// ([`Inventory::exposed`]). Nothing if there are none.
@@ -80,6 +87,14 @@ pub trait Devices: Send + Sync + 'static {
     /// [`DeviceError::InUse`] while somebody uses its block device.
     fn open_raw(&self, volume: &str) -> Result<Box<dyn RawBytes>, DeviceError>;
 
+    /// Notes how many bytes from its first on were written over of a namespace that is being erased. They are flushed. What was
+    /// noted last is what [`RawBytes::erased`] tells who opens it again, after a crash as well, as long as all labels are explained by
+    /// what this driver did.
+    ///
+    /// # Errors
+    /// There is none of the volume that is being erased, or as [`Devices::inventory`].
+    fn note_erased(&self, volume: &str, size: Bytes) -> Result<(), DeviceError>;
+
     /// Gives a namespace that is being made `mode`, and with it a block device. Its raw bytes must be zero and nobody may have
     /// them open.
     ///
@@ -89,11 +104,11 @@ pub trait Devices: Send + Sync + 'static {
 
     /// Destroys a namespace that is being made or erased, which frees its space: first one that is in the way beside that of the
     /// volume ([`Inventory::spare_of`]). `zero`: where it is, if each of its bytes is zero, also after a power loss, and nobody was
-    /// given them since; who gets them next need not read them then.
+    /// given them since; who gets them next need not read them then. Of what was swept, parts of it.
     ///
     /// # Errors
     /// [`DeviceError::InUse`] while somebody uses its block device.
-    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError>;
+    fn destroy(&self, volume: &str, zero: &[Location]) -> Result<(), DeviceError>;
 }
 
 /// A namespace to be created.

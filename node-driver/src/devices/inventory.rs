@@ -344,6 +344,11 @@ impl Namespace {
     }
 
     /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
+    /// Whether its mark says that it is to be erased.
+    pub(super) fn is_being_erased(&self) -> bool {
+        matches!(self.owner(), Owner::Ours(mark) if mark.stage == Stage::Erasing)
+    }
+
     pub(super) fn is_disabled(&self) -> bool {
         self.mode == NamespaceMode::Raw && self.block.is_none()
     }
@@ -374,6 +379,8 @@ impl Namespace {
     fn add_ours(&self, region: &mut RegionStatus, mark: Mark<'_>) {
         let name = || mark.volume.to_owned();
         match mark.stage {
+            // For no volume.
+            Stage::Making if self.is_sweep() => {}
             Stage::Making => region.volumes.push(name()),
             Stage::HandedOut | Stage::InUse => {
                 region.volumes.push(name());
@@ -426,6 +433,7 @@ impl Region {
             state: self.state,
             message,
             free,
+            to_zero: None,
             volumes: Vec::new(),
             kept: Vec::new(),
             erasing: Vec::new(),

@@ -16,6 +16,7 @@ mod offered;
 mod quarantine;
 mod raw_bytes;
 mod required;
+mod sweep;
 
 pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
@@ -27,3 +28,4 @@ pub use libndctl::LibNdctl;
 pub use mark::{Mark, Owner, Stage, free_uuid, name as mark_name, read as owner_of, uuid_of};
 pub use quarantine::{Pieces, cover};
 pub use raw_bytes::{RawBytes, RawFile};
+pub use sweep::sweep_id;

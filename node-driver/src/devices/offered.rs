@@ -12,6 +12,11 @@ impl Inventory {
         if region.state != RegionState::Ready {
             return Vec::new();
         }
+        self.free_region(region).free
+    }
+
+    /// The region with its free extents.
+    pub(super) fn free_region(&self, region: &Region) -> placement::Region {
         let mut offered = placement::Region {
             id: region.id.clone(),
             numa: region.numa,
@@ -21,12 +26,16 @@ impl Inventory {
         for bad in self.exposed(region) {
             offered.take(bad);
         }
-        offered.free
+        offered
     }
 
-    /// The extents of a region that no namespace has.
+    /// The extents of a region that no namespace has, but for what is swept.
     #[must_use]
     pub fn between_namespaces(&self, region: &Region) -> Vec<Extent> {
+        self.with_sweeps(region, self.without_any(region))
+    }
+
+    fn without_any(&self, region: &Region) -> Vec<Extent> {
         let here = self.namespaces.iter().filter(|ns| ns.region == region.id);
         free_between(region.size, here.map(|namespace| namespace.extent))
     }
@@ -55,7 +64,9 @@ impl Inventory {
         }
     }
 
+    /// The kernel does not count what is swept.
     fn offered(&self, region: &Region) -> Vec<Extent> {
-        region.offer.of(self.between_namespaces(region), region.alignment)
+        let offered = region.offer.of(self.without_any(region), region.alignment);
+        self.with_sweeps(region, offered)
     }
 }

@@ -17,6 +17,10 @@ pub trait RawBytes: Send + Sync {
         1
     }
 
+    /// How many from the first on an erasure made zero that was interrupted, also after a power loss. Somebody may have written
+    /// there since.
+    fn erased(&self) -> Bytes;
+
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// # Errors
@@ -43,6 +47,8 @@ pub struct RawFile {
     pub file: File,
     /// How many bytes there are.
     pub size: Bytes,
+    /// What [`RawBytes::erased`] answers.
+    pub erased: Bytes,
 }
 
 /// One processor does not fill an interleave set, and a few do. Others are left to the pods.
@@ -51,6 +57,10 @@ const MOST_LANES: usize = 4;
 impl RawBytes for RawFile {
     fn size(&self) -> Bytes {
         self.size
+    }
+
+    fn erased(&self) -> Bytes {
+        self.erased
     }
 
     fn lanes(&self) -> usize {

@@ -64,6 +64,14 @@ impl Inventory {
         )
     }
 
+    /// The namespace of a volume that is being erased.
+    ///
+    /// # Errors
+    /// There is none, it is not clear which it is, or it is not to be erased.
+    pub fn existing_to_erase(&self, volume: &str) -> Result<&Namespace, DeviceError> {
+        allowed(self.of_volume(volume), volume, "erase", |now| now == Stage::Erasing)
+    }
+
     /// The namespace of a volume that is destroyed: one that nobody uses beside its own ([`Inventory::spare_of`]), or else its own.
     ///
     /// # Errors
@@ -75,13 +83,17 @@ impl Inventory {
         }
     }
 
-    /// The bytes of a namespace that is destroyed, if they were erased: then each is `zero`, also after a power loss. Those that
+    /// Those bytes of a namespace that is destroyed that were written over: they are `zero`, also after a power loss. Those that
     /// were only read, before anybody was handed them, may have been zeroed by somebody who did not flush that.
     #[must_use]
-    pub fn erased(found: &Namespace, zero: Option<&Location>) -> Option<Extent> {
-        let is_erased = matches!(found.owner(), Owner::Ours(mark) if mark.stage == Stage::Erasing);
-        let zero = zero.filter(|zero| is_erased && **zero == Location::of(found));
-        zero.map(|zero| zero.extent)
+    pub fn erased(found: &Namespace, zero: &[Location]) -> Vec<Extent> {
+        let is_written_over = |zero: &&Location| match found.owner() {
+            Owner::Ours(_) if found.is_being_erased() => **zero == Location::of(found),
+            Owner::Ours(_) if found.is_sweep() => zero.region == found.region && found.extent.contains(zero.extent),
+            Owner::Ours(_) | Owner::Newer { .. } | Owner::Foreign => false,
+        };
+        let zero = zero.iter().filter(is_written_over);
+        zero.map(|zero| zero.extent).collect()
     }
 
     /// The namespace of a volume that was made before there were marks.

@@ -7,13 +7,13 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use placement::{Extent, RegionId};
+use placement::{Bytes, Extent, RegionId};
 use uuid::Uuid;
 
 use super::change::Change;
-use super::keep::Keep;
 use super::label_areas::Look;
-use super::record::{Record, common, either, holds};
+use super::record::{Record, Zeros, common, either};
+use crate::node_file::Keep;
 
 /// Which free bytes of this node are known to be zero. Its caller lets nobody else of this process change labels of a region
 /// meanwhile.
@@ -55,7 +55,7 @@ impl KnownZeros {
         }
     }
 
-    /// Has `create` make the namespace with this UUID. Returns its extent as well, if each of its bytes is known to be zero.
+    /// Has `create` make the namespace with this UUID. Returns those of its bytes as well that are known to be zero.
     /// `look` reads the label areas of the region; none if that is not possible.
     ///
     /// # Errors
@@ -66,9 +66,9 @@ impl KnownZeros {
         uuid: Uuid,
         look: impl Fn() -> Option<Look>,
         create: impl FnOnce() -> Result<T, E>,
-    ) -> Result<(T, Option<Extent>), E> {
+    ) -> Result<(T, Vec<Extent>), E> {
         let Some(keep) = &self.keep else {
-            return Ok((create()?, None));
+            return Ok((create()?, Vec::new()));
         };
         let mut state = self.state();
         let before = state.look_if_noted(&**keep, region, &look);
@@ -76,17 +76,18 @@ impl KnownZeros {
         state.change(&**keep, |record| record.forget(region))?;
         let made = create()?;
         let (Some(before), Some(known)) = (before, known) else {
-            return Ok((made, None));
+            return Ok((made, Vec::new()));
         };
         let after = look();
         let explained = after.filter(|after| Change::Written(uuid).explains(&before, after));
         let placed = explained.and_then(|after| after.areas.extent_of(uuid).map(|taken| (after, taken)));
         let Some((after, taken)) = placed else {
             tracing::info!(%region, "what was known to be zero is not any more: somebody else may have changed labels");
-            return Ok((made, None));
+            return Ok((made, Vec::new()));
         };
-        state.note(&**keep, region, &after, &known);
-        Ok((made, holds(&known, taken).then_some(taken)))
+        let zero = common(&known.free, &[taken]);
+        state.note(&**keep, region, &after, known);
+        Ok((made, zero))
     }
 
     /// Has `mark` write the label of the namespace with this UUID, which takes no other bytes by that.
@@ -107,13 +108,12 @@ impl KnownZeros {
         let before = state.look_if_noted(&**keep, region, &look);
         let marked = mark();
         if let Some(before) = before {
-            state.follow(&**keep, region, (&before, look().as_ref()), Change::Written(uuid), None);
+            state.follow(&**keep, region, (&before, look().as_ref()), Change::Written(uuid), &[]);
         }
         marked
     }
 
-    /// Has `destroy` take away the namespace with this UUID. `zero`: its extent, if each of its bytes is zero and will be after a
-    /// power loss.
+    /// Has `destroy` take away the namespace with this UUID. `zero`: those of its bytes that are zero and will be after a power loss.
     ///
     /// # Errors
     /// Those of `destroy`.
@@ -121,7 +121,7 @@ impl KnownZeros {
         &self,
         region: &RegionId,
         uuid: Uuid,
-        zero: Option<Extent>,
+        zero: &[Extent],
         look: impl Fn() -> Option<Look>,
         destroy: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
@@ -130,23 +130,57 @@ impl KnownZeros {
         };
         let mut state = self.state();
         let before = match zero {
-            Some(_) => look(),
-            None => state.look_if_noted(&**keep, region, &look),
+            [] => state.look_if_noted(&**keep, region, &look),
+            _ => look(),
         };
         let destroyed = destroy();
         let Some(before) = before else {
             return destroyed;
         };
-        let is_its = |zero: &Extent| destroyed.is_ok() && before.areas.extent_of(uuid) == Some(*zero);
-        let freed = zero.filter(is_its);
+        let taken = before.areas.extent_of(uuid).filter(|_| destroyed.is_ok());
+        let is_its = |zero: &&Extent| taken.is_some_and(|taken| taken.contains(**zero));
+        let freed: Vec<Extent> = zero.iter().filter(is_its).copied().collect();
         state.follow(
             &**keep,
             region,
             (&before, look().as_ref()),
             Change::Deleted(uuid),
-            freed,
+            &freed,
         );
         destroyed
+    }
+
+    /// The free bytes of a region that are known to be zero.
+    pub fn free(&self, region: &RegionId, look: impl Fn() -> Option<Look>) -> Vec<Extent> {
+        self.known(region, look).unwrap_or_default().free
+    }
+
+    /// How many bytes from the first on were erased so far of the namespace with this UUID, which is at `extent`.
+    pub fn erased(&self, region: &RegionId, uuid: Uuid, extent: Extent, look: impl Fn() -> Option<Look>) -> Bytes {
+        let noted = self
+            .known(region, look)
+            .and_then(|known| known.erased.get(&uuid).copied());
+        let part = noted.filter(|part| part.start == extent.start);
+        part.map_or(Bytes::ZERO, |part| part.size)
+    }
+
+    /// Notes what was erased so far of the namespace with this UUID: it is zero, and will be after a power loss.
+    pub fn note_erased(&self, region: &RegionId, uuid: Uuid, part: Extent, look: impl Fn() -> Option<Look>) {
+        let (Some(keep), Some(now)) = (&self.keep, look()) else {
+            return;
+        };
+        let mut state = self.state();
+        state.record(&**keep);
+        let mut known = state.under(region, &now).unwrap_or_default();
+        known.erased.insert(uuid, part);
+        state.note(&**keep, region, &now, known);
+    }
+
+    fn known(&self, region: &RegionId, look: impl Fn() -> Option<Look>) -> Option<Zeros> {
+        let keep = self.keep.as_ref()?;
+        let mut state = self.state();
+        let now = state.look_if_noted(&**keep, region, look)?;
+        state.under(region, &now)
     }
 
     /// Forgets what is not free any more, as a listing shows it: what namespaces take, and bad blocks. Where somebody else took
@@ -200,10 +234,10 @@ impl State {
         self.record.get_or_insert_default()
     }
 
-    fn under(&mut self, region: &RegionId, look: &Look) -> Option<Vec<Extent>> {
+    fn under(&mut self, region: &RegionId, look: &Look) -> Option<Zeros> {
         let labels = look.areas.hash();
         let record = self.record.as_ref()?;
-        record.under(region, labels.as_deref()).map(<[Extent]>::to_vec)
+        record.under(region, labels.as_deref()).cloned()
     }
 
     /// Reading label areas takes time, and is for nothing where nothing is known.
@@ -222,14 +256,17 @@ impl State {
         region: &RegionId,
         (before, after): (&Look, Option<&Look>),
         change: Change,
-        freed: Option<Extent>,
+        freed: &[Extent],
     ) {
         let known = self.under(region, before);
         let is_explained = after.is_some_and(|after| change.explains(before, after));
-        let zero = either(known.as_deref().unwrap_or_default(), freed.as_slice());
         match after {
             Some(after) if known.is_some() && after.areas == before.areas => {}
-            Some(after) if is_explained && !zero.is_empty() => self.note(keep, region, after, &zero),
+            Some(after) if is_explained && (known.is_some() || !freed.is_empty()) => {
+                let mut zeros = known.unwrap_or_default();
+                zeros.free = either(&zeros.free, freed);
+                self.note(keep, region, after, zeros);
+            }
             _ if self.record(keep).is_about(region) => {
                 tracing::info!(%region, "what was known to be zero is not any more: somebody else may have changed labels");
                 log(self.change(keep, |record| record.forget(region)));
@@ -238,13 +275,18 @@ impl State {
         }
     }
 
-    /// Notes that these bytes are zero, as far as they are free.
-    fn note(&mut self, keep: &dyn Keep, region: &RegionId, look: &Look, known: &[Extent]) {
+    /// Notes that these bytes are zero, as far as they are where the labels say.
+    fn note(&mut self, keep: &dyn Keep, region: &RegionId, look: &Look, mut zeros: Zeros) {
         let Some(labels) = look.areas.hash() else {
             return;
         };
-        let free = common(known, &look.areas.free());
-        log(self.change(keep, |record| record.put(region, labels, free)));
+        zeros.free = common(&zeros.free, &look.areas.free());
+        let is_there = |uuid: &Uuid, part: &mut Extent| {
+            let taken = look.areas.extent_of(*uuid);
+            taken.is_some_and(|taken| taken.contains(*part))
+        };
+        zeros.erased.retain(is_there);
+        log(self.change(keep, |record| record.put(region, labels, zeros)));
     }
 
     /// Changes the record, and the file if it says something else.

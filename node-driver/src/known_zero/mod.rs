@@ -8,16 +8,14 @@
 //! - [`label_areas`]: what label areas hold, as far as it tells of each label that was written.
 //! - [`change`]: whether a change of ours, and nothing else, led from one state of them to another.
 //! - [`record`]: which bytes are known to be zero, and under which state of the label areas.
-//! - [`keep`]: the file.
 //! - [`known_zeros`]: before and after each change of a label of ours.
 
 mod change;
-mod keep;
 mod known_zeros;
 mod label_areas;
 mod record;
 
 pub use change::Change;
-pub use keep::{Keep, ZeroFile};
 pub use known_zeros::{KnownZeros, NotWithdrawn};
 pub use label_areas::{LabelAreas, Look, ModuleArea, Slot};
+pub(crate) use record::without;

@@ -5,22 +5,40 @@ use std::collections::BTreeMap;
 use placement::{Bytes, Extent, RegionId, free_between};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::label_areas::hex;
 
 /// Which free bytes are known to be zero.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Record {
-    regions: BTreeMap<RegionId, Zeros>,
+    regions: BTreeMap<RegionId, Noted>,
 }
 
-/// What is known of a region.
+/// What is known of a region, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Zeros {
+struct Noted {
     /// The hash of all label areas under which it holds.
     labels: String,
-    /// The bytes, in ascending order.
-    extents: Vec<Extent>,
+    #[serde(flatten)]
+    zeros: Zeros,
+}
+
+/// Bytes of a region that are zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Zeros {
+    /// Those that are free, in ascending order.
+    #[serde(rename = "extents")]
+    pub(super) free: Vec<Extent>,
+    /// What was erased so far of the namespaces with these UUIDs, which are still being erased.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) erased: BTreeMap<Uuid, Extent>,
+}
+
+impl Zeros {
+    fn is_empty(&self) -> bool {
+        self.free.is_empty() && self.erased.is_empty()
+    }
 }
 
 impl Record {
@@ -28,23 +46,23 @@ impl Record {
         self.regions.contains_key(region)
     }
 
-    /// The bytes of a region that are known to be zero while its label areas have this hash.
-    pub(super) fn under(&self, region: &RegionId, labels: Option<&str>) -> Option<&[Extent]> {
-        let zeros = self.regions.get(region)?;
-        (labels == Some(&*zeros.labels)).then_some(&zeros.extents)
+    /// What is known of a region while its label areas have this hash.
+    pub(super) fn under(&self, region: &RegionId, labels: Option<&str>) -> Option<&Zeros> {
+        let noted = self.regions.get(region)?;
+        (labels == Some(&*noted.labels)).then_some(&noted.zeros)
     }
 
-    /// The bytes that were noted of a region, whether or not its label areas are as they were.
+    /// The free bytes that were noted of a region, whether or not its label areas are as they were.
     pub(super) fn noted(&self, region: &RegionId) -> &[Extent] {
-        self.regions.get(region).map_or(&[], |zeros| &zeros.extents)
+        self.regions.get(region).map_or(&[], |noted| &noted.zeros.free)
     }
 
     /// Notes what is known of a region: nothing else is.
-    pub(super) fn put(&mut self, region: &RegionId, labels: String, extents: Vec<Extent>) {
-        if extents.is_empty() {
+    pub(super) fn put(&mut self, region: &RegionId, labels: String, zeros: Zeros) {
+        if zeros.is_empty() {
             self.forget(region);
         } else {
-            self.regions.insert(region.clone(), Zeros { labels, extents });
+            self.regions.insert(region.clone(), Noted { labels, zeros });
         }
     }
 
@@ -52,11 +70,11 @@ impl Record {
         self.regions.remove(region);
     }
 
-    /// Forgets some bytes of a region.
+    /// Forgets some free bytes of a region.
     pub(super) fn forget_part(&mut self, region: &RegionId, part: &[Extent]) {
-        if let Some(zeros) = self.regions.remove(region) {
-            let extents = without(&zeros.extents, part);
-            self.put(region, zeros.labels, extents);
+        if let Some(Noted { labels, mut zeros }) = self.regions.remove(region) {
+            zeros.free = without(&zeros.free, part);
+            self.put(region, labels, zeros);
         }
     }
 
@@ -89,13 +107,8 @@ pub(super) fn either(one: &[Extent], other: &[Extent]) -> Vec<Extent> {
 }
 
 /// What the first has and the second has not.
-pub(super) fn without(one: &[Extent], other: &[Extent]) -> Vec<Extent> {
+pub(crate) fn without(one: &[Extent], other: &[Extent]) -> Vec<Extent> {
     complement(&[&complement(one), other].concat())
-}
-
-/// Whether all of `part` is in `whole`.
-pub(super) fn holds(whole: &[Extent], part: Extent) -> bool {
-    without(&[part], whole).is_empty()
 }
 
 fn complement(of: &[Extent]) -> Vec<Extent> {

@@ -77,7 +77,7 @@ mod tests {
         assert_eq!([revision.after(&list()), revision.after(&list())], [1, 1]);
         devices.create(&new("a")).unwrap();
         assert_eq!([revision.after(&list()), revision.after(&list())], [2, 2]);
-        devices.destroy("a", None).unwrap();
+        devices.destroy("a", &[]).unwrap();
         assert_eq!(revision.after(&list()), 3);
     }
 

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::FIELD_MANAGER;
 use crate::conditions::{NewCondition, set};
 use crate::layout::LastListing;
-use crate::volumes::{Erasures, Objects};
+use crate::volumes::{Erasures, Objects, UnknownBytes};
 use status::{KnownVolumes, next_status};
 pub use written::follow_written;
 
@@ -36,6 +36,7 @@ pub struct Reporter {
     backend: &'static str,
     objects: Objects,
     erasures: watch::Receiver<BTreeMap<String, ErasingVolume>>,
+    unknown: watch::Receiver<UnknownBytes>,
     /// A condition that does not follow from the devices.
     host: Option<NewCondition>,
     /// What was reported last. It outlives the object: while devices cannot be listed, it is the last listing.
@@ -80,6 +81,7 @@ impl Reporter {
             backend,
             objects,
             erasures: erasures.subscribe(),
+            unknown: watch::Sender::default().subscribe(),
             host: None,
             is_written: reported.is_some(),
             reported: reported.unwrap_or_default(),
@@ -90,6 +92,12 @@ impl Reporter {
     #[must_use]
     pub fn with_condition(self, host: Option<NewCondition>) -> Self {
         Self { host, ..self }
+    }
+
+    /// Reports as well which free bytes may hold something.
+    #[must_use]
+    pub fn with_unknown(self, unknown: watch::Receiver<UnknownBytes>) -> Self {
+        Self { unknown, ..self }
     }
 
     /// Reports whenever `last` changes or `volumes_changed` is notified, until `stop`. What failed is repeated.
@@ -119,6 +127,7 @@ impl Reporter {
                 () = volumes_changed.notified() => {}
                 () = self.objects.changed() => {}
                 Ok(()) = self.erasures.changed() => {}
+                Ok(()) = self.unknown.changed() => {}
                 changed = last.changed() => if changed.is_err() { return },
                 Some(object) = shown.next() => self.compare(object).await,
                 () = sleep(AFTER_ERROR), if reported.is_err() => {}
@@ -132,6 +141,7 @@ impl Reporter {
         let known = KnownVolumes {
             objects: &objects,
             erasing: &self.erasures.borrow_and_update().clone(),
+            unknown: &self.unknown.borrow_and_update().clone(),
         };
         let now = program::now();
         let Some(mut status) = next_status(&self.reported, last, self.backend, known, now) else {

@@ -13,6 +13,7 @@ use placement::RegionId;
 use crate::conditions::{NewCondition, set};
 use crate::devices::{Inventory, Namespace};
 use crate::layout::{Away, LastListing, Listing};
+use crate::volumes::UnknownBytes;
 
 /// What is known of volumes beside what the devices show.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,8 @@ pub struct KnownVolumes<'a> {
     pub objects: &'a [Arc<PmemVolume>],
     /// How far erasures have come.
     pub erasing: &'a BTreeMap<String, ErasingVolume>,
+    /// Which free bytes may hold something.
+    pub unknown: &'a UnknownBytes,
 }
 
 impl KnownVolumes<'_> {
@@ -29,6 +32,7 @@ impl KnownVolumes<'_> {
         let mut regions = listing.inventory.to_status(|namespace| self.is_earlier(namespace));
         regions.extend(vanished(before, &listing.inventory));
         for region in &mut regions {
+            region.to_zero = self.unknown.get(&region.id).copied();
             if !region.state.shows_namespaces() {
                 region.kept = kept_unseen(before, &listing.away, &region.id);
             }
@@ -109,6 +113,7 @@ fn away(region: &RegionStatus) -> RegionStatus {
             region.device
         ),
         free: Vec::new(),
+        to_zero: None,
         volumes: Vec::new(),
         kept: Vec::new(),
         erasing: Vec::new(),

@@ -6,7 +6,7 @@
 //! - [`worker`]: carries out one step after the other.
 //! - [`status`]: the status that each step leads to; [`record`]: where it is written.
 //! - [`leftovers`]: namespaces that need no object are erased and destroyed.
-//! - [`zero`]: erasing and scrubbing.
+//! - [`zero`]: erasing and scrubbing; [`zeroing`]: of the bytes of volumes, [`sweep`]: of free bytes.
 
 mod earlier;
 mod error;
@@ -19,15 +19,20 @@ mod reconcile;
 mod record;
 mod retry;
 mod status;
+pub(crate) mod sweep;
 mod turns;
 mod worker;
 mod zero;
+mod zeroing;
 
 pub use earlier::EarlierVolumes;
 pub(crate) use objects::Objects;
 pub(crate) use reconcile::Reconciler;
 pub(crate) use record::ClusterRecord;
 pub use record::{InMemoryRecord, Record, RecordError};
+pub use sweep::UnknownBytes;
 pub use worker::{WorkResult, Worker};
 pub use zero::erasures::Erasures;
-pub use zero::pass::{Progress, ZeroError, Zeroed, erase};
+pub use zero::pass::{ZeroError, Zeroed, erase};
+pub use zero::progress::Progress;
+pub use zero::rates::EraseRates;

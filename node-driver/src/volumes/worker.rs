@@ -1,11 +1,10 @@
 //! Carries out the steps of volumes: one after the other for each volume, several volumes side by side.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crds::{EraseProgress, PmemVolume, PmemVolumeStatus};
+use crds::{PmemVolume, PmemVolumeStatus};
 use program::spawn_blocking;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::earlier::EarlierVolumes;
@@ -15,11 +14,11 @@ use super::pending::free_for;
 use super::plan::{Blocked, Observed, Provisioned, Step, is_choosing, is_to_be_placed, step_in};
 use super::record::Record;
 use super::status;
+use super::sweep::{Sweeps, UnknownBytes};
 use super::turns::{Moment, Turns};
 use super::zero::byte_state::{ByteState, ByteStates, Location};
-use super::zero::erasure::Erasure;
 use super::zero::erasures::Erasures;
-use super::zero::pass::{Progress, ZeroError, Zeroed, scrub};
+use super::zero::rates::EraseRates;
 use crate::devices::{DeviceError, Devices, EarlierVolume, NewNamespace, Stage};
 use crate::layout::{Layout, Listing};
 use placement::RegionId;
@@ -46,12 +45,14 @@ pub struct Worker<R> {
     placing: Mutex<()>,
     turns: Turns,
     /// One erasure at a time in each region.
-    erasing: Locks<RegionId>,
+    pub(super) erasing: Locks<RegionId>,
     /// One task at a time works on a volume, with or without its object.
     pub(super) volumes: Locks<String>,
     pub(super) erasures: Erasures,
+    pub(super) sweeps: Sweeps,
+    pub(super) rates: EraseRates,
     earlier: EarlierVolumes,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 /// What to do after a step.
@@ -76,6 +77,8 @@ impl<R: Record> Worker<R> {
             erasing: Locks::default(),
             volumes: Locks::default(),
             erasures: Erasures::default(),
+            sweeps: Sweeps::default(),
+            rates: EraseRates::default(),
             earlier: EarlierVolumes::default(),
             stop,
         }
@@ -87,10 +90,22 @@ impl<R: Record> Worker<R> {
         Self { earlier, ..self }
     }
 
+    /// The same worker, which erases no faster than this.
+    #[must_use]
+    pub fn with_rates(self, rates: EraseRates) -> Self {
+        Self { rates, ..self }
+    }
+
     /// How far its erasures have come.
     #[must_use]
     pub fn erasures(&self) -> Erasures {
         self.erasures.clone()
+    }
+
+    /// Which free bytes may hold something.
+    #[must_use]
+    pub(crate) fn unknown(&self) -> watch::Receiver<UnknownBytes> {
+        self.sweeps.unknown()
     }
 
     /// Takes the steps of `volume` until it is settled, gone or blocked.
@@ -204,7 +219,10 @@ impl<R: Record> Worker<R> {
                 self.bytes.set(&id, ByteState::Configured(location));
                 Ok(next)
             }
-            Step::Mark(stage) => self.mark(id, stage).await,
+            Step::Mark(stage) => {
+                self.note_rate(volume, stage);
+                self.mark(id, stage).await
+            }
             Step::MarkEarlier(location, stage) => self.mark_earlier(id, location, stage).await,
             Step::Destroy => self.destroy(&id).await,
             Step::RemoveFinalizer => self.release(volume).await,
@@ -222,14 +240,17 @@ impl<R: Record> Worker<R> {
             footprint,
         } = new.clone();
         let devices = self.layout.devices();
+        let _room = self.sweeps.make_room(&region).await;
         match spawn_blocking(move || devices.create(&new)).await? {
             Err(DeviceError::NoSpace { .. }) => self.layout.refused(&region, footprint, &listing.inventory),
             Err(error) => return Err(error.into()),
-            Ok(None) => {}
-            Ok(Some(extent)) => {
-                tracing::info!(volume, %region, "each of its bytes is known to be zero: they are not read");
-                self.bytes.set(&volume, ByteState::Zero(Location { region, extent }));
-            }
+            Ok(zero) => match zero[..] {
+                [extent] if extent.size == footprint => {
+                    tracing::info!(volume, %region, "each of its bytes is known to be zero: they are not read");
+                    self.bytes.set(&volume, ByteState::Zero(Location { region, extent }));
+                }
+                _ => {}
+            },
         }
         Ok(Next::List)
     }
@@ -237,12 +258,11 @@ impl<R: Record> Worker<R> {
     /// Frees the space of the volume, and tells of its bytes if they are zero.
     pub(super) async fn destroy(&self, volume: &str) -> Result<Next, StepError> {
         let zero = match self.bytes.take(volume) {
-            ByteState::Zero(location) => Some(location),
-            ByteState::Unknown | ByteState::Bad(_) | ByteState::Configured(_) => None,
+            ByteState::Zero(location) => vec![location],
+            ByteState::Unknown | ByteState::Bad(_) | ByteState::Configured(_) => Vec::new(),
         };
         let volume = volume.to_owned();
-        self.on_devices(move |devices| devices.destroy(&volume, zero.as_ref()))
-            .await
+        self.on_devices(move |devices| devices.destroy(&volume, &zero)).await
     }
 
     /// A living volume was held by an earlier version of the driver.
@@ -321,55 +341,6 @@ impl<R: Record> Worker<R> {
         let devices = self.layout.devices();
         spawn_blocking(move || change(&*devices)).await??;
         Ok(Next::List)
-    }
-
-    async fn scrub(&self, volume: &PmemVolume, location: Location) -> Result<Next, StepError> {
-        let id = name(volume).to_owned();
-        self.bytes.forget(&id);
-        let devices = self.layout.devices();
-        let opened = id.clone();
-        let progress = Progress::new(self.stop.clone());
-        let zeroed = spawn_blocking(move || -> Result<Zeroed, StepError> {
-            Ok(scrub(&*devices.open_raw(&opened)?, &progress)?)
-        });
-        self.note_zeroed(&id, location, zeroed.await??);
-        Ok(Next::Plan(Box::new(volume.clone())))
-    }
-
-    /// Writes zeros over every byte of the volume, once no other erasure is at work in the region.
-    pub(super) async fn erase(&self, volume: &str, location: Location) -> Result<(), StepError> {
-        tracing::info!(volume, region = %location.region, "erasing");
-        self.bytes.forget(volume);
-        let lock = self.erasing.lock(location.region.clone());
-        let Some(_lock) = self.stop.run_until_cancelled(lock).await else {
-            return Err(ZeroError::Stopped.into());
-        };
-        let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), self.stop.clone());
-        let begun = erasure.begun();
-        let total = location.extent.size;
-        let progressed = |done| self.erasures.progressed(volume, EraseProgress { done, total }, begun);
-        let ended = loop {
-            match erasure.progress().await {
-                Ok(ControlFlow::Continue(done)) => progressed(done),
-                Ok(ControlFlow::Break(zeroed)) => break Ok(zeroed),
-                Err(failed) => break Err(failed),
-            }
-        };
-        progressed(erasure.zeroed());
-        self.note_zeroed(volume, location, ended?);
-        Ok(())
-    }
-
-    fn note_zeroed(&self, volume: &str, location: Location, zeroed: Zeroed) {
-        let state = match zeroed {
-            Zeroed::All => ByteState::Zero(location),
-            Zeroed::AllBut { first, size } => {
-                let region = &location.region;
-                tracing::warn!(volume, %region, %first, %size, "bad blocks that cannot be zeroed: the namespace stays out of use");
-                ByteState::Bad(location)
-            }
-        };
-        self.bytes.set(volume, state);
     }
 
     /// Writes a failure into the volume's conditions, and logs it, if it is new.

@@ -68,8 +68,16 @@ impl Devices for FakeDevices {
         panic!("CSI calls know nothing of the cluster")
     }
 
-    fn create(&self, _: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, _: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         panic!("CSI calls make no namespaces")
+    }
+
+    fn unknown(&self, _: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        panic!("CSI calls do not ask for free bytes")
+    }
+
+    fn note_erased(&self, _: &str, _: Bytes) -> Result<(), DeviceError> {
+        panic!("CSI calls erase nothing")
     }
 
     fn quarantine(&self, _: &RegionId) -> Result<(), DeviceError> {
@@ -84,7 +92,7 @@ impl Devices for FakeDevices {
         panic!("CSI calls configure nothing")
     }
 
-    fn destroy(&self, _: &str, _: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, _: &str, _: &[Location]) -> Result<(), DeviceError> {
         panic!("CSI calls destroy nothing")
     }
 }

@@ -42,6 +42,7 @@ fn object(
         map: MapLocation::default(),
         numa: NumaChoice::Any,
         erase: ErasePolicy::Zero,
+        erase_rate: None,
         claim: named.and_then(|named| named.claim.as_ref()).and_then(claim_ref),
     };
     PmemVolume::new(volume, spec)

@@ -26,6 +26,7 @@ pub(super) struct ModelBytes {
     pub(super) serial: Serial,
     pub(super) handle: u64,
     pub(super) size: Bytes,
+    pub(super) erased: Bytes,
 }
 
 impl ModelBytes {
@@ -69,6 +70,10 @@ impl ModelBytes {
 impl RawBytes for ModelBytes {
     fn size(&self) -> Bytes {
         self.size
+    }
+
+    fn erased(&self) -> Bytes {
+        self.erased
     }
 
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {

@@ -7,7 +7,7 @@ use node_driver::devices::{
     RawBytes, Source, Stage, VolumeDevice, cover, mark_name,
 };
 use node_driver::known_zero::{KnownZeros, Look};
-use placement::{Extent, Mode, RegionId};
+use placement::{Bytes, Extent, Mode, RegionId};
 
 use super::bytes::ModelBytes;
 use super::faults::Call;
@@ -75,6 +75,13 @@ impl Run {
     pub(super) fn look_at_labels(&self, region: &RegionId) -> Option<Look> {
         self.fuse.check().ok()?;
         self.machine.state().look_at_labels(region)
+    }
+
+    /// How many bytes of a namespace an erasure made zero that was interrupted.
+    fn erased(&self, found: &Namespace) -> Bytes {
+        let look = || self.look_at_labels(&found.region);
+        self.zeros
+            .erased(&found.region, found.uuid.unwrap_or_default(), found.extent, look)
     }
 
     fn serial(&self, found: &Namespace) -> Result<Serial, DeviceError> {
@@ -204,13 +211,32 @@ impl Devices for Run {
         Devices::inventory(self)?.find_volume(volume, |_| true)
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
-        if seen.to_cover().any(|region| *region == new.region) {
+        if seen.is_to_clear(&new.region) {
             cover(self, &new.region)?;
         }
         self.make_known(&seen, new)
+    }
+
+    fn unknown(&self, region: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        let found = seen.ready_region(region)?;
+        let zero = self.zeros.free(region, || self.look_at_labels(region));
+        Ok(seen.unknown(found, &zero))
+    }
+
+    fn note_erased(&self, volume: &str, size: Bytes) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let seen = self.list(Call::Listing)?;
+        let found = self.asked(seen.existing_to_erase(volume))?;
+        let part = Extent::new(found.extent.start, size);
+        let look = || self.look_at_labels(&found.region);
+        self.zeros
+            .note_erased(&found.region, found.uuid.unwrap_or_default(), part, look);
+        Ok(())
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -250,6 +276,7 @@ impl Devices for Run {
             serial,
             handle,
             size: found.extent.size,
+            erased: self.erased(found),
         }))
     }
 
@@ -268,7 +295,7 @@ impl Devices for Run {
         })
     }
 
-    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, zero: &[Location]) -> Result<(), DeviceError> {
         let _lock = self.lock();
         let seen = self.list(Call::Listing)?;
         self.destroy_zero(&seen, volume, zero)

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use node_driver::known_zero::Keep;
+use node_driver::node_file::Keep;
 
 use super::fuse::Fuse;
 use super::machine::Machine;

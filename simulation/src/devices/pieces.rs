@@ -22,13 +22,13 @@ impl Pieces for Run {
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        self.destroy_zero(seen, volume, None)
+        self.destroy_zero(seen, volume, &[])
     }
 }
 
 impl Run {
-    /// Makes a namespace, and returns where it is if each of its bytes is known to be zero.
-    pub(super) fn make_known(&self, seen: &Inventory, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    /// Makes a namespace, and returns those of its bytes that are known to be zero.
+    pub(super) fn make_known(&self, seen: &Inventory, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         seen.ready_region(&new.region)?;
         let label = free_uuid(&new.volume, |uuid| seen.has_uuid(uuid)).and_then(|uuid| {
             let name = mark_name(&new.volume, uuid, Stage::Making)?;
@@ -49,12 +49,7 @@ impl Run {
     }
 
     /// Destroys a namespace whose bytes are all zero, if that is where it is.
-    pub(super) fn destroy_zero(
-        &self,
-        seen: &Inventory,
-        volume: &str,
-        zero: Option<&Location>,
-    ) -> Result<(), DeviceError> {
+    pub(super) fn destroy_zero(&self, seen: &Inventory, volume: &str, zero: &[Location]) -> Result<(), DeviceError> {
         let found = self.asked(seen.existing_to_destroy(volume))?;
         let serial = self.disable_unused(seen, found, volume)?;
         let destroy = || {
@@ -68,7 +63,7 @@ impl Run {
         let zero = Inventory::erased(found, zero);
         let look = || self.look_at_labels(&found.region);
         let uuid = found.uuid.unwrap_or_default();
-        self.zeros.destroy(&found.region, uuid, zero, look, destroy)?;
+        self.zeros.destroy(&found.region, uuid, &zero, look, destroy)?;
         self.list(Call::ReadBack)?.check_gone(&found.region)
     }
 }

@@ -15,7 +15,7 @@ use node_driver::csi::NodeService;
 use node_driver::devices::Devices;
 use node_driver::layout::Announcements;
 use node_driver::run::{Cluster, work};
-use node_driver::volumes::EarlierVolumes;
+use node_driver::volumes::{EarlierVolumes, EraseRates};
 use operator::controller::Service;
 use operator::index::SharedIndex;
 use operator::run::Operator;
@@ -27,6 +27,9 @@ pub use process::{Process, Run};
 
 use crate::api_server::Link;
 use crate::devices::Machine;
+
+/// How long free bytes rest: seldom until a history ends, and often enough.
+const SWEEP_AFTER: Duration = Duration::from_secs(30);
 
 /// The namespace of the operator.
 pub const NAMESPACE: &str = "daxfit-system";
@@ -101,9 +104,16 @@ pub fn driver(link: &Link, node: &str, machine: &Machine) -> Run<NodeService> {
         node: node.into(),
         namespace: NAMESPACE.into(),
         client: link.client(),
+        sweep_after: Some(SWEEP_AFTER),
         stop: CancellationToken::new(),
     };
-    let work = work(cluster, devices, earlier, None, Announced(machine.changes()));
+    let work = work(
+        cluster,
+        devices,
+        (earlier, EraseRates::default()),
+        None,
+        Announced(machine.changes()),
+    );
     Run::new(service, async move {
         if let Err(error) = work.await {
             tracing::error!(error = program::chain(&error), "the driver ended");

@@ -20,6 +20,11 @@ impl RawBytes for SparseBytes {
         self.size
     }
 
+    /// Erasing takes no time.
+    fn erased(&self) -> Bytes {
+        Bytes::ZERO
+    }
+
     fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset.get_u64())
     }

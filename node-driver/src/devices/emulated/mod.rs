@@ -231,7 +231,7 @@ impl Devices for Emulated {
     }
 
     /// A new file is full of zeros.
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         let mut layout = self.layout();
         let (next, made) = layout.covered(&new.region)?.with_new(new)?;
         let path = self.file(&made);
@@ -239,7 +239,17 @@ impl Devices for Emulated {
         file.map_err(|source| EmulatedError::Io { path, source })
             .and_then(|()| self.change(&mut layout, next))
             .map_err(failed("create", &new.volume))?;
-        Ok(Some(made.extent))
+        Ok(vec![made.extent])
+    }
+
+    /// The file of a new namespace is full of zeros.
+    fn unknown(&self, _region: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        Ok(Vec::new())
+    }
+
+    /// Erasing takes no time: nothing is kept of it.
+    fn note_erased(&self, _volume: &str, _size: Bytes) -> Result<(), DeviceError> {
+        Ok(())
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -298,7 +308,7 @@ impl Devices for Emulated {
         done.map(drop).map_err(failed("configure", volume))
     }
 
-    fn destroy(&self, volume: &str, _zero: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, _zero: &[Location]) -> Result<(), DeviceError> {
         let mut layout = self.layout();
         let stored = existing_if(&layout, volume, "destroy", Stage::is_expendable)?;
         self.detach(volume, &stored)?;

@@ -46,7 +46,7 @@ fn takes_the_lowest_hole_and_says_when_there_is_none() {
         devices.create(&new("d", 0, 16)),
         Err(DeviceError::NoSpace { .. })
     ));
-    devices.destroy("b", None).unwrap();
+    devices.destroy("b", &[]).unwrap();
     devices.create(&new("d", 0, 16)).unwrap();
     let inventory = devices.inventory().unwrap();
     let (found, stage) = inventory.of_volume("d").unwrap().unwrap();
@@ -86,7 +86,7 @@ fn what_was_handed_out_is_neither_opened_raw_nor_destroyed() {
         let refused = [
             devices.open_raw("a").map(drop),
             devices.configure("a", FSDAX),
-            devices.destroy("a", None),
+            devices.destroy("a", &[]),
             devices.mark("a", Stage::Making),
         ];
         for refused in refused {
@@ -96,7 +96,7 @@ fn what_was_handed_out_is_neither_opened_raw_nor_destroyed() {
     }
     devices.mark("a", Stage::Erasing).unwrap();
     devices.open_raw("a").unwrap();
-    devices.destroy("a", None).unwrap();
+    devices.destroy("a", &[]).unwrap();
 }
 
 #[test]

@@ -92,6 +92,15 @@ impl LibNdctl {
         Ok(found.is_some_and(|found| found.is_recorded && found.uuid == *uuid && found.name == *name))
     }
 
+    /// How many bytes of a namespace an erasure made zero that was interrupted.
+    fn erased(&self, inventory: &Inventory, found: &Namespace) -> Bytes {
+        let region = inventory.region(&found.region).filter(|_| found.is_being_erased());
+        region.zip(found.uuid).map_or(Bytes::ZERO, |(region, uuid)| {
+            let look = || label_areas::look(&region.device);
+            self.zeros.erased(&region.id, uuid, found.extent, look)
+        })
+    }
+
     /// All there is, for who holds the lock.
     fn list(&self) -> Result<Inventory, DeviceError> {
         let listed = listing::inventory()?;
@@ -133,15 +142,22 @@ impl Devices for LibNdctl {
         shown::find(volume, |namespace| self.is_recorded(namespace))
     }
 
-    fn create(&self, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    fn create(&self, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         let _work = self.at_work.on(&new.volume);
         let _lock = self.lock();
         let inventory = self.list()?;
-        let is_exposed = inventory.to_cover().any(|region| *region == new.region);
-        if is_exposed {
+        if inventory.is_to_clear(&new.region) {
             cover(&self.unlocked(), &new.region)?;
         }
         self.unlocked().make_known(&inventory, new)
+    }
+
+    fn unknown(&self, region: &RegionId) -> Result<Vec<Extent>, DeviceError> {
+        let _lock = self.lock();
+        let inventory = self.list()?;
+        let found = inventory.ready_region(region)?;
+        let zero = self.zeros.free(region, || label_areas::look(&found.device));
+        Ok(inventory.unknown(found, &zero))
     }
 
     fn quarantine(&self, region: &RegionId) -> Result<(), DeviceError> {
@@ -186,7 +202,20 @@ impl Devices for LibNdctl {
                 format!("it has {}, but its block device {size}", found.extent.size).into(),
             ));
         }
-        Ok(Box::new(RawFile { file, size }))
+        let erased = self.erased(&inventory, found);
+        Ok(Box::new(RawFile { file, size, erased }))
+    }
+
+    fn note_erased(&self, volume: &str, size: Bytes) -> Result<(), DeviceError> {
+        let _lock = self.lock();
+        let inventory = self.list()?;
+        let found = inventory.existing_to_erase(volume)?;
+        if let (Some(uuid), Some(region)) = (found.uuid, inventory.region(&found.region)) {
+            let part = Extent::new(found.extent.start, size);
+            let look = || label_areas::look(&region.device);
+            self.zeros.note_erased(&found.region, uuid, part, look);
+        }
+        Ok(())
     }
 
     fn configure(&self, volume: &str, mode: Mode) -> Result<(), DeviceError> {
@@ -198,7 +227,7 @@ impl Devices for LibNdctl {
         configure(&found.device, mode).map_err(|source| failed("configure", volume, source.into()))
     }
 
-    fn destroy(&self, volume: &str, zero: Option<&Location>) -> Result<(), DeviceError> {
+    fn destroy(&self, volume: &str, zero: &[Location]) -> Result<(), DeviceError> {
         let _work = self.at_work.on(volume);
         let _lock = self.lock();
         self.unlocked().destroy_zero(&self.list()?, volume, zero)

@@ -21,8 +21,8 @@ pub(super) struct Unlocked<'a> {
 }
 
 impl Unlocked<'_> {
-    /// Makes a namespace, and returns where it is if each of its bytes is known to be zero.
-    pub(super) fn make_known(&self, seen: &Inventory, new: &NewNamespace) -> Result<Option<Extent>, DeviceError> {
+    /// Makes a namespace, and returns those of its bytes that are known to be zero.
+    pub(super) fn make_known(&self, seen: &Inventory, new: &NewNamespace) -> Result<Vec<Extent>, DeviceError> {
         let region = seen.ready_region(&new.region)?;
         let label = new_label(seen, &new.volume)?;
         let failed = |source| match source {
@@ -42,12 +42,7 @@ impl Unlocked<'_> {
     }
 
     /// Destroys a namespace whose bytes are all zero, if that is where it is.
-    pub(super) fn destroy_zero(
-        &self,
-        seen: &Inventory,
-        volume: &str,
-        zero: Option<&Location>,
-    ) -> Result<(), DeviceError> {
+    pub(super) fn destroy_zero(&self, seen: &Inventory, volume: &str, zero: &[Location]) -> Result<(), DeviceError> {
         let found = seen.existing_to_destroy(volume)?;
         disable_unused(seen, found, volume)?;
         let destroy = || destroy(&found.device).map_err(|source| failed("destroy", volume, source.into()));
@@ -55,7 +50,7 @@ impl Unlocked<'_> {
         match (found.uuid, seen.region(&found.region)) {
             (Some(uuid), Some(region)) => {
                 let look = || label_areas::look(&region.device);
-                self.zeros.destroy(&found.region, uuid, zero, look, destroy)?;
+                self.zeros.destroy(&found.region, uuid, &zero, look, destroy)?;
             }
             _ => destroy()?,
         }
@@ -105,6 +100,6 @@ impl Pieces for Unlocked<'_> {
     }
 
     fn destroy(&self, seen: &Inventory, volume: &str) -> Result<(), DeviceError> {
-        self.destroy_zero(seen, volume, None)
+        self.destroy_zero(seen, volume, &[])
     }
 }

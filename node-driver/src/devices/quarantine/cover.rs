@@ -101,7 +101,7 @@ fn destroy_temporary(devices: &impl Pieces, region: &RegionId) -> Result<(), Dev
     loop {
         // Listed anew each time: kernel names are used again, perhaps for somebody else's namespace.
         let seen = devices.inventory()?;
-        match seen.temporary(region).next() {
+        match seen.goes_first(region).next() {
             Some(id) => devices.destroy(&seen, id)?,
             None => return Ok(()),
         }

@@ -61,20 +61,33 @@ impl Inventory {
         all
     }
 
+    /// Whether something has to go before a namespace is made in a region, or bad blocks have to be covered.
+    #[must_use]
+    pub fn is_to_clear(&self, region: &RegionId) -> bool {
+        self.goes_first(region).next().is_some() || self.to_cover().any(|other| other == region)
+    }
+
     /// What is free for the kernel, in a region whose temporary namespaces are gone.
     fn holes(&self, region: &Region) -> Vec<Extent> {
         let here = self.namespaces.iter().filter(|namespace| namespace.region == region.id);
-        let stay = here.filter(|namespace| temporary_id(namespace).is_none());
+        let stay = here.filter(|namespace| temporary_id(namespace).is_none() && !namespace.is_sweep());
         free_between(region.size, stay.map(|namespace| namespace.extent))
     }
 
     /// The ids of namespaces in a region that are there only while others are made.
     fn temporary<'a>(&'a self, region: &'a RegionId) -> impl Iterator<Item = &'a str> {
-        let here = self
-            .namespaces
-            .iter()
-            .filter(move |namespace| namespace.region == *region);
-        here.filter_map(temporary_id)
+        self.in_region(region).filter_map(temporary_id)
+    }
+
+    /// The ids of namespaces in a region that others do not wait for.
+    fn goes_first<'a>(&'a self, region: &'a RegionId) -> impl Iterator<Item = &'a str> {
+        let id = |namespace: &'a Namespace| temporary_id(namespace).or_else(|| namespace.sweep());
+        self.in_region(region).filter_map(id)
+    }
+
+    fn in_region<'a>(&'a self, region: &'a RegionId) -> impl Iterator<Item = &'a Namespace> {
+        let all = self.namespaces.iter();
+        all.filter(move |namespace| namespace.region == *region)
     }
 }
 

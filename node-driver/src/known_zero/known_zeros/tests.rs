@@ -106,7 +106,7 @@ impl Node {
             Ok::<_, NotWithdrawn>(())
         };
         zeros
-            .destroy(&region(), uuid, Some(at), || Some(self.look()), destroy)
+            .destroy(&region(), uuid, &[at], || Some(self.look()), destroy)
             .unwrap();
     }
 
@@ -116,7 +116,7 @@ impl Node {
             self.write(OURS, at);
             Ok::<_, NotWithdrawn>(())
         };
-        zeros.create(&region(), OURS, || Some(self.look()), create).unwrap().1 == Some(at)
+        zeros.create(&region(), OURS, || Some(self.look()), create).unwrap().1 == [at]
     }
 }
 
@@ -140,7 +140,7 @@ fn the_rest_stays_known() {
         Ok::<_, NotWithdrawn>(())
     };
     zeros
-        .destroy(&region(), OURS, None, || Some(node.look()), destroy)
+        .destroy(&region(), OURS, &[], || Some(node.look()), destroy)
         .unwrap();
     assert!(node.is_known(&zeros, mib(8, 8)));
 }
@@ -171,7 +171,7 @@ fn another_place_than_the_label_says_is_not_noted() {
     };
     let zeros = node.zeros();
     zeros
-        .destroy(&region(), OURS, Some(mib(16, 16)), || Some(node.look()), destroy)
+        .destroy(&region(), OURS, &[mib(16, 16)], || Some(node.look()), destroy)
         .unwrap();
     assert!(!node.is_known(&zeros, mib(16, 16)));
 }
@@ -226,4 +226,76 @@ fn what_a_listing_shows_is_not_free() {
     node.erased(&zeros, Uuid::from_u128(7), mib(0, 16));
     zeros.see(&region(), &[mib(32, 8)], &[mib(2, 1)]);
     assert!(node.is_known(&zeros, mib(4, 4)));
+}
+
+fn note_erased(node: &Node, zeros: &KnownZeros, part: Extent) {
+    zeros.note_erased(&region(), OURS, part, || Some(node.look()));
+}
+
+fn erased(node: &Node, extent: Extent) -> Bytes {
+    node.zeros().erased(&region(), OURS, extent, || Some(node.look()))
+}
+
+#[test]
+fn how_far_an_erasure_came_outlives_the_driver_and_what_it_does_beside() {
+    let node = Node::default();
+    node.write(OURS, mib(16, 32));
+    let zeros = node.zeros();
+    note_erased(&node, &zeros, mib(16, 4));
+    note_erased(&node, &zeros, mib(16, 8));
+    assert_eq!(erased(&node, mib(16, 32)), Bytes::mib(8));
+    // Another volume comes and goes, and its bytes are known to be zero beside that.
+    let other = Uuid::from_u128(9);
+    let create = || {
+        node.write(other, mib(0, 16));
+        Ok::<_, NotWithdrawn>(())
+    };
+    zeros.create(&region(), other, || Some(node.look()), create).unwrap();
+    assert_eq!(erased(&node, mib(16, 32)), Bytes::mib(8));
+    let destroy = || {
+        node.delete(other);
+        Ok::<_, NotWithdrawn>(())
+    };
+    zeros
+        .destroy(&region(), other, &[mib(0, 16)], || Some(node.look()), destroy)
+        .unwrap();
+    assert_eq!(erased(&node, mib(16, 32)), Bytes::mib(8));
+    assert_eq!(zeros.free(&region(), || Some(node.look())), [mib(0, 16)]);
+    assert_eq!(erased(&node, mib(18, 32)), Bytes::ZERO, "it is elsewhere");
+}
+
+#[test]
+fn how_far_an_erasure_came_is_not_known_after_somebody_else_wrote_a_label() {
+    let node = Node::default();
+    node.write(OURS, mib(16, 32));
+    note_erased(&node, &node.zeros(), mib(16, 8));
+    node.write(Uuid::from_u128(8), mib(0, 16));
+    assert_eq!(erased(&node, mib(16, 32)), Bytes::ZERO);
+}
+
+#[test]
+fn how_far_an_erasure_came_is_forgotten_with_its_namespace() {
+    let node = Node::default();
+    let zeros = node.zeros();
+    node.write(OURS, mib(16, 32));
+    note_erased(&node, &zeros, mib(16, 8));
+    let destroy = || {
+        node.delete(OURS);
+        Ok::<_, NotWithdrawn>(())
+    };
+    zeros
+        .destroy(&region(), OURS, &[], || Some(node.look()), destroy)
+        .unwrap();
+    // The same volume again, at the same place.
+    assert!(!node.is_known(&zeros, mib(16, 32)));
+    assert_eq!(erased(&node, mib(16, 32)), Bytes::ZERO);
+}
+
+/// As the driver wrote it before erasures were noted.
+#[test]
+fn a_record_of_an_earlier_version_is_read() {
+    let node = Node::default();
+    node.erased(&node.zeros(), Uuid::from_u128(7), mib(0, 16));
+    let file = String::from_utf8(node.inside().file.clone().unwrap()).unwrap();
+    assert!(file.contains(r#""extents":[{"start":0,"size":16777216}]}"#), "{file}");
 }

@@ -65,6 +65,7 @@ fn next_at(before: &PmemNodeStatus, last: &LastListing, now: Timestamp) -> Optio
     let known = KnownVolumes {
         objects: &objects,
         erasing: &[("old".to_owned(), old)].into(),
+        unknown: &UnknownBytes::new(),
     };
     next_status(before, last, "emulated", known, now)
 }
@@ -176,6 +177,7 @@ fn an_earlier_volume_is_not_foreign() {
         let known = KnownVolumes {
             objects: &[Arc::new(object)],
             erasing: &BTreeMap::new(),
+            unknown: &UnknownBytes::new(),
         };
         let listing = listed(inventory.clone()).listing.unwrap();
         assert_eq!(known.regions(&[], &listing)[0].foreign.count, foreign);

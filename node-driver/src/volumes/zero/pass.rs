@@ -1,26 +1,18 @@
 //! One pass over every byte of a namespace, after which all are zero.
 
 use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::num::NonZeroUsize;
 use std::thread;
 
 use placement::{Bytes, Extent};
 use rustix::io::Errno;
-use tokio_util::sync::CancellationToken;
 
+use super::chunks::{CHUNK, Chunks};
+use super::progress::Progress;
 use crate::devices::RawBytes;
 
-/// Written or read at once: enough to stream, and little enough to stop soon.
-const CHUNK: Bytes = Bytes::mib(1);
 /// What direct I/O wants its buffers aligned to.
 const PAGE: usize = 4096;
-
-/// How far a pass has come, and whether it should stop.
-#[derive(Debug, Default)]
-pub struct Progress {
-    zeroed: AtomicI64,
-    stop: CancellationToken,
-}
 
 /// What a pass that came to its end left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,31 +42,38 @@ pub enum ZeroError {
     Flush(#[source] io::Error),
 }
 
-impl Progress {
-    /// Of a pass that has not begun. It ends at `stop`.
-    #[must_use]
-    pub fn new(stop: CancellationToken) -> Self {
-        Self {
-            zeroed: AtomicI64::new(0),
-            stop,
-        }
-    }
-
-    /// Bytes that are zero.
-    #[must_use]
-    pub fn zeroed(&self) -> Bytes {
-        Bytes::try_from(self.zeroed.load(Ordering::Relaxed)).unwrap_or_default()
-    }
-}
-
-/// Writes zeros over every byte.
+/// Writes zeros over every byte. Those that an earlier erasure is known to have made zero are read first.
 ///
 /// # Errors
 /// The device takes no zeros or does not flush, or the pass was stopped.
 pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
-    pass(bytes, progress, || {
-        |offset, length| bytes.write_zeros(offset, zeros.first(length))
+    pass(bytes, progress, lanes(bytes), || {
+        let (zeros, mut look) = (&zeros, None);
+        move |chunk| {
+            let zero = zeros.first(length(chunk));
+            // It is not written twice, nor taken for granted: its block device was there for anybody meanwhile.
+            if chunk.end() <= bytes.erased() && is_zero(bytes, chunk, zero, look.get_or_insert_with(Buffer::new)) {
+                return Ok(());
+            }
+            bytes.write_zeros(chunk.start, zero)
+        }
+    })
+}
+
+/// Writes zeros over every byte that is not `known` to be zero. By one thread, so that those who use the memory notice little of it.
+///
+/// # Errors
+/// As [`erase`].
+pub fn erase_quietly(bytes: &dyn RawBytes, known: &[Extent], progress: &Progress) -> Result<Zeroed, ZeroError> {
+    let zeros = Buffer::new();
+    pass(bytes, progress, NonZeroUsize::MIN, || {
+        |chunk: Extent| {
+            if known.iter().any(|known| known.contains(chunk)) {
+                return Ok(());
+            }
+            bytes.write_zeros(chunk.start, zeros.first(length(chunk)))
+        }
     })
 }
 
@@ -84,93 +83,83 @@ pub fn erase(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroEr
 /// The device takes no zeros or does not flush, or the pass was stopped.
 pub fn scrub(bytes: &dyn RawBytes, progress: &Progress) -> Result<Zeroed, ZeroError> {
     let zeros = Buffer::new();
-    pass(bytes, progress, || {
-        let (zeros, mut buffer) = (&zeros, Buffer::new());
-        move |offset, length| {
-            let zero = zeros.first(length);
-            let found = buffer.first_mut(length);
-            // Writing may clear what cannot be read.
-            match bytes.read(offset, found) {
-                Ok(()) if found == zero => Ok(()),
-                Ok(()) | Err(_) => bytes.write_zeros(offset, zero),
+    pass(bytes, progress, lanes(bytes), || {
+        let (zeros, mut look) = (&zeros, Buffer::new());
+        move |chunk| {
+            let zero = zeros.first(length(chunk));
+            if is_zero(bytes, chunk, zero, &mut look) {
+                return Ok(());
             }
+            bytes.write_zeros(chunk.start, zero)
         }
     })
 }
 
-/// One pass, in as many lanes as make it faster: each acts in its own way on a part of the bytes.
-fn pass<A: FnMut(Bytes, usize) -> io::Result<()>>(
+fn lanes(bytes: &dyn RawBytes) -> NonZeroUsize {
+    NonZeroUsize::new(bytes.lanes()).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Whether the bytes of a chunk are as `zero`. What cannot be read is not: writing may clear it.
+fn is_zero(bytes: &dyn RawBytes, chunk: Extent, zero: &[u8], buffer: &mut Buffer) -> bool {
+    let found = buffer.first_mut(zero.len());
+    bytes.read(chunk.start, found).is_ok() && found == zero
+}
+
+/// One pass, in so many lanes: each acts in its own way on the chunks that it takes.
+fn pass<A: FnMut(Extent) -> io::Result<()>>(
     bytes: &dyn RawBytes,
     progress: &Progress,
+    lanes: NonZeroUsize,
     lane: impl Fn() -> A + Sync,
 ) -> Result<Zeroed, ZeroError> {
-    let parts = parts(bytes.size(), bytes.lanes());
-    let run = |part: Extent| each_chunk(part, progress, lane());
-    let zeroed = match parts[..] {
-        [only] => run(only)?,
-        _ => side_by_side(&parts, run)?,
+    let chunks = Chunks::of(bytes.size());
+    let run = || each_chunk(bytes, &chunks, progress, lane());
+    let zeroed = match lanes.get() {
+        1 => run(),
+        many => side_by_side(many, run),
     };
-    bytes.flush().map_err(ZeroError::Flush)?;
+    // Also of one that was stopped: what it did counts.
+    let flushed = progress.flush(bytes);
+    let zeroed = zeroed?;
+    flushed?;
     match zeroed {
         // A device that takes nothing at all has another trouble than bad blocks.
         Zeroed::AllBut { size, .. } if size == bytes.size() => Err(ZeroError::Write(Errno::IO.into())),
-        Zeroed::All | Zeroed::AllBut { .. } => Ok(zeroed),
+        zeroed @ (Zeroed::All | Zeroed::AllBut { .. }) => Ok(zeroed),
     }
 }
 
-/// One part of the bytes for each lane, each of whole chunks but for the last.
-fn parts(size: Bytes, lanes: usize) -> Vec<Extent> {
-    let lanes = i64::try_from(lanes).unwrap_or(1).max(1);
-    let each = Bytes::try_from(size.get() / lanes)
-        .unwrap_or(size)
-        .round_up(CHUNK)
-        .max(CHUNK);
-    let mut parts = Vec::new();
-    let mut start = Bytes::ZERO;
-    while start < size {
-        parts.push(Extent::new(start, each.min(size.minus(start))));
-        start = start.plus(each);
-    }
-    parts
-}
-
-fn side_by_side(
-    parts: &[Extent],
-    run: impl Fn(Extent) -> Result<Zeroed, ZeroError> + Sync,
-) -> Result<Zeroed, ZeroError> {
+fn side_by_side(lanes: usize, run: impl Fn() -> Result<Zeroed, ZeroError> + Sync) -> Result<Zeroed, ZeroError> {
     let ended: Vec<_> = thread::scope(|scope| {
-        let begun: Vec<_> = parts.iter().map(|part| scope.spawn(|| run(*part))).collect();
+        let begun: Vec<_> = (0..lanes).map(|_| scope.spawn(&run)).collect();
         begun.into_iter().map(thread::ScopedJoinHandle::join).collect()
     });
     let died = |_| ZeroError::Write(io::Error::other("a thread that writes died"));
     ended
         .into_iter()
-        .try_fold(Zeroed::All, |all, part| Ok(all.and(part.map_err(died)??)))
+        .try_fold(Zeroed::All, |all, lane| Ok(all.and(lane.map_err(died)??)))
 }
 
 fn each_chunk(
-    part: Extent,
+    bytes: &dyn RawBytes,
+    chunks: &Chunks,
     progress: &Progress,
-    mut act: impl FnMut(Bytes, usize) -> io::Result<()>,
+    mut act: impl FnMut(Extent) -> io::Result<()>,
 ) -> Result<Zeroed, ZeroError> {
     let mut zeroed = Zeroed::All;
-    let mut offset = part.start;
-    while offset < part.end() {
-        if progress.stop.is_cancelled() {
-            return Err(ZeroError::Stopped);
-        }
-        let chunk = CHUNK.min(part.end().minus(offset));
-        match act(offset, length(chunk)) {
-            Ok(()) => _ = progress.zeroed.fetch_add(chunk.get(), Ordering::Relaxed),
+    while let Some(chunk) = chunks.take() {
+        progress.wait_for_turn()?;
+        match act(chunk) {
+            Ok(()) => progress.zeroed_more(chunk.size),
             Err(error) if is_bad_block(&error) => {
                 zeroed = zeroed.and(Zeroed::AllBut {
-                    first: offset,
-                    size: chunk,
+                    first: chunk.start,
+                    size: chunk.size,
                 });
             }
             Err(error) => return Err(ZeroError::Write(error)),
         }
-        offset = offset.plus(chunk);
+        progress.reached(chunks.done(chunk), bytes)?;
     }
     Ok(zeroed)
 }
@@ -199,8 +188,12 @@ fn is_bad_block(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::IO.raw_os_error())
 }
 
-fn length(chunk: Bytes) -> usize {
-    usize::try_from(chunk.get_u64()).unwrap_or_default()
+fn length(chunk: Extent) -> usize {
+    length_of(chunk.size)
+}
+
+fn length_of(size: Bytes) -> usize {
+    usize::try_from(size.get_u64()).unwrap_or_default()
 }
 
 /// Memory for one chunk, aligned for direct I/O.
@@ -211,7 +204,7 @@ struct Buffer {
 
 impl Buffer {
     fn new() -> Self {
-        let memory = vec![0; length(CHUNK) + PAGE];
+        let memory = vec![0; length_of(CHUNK) + PAGE];
         let start = memory.as_ptr().align_offset(PAGE).min(PAGE);
         Self { memory, start }
     }
@@ -227,6 +220,8 @@ impl Buffer {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::devices::RawFile;
     use std::fs;
@@ -236,12 +231,19 @@ mod tests {
         fs::write(path.path(), content).unwrap();
         let file = fs::OpenOptions::new().read(true).write(true).open(path.path()).unwrap();
         let size = Bytes::try_from(content.len() as u64).unwrap();
-        (path, RawFile { file, size })
+        (
+            path,
+            RawFile {
+                file,
+                size,
+                erased: Bytes::ZERO,
+            },
+        )
     }
 
     fn dirty() -> Vec<u8> {
-        let mut content = vec![0; 3 * length(CHUNK) + 8192];
-        content[length(CHUNK) + 1] = 1;
+        let mut content = vec![0; 3 * length_of(CHUNK) + 8192];
+        content[length_of(CHUNK) + 1] = 1;
         *content.last_mut().unwrap() = 1;
         content
     }
@@ -277,6 +279,9 @@ mod tests {
     }
 
     impl RawBytes for Failing {
+        fn erased(&self) -> Bytes {
+            Bytes::ZERO
+        }
         fn lanes(&self) -> usize {
             self.lanes
         }
@@ -300,20 +305,49 @@ mod tests {
         }
     }
 
-    type Pass = fn(&dyn RawBytes, &Progress) -> Result<Zeroed, ZeroError>;
+    /// Counts what is written.
+    struct Counting {
+        raw: RawFile,
+        erased: Bytes,
+        written: std::sync::Mutex<Vec<Bytes>>,
+    }
 
-    #[test]
-    fn lanes_have_each_byte_once() {
-        for size in [1, 4096, CHUNK.get(), 7 * CHUNK.get() + 4096] {
-            for lanes in 0..12 {
-                let size = Bytes::try_from(size).unwrap();
-                let parts = parts(size, lanes);
-                assert!(parts.len() <= lanes.max(1), "{parts:?}");
-                assert!(parts[0].start.is_zero() && parts.last().unwrap().end() == size);
-                assert!(parts.windows(2).all(|pair| pair[0].end() == pair[1].start));
-            }
+    impl RawBytes for Counting {
+        fn erased(&self) -> Bytes {
+            self.erased
+        }
+        fn size(&self) -> Bytes {
+            self.raw.size
+        }
+        fn read(&self, offset: Bytes, buffer: &mut [u8]) -> io::Result<()> {
+            self.raw.read(offset, buffer)
+        }
+        fn write_zeros(&self, offset: Bytes, zeros: &[u8]) -> io::Result<()> {
+            self.written.lock().unwrap().push(offset);
+            self.raw.write_zeros(offset, zeros)
+        }
+        fn flush(&self) -> io::Result<()> {
+            self.raw.flush()
         }
     }
+
+    #[test]
+    fn an_erasure_goes_on_where_it_was_interrupted() {
+        let (_path, raw) = file(&dirty());
+        let (erased, written) = (CHUNK.times(2), std::sync::Mutex::default());
+        let counting = Counting { raw, erased, written };
+        let progress = Progress::default();
+        assert_eq!(erase(&counting, &progress).unwrap(), Zeroed::All);
+        assert_eq!(progress.zeroed(), counting.size());
+        assert_eq!(progress.flushed(), counting.size());
+        // Somebody wrote into the second chunk since. The third is not known to be zero.
+        assert_eq!(
+            *counting.written.lock().unwrap(),
+            [CHUNK, CHUNK.times(2), CHUNK.times(3)]
+        );
+    }
+
+    type Pass = fn(&dyn RawBytes, &Progress) -> Result<Zeroed, ZeroError>;
 
     #[test]
     fn what_cannot_be_zeroed_is_named_and_the_rest_is_zero() {

@@ -15,6 +15,7 @@ pub fn pmem_volume(request: &CreateRequest, chosen: ChosenNode) -> PmemVolume {
         map: request.parameters.map,
         numa: chosen.numa,
         erase: request.parameters.erase,
+        erase_rate: request.parameters.erase_rate,
         claim: request.claim.clone(),
     };
     PmemVolume::new(request.id.as_str(), spec)

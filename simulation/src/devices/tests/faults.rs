@@ -73,7 +73,7 @@ fn changes_are_announced_unless_that_is_lost() {
     devices.inventory().unwrap();
     assert!(!changes.has_changed().unwrap(), "looking changes nothing");
     node.machine.set_fault(DeviceFault::AnnouncementsLost, true);
-    devices.destroy("v", None).unwrap();
+    devices.destroy("v", &[]).unwrap();
     assert!(!changes.has_changed().unwrap());
 }
 

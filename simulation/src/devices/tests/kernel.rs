@@ -26,7 +26,7 @@ fn the_lowest_hole_that_fits_is_taken_and_hidden_space_is_not() {
     for volume in ["a", "b", "c"] {
         devices.create(&bare(volume, 16)).unwrap();
     }
-    devices.destroy("b", None).unwrap();
+    devices.destroy("b", &[]).unwrap();
     devices.create(&bare("d", 14)).unwrap();
     assert_eq!(node.only("d").0.namespace.extent, mib(16, 14));
     node.machine.hide_space(REGION, mib(48, 16));
@@ -111,7 +111,7 @@ async fn freeing_what_is_not_zero_is_remembered() {
     node.make("v", 20, VolumeMode::Fsdax).await;
     let devices = node.machine.devices(&Fuse::new());
     devices.mark("v", Stage::Erasing).unwrap();
-    devices.destroy("v", None).unwrap();
+    devices.destroy("v", &[]).unwrap();
     let violations = node.machine.violations();
     assert!(violations[0].contains("before its bytes are zero"), "{violations:?}");
 }
@@ -126,7 +126,7 @@ async fn what_the_mark_forbids_is_refused_and_remembered() {
     let refusals = [
         devices.open_raw("v").map(drop),
         devices.configure("v", Mode::Sector),
-        devices.destroy("v", None),
+        devices.destroy("v", &[]),
         devices.mark("v", Stage::Making),
     ];
     for refused in refusals {

@@ -104,7 +104,7 @@ async fn a_label_that_cannot_be_deleted_hides_the_region_until_a_reboot() {
     let devices = node.machine.devices(&Fuse::new());
     devices.create(&bare("v", 16)).unwrap();
     node.machine.set_fault(DeviceFault::LabelsLost, true);
-    let destroyed = devices.destroy("v", None);
+    let destroyed = devices.destroy("v", &[]);
     assert!(matches!(destroyed, Err(DeviceError::NotReady { .. })), "{destroyed:?}");
     let inventory = devices.inventory().unwrap();
     assert_eq!(inventory.regions[0].state, RegionState::NotSeen);

@@ -97,7 +97,7 @@ async fn what_an_earlier_namespace_of_the_uuid_left_is_taken_for_a_mode() {
     raw.flush().unwrap();
     drop(raw);
     devices.configure("v", Mode::Sector).unwrap();
-    devices.destroy("v", None).unwrap();
+    devices.destroy("v", &[]).unwrap();
     devices.create(&bare("v", 16)).unwrap();
     assert!(node.only("v").0.namespace.block.is_none());
     node.machine.reboot();

@@ -1,4 +1,4 @@
-//! The file that survives a restart of the driver and of the node.
+//! Files of a node that survive a restart of the driver and of the node.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -19,21 +19,27 @@ pub trait Keep: Send + Sync {
     fn replace(&self, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// A file, which is replaced as a whole. To delete it is always safe.
+/// A file in the folder of the driver's socket, where one process at a time works on the devices of the node. It is replaced as a
+/// whole. To delete it is always safe.
 #[derive(Debug)]
-pub struct ZeroFile {
+pub struct NodeFile {
     path: PathBuf,
 }
 
-/// The name of the file in the folder of the driver's socket.
-const FILE: &str = "known-zeros";
-
-impl ZeroFile {
-    /// The file in `folder`, where one process at a time works on the devices of the node.
+impl NodeFile {
+    /// Which bytes are known to be zero.
     #[must_use]
-    pub fn within(folder: &Path) -> Self {
+    pub fn known_zeros(folder: &Path) -> Self {
         Self {
-            path: folder.join(FILE),
+            path: folder.join("known-zeros"),
+        }
+    }
+
+    /// How fast volumes may be erased.
+    #[must_use]
+    pub fn erase_rates(folder: &Path) -> Self {
+        Self {
+            path: folder.join("erase-rates"),
         }
     }
 
@@ -45,7 +51,7 @@ impl ZeroFile {
     }
 }
 
-impl Keep for ZeroFile {
+impl Keep for NodeFile {
     fn read(&self) -> io::Result<Option<Vec<u8>>> {
         match fs::read(&self.path) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -71,18 +77,21 @@ mod tests {
     #[test]
     fn the_last_one_is_read() {
         let folder = tempfile::tempdir().unwrap();
-        let file = ZeroFile::within(folder.path());
+        let file = NodeFile::known_zeros(folder.path());
         assert_eq!(file.read().unwrap(), None);
         for bytes in [&b"one"[..], b"", b"another"] {
             file.replace(bytes).unwrap();
-            assert_eq!(ZeroFile::within(folder.path()).read().unwrap().as_deref(), Some(bytes));
+            assert_eq!(
+                NodeFile::known_zeros(folder.path()).read().unwrap().as_deref(),
+                Some(bytes)
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_written_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let file = ZeroFile::within(&folder.path().join("none"));
+        let file = NodeFile::known_zeros(&folder.path().join("none"));
         assert_eq!(file.read().unwrap(), None);
         assert!(file.replace(b"one").is_err());
     }

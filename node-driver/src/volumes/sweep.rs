@@ -1,0 +1,255 @@
+//! Free bytes that may hold something are made zero before anybody needs them, so that no volume waits for that.
+//!
+//! Nothing that somebody wants waits for a sweep: who makes a namespace or erases one in the region ends it. What it did by then
+//! counts.
+
+mod resting;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crds::{Phase, PmemVolume, RegionState};
+use placement::{Bytes, Extent, RegionId};
+use program::spawn_blocking;
+use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::error::StepError;
+use super::locks::Locks;
+use super::record::Record;
+use super::worker::Worker;
+use super::zero::pass::{ZeroError, Zeroed, erase_quietly};
+use super::zero::progress::Progress;
+use crate::devices::{Devices, Inventory, Location, NewNamespace, Owner, sweep_id};
+use resting::Resting;
+
+/// How often to look for free bytes that may hold something. Nothing tells of those that others freed.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How many free bytes of each region may hold something, as far as that is known.
+pub type UnknownBytes = BTreeMap<RegionId, Bytes>;
+
+/// How the sweep of a hole ended.
+enum Swept {
+    /// Each of its bytes is zero.
+    All,
+    /// There is nothing to sweep now, or somebody else came first.
+    NotNow,
+    /// It has bad blocks. The kernel lists them by now, and they get into quarantine.
+    Bad,
+}
+
+/// The sweeps of this node.
+#[derive(Debug, Default)]
+pub(super) struct Sweeps {
+    /// Held while a region is swept, and while somebody takes space there.
+    rooms: Locks<RegionId>,
+    /// Ends the sweep of a region.
+    at_work: Mutex<HashMap<RegionId, CancellationToken>>,
+    unknown: watch::Sender<UnknownBytes>,
+}
+
+impl Sweeps {
+    /// Ends what is swept in a region, and keeps out others until the guard is dropped.
+    pub(super) async fn make_room(&self, region: &RegionId) -> OwnedMutexGuard<()> {
+        if let Some(sweep) = self.at_work().get(region) {
+            sweep.cancel();
+        }
+        self.rooms.lock(region.clone()).await
+    }
+
+    pub(super) fn unknown(&self) -> watch::Receiver<UnknownBytes> {
+        self.unknown.subscribe()
+    }
+
+    /// Waits until the region may be swept. Who makes room from now on ends that by the token.
+    async fn begin(&self, region: &RegionId, stop: &CancellationToken) -> (OwnedMutexGuard<()>, CancellationToken) {
+        let end = stop.child_token();
+        self.at_work().insert(region.clone(), end.clone());
+        (self.rooms.lock(region.clone()).await, end)
+    }
+
+    fn at_work(&self) -> MutexGuard<'_, HashMap<RegionId, CancellationToken>> {
+        // Every change is one insertion, so a panic elsewhere leaves nothing half done.
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sweeps free bytes that have rested for `after`, until `stop`: they may belong to somebody who destroyed a namespace by mistake.
+/// What failed is repeated after another rest.
+pub(crate) async fn run<R: Record>(worker: Arc<Worker<R>>, after: Duration, stop: CancellationToken) {
+    let every = after.clamp(Duration::from_secs(1), LOOK_EVERY);
+    let mut resting = Resting::default();
+    while stop.run_until_cancelled(sleep(every)).await.is_some() {
+        if let Err(error) = worker.sweep_all(&mut resting, after).await {
+            let error = program::chain(&error);
+            tracing::warn!(
+                error,
+                "cannot look for free bytes that may hold something; it will be repeated"
+            );
+        }
+    }
+}
+
+impl<R: Record> Worker<R> {
+    /// Sweeps all free bytes that may hold something, however short they have rested. Returns how many are left in each region.
+    ///
+    /// # Errors
+    /// The devices cannot be listed.
+    pub async fn sweep_at_once(&self) -> Result<UnknownBytes, StepError> {
+        self.sweep_all(&mut Resting::default(), Duration::ZERO).await?;
+        Ok(self.sweeps.unknown().borrow().clone())
+    }
+
+    async fn sweep_all(&self, resting: &mut Resting, after: Duration) -> Result<(), StepError> {
+        let inventory = self.layout.list().await?.inventory;
+        let ready = inventory
+            .regions
+            .iter()
+            .filter(|region| region.state == RegionState::Ready);
+        let mut all = UnknownBytes::new();
+        for region in ready {
+            let unknown = self.sweep_region(&region.id, resting, after).await;
+            let unknown = unknown.inspect_err(|error| {
+                let error = program::chain(error);
+                tracing::warn!(region = %region.id, error, "free bytes are not made zero; it will be repeated");
+                resting.begin_again(&region.id);
+            });
+            if let Ok(unknown) = unknown {
+                all.insert(region.id.clone(), unknown);
+            }
+        }
+        self.sweeps.unknown.send_if_modified(|last| {
+            let is_new = *last != all;
+            *last = all;
+            is_new
+        });
+        Ok(())
+    }
+
+    /// Sweeps one hole after the other. Returns how many bytes are left.
+    async fn sweep_region(
+        &self,
+        region: &RegionId,
+        resting: &mut Resting,
+        after: Duration,
+    ) -> Result<Bytes, StepError> {
+        loop {
+            let unknown = self.unknown_in(region).await?;
+            let is_due = resting.have_rested(region, &unknown, after, Instant::now());
+            let swept = if is_due {
+                self.sweep(region, &unknown).await?
+            } else {
+                Swept::NotNow
+            };
+            match swept {
+                Swept::All => {}
+                Swept::NotNow => return Ok(size_of(&unknown)),
+                Swept::Bad => {
+                    resting.begin_again(region);
+                    return Ok(size_of(&unknown));
+                }
+            }
+        }
+    }
+
+    async fn unknown_in(&self, region: &RegionId) -> Result<Vec<Extent>, StepError> {
+        let (devices, region) = (self.layout.devices(), region.clone());
+        Ok(spawn_blocking(move || devices.unknown(&region)).await??)
+    }
+
+    /// Sweeps one hole.
+    async fn sweep(&self, region: &RegionId, unknown: &[Extent]) -> Result<Swept, StepError> {
+        let (_room, end) = self.sweeps.begin(region, &self.stop).await;
+        let inventory = self.layout.list().await?.inventory;
+        let is_quiet = !end.is_cancelled() && !self.has_work() && inventory.is_quiet(region);
+        let shown = inventory.region(region).filter(|_| is_quiet);
+        let Some(hole) = shown.and_then(|shown| inventory.next_sweep(shown, unknown)) else {
+            return Ok(Swept::NotNow);
+        };
+        let new = NewNamespace {
+            volume: sweep_id(region, hole),
+            region: region.clone(),
+            footprint: hole.size,
+        };
+        tracing::info!(%region, start = %hole.start, size = %hole.size, "making free bytes zero that may hold something");
+        let _lock = self.volumes.lock(new.volume.clone()).await;
+        let (devices, progress) = (self.layout.devices(), Progress::new(end));
+        let swept = spawn_blocking(move || sweep(&*devices, &new, hole, &progress)).await?;
+        self.layout.list().await?;
+        swept
+    }
+
+    /// Whether a volume of this node is on its way.
+    fn has_work(&self) -> bool {
+        let phase = |volume: &PmemVolume| volume.status.as_ref().and_then(|status| status.phase);
+        let mut volumes = self.record.all().into_iter();
+        volumes.any(|volume| match phase(&volume) {
+            None | Some(Phase::Provisioning) => volume.metadata.deletion_timestamp.is_none(),
+            Some(Phase::Ready | Phase::Refused | Phase::Erasing) => false,
+        })
+    }
+}
+
+impl Inventory {
+    fn is_at(&self, volume: &str, extent: Extent) -> bool {
+        matches!(self.of_volume(volume), Ok(Some((found, _))) if found.extent == extent)
+    }
+
+    /// Whether nothing is being made or erased in a region.
+    fn is_quiet(&self, region: &RegionId) -> bool {
+        let mut here = self.namespaces.iter().filter(|found| found.region == *region);
+        !here.any(|found| matches!(found.owner(), Owner::Ours(mark) if mark.stage.is_expendable()))
+    }
+}
+
+fn size_of(extents: &[Extent]) -> Bytes {
+    extents.iter().map(|extent| extent.size).sum()
+}
+
+/// Makes a namespace where the hole is, writes zeros over what is not known to be zero, and destroys it.
+fn sweep(devices: &dyn Devices, new: &NewNamespace, hole: Extent, progress: &Progress) -> Result<Swept, StepError> {
+    let known = devices.create(new)?;
+    if !devices.inventory()?.is_at(&new.volume, hole) {
+        // Somebody else took or freed space meanwhile.
+        devices.destroy(&new.volume, &[])?;
+        return Ok(Swept::NotNow);
+    }
+    let swept = write_over(devices, &new.volume, hole, &known, progress);
+    let all = match &swept {
+        Ok(Zeroed::All) | Err(StepError::Zero(ZeroError::Stopped)) => {
+            let written = Extent::new(hole.start, progress.flushed());
+            known.into_iter().chain([written]).collect()
+        }
+        Ok(Zeroed::AllBut { .. }) | Err(_) => known,
+    };
+    let place = |extent| Location {
+        region: new.region.clone(),
+        extent,
+    };
+    let zero: Vec<Location> = all.into_iter().map(place).collect();
+    devices.destroy(&new.volume, &zero)?;
+    match swept {
+        Ok(Zeroed::All) => Ok(Swept::All),
+        Ok(Zeroed::AllBut { first, size }) => {
+            tracing::warn!(region = %new.region, first = %hole.start.plus(first), %size, "bad blocks in free space");
+            Ok(Swept::Bad)
+        }
+        Err(StepError::Zero(ZeroError::Stopped)) => Ok(Swept::NotNow),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_over(
+    devices: &dyn Devices,
+    id: &str,
+    hole: Extent,
+    known: &[Extent],
+    progress: &Progress,
+) -> Result<Zeroed, StepError> {
+    let in_namespace = |known: &Extent| Extent::new(known.start.minus(hole.start), known.size);
+    let known: Vec<Extent> = known.iter().map(in_namespace).collect();
+    Ok(erase_quietly(&*devices.open_raw(id)?, &known, progress)?)
+}
