@@ -126,6 +126,43 @@ pub(super) async fn a_full_node_has_a_volume_that_was_retained(cluster: &mut Tes
     cluster.stop("filler", &filler).await
 }
 
+/// Its class has a volume erased so slowly that the next pod has to wait for its bytes. It is told how long, and runs then.
+pub(super) async fn who_waits_for_an_erasure_is_told_when_it_is_over(cluster: &mut TestCluster) -> Result<()> {
+    let filler = [Claim::new("filler", "450Mi", "daxfit-ext4")];
+    let first = [Claim::new("first", "450Mi", "slowly")];
+    let second = [Claim::new("second", "430Mi", "daxfit-ext4")];
+    let mut class = workload::class("slowly", "any", "WaitForFirstConsumer");
+    class["parameters"]["csi.daxfit.dev/eraseRate"] = json!("4Mi");
+    cluster.kubectl.apply(&[class]).await?;
+    cluster.start("filler", &filler).await?;
+    cluster.start("first", &first).await?;
+    let volume = workload::volume_of(&cluster.kubectl, "first").await?;
+    cluster.stop("first", &first).await?;
+    cluster.submit("second", &second).await?;
+    let told = [" are being erased until about ", " UTC"];
+    workload::event(&cluster.kubectl, "second", &told).await?;
+    let erasing = erasing(cluster, &volume).await?;
+    ensure!(erasing["overAt"].is_string(), "{erasing}");
+    workload::running(&cluster.kubectl, "second").await?;
+    cluster.stop("second", &second).await?;
+    cluster.stop("filler", &filler).await?;
+    cluster
+        .kubectl
+        .run(&["delete", "storageclass", "slowly"])
+        .await
+        .map(drop)
+}
+
+/// What the PmemNode says of a volume that is being erased.
+async fn erasing(cluster: &TestCluster, volume: &str) -> Result<serde_json::Value> {
+    let node = cluster.kubectl.json(&["get", "pmemnode", &cluster.node()?]).await?;
+    let regions = node["status"]["regions"].as_array().into_iter().flatten();
+    let all = regions.flat_map(|region| region["erasing"].as_array().into_iter().flatten());
+    let mut its = all.filter(|erasing| erasing["name"] == volume);
+    let found = its.next().ok_or_else(|| anyhow!("{volume} is not being erased"))?;
+    Ok(found.clone())
+}
+
 async fn set_reclaim_policy(cluster: &TestCluster, volume: &str, policy: &str) -> Result<()> {
     let change = json!({ "spec": { "persistentVolumeReclaimPolicy": policy } });
     patch(cluster, volume, &change.to_string()).await

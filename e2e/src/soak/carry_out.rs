@@ -49,7 +49,7 @@ pub(super) enum Finished {
 impl Work {
     fn subject(&self) -> Subject<'_> {
         let presence = match self.part {
-            Part::Make | Part::Erase => Presence::Possible,
+            Part::Make | Part::Erase | Part::Sweep => Presence::Possible,
             Part::HandOut | Part::UseAgain | Part::Write => Presence::Certain,
         };
         let name = &self.volume.name;
@@ -167,7 +167,7 @@ impl Session {
                 self.settle(!is_there);
                 Ok(Some(Finished::GivenUp))
             }
-            Part::Make | Part::HandOut | Part::UseAgain | Part::Write | Part::Erase => Ok(None),
+            Part::Make | Part::HandOut | Part::UseAgain | Part::Write | Part::Erase | Part::Sweep => Ok(None),
         }
     }
 

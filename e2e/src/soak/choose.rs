@@ -28,6 +28,7 @@ pub(super) fn choose(world: &World, rng: &mut Rng) -> Operation {
     for volume in world.volumes.values() {
         possible.extend(of_volume(volume, world, rng));
     }
+    possible.push((2, Operation::Sweep));
     if world.foreign.len() < FOREIGN {
         possible.push((1, Operation::MakeForeign(Foreign::draw(world.foreigners + 1, rng))));
     }
@@ -144,7 +145,11 @@ mod tests {
         full.free = Node::default();
         let mut rng = Rng::with_seed(3);
         for _ in 0..100 {
-            assert!(matches!(choose(&full, &mut rng), Operation::MakeForeign(_)));
+            let chosen = choose(&full, &mut rng);
+            assert!(
+                matches!(chosen, Operation::MakeForeign(_) | Operation::Sweep),
+                "{chosen}"
+            );
         }
     }
 

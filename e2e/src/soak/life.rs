@@ -15,6 +15,9 @@ use super::session::Session;
 use super::volume::{Place, State, Volume};
 use crate::harness::vm::DeviceBytes;
 
+/// Which bytes are known to be zero.
+const KNOWN_ZEROS: &str = "/var/lib/kubelet/plugins/csi.daxfit.dev/known-zeros";
+
 impl Session {
     /// Makes a volume, of which every byte has to be zero.
     pub(super) async fn make(&mut self, volume: Volume) -> Result<()> {
@@ -119,8 +122,21 @@ impl Session {
         let module = self.is_gone(&place).await?;
         if is_made_dirty {
             device_bytes::make_dirty(&module, place.extent)?;
+            // Through no namespace, so that no label tells of it: who does that deletes the file.
+            self.vm.shell(&format!("rm -f {KNOWN_ZEROS}")).await?;
         }
         Ok(())
+    }
+
+    /// Has free bytes made zero, as the driver does in the background. Nobody's space becomes less or more by that.
+    pub(super) async fn sweep(&mut self) -> Result<()> {
+        let work = Work {
+            part: Part::Sweep,
+            volume: Volume::of_nobody(),
+            arguments: "sweep".to_owned(),
+        };
+        self.finish(&work).await?;
+        self.look(None).await.map(drop)
     }
 
     async fn is_gone(&mut self, place: &Place) -> Result<DeviceBytes> {

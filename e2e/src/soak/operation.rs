@@ -23,6 +23,8 @@ pub(super) enum Operation {
     Unstage(String),
     /// It is erased.
     Erase(String),
+    /// What is free and not known to be zero is made zero.
+    Sweep,
     /// Somebody else makes a namespace.
     MakeForeign(Foreign),
     /// Somebody else destroys it.
@@ -42,6 +44,7 @@ impl fmt::Display for Operation {
             Self::Compare(name) => write!(f, "compare {name}"),
             Self::Unstage(name) => write!(f, "unstage {name}"),
             Self::Erase(name) => write!(f, "erase {name}"),
+            Self::Sweep => write!(f, "sweep what is free"),
             Self::MakeForeign(foreign) => write!(f, "somebody else makes {}: {}", foreign.name, size(foreign.size)),
             Self::DestroyForeign(name) => write!(f, "somebody else destroys {name}"),
         }

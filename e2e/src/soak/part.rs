@@ -15,6 +15,8 @@ pub(super) enum Part {
     Write,
     /// All bytes zeroed, and the namespace destroyed.
     Erase,
+    /// Free bytes zeroed before anybody needs them.
+    Sweep,
 }
 
 impl fmt::Display for Part {
@@ -25,6 +27,7 @@ impl fmt::Display for Part {
             Self::UseAgain => "use again",
             Self::Write => "write",
             Self::Erase => "erase",
+            Self::Sweep => "sweep",
         })
     }
 }

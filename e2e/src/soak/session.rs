@@ -65,6 +65,7 @@ impl Session {
             Operation::Compare(name) => self.compare(&name).await,
             Operation::Unstage(name) => self.unstage(&name).await,
             Operation::Erase(name) => self.erase(&name).await,
+            Operation::Sweep => self.sweep().await,
             Operation::MakeForeign(foreign) => self.make_foreign(foreign).await,
             Operation::DestroyForeign(name) => self.destroy_foreign(&name).await,
         }

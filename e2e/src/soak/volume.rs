@@ -1,6 +1,7 @@
 //! A volume, as far as it was confirmed.
 
-use placement::{Bytes, Extent, NumaWish, RegionId, VolumeRequest};
+use cluster::Filesystem;
+use placement::{Bytes, Extent, Mode, NumaWish, RegionId, VolumeRequest};
 
 use super::content::Piece;
 use super::kind::Kind;
@@ -47,6 +48,22 @@ pub(super) enum State {
 }
 
 impl Volume {
+    /// What stands for a volume where free bytes are worked on.
+    pub(super) fn of_nobody() -> Self {
+        Self {
+            name: String::new(),
+            kind: Kind {
+                mode: Mode::Sector,
+                fs: Some(Filesystem::Ext4),
+            },
+            required: Bytes::mib(64),
+            numa: NumaWish::Any,
+            place: None,
+            state: State::HandedOut,
+            pieces: Vec::new(),
+        }
+    }
+
     /// What placement is asked for it.
     pub(super) fn request(&self) -> VolumeRequest {
         VolumeRequest {

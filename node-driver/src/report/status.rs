@@ -40,6 +40,7 @@ impl KnownVolumes<'_> {
             for erasing in &mut region.erasing {
                 if let Some(further) = self.erasing.get(&erasing.name) {
                     erasing.progress.done = further.progress.done;
+                    erasing.over_at.clone_from(&further.over_at);
                     erasing.message.clone_from(&further.message);
                 }
             }

@@ -198,10 +198,11 @@ impl Inventory {
         matches!(self.of_volume(volume), Ok(Some((found, _))) if found.extent == extent)
     }
 
-    /// Whether nothing is being made or erased in a region.
+    /// Whether nothing is being made or erased in a region. What a sweep left that was killed makes room by itself.
     fn is_quiet(&self, region: &RegionId) -> bool {
-        let mut here = self.namespaces.iter().filter(|found| found.region == *region);
-        !here.any(|found| matches!(found.owner(), Owner::Ours(mark) if mark.stage.is_expendable()))
+        let here = self.namespaces.iter().filter(|found| found.region == *region);
+        let mut others = here.filter(|found| !found.is_sweep());
+        !others.any(|found| matches!(found.owner(), Owner::Ours(mark) if mark.stage.is_expendable()))
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use crds::{EraseProgress, PmemVolumeStatus, VolumeMode};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use placement::{Bytes, Extent, Mode, RegionId};
 
 use super::*;
@@ -59,7 +59,7 @@ fn next_at(before: &PmemNodeStatus, last: &LastListing, now: Timestamp) -> Optio
     let old = ErasingVolume {
         name: "old".into(),
         progress: EraseProgress { done, total },
-        over_at: None,
+        over_at: Some(Time(Timestamp::UNIX_EPOCH)),
         message: String::new(),
     };
     let known = KnownVolumes {
@@ -102,6 +102,7 @@ fn shows_what_has_no_object() {
         panic!("{:?}", status.regions[0].erasing);
     };
     assert_eq!((old.progress.done, old.progress.total), (Bytes::mib(1), Bytes::mib(16)));
+    assert!(old.over_at.is_some());
 }
 
 /// A volume in it would look as if it were nowhere, and its deletion as if it were done.
