@@ -66,6 +66,7 @@ fn cases() -> Vec<Case> {
         case!(nobody_waits::room_that_no_capacity_shows_wakes_a_pod),
         case!(nobody_waits::a_full_node_has_a_volume_that_was_retained),
         case!(nobody_waits::who_waits_for_an_erasure_is_told_when_it_is_over),
+        case!(nobody_waits::free_bytes_become_zero_before_somebody_needs_them),
         case!(nobody_waits::a_node_without_a_driver_is_given_no_claim),
         case!(refusals::sizes_that_are_none_are_refused),
         case!(refusals::a_limit_that_no_volume_keeps_is_refused),

@@ -153,6 +153,65 @@ pub(super) async fn who_waits_for_an_erasure_is_told_when_it_is_over(cluster: &m
         .map(drop)
 }
 
+/// Somebody else had bytes, and nobody asks for them. The driver makes them zero in the background, says so, and a volume that gets
+/// them is ready without their being read.
+pub(super) async fn free_bytes_become_zero_before_somebody_needs_them(cluster: &mut TestCluster) -> Result<()> {
+    cluster.on_node(TWO_STRANGERS).await?;
+    cluster.on_node(&destroy("first")).await?;
+    cluster.on_node(&destroy("second")).await?;
+    set_sweep_after(cluster, "1").await?;
+    until("all free bytes are zero", HANG_LIMIT, async || {
+        match left_to_zero(cluster).await {
+            Ok(left) if left.iter().all(|left| *left == json!(0)) => Probe::Ready(()),
+            Ok(left) => Probe::NotYet(anyhow!("left: {left:?}")),
+            Err(error) => Probe::NotYet(error),
+        }
+    })
+    .await?;
+    let claims = [
+        Claim::new("one", "450Mi", "daxfit-ext4"),
+        Claim::new("other", "450Mi", "daxfit-ext4"),
+    ];
+    cluster.start("swept", &claims).await?;
+    let driver = ["logs", "--namespace", SYSTEM_NAMESPACE, NODE_DRIVER];
+    let log = cluster.kubectl.run(&driver).await?;
+    for claim in &claims {
+        let volume = workload::volume_of(&cluster.kubectl, claim.name).await?;
+        let mut lines = log.lines().filter(|line| line.contains(&volume));
+        let is_known = lines.any(|line| line.contains("is known to be zero"));
+        ensure!(is_known, "the bytes of {} were read: {log}", claim.name);
+    }
+    cluster.stop("swept", &claims).await?;
+    set_sweep_after(cluster, "0").await
+}
+
+const NODE_DRIVER: &str = "daemonset/daxfit-node-driver";
+
+async fn set_sweep_after(cluster: &TestCluster, seconds: &str) -> Result<()> {
+    let kubectl = &cluster.kubectl;
+    let variable = format!("SWEEP_AFTER={seconds}");
+    kubectl
+        .run(&["set", "env", "--namespace", SYSTEM_NAMESPACE, NODE_DRIVER, &variable])
+        .await?;
+    let line = [
+        "rollout",
+        "status",
+        "--namespace",
+        SYSTEM_NAMESPACE,
+        "--timeout=15m",
+        NODE_DRIVER,
+    ];
+    kubectl.run(&line).await.map(drop)
+}
+
+/// What is left to be made zero in each region that volumes can be made in.
+async fn left_to_zero(cluster: &TestCluster) -> Result<Vec<serde_json::Value>> {
+    let node = cluster.kubectl.json(&["get", "pmemnode", &cluster.node()?]).await?;
+    let regions = node["status"]["regions"].as_array().into_iter().flatten();
+    let ready = regions.filter(|region| region["state"] == "Ready");
+    Ok(ready.map(|region| region["toZero"].clone()).collect())
+}
+
 /// What the PmemNode says of a volume that is being erased.
 async fn erasing(cluster: &TestCluster, volume: &str) -> Result<serde_json::Value> {
     let node = cluster.kubectl.json(&["get", "pmemnode", &cluster.node()?]).await?;

@@ -48,7 +48,7 @@ struct RunArgs {
     http_listen: Option<SocketAddr>,
     /// How long free bytes that may hold something rest until they are made zero in the background, before any volume needs them.
     /// They may belong to somebody who destroyed a namespace by mistake. 0: they stay as they are until a volume gets them.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, env = "SWEEP_AFTER", value_name = "SECONDS", default_value_t = 300)]
     sweep_after: u32,
     #[command(flatten)]
     backend: BackendArgs,

@@ -28,6 +28,10 @@ use resting::Resting;
 /// How often to look for free bytes that may hold something. Nothing tells of those that others freed.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
+/// A region is left alone for so many times as long as it was swept: where somebody else makes namespaces all the time, its free
+/// bytes are never known for long, and would be written all the time.
+const IDLE_TIMES: u32 = 10;
+
 /// How many free bytes of each region may hold something, as far as that is known.
 pub type UnknownBytes = BTreeMap<RegionId, Bytes>;
 
@@ -136,22 +140,21 @@ impl<R: Record> Worker<R> {
         resting: &mut Resting,
         after: Duration,
     ) -> Result<Bytes, StepError> {
+        let begun = Instant::now();
         loop {
             let unknown = self.unknown_in(region).await?;
             let is_due = resting.have_rested(region, &unknown, after, Instant::now());
-            let swept = if is_due {
+            match if is_due {
                 self.sweep(region, &unknown).await?
             } else {
                 Swept::NotNow
-            };
-            match swept {
-                Swept::All => {}
-                Swept::NotNow => return Ok(size_of(&unknown)),
-                Swept::Bad => {
-                    resting.begin_again(region);
-                    return Ok(size_of(&unknown));
-                }
+            } {
+                Swept::All => continue,
+                Swept::NotNow => {}
+                Swept::Bad => resting.begin_again(region),
             }
+            resting.leave_alone(region, begun.elapsed() * IDLE_TIMES, Instant::now());
+            return Ok(size_of(&unknown));
         }
     }
 

@@ -53,10 +53,12 @@ pub(crate) async fn install<'a>(
     kubectl.run(&["apply", "-k", &kinds().to_string_lossy()]).await?;
     crds_are_served(kubectl).await?;
     let images: Vec<Value> = images.map(named).collect();
-    let patches: Vec<Value> = match access {
+    let mut patches: Vec<Value> = match access {
         ApiAccess::Direct => Vec::new(),
         ApiAccess::Proxy => Part::ALL.map(Part::behind_proxy).into(),
     };
+    // Scenarios look at namespaces and make some: nothing else may happen meanwhile.
+    patches.push(Part::NodeDriver.with_environment([("SWEEP_AFTER", "0".into())]));
     write_overlay(folder, json!({ "images": images, "patches": patches }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
     for part in Part::ALL {

@@ -48,11 +48,18 @@ impl Part {
 
     /// The patch (kustomize) that leads it to the API proxy instead of the API server.
     pub(super) fn behind_proxy(self) -> Value {
-        let variable = |name: &str, value: String| json!({ "name": name, "value": value });
-        let environment = [
-            variable("KUBERNETES_SERVICE_HOST", GATEWAY.to_string()),
-            variable("KUBERNETES_SERVICE_PORT", self.proxy_port().to_string()),
-        ];
+        self.with_environment([
+            ("KUBERNETES_SERVICE_HOST", GATEWAY.to_string()),
+            ("KUBERNETES_SERVICE_PORT", self.proxy_port().to_string()),
+        ])
+    }
+
+    /// The patch (kustomize) that sets these variables.
+    pub(super) fn with_environment(self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Value {
+        let variables = variables.into_iter();
+        let environment: Vec<Value> = variables
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
         let container = json!({ "name": self.container(), "env": environment });
         let patch = json!({
             "apiVersion": "apps/v1",
