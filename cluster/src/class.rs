@@ -91,17 +91,14 @@ pub enum ClassError {
 pub struct ForeignTopologies;
 
 impl ForeignTopologies {
+    /// One term of others spoils all: kube-scheduler chooses nodes by it, where external-provisioner then makes nothing.
     fn check(class: &StorageClass) -> Result<(), Self> {
-        let mut allowed = class.allowed_topologies.iter().flatten().peekable();
+        let mut allowed = class.allowed_topologies.iter().flatten();
         let is_ours = |term: &TopologySelectorTerm| {
             let mut keys = term.match_label_expressions.iter().flatten();
             keys.all(|expression| expression.key == TOPOLOGY_KEY)
         };
-        if allowed.peek().is_none() || allowed.any(is_ours) {
-            Ok(())
-        } else {
-            Err(Self)
-        }
+        allowed.all(is_ours).then_some(()).ok_or(Self)
     }
 }
 

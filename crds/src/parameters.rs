@@ -41,6 +41,12 @@ pub enum ParameterError {
         /// The values that there are.
         allowed: &'static str,
     },
+    /// No volume of ours needs a Secret, and nobody may read one for it: its claims would wait for ever.
+    #[error("StorageClass parameter {name} names a Secret, and volumes need none: remove it")]
+    Secret {
+        /// The parameter.
+        name: String,
+    },
     /// A sector volume has no page map.
     #[error(
         "StorageClass parameter csi.daxfit.dev/map is for mode fsdax only: remove it or change csi.daxfit.dev/mode"
@@ -59,6 +65,8 @@ const NAMES: [&str; 5] = [
 const LEAST_RATE: Bytes = Bytes::mib(1);
 /// What Kubernetes itself adds to the parameters of a CreateVolume call or keeps in a `StorageClass`.
 const OF_KUBERNETES: &str = "csi.storage.k8s.io/";
+/// Names of it that end so have external-provisioner, or the kubelet, read a Secret first, which they may not.
+const OF_SECRETS: [&str; 2] = ["-secret-name", "-secret-namespace"];
 
 impl ClassParameters {
     /// Reads the parameters of a `StorageClass` or of a CreateVolume call. Those of Kubernetes itself are left alone.
@@ -66,10 +74,13 @@ impl ClassParameters {
     /// # Errors
     /// Names the first parameter that is not understood, and what is allowed instead.
     pub fn parse<'a>(parameters: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<Self, ParameterError> {
-        let ours: BTreeMap<_, _> = parameters
+        let (of_kubernetes, ours): (BTreeMap<_, _>, BTreeMap<_, _>) = parameters
             .into_iter()
-            .filter(|(name, _)| !name.starts_with(OF_KUBERNETES))
-            .collect();
+            .partition(|(name, _)| name.starts_with(OF_KUBERNETES));
+        let is_of_secret = |name: &&&String| OF_SECRETS.iter().any(|end| name.ends_with(end));
+        if let Some(name) = of_kubernetes.keys().find(is_of_secret) {
+            return Err(ParameterError::Secret { name: (*name).clone() });
+        }
         let mut parsed = Self::default();
         for (name, value) in &ours {
             parsed.set(name, value)?;
@@ -157,6 +168,15 @@ mod tests {
         assert_eq!((parsed.mode, parsed.map), (VolumeMode::Fsdax, MapLocation::Mem));
         assert_eq!(parsed.numa, NumaWish::Node(NumaNode(1)));
         assert_eq!(parse(&[]), Ok(ClassParameters::default()));
+    }
+
+    #[test]
+    fn nobody_reads_a_secret() {
+        for name in ["provisioner-secret-name", "node-stage-secret-namespace"] {
+            let name = format!("csi.storage.k8s.io/{name}");
+            let refused = parse(&[(&name, "s")]).unwrap_err();
+            assert!(refused.contains(&name) && refused.ends_with("remove it"), "{refused}");
+        }
     }
 
     #[test]

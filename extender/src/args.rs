@@ -79,7 +79,11 @@ pub struct Options {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Ask the extender on this host whether it is ready, for an exec probe: exits with 0 if it is.
-    Probe,
+    Probe {
+        /// Only whether it answers.
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 #[cfg(test)]
@@ -95,7 +99,7 @@ mod tests {
     #[test]
     fn the_probe_takes_the_same_endpoint() {
         let cli = Cli::parse_from(["daxfit-extender", "probe", "--tls-dir=/x", "--listen=127.0.0.1:1"]);
-        assert!(matches!(cli.command, Some(Command::Probe)));
+        assert!(matches!(cli.command, Some(Command::Probe { live: false })));
         assert_eq!(cli.endpoint.tls_dir, PathBuf::from("/x"));
         assert_eq!(cli.endpoint.listen.port(), 1);
         assert!(Cli::try_parse_from(["daxfit-extender", "--score=best"]).is_err());

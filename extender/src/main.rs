@@ -7,7 +7,7 @@ use clap::Parser;
 use cluster::ObjectKey;
 use extender::args::{Cli, Command, Endpoint, Options};
 use extender::decide::NodeChoice;
-use extender::probe::probe;
+use extender::probe::{Question, probe};
 use extender::serve::Server;
 use extender::tls::TlsDirectory;
 use extender::{Extender, Settings};
@@ -17,7 +17,11 @@ use program::{DRAIN_LIMIT, start_log, stop_on_signal};
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Probe) => Ok(probe(cli.endpoint.listen, &TlsDirectory::new(cli.endpoint.tls_dir)).await?),
+        Some(Command::Probe { live }) => {
+            let question = if live { Question::IsAlive } else { Question::IsReady };
+            let directory = TlsDirectory::new(cli.endpoint.tls_dir);
+            Ok(probe(cli.endpoint.listen, &directory, question).await?)
+        }
         None => run(cli.endpoint, cli.options).await,
     }
 }

@@ -26,13 +26,26 @@ pub enum ProbeError {
     },
 }
 
-/// Asks the extender on `server` whether it is ready.
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// Whether it answers at all. One that does not costs every pod of the cluster a second.
+    IsAlive,
+    /// Whether it has listed what it decides by.
+    IsReady,
+}
+
+/// Asks the extender on `server`.
 ///
 /// # Errors
-/// It is not ready, or does not respond.
-pub async fn probe(server: SocketAddr, directory: &TlsDirectory) -> Result<(), ProbeError> {
+/// It does not respond, or is not ready.
+pub async fn probe(server: SocketAddr, directory: &TlsDirectory, question: Question) -> Result<(), ProbeError> {
     let client = ExtenderClient::new(server, client_config(directory)?);
-    let answer = client.call(Method::GET, "/readyz", "").await;
+    let path = match question {
+        Question::IsAlive => "/healthz",
+        Question::IsReady => "/readyz",
+    };
+    let answer = client.call(Method::GET, path, "").await;
     let (status, text) = answer.map_err(|error| ProbeError::Call(server, error))?;
     if status.is_success() {
         return Ok(());

@@ -296,7 +296,9 @@ fn a_class_for_other_topologies_has_no_volumes() {
     for (topologies, is_possible) in [
         (terms(&[]), true),
         (terms(&[&[node]]), true),
-        (terms(&[&[zone], &[node]]), true),
+        (terms(&[&[node], &[node]]), true),
+        // A pod would be sent to a node of the zone, where external-provisioner makes nothing.
+        (terms(&[&[zone], &[node]]), false),
         (terms(&[&[zone]]), false),
         (terms(&[&[zone, node]]), false),
     ] {

@@ -89,11 +89,16 @@ pub(super) async fn claims_that_nobody_makes_a_volume_for_hold_no_space(cluster:
     let node = kubectl
         .run(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"])
         .await?;
-    let mut zonal = class(&json!({}), &[]);
-    zonal["volumeBindingMode"] = json!("WaitForFirstConsumer");
-    zonal["allowedTopologies"] =
-        json!([{ "matchLabelExpressions": [{ "key": "kubernetes.io/hostname", "values": [node] }] }]);
-    let vain: [(&str, Value, &str); 5] = [
+    let term = |key| json!({ "matchLabelExpressions": [{ "key": key, "values": [node.clone()] }] });
+    let host = term("kubernetes.io/hostname");
+    let mut zonal = workload::class(WRONG, "any", "WaitForFirstConsumer");
+    zonal["allowedTopologies"] = json!([host]);
+    // kube-scheduler may choose a node by the term of others, where external-provisioner then makes nothing.
+    let mut mixed = workload::class("mixed", "any", "WaitForFirstConsumer");
+    mixed["allowedTopologies"] = json!([host, term("topology.csi.daxfit.dev/node")]);
+    let mut tiny = workload::class("tiny", "any", "WaitForFirstConsumer");
+    tiny["parameters"]["csi.storage.k8s.io/fstype"] = json!("xfs");
+    let vain: [(&str, Value, &str); 7] = [
         (
             "many",
             json!({ "accessModes": ["ReadWriteMany"] }),
@@ -119,8 +124,18 @@ pub(super) async fn claims_that_nobody_makes_a_volume_for_hold_no_space(cluster:
             json!({ "storageClassName": WRONG }),
             "allowedTopologies of the StorageClass",
         ),
+        (
+            "mixed",
+            json!({ "storageClassName": "mixed" }),
+            "allowedTopologies of the StorageClass",
+        ),
+        (
+            "tiny",
+            json!({ "storageClassName": "tiny", "resources": { "requests": { "storage": "200Mi" } } }),
+            "xfs needs at least",
+        ),
     ];
-    kubectl.apply(&[zonal]).await?;
+    kubectl.apply(&[zonal, mixed, tiny]).await?;
     for (name, changes, _) in &vain {
         let claim = Claim::new(name, "400Mi", "daxfit-ext4");
         let mut object = claim.object();
@@ -143,7 +158,7 @@ pub(super) async fn claims_that_nobody_makes_a_volume_for_hold_no_space(cluster:
     for name in vain.iter().map(|(name, ..)| *name).chain(["fits"]) {
         cluster.stop(name, &[Claim::new(name, "400Mi", "daxfit-ext4")]).await?;
     }
-    kubectl.run(&["delete", "storageclass", WRONG]).await?;
+    kubectl.run(&["delete", "storageclass", WRONG, "mixed", "tiny"]).await?;
     Ok(())
 }
 

@@ -135,8 +135,6 @@ impl HollowCluster {
         let mut command = self.command(HOLLOW_NODES, Inside::Mounts)?;
         // As in the manifest of the driver: one heap for each node.
         command.env("MALLOC_ARENA_MAX", nodes.count.to_string());
-        command.env("MALLOC_MMAP_THRESHOLD_", "65536");
-        command.env("MALLOC_TRIM_THRESHOLD_", "65536");
         command
             .arg(flag("kubeconfig", self.kubeconfig.display()))
             .arg(flag("nodes", nodes.count))
