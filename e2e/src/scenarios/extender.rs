@@ -1,10 +1,12 @@
 //! The extender is down, and comes back.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::json;
 
+use crate::harness::cluster::part::{Part, Signal};
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
 use crate::harness::test_cluster::TestCluster;
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use crate::harness::workload::{self, Claim};
 
 const EXTENDER: &str = "daemonset/daxfit-extender";
@@ -35,6 +37,39 @@ pub(super) async fn pods_that_come_while_no_extender_answers_are_placed_by_capac
     cluster.stop("large", &LARGE).await?;
     workload::running(&cluster.kubectl, "waits").await?;
     cluster.stop("waits", &WAITS).await
+}
+
+/// It costs each pod a second meanwhile, and no pod waits for it.
+pub(super) async fn one_that_hangs_is_started_anew(cluster: &mut TestCluster) -> Result<()> {
+    let claims = [Claim::new("meanwhile", "100Mi", "daxfit-ext4")];
+    let before = restarts(cluster).await?;
+    cluster.started()?.signal(Part::Extender, Signal::Stop).await?;
+    cluster.start("meanwhile", &claims).await?;
+    until("the extender is started anew", HANG_LIMIT, async || {
+        match (restarts(cluster).await, cluster.started()) {
+            (Ok(now), Ok(started)) if now > before => match started.explain("meanwhile").await {
+                Ok(_) => Probe::Ready(()),
+                Err(error) => Probe::NotYet(error),
+            },
+            (Ok(now), _) => Probe::NotYet(anyhow!("{now} starts")),
+            (Err(error), _) => Probe::NotYet(error),
+        }
+    })
+    .await?;
+    cluster.stop("meanwhile", &claims).await
+}
+
+/// How often the container of the extender was started again.
+async fn restarts(cluster: &TestCluster) -> Result<u64> {
+    let [kind, flag, label] = EXTENDER_PODS;
+    let pods = cluster
+        .kubectl
+        .items(&[kind, "-n", SYSTEM_NAMESPACE, flag, label])
+        .await?;
+    let counts = pods
+        .iter()
+        .flat_map(|pod| pod["status"]["containerStatuses"].as_array().into_iter().flatten());
+    Ok(counts.filter_map(|status| status["restartCount"].as_u64()).sum())
 }
 
 async fn placed_without_extender(cluster: &mut TestCluster) -> Result<()> {

@@ -78,6 +78,7 @@ fn cases() -> Vec<Case> {
         case!(sharing::pods_that_share_a_claim_and_one_that_brings_a_volume_run),
         case!(burst::of_a_burst_exactly_those_run_that_fit),
         case!(extender::pods_that_come_while_no_extender_answers_are_placed_by_capacity),
+        case!(extender::one_that_hangs_is_started_anew),
         case!(preemption::nobody_is_evicted_in_vain),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(policy::a_driver_cannot_renew_the_lease_of_another),

@@ -32,7 +32,7 @@ use super::{cache, client, logs, packages};
 use control_plane::{Component, ControlPlane};
 use install::{ApiAccess, Removal};
 use native_node::NativeNode;
-use part::Part;
+use part::{Part, Signal};
 use pki::{Pki, Subject};
 use vm_node::{VmNode, VmNodePlan};
 
@@ -117,7 +117,12 @@ impl Cluster {
 
     /// Kills the processes of a program. The kubelet starts it again.
     pub(crate) async fn kill(&self, part: Part) -> Result<()> {
-        let command = part.kill_command();
+        self.signal(part, Signal::Kill).await
+    }
+
+    /// Sends a signal to the processes of a program.
+    pub(crate) async fn signal(&self, part: Part, signal: Signal) -> Result<()> {
+        let command = part.signal_command(signal);
         match part {
             Part::NodeDriver => self.on_node(&command).await.map(drop),
             Part::Operator | Part::Extender => self.parts.sandbox.run(Inside::All, &["sh", "-c", &command]).await,

@@ -13,6 +13,15 @@ pub(crate) enum Part {
     NodeDriver,
 }
 
+/// What is done to a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// It ends, without a chance to clean up.
+    Kill,
+    /// It hangs.
+    Stop,
+}
+
 impl Part {
     pub(crate) const ALL: [Self; 3] = [Self::Operator, Self::Extender, Self::NodeDriver];
 
@@ -30,11 +39,14 @@ impl Part {
         format!("{}/{}", self.kind().to_lowercase(), self.name())
     }
 
-    /// The shell command that kills its processes on their machine, without a chance to clean up. The kernel keeps 15 letters of
-    /// a name.
-    pub(crate) fn kill_command(self) -> String {
+    /// The shell command that sends a signal to its processes on their machine. The kernel keeps 15 letters of a name.
+    pub(crate) fn signal_command(self, signal: Signal) -> String {
         let (kept, _) = self.name().split_at_checked(15).unwrap_or((self.name(), ""));
-        format!("pkill -KILL -x {kept}")
+        let signal = match signal {
+            Signal::Kill => "KILL",
+            Signal::Stop => "STOP",
+        };
+        format!("pkill -{signal} -x {kept}")
     }
 
     /// The port of the API proxy that is for it.
@@ -92,7 +104,13 @@ mod tests {
 
     #[test]
     fn the_kernel_knows_the_names_that_are_killed() {
-        assert_eq!(Part::NodeDriver.kill_command(), "pkill -KILL -x daxfit-node-dri");
-        assert_eq!(Part::Operator.kill_command(), "pkill -KILL -x daxfit-operator");
+        assert_eq!(
+            Part::NodeDriver.signal_command(Signal::Kill),
+            "pkill -KILL -x daxfit-node-dri"
+        );
+        assert_eq!(
+            Part::Operator.signal_command(Signal::Kill),
+            "pkill -KILL -x daxfit-operator"
+        );
     }
 }
