@@ -1,4 +1,4 @@
-//! The extender's index and ledger. It writes nothing, so that there is no state between two of its writes.
+//! The extender's index and ledger. No state of it is between two of its writes: an event, and the one object that wakes who waits.
 
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
