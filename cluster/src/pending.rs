@@ -44,6 +44,13 @@ impl<'a> ShownRegions<'a> {
         (free, pending.into_iter().map(|volume| volume.pending.clone()).collect())
     }
 
+    /// Whether a namespace is shown that is a living volume's of this name. One that is being erased belongs to an earlier volume of that
+    /// name.
+    #[must_use]
+    pub fn has_made(self, volume: &str) -> bool {
+        self.names(volume) && !self.erases(volume)
+    }
+
     fn region(&self, id: &RegionId) -> Option<&'a RegionStatus> {
         self.regions.iter().find(|region| region.id == *id)
     }
@@ -157,14 +164,10 @@ impl VolumeSpace {
         revisions.is_some_and(|(first, shown)| first <= shown)
     }
 
-    /// Whether a namespace is shown that is its own. A namespace outlives its object: one that is being erased belongs to an
-    /// earlier volume of that name, unless this one is deleted.
+    /// Whether a namespace is shown that is its own. A namespace outlives its object: what is being erased is its own if it is
+    /// deleted.
     fn has_namespace(&self, shown: ShownRegions<'_>) -> bool {
-        if shown.erases(&self.name) {
-            self.is_deleted
-        } else {
-            shown.names(&self.name)
-        }
+        shown.has_made(&self.name) || (self.is_deleted && shown.erases(&self.name))
     }
 
     /// Whether its node will make a namespace for it if there is none: not for one that was deleted meanwhile, which is

@@ -37,6 +37,14 @@ impl ReportedNode {
         self.status.as_ref().map(|status| emptied(status).into())
     }
 
+    /// Whether the node reported a namespace for the volume of that name, and nothing else shows the volume yet. The watches of nodes and
+    /// of volumes need not be equally far.
+    #[must_use]
+    pub fn has_made_unshown(&self, volume: &str) -> bool {
+        let shown = self.status.as_ref().map(ShownRegions::from);
+        shown.is_some_and(|shown| shown.has_made(volume)) && !self.volumes.contains_key(volume)
+    }
+
     /// Whether a volume of that name is made or being made: neither refused nor being deleted.
     #[must_use]
     pub fn makes(&self, volume: &str) -> bool {

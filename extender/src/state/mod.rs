@@ -77,7 +77,7 @@ impl State {
     pub fn free_without(&self, node: &str, claims: &[&str]) -> Option<PreparedNode> {
         let reserved = self.ledger.reservations_on(node).map(|(reservation, _)| reservation);
         let others = reserved.filter(|reservation| !claims.contains(&&*reservation.uid));
-        self.index.node(node)?.free_space(&node_space::to_placement(others))
+        node_space::free_space(self.index.node(node)?, others)
     }
 
     /// The names of the nodes that reported their space, in no particular order.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cluster::Claim;
 use placement::{Extent, PreparedNode, RegionId};
 
 use crate::index::ReportedNode;
@@ -21,7 +22,7 @@ impl NodeSpace {
         reservations: impl Iterator<Item = &'a Arc<Reservation>>,
     ) -> Option<Self> {
         Some(Self {
-            free: node.free_space(&to_placement(reservations))?,
+            free: free_space(node, reservations)?,
             empty: node.empty_space()?,
         })
     }
@@ -32,7 +33,7 @@ impl NodeSpace {
         node: &ReportedNode,
         reservations: impl Iterator<Item = &'a Arc<Reservation>>,
     ) -> Option<PreparedNode> {
-        let free = node.free_space(&to_placement(reservations))?;
+        let free = free_space(node, reservations)?;
         Some(std::mem::replace(&mut self.free, free))
     }
 
@@ -65,15 +66,21 @@ pub(super) fn has_more_room(now: &PreparedNode, before: &PreparedNode) -> bool {
         || regions.any(|region| region.free.iter().any(|extent| !was_free(&region.id, extent)))
 }
 
-pub(super) fn to_placement<'a>(
+/// The free space of a node with these reservations there. None is needed for a claim whose namespace the node reported: its bytes
+/// are not in the free extents any more, and what the other claims of its pod need is without it.
+pub(super) fn free_space<'a>(
+    node: &ReportedNode,
     reservations: impl Iterator<Item = &'a Arc<Reservation>>,
-) -> Vec<placement::Reservation> {
+) -> Option<PreparedNode> {
     let reservation = |reservation: &Arc<Reservation>| {
-        Some(placement::Reservation {
+        let request = reservation.space()?;
+        let is_made = node.has_made_unshown(&Claim::volume_name_of(&reservation.uid));
+        (!is_made).then(|| placement::Reservation {
             claim: reservation.claim.to_string(),
-            request: reservation.space()?,
+            request,
             pod: reservation.pod.clone(),
         })
     };
-    reservations.filter_map(reservation).collect()
+    let reservations: Vec<placement::Reservation> = reservations.filter_map(reservation).collect();
+    node.free_space(&reservations)
 }

@@ -49,9 +49,9 @@ fn wishes(state: &State, node: &str) -> Vec<(String, NumaWish)> {
         .collect()
 }
 
-/// Whether another pod passes on `node`, with a claim of 60 MiB of this class.
-fn other_passes(state: &mut State, class: &str, node: &str) -> bool {
-    state.apply(&claim("ns", "other", class, "60Mi"));
+/// Whether another pod passes on `node`, with a claim of this class and size.
+fn other_passes(state: &mut State, class: &str, size: &str, node: &str) -> bool {
+    state.apply(&claim("ns", "other", class, size));
     let (other, read) = (pod_named("q", &["other"]), ReadObjects::default());
     let mut requirements = PreparedRequirements::of(&other, state, &read).unwrap();
     !filter(state, &mut requirements, [node]).passed.is_empty()
@@ -99,8 +99,8 @@ fn nothing_is_reserved_where_they_cannot_be() {
     assert_eq!(schedule(&mut state, &["a", "b"]), Ok(vec!["one"]));
     state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
     // So NUMA 1 is there for others, before any of them is created.
-    assert!(other_passes(&mut state, "any", "one"));
-    assert!(other_passes(&mut state, "on-one", "one"));
+    assert!(other_passes(&mut state, "any", "60Mi", "one"));
+    assert!(other_passes(&mut state, "on-one", "60Mi", "one"));
 }
 
 #[test]
@@ -110,7 +110,44 @@ fn where_they_can_be_is_another_question_once_a_volume_went() {
     state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
     state.apply(&node("one", 2, &[&[(0, 128)], &[(0, 124)]]));
     // The operator may choose either.
-    assert!(!other_passes(&mut state, "on-one", "one"));
+    assert!(!other_passes(&mut state, "on-one", "60Mi", "one"));
+}
+
+/// Node "one" reports a namespace of this claim on NUMA 0, where 66 MiB are left, and so many on NUMA 1, before the volume itself is
+/// shown.
+fn reports_made(state: &mut State, claim: &str, on_one: u32) {
+    let mut node = node("one", 2, &[&[(62, 66)], &[(0, on_one)]]);
+    node.status.as_mut().unwrap().regions[0].volumes = vec![format!("pvc-uid-of-{claim}")];
+    state.apply(&node);
+}
+
+#[test]
+fn space_is_kept_for_the_others_once_the_first_is_reported() {
+    let mut state = cluster();
+    assert_eq!(schedule(&mut state, &["b", "c"]), Ok(vec!["one"]));
+    state.apply(&selected(claim("ns", "c", "together", "20Mi"), "one"));
+    reports_made(&mut state, "c", 64);
+    // There is no room for both any more, but there need not be.
+    assert!(!other_passes(&mut state, "any", "30Mi", "one"));
+    // Nor is NUMA 1 the only one that may hold the other, with room for both.
+    state.apply(&class("on-zero", &[("csi.daxfit.dev/numa", "0")]));
+    reports_made(&mut state, "c", 128);
+    assert!(!other_passes(&mut state, "on-zero", "30Mi", "one"));
+}
+
+#[test]
+fn no_space_is_kept_for_what_is_reported() {
+    let mut state = cluster();
+    assert_eq!(schedule(&mut state, &["b"]), Ok(vec!["two"]));
+    state.apply(&selected(claim("ns", "b", "together", "60Mi"), "one"));
+    assert!(!other_passes(&mut state, "on-one", "60Mi", "one"));
+    reports_made(&mut state, "b", 64);
+    assert!(other_passes(&mut state, "on-one", "60Mi", "one"));
+    // So it was an earlier volume of that name. The next one takes space of its own.
+    let mut refused = volume("pvc-uid-of-b", "one", 60);
+    refused.status = Some(serde_json::from_value(json!({ "phase": "Refused" })).unwrap());
+    state.apply(&refused);
+    assert!(!other_passes(&mut state, "on-one", "60Mi", "one"));
 }
 
 #[test]
