@@ -126,7 +126,7 @@ impl<'a> SpaceInOrder<'a> {
             // Those whose place is known come before all others.
             self.free = self.shown.free_space(&self.taken);
         } else {
-            self.free.make(&pending);
+            let _refused = self.free.make(&pending);
         }
     }
 }

@@ -48,6 +48,11 @@ impl Node {
     /// as [`Mode::footprint`]. The node is unchanged then.
     pub fn place(&mut self, request: &VolumeRequest) -> Result<Placed, Refusal> {
         let region = self.choose(request)?.region;
+        self.place_in(region, request)
+    }
+
+    /// The same in the region at this position.
+    pub(crate) fn place_in(&mut self, region: usize, request: &VolumeRequest) -> Result<Placed, Refusal> {
         let region = &mut self.regions[region];
         let extent = region.place(request)?;
         Ok(Placed {

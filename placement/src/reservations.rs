@@ -7,7 +7,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::holes::{Footprints, Holes};
 use crate::order::{in_every_order, spare_beside};
-use crate::{Bytes, Joint, Node, NumaWish, PodRequest, RegionId, ReservedSpace, VolumeRequest};
+use crate::{Bytes, Joint, Node, NumaWish, Placed, PodRequest, Refusal, RegionId, ReservedSpace, VolumeRequest};
 
 /// With up to so many claims orders are tried. That takes long with many, and is asked of thousands of nodes.
 const TRIED: usize = 5;
@@ -17,7 +17,7 @@ const TRIED: usize = 5;
 pub struct PendingVolume {
     /// What it asks for.
     pub request: VolumeRequest,
-    /// The region that the node chose for it, once it did.
+    /// The region that the node chose for it, once it did: it goes there, as long as it can.
     pub region: Option<RegionId>,
 }
 
@@ -39,19 +39,22 @@ impl Node {
     pub fn with_pending(&self, pending: &[PendingVolume]) -> Self {
         let mut after = self.clone();
         for volume in pending {
-            after.make(volume);
+            let _refused = after.make(volume);
         }
         after
     }
 
-    /// Makes one volume more, unless it does not fit.
-    pub fn make(&mut self, volume: &PendingVolume) {
-        let chosen = volume.region.as_ref();
-        let chosen = chosen.and_then(|id| self.regions.iter_mut().find(|region| region.id == *id));
-        let _refused = match chosen {
-            Some(region) => region.place(&volume.request).err(),
-            None => self.place(&volume.request).err(),
-        };
+    /// Takes the space for one volume more and says where it is: in the region that was chosen for it, if that is ready, may hold it
+    /// and has a hole for it, else as [`place`](Self::place) says. Others were promised what is left beside it there.
+    ///
+    /// # Errors
+    /// As [`place`](Self::place).
+    pub fn make(&mut self, volume: &PendingVolume) -> Result<Placed, Refusal> {
+        let holes = Holes::of(&self.regions);
+        match chosen(self, &holes, volume, &volume.request.footprints(&holes)) {
+            Some(region) => self.place_in(region, &volume.request),
+            None => self.place(&volume.request),
+        }
     }
 
     /// This node once the claims of `reservations` are there, created in this order, and what they take. One that does
@@ -128,21 +131,25 @@ impl Held {
     }
 }
 
-/// What a pending volume takes: where its node chose a region, there only. A region that is not ready any more counts as
-/// not chosen, as in [`Node::with_pending`]: the node may choose another.
+/// What a pending volume takes: where its node chose a region, there only. A region where it cannot be any more counts as not
+/// chosen, as in [`Node::make`].
 fn of_pending(node: &Node, holes: &Holes, volume: &PendingVolume) -> SmallVec<[Footprints; 2]> {
-    let is_ready = |id: &&RegionId| node.regions.iter().any(|region| region.id == **id);
-    let Some(chosen) = volume.region.as_ref().filter(is_ready) else {
+    let footprints = volume.request.footprints(holes);
+    let Some(chosen) = chosen(node, holes, volume, &footprints) else {
         let requests = volume.request.in_each(&holes.choices_of_some()).into_iter();
         return requests.map(|request| request.footprints(holes)).collect();
     };
-    let anywhere = VolumeRequest {
-        numa: NumaWish::Any,
-        ..volume.request
-    };
-    let footprints = node.regions.iter().zip(anywhere.footprints(holes));
-    let there = footprints.map(|(region, footprint)| footprint.filter(|_| region.id == *chosen));
+    let footprints = footprints.into_iter().enumerate();
+    let there = footprints.map(|(region, footprint)| footprint.filter(|_| region == chosen));
     std::iter::once(there.collect()).collect()
+}
+
+/// The position of the region that was chosen for a volume with these footprints, if it is among those of `node` and has a hole for it.
+fn chosen(node: &Node, holes: &Holes, volume: &PendingVolume, footprints: &Footprints) -> Option<usize> {
+    let id = volume.region.as_ref()?;
+    let region = node.regions.iter().position(|region| region.id == *id)?;
+    let has_hole = footprints[region].is_some_and(|footprint| footprint <= holes.regions()[region].largest);
+    has_hole.then_some(region)
 }
 
 /// What a reserved claim asks for, once for each NUMA node where it may come to be if it wishes to be together with others: where all

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crds::{Phase, VolumeMode};
+use placement::{Bytes, Extent};
 use simulation::devices::DeviceFault;
 
 use crate::node::Node;
+use node_driver::devices::NamespaceMode;
 use node_driver::volumes::WorkResult;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -58,6 +60,24 @@ async fn the_older_one_chooses_its_region_first() {
     for volume in [older, younger] {
         assert_eq!(worker.reconcile(volume).await.unwrap(), WorkResult::Settled);
     }
+    node.is_fine();
+}
+
+/// Operator and extender count on it, and promise others what is left.
+#[tokio::test]
+async fn a_region_that_was_chosen_stays_the_one_when_another_would_fit_better() {
+    let node = Node::with_regions(&["r0", "r1"]);
+    let volume = node.add_volume("v", 20, VolumeMode::Fsdax);
+    assert!(node.driver_killed_after(1).reconcile(volume).await.is_err());
+    let region = |node: &Node| node.status("v").region.unwrap().0;
+    assert_eq!((region(&node), node.all().len()), ("r0".into(), 0));
+    let extent = Extent::new(Bytes::ZERO, Bytes::mib(30));
+    node.machine.put_foreign("other", "r1", extent, NamespaceMode::Fsdax);
+    node.driver().reconcile(node.volume("v")).await.unwrap();
+    assert_eq!(
+        (region(&node), node.status("v").phase),
+        ("r0".into(), Some(Phase::Ready))
+    );
     node.is_fine();
 }
 

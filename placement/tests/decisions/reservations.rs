@@ -114,6 +114,27 @@ fn a_volume_whose_region_is_not_ready_takes_space_of_others() {
 }
 
 #[test]
+fn a_volume_stays_in_the_region_that_its_node_chose_as_long_as_it_can() {
+    // It would fit best in r1, and not at all in r2.
+    let node = node(&[vec![(0, 128)], vec![(0, 62)], vec![(0, 32)]]);
+    let made = |region: &str, numa| {
+        let request = VolumeRequest { numa, ..request(60) };
+        let region = Some(RegionId(region.into()));
+        node.clone().make(&PendingVolume { request, region }).unwrap().region.0
+    };
+    let (any, one) = (NumaWish::Any, NumaWish::Node(NumaNode(1)));
+    for (chosen, numa, expected) in [
+        ("r0", any, "r0"),
+        ("r1", any, "r1"),
+        ("r2", any, "r1"),
+        ("gone", any, "r1"),
+        ("r0", one, "r1"),
+    ] {
+        assert_eq!(made(chosen, numa), expected, "{chosen} {numa:?}");
+    }
+}
+
+#[test]
 fn claims_that_want_to_be_together_are_counted_on_each_numa_node() {
     let node = node(&[vec![(0, 128)], vec![(0, 128)]]);
     let together = |mib| VolumeRequest {

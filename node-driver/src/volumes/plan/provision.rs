@@ -1,5 +1,6 @@
 //! The steps of a volume until it can be used, and while it is used.
 
+use cluster::VolumeSpace;
 use crds::{PROVISIONED, Phase, VolumeMode};
 use placement::{Bytes, Node};
 
@@ -44,9 +45,10 @@ fn begin(observed: &Observed<'_>) -> Result<Plan, Blocked> {
     Ok(Plan::Place)
 }
 
-/// The step of a volume that can be made, in the ready regions without the space of volumes that come before it.
+/// The step of a volume that can be made, in the ready regions without the space of volumes that come before it. The region that is
+/// recorded stays the one, even if another would do better by now: the space in that was promised to others.
 pub(super) fn place(observed: &Observed<'_>, mut free: Node) -> Step {
-    match free.place(&observed.volume.spec.request()) {
+    match free.make(VolumeSpace::from(observed.volume).pending()) {
         Err(refusal) => Step::Refuse(refusal),
         Ok(placed) if observed.is_made_in(&placed.region) => Step::Create(NewNamespace {
             volume: observed.name().into(),
