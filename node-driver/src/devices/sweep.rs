@@ -4,6 +4,7 @@
 //! and it goes when somebody wants a namespace in its region ([`Devices::create`](super::Devices::create)). Its mark says that it is
 //! being made, for a volume that nobody asked for, so that every driver destroys one that it finds after a crash.
 
+use jiff::Timestamp;
 use placement::{Extent, RegionId, free_between};
 
 use super::inventory::{Inventory, Namespace, Region};
@@ -12,10 +13,10 @@ use super::mark::{Mark, Owner, Stage};
 /// What their ids begin with. No volume has such an id: it is no DNS label.
 const SWEEP: &str = "sweep_";
 
-/// The id of the namespace that sweeps this extent.
+/// The id of the namespace that sweeps this extent now. No other sweep has it, so that no two leave the same label.
 #[must_use]
-pub fn sweep_id(region: &RegionId, extent: Extent) -> String {
-    format!("{SWEEP}{region}_{:x}", extent.start.get())
+pub fn sweep_id(region: &RegionId, extent: Extent, now: Timestamp) -> String {
+    format!("{SWEEP}{region}_{:x}_{:x}", extent.start.get(), now.as_second())
 }
 
 impl Namespace {
@@ -59,6 +60,13 @@ impl Inventory {
     #[must_use]
     pub fn unknown(&self, region: &Region, zero: &[Extent]) -> Vec<Extent> {
         let mut left = self.free_region(region);
+        // What no namespace can have is nobody's.
+        left.free = left
+            .free
+            .iter()
+            .map(|hole| hole.aligned(region.alignment.get()))
+            .filter(|hole| !hole.size.is_zero())
+            .collect();
         for zero in zero {
             left.take(*zero);
         }

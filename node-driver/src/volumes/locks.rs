@@ -34,6 +34,12 @@ impl<K: Eq + Hash> Locks<K> {
         self.of(key).lock_owned().await
     }
 
+    /// Whether somebody has the lock of `key` now.
+    pub(super) fn is_held(&self, key: &K) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.locks.get(key).is_some_and(|lock| lock.try_lock().is_err())
+    }
+
     fn of(&self, key: K) -> Lock {
         // Entries are added and removed whole, so a panic elsewhere leaves nothing half done.
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);

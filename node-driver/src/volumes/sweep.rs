@@ -4,12 +4,13 @@
 //! counts.
 
 mod resting;
+mod vanished;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crds::{Phase, PmemVolume, RegionState};
+use crds::RegionState;
 use placement::{Bytes, Extent, RegionId};
 use program::spawn_blocking;
 use tokio::sync::{OwnedMutexGuard, watch};
@@ -22,15 +23,12 @@ use super::record::Record;
 use super::worker::Worker;
 use super::zero::pass::{ZeroError, Zeroed, erase_quietly};
 use super::zero::progress::Progress;
-use crate::devices::{Devices, Inventory, Location, NewNamespace, Owner, sweep_id};
+use crate::devices::{Devices, Inventory, Location, NewNamespace, Region, sweep_id};
 use resting::Resting;
+use vanished::{Seen, missing};
 
 /// How often to look for free bytes that may hold something. Nothing tells of those that others freed.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-
-/// A region is left alone for so many times as long as it was swept: where somebody else makes namespaces all the time, its free
-/// bytes are never known for long, and would be written all the time.
-const IDLE_TIMES: u32 = 10;
 
 /// How many free bytes of each region may hold something, as far as that is known.
 pub type UnknownBytes = BTreeMap<RegionId, Bytes>;
@@ -68,6 +66,21 @@ impl Sweeps {
         self.unknown.subscribe()
     }
 
+    /// So many free bytes of a region may hold something.
+    fn are_unknown(&self, region: &RegionId, bytes: Bytes) {
+        self.unknown
+            .send_if_modified(|all| all.insert(region.clone(), bytes) != Some(bytes));
+    }
+
+    /// Nothing is known of other regions.
+    fn forget_others(&self, regions: &BTreeSet<RegionId>) {
+        self.unknown.send_if_modified(|all| {
+            let before = all.len();
+            all.retain(|region, _| regions.contains(region));
+            all.len() < before
+        });
+    }
+
     /// Waits until the region may be swept. Who makes room from now on ends that by the token.
     async fn begin(&self, region: &RegionId, stop: &CancellationToken) -> (OwnedMutexGuard<()>, CancellationToken) {
         let end = stop.child_token();
@@ -81,13 +94,20 @@ impl Sweeps {
     }
 }
 
+/// What is remembered from one look to the next.
+#[derive(Debug, Default)]
+struct Memory {
+    resting: Resting,
+    seen: Seen,
+}
+
 /// Sweeps free bytes that have rested for `after`, until `stop`: they may belong to somebody who destroyed a namespace by mistake.
 /// What failed is repeated after another rest.
 pub(crate) async fn run<R: Record>(worker: Arc<Worker<R>>, after: Duration, stop: CancellationToken) {
     let every = after.clamp(Duration::from_secs(1), LOOK_EVERY);
-    let mut resting = Resting::default();
+    let mut memory = Memory::default();
     while stop.run_until_cancelled(sleep(every)).await.is_some() {
-        if let Err(error) = worker.sweep_all(&mut resting, after).await {
+        if let Err(error) = worker.sweep_all(&mut memory, after).await {
             let error = program::chain(&error);
             tracing::warn!(
                 error,
@@ -103,59 +123,55 @@ impl<R: Record> Worker<R> {
     /// # Errors
     /// The devices cannot be listed.
     pub async fn sweep_at_once(&self) -> Result<UnknownBytes, StepError> {
-        self.sweep_all(&mut Resting::default(), Duration::ZERO).await?;
+        self.sweep_all(&mut Memory::default(), Duration::ZERO).await?;
         Ok(self.sweeps.unknown().borrow().clone())
     }
 
-    async fn sweep_all(&self, resting: &mut Resting, after: Duration) -> Result<(), StepError> {
+    async fn sweep_all(&self, memory: &mut Memory, after: Duration) -> Result<(), StepError> {
         let inventory = self.layout.list().await?.inventory;
-        let ready = inventory
+        memory.seen.look(&inventory);
+        let is_ready = |region: &&Region| region.state == RegionState::Ready;
+        let ready: BTreeSet<RegionId> = inventory
             .regions
             .iter()
-            .filter(|region| region.state == RegionState::Ready);
-        let mut all = UnknownBytes::new();
-        for region in ready {
-            let unknown = self.sweep_region(&region.id, resting, after).await;
-            let unknown = unknown.inspect_err(|error| {
-                let error = program::chain(error);
-                tracing::warn!(region = %region.id, error, "free bytes are not made zero; it will be repeated");
-                resting.begin_again(&region.id);
-            });
-            if let Ok(unknown) = unknown {
-                all.insert(region.id.clone(), unknown);
+            .filter(is_ready)
+            .map(|region| region.id.clone())
+            .collect();
+        self.sweeps.forget_others(&ready);
+        for region in &ready {
+            if let Err(error) = self.sweep_region(region, memory, after).await {
+                let error = program::chain(&error);
+                tracing::warn!(%region, error, "free bytes are not made zero; it will be repeated");
+                memory.resting.begin_again(region);
             }
         }
-        self.sweeps.unknown.send_if_modified(|last| {
-            let is_new = *last != all;
-            *last = all;
-            is_new
-        });
         Ok(())
     }
 
-    /// Sweeps one hole after the other. Returns how many bytes are left.
-    async fn sweep_region(
-        &self,
-        region: &RegionId,
-        resting: &mut Resting,
-        after: Duration,
-    ) -> Result<Bytes, StepError> {
+    /// Sweeps one hole after the other, as long as that leaves less.
+    async fn sweep_region(&self, region: &RegionId, memory: &mut Memory, after: Duration) -> Result<(), StepError> {
         let begun = Instant::now();
+        let mut before = None;
         loop {
             let unknown = self.unknown_in(region).await?;
-            let is_due = resting.have_rested(region, &unknown, after, Instant::now());
-            match if is_due {
-                self.sweep(region, &unknown).await?
-            } else {
-                Swept::NotNow
-            } {
+            let left = size_of(&unknown);
+            self.sweeps.are_unknown(region, left);
+            let is_due = memory.resting.have_rested(region, &unknown, after, Instant::now());
+            if !is_due || before.is_some_and(|before| left >= before) {
+                break;
+            }
+            before = Some(left);
+            match self.sweep(region, &unknown, &mut memory.seen).await? {
                 Swept::All => continue,
                 Swept::NotNow => {}
-                Swept::Bad => resting.begin_again(region),
+                Swept::Bad => memory.resting.begin_again(region),
             }
-            resting.leave_alone(region, begun.elapsed() * IDLE_TIMES, Instant::now());
-            return Ok(size_of(&unknown));
+            break;
         }
+        if before.is_some() {
+            memory.resting.was_swept(region, begun.elapsed(), after, Instant::now());
+        }
+        Ok(())
     }
 
     async fn unknown_in(&self, region: &RegionId) -> Result<Vec<Extent>, StepError> {
@@ -164,16 +180,21 @@ impl<R: Record> Worker<R> {
     }
 
     /// Sweeps one hole.
-    async fn sweep(&self, region: &RegionId, unknown: &[Extent]) -> Result<Swept, StepError> {
+    async fn sweep(&self, region: &RegionId, unknown: &[Extent], seen: &mut Seen) -> Result<Swept, StepError> {
         let (_room, end) = self.sweeps.begin(region, &self.stop).await;
         let inventory = self.layout.list().await?.inventory;
-        let is_quiet = !end.is_cancelled() && !self.has_work() && inventory.is_quiet(region);
-        let shown = inventory.region(region).filter(|_| is_quiet);
+        if end.is_cancelled()
+            || self.erasing.is_held(region)
+            || self.holds_bytes_of_volumes(region, unknown, seen, &inventory)
+        {
+            return Ok(Swept::NotNow);
+        }
+        let shown = inventory.region(region);
         let Some(hole) = shown.and_then(|shown| inventory.next_sweep(shown, unknown)) else {
             return Ok(Swept::NotNow);
         };
         let new = NewNamespace {
-            volume: sweep_id(region, hole),
+            volume: sweep_id(region, hole, program::now()),
             region: region.clone(),
             footprint: hole.size,
         };
@@ -185,27 +206,32 @@ impl<R: Record> Worker<R> {
         swept
     }
 
-    /// Whether a volume of this node is on its way.
-    fn has_work(&self) -> bool {
-        let phase = |volume: &PmemVolume| volume.status.as_ref().and_then(|status| status.phase);
-        let mut volumes = self.record.all().into_iter();
-        volumes.any(|volume| match phase(&volume) {
-            None | Some(Phase::Provisioning) => volume.metadata.deletion_timestamp.is_none(),
-            Some(Phase::Ready | Phase::Refused | Phase::Erasing) => false,
-        })
+    /// Whether the free bytes of a region may be those of a volume whose labels are lost: they come back with the labels, and nothing
+    /// else tells where they are. Objects that are being deleted count, too: their volumes were not erased either.
+    fn holds_bytes_of_volumes(
+        &self,
+        region: &RegionId,
+        unknown: &[Extent],
+        seen: &mut Seen,
+        inventory: &Inventory,
+    ) -> bool {
+        let objects = self.record.all();
+        let own = objects
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|object| object.spec.node == self.record.node());
+        let missing = missing(own, region, inventory).map(ToOwned::to_owned);
+        let Some(volume) = missing.or_else(|| seen.vanished(region, unknown, inventory)) else {
+            return false;
+        };
+        tracing::warn!(%region, volume, "free bytes stay as they are: they may be those of a volume that was there, and was not erased");
+        true
     }
 }
 
 impl Inventory {
     fn is_at(&self, volume: &str, extent: Extent) -> bool {
         matches!(self.of_volume(volume), Ok(Some((found, _))) if found.extent == extent)
-    }
-
-    /// Whether nothing is being made or erased in a region. What a sweep left that was killed makes room by itself.
-    fn is_quiet(&self, region: &RegionId) -> bool {
-        let here = self.namespaces.iter().filter(|found| found.region == *region);
-        let mut others = here.filter(|found| !found.is_sweep());
-        !others.any(|found| matches!(found.owner(), Owner::Ours(mark) if mark.stage.is_expendable()))
     }
 }
 

@@ -242,7 +242,10 @@ impl<R: Record> Worker<R> {
         let devices = self.layout.devices();
         let _room = self.sweeps.make_room(&region).await;
         match spawn_blocking(move || devices.create(&new)).await? {
-            Err(DeviceError::NoSpace { .. }) => self.layout.refused(&region, footprint, &listing.inventory),
+            // Its bytes are free, and somebody else has them open: so they are not.
+            Err(DeviceError::NoSpace { .. } | DeviceError::InUse { .. }) => {
+                self.layout.refused(&region, footprint, &listing.inventory);
+            }
             Err(error) => return Err(error.into()),
             Ok(zero) => match zero[..] {
                 [extent] if extent.size == footprint => {

@@ -29,17 +29,23 @@ impl<R: Record> Worker<R> {
         Ok(Next::Plan(Box::new(volume.clone())))
     }
 
-    /// Writes zeros over every byte of the volume, once no other erasure is at work in the region. One that was interrupted goes on
-    /// where it was.
+    /// Writes zeros over every byte of the volume, once no other erasure is at work in the region that goes as fast as it can: one that
+    /// may not keeps nobody waiting. One that was interrupted goes on where it was.
     pub(super) async fn erase(&self, volume: &str, location: Location) -> Result<(), StepError> {
         tracing::info!(volume, region = %location.region, "erasing");
         self.bytes.forget(volume);
-        let lock = self.erasing.lock(location.region.clone());
-        let Some(_lock) = self.stop.run_until_cancelled(lock).await else {
+        let rate = self.rates.of(volume);
+        let turn = async {
+            match rate {
+                Some(_) => None,
+                None => Some(self.erasing.lock(location.region.clone()).await),
+            }
+        };
+        let Some(_turn) = self.stop.run_until_cancelled(turn).await else {
             return Err(ZeroError::Stopped.into());
         };
         drop(self.sweeps.make_room(&location.region).await);
-        let progress = Progress::new(self.stop.clone()).at_most(self.rates.of(volume));
+        let progress = Progress::new(self.stop.clone()).at_most(rate);
         let mut erasure = Erasure::start(self.layout.devices(), volume.to_owned(), progress);
         let begun = erasure.begun();
         let total = location.extent.size;

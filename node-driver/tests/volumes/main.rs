@@ -10,3 +10,4 @@ mod marks;
 mod no_space;
 mod node;
 mod side_by_side;
+mod sweep;

@@ -199,7 +199,7 @@ impl Machine {
         self.state().raw_reads
     }
 
-    /// No zeros are written to a volume until it is let go. Only for tests with several threads: the writer waits.
+    /// No zeros are written to volumes whose ids begin so until they are let go. Only for tests with several threads: the writer waits.
     pub fn hold_zeros(&self, volume: &str, on: bool) {
         let mut state = self.state();
         if on {
@@ -213,7 +213,10 @@ impl Machine {
     /// Waits until none of these is held.
     pub(super) fn wait_until_let_go(&self, volume: &str) {
         let state = self.state();
-        let waited = self.0.let_go.wait_while(state, |state| state.held.contains(volume));
+        let waited = self
+            .0
+            .let_go
+            .wait_while(state, |state| state.held.iter().any(|held| volume.starts_with(&**held)));
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 

@@ -31,7 +31,11 @@ fn namespace(id: &str, stage: Stage, extent: Extent) -> Namespace {
 }
 
 fn sweep(extent: Extent) -> Namespace {
-    namespace(&sweep_id(&region_id(), extent), Stage::Making, extent)
+    namespace(
+        &sweep_id(&region_id(), extent, Timestamp::UNIX_EPOCH),
+        Stage::Making,
+        extent,
+    )
 }
 
 /// A region of 128 MiB with these namespaces.
@@ -121,7 +125,8 @@ fn parts_of_what_was_swept_are_zero() {
 
 #[test]
 fn nobody_makes_a_volume_with_such_an_id() {
-    let id = sweep_id(&region_id(), mib(16, 16));
+    let late = Timestamp::from_second(i64::from(u32::MAX)).unwrap();
+    let id = sweep_id(&region_id(), Extent::new(Bytes::mib(16 << 20), Bytes::mib(16)), late);
     assert!(id.contains('_'), "{id}");
     assert!(
         mark::name(&id, mark::uuid_of(&id, 0), Stage::Making).is_some(),

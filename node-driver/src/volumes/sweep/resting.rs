@@ -13,7 +13,14 @@ use crate::known_zero::without;
 pub(super) struct Resting {
     since: HashMap<RegionId, (Vec<Extent>, Instant)>,
     not_before: HashMap<RegionId, Instant>,
+    /// How often each region was swept.
+    times: HashMap<RegionId, u32>,
 }
+
+/// A region is left alone for so many times as long as it was swept.
+const IDLE_TIMES: u32 = 10;
+/// And no longer than that.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Resting {
     /// Whether there are such bytes in a region, all of them have rested for so long, and the region is not to be left alone.
@@ -26,8 +33,13 @@ impl Resting {
         !unknown.is_empty() && !is_left_alone && now.duration_since(since) >= after
     }
 
-    /// Nothing is swept in a region for so long.
-    pub(super) fn leave_alone(&mut self, region: &RegionId, long: Duration, now: Instant) {
+    /// A region was swept, which took so long. It is left alone for a while, and for twice as long each time: where others change labels
+    /// all the time, what is known to be zero is not known for long, and would be written all the time.
+    pub(super) fn was_swept(&mut self, region: &RegionId, took: Duration, after: Duration, now: Instant) {
+        let times = self.times.entry(region.clone()).or_default();
+        let doubled = after.saturating_mul(2_u32.saturating_pow(*times));
+        *times = times.saturating_add(1);
+        let long = doubled.max(took.saturating_mul(IDLE_TIMES)).min(LONGEST);
         self.not_before.insert(region.clone(), now + long);
     }
 
@@ -65,14 +77,25 @@ mod tests {
     }
 
     #[test]
-    fn a_region_that_was_swept_is_left_alone_for_a_while() {
+    fn a_region_that_was_swept_is_left_alone_for_longer_each_time() {
         let region = RegionId("r".into());
         let unknown = [Extent::new(Bytes::ZERO, Bytes::mib(64))];
-        let (begin, second) = (Instant::now(), Duration::from_secs(1));
+        let (second, after) = (Duration::from_secs(1), Duration::from_secs(300));
+        let mut now = Instant::now();
         let mut resting = Resting::default();
-        assert!(resting.have_rested(&region, &unknown, Duration::ZERO, begin));
-        resting.leave_alone(&region, 100 * second, begin);
-        assert!(!resting.have_rested(&region, &unknown, Duration::ZERO, begin + 99 * second));
-        assert!(resting.have_rested(&region, &unknown, Duration::ZERO, begin + 100 * second));
+        assert!(!resting.have_rested(&region, &unknown, after, now));
+        now += after;
+        for (took, alone) in [
+            (second, 300),
+            (100 * second, 1000),
+            (second, 1200),
+            (1_000_000 * second, 86400),
+        ] {
+            assert!(resting.have_rested(&region, &unknown, after, now));
+            resting.was_swept(&region, took, after, now);
+            assert!(!resting.have_rested(&region, &unknown, after, now + alone * second - second));
+            now += alone * second;
+        }
+        assert!(resting.have_rested(&region, &unknown, after, now));
     }
 }

@@ -150,7 +150,11 @@ fn each_chunk(
     while let Some(chunk) = chunks.take() {
         progress.wait_for_turn()?;
         match act(chunk) {
-            Ok(()) => progress.zeroed_more(chunk.size),
+            Ok(()) => {
+                progress.zeroed_more(chunk.size);
+                progress.reached(chunks.done(chunk), bytes)?;
+            }
+            // It is never done: nobody may take what is before some byte for zero that is behind it.
             Err(error) if is_bad_block(&error) => {
                 zeroed = zeroed.and(Zeroed::AllBut {
                     first: chunk.start,
@@ -159,7 +163,6 @@ fn each_chunk(
             }
             Err(error) => return Err(ZeroError::Write(error)),
         }
-        progress.reached(chunks.done(chunk), bytes)?;
     }
     Ok(zeroed)
 }
@@ -361,7 +364,13 @@ mod tests {
                 is_bad,
                 lanes,
             };
-            let zeroed = zero(&failing, &Progress::default()).unwrap();
+            let progress = Progress::default();
+            let zeroed = zero(&failing, &progress).unwrap();
+            assert_eq!(
+                progress.flushed(),
+                CHUNK,
+                "what is behind a bad chunk is not known to be zero"
+            );
             assert_eq!(
                 zeroed,
                 Zeroed::AllBut {

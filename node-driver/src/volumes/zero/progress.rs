@@ -60,7 +60,7 @@ impl Progress {
         bytes_in(&self.zeroed)
     }
 
-    /// All before this byte are zero, but for bad blocks, and survive a power loss.
+    /// All before this byte are zero, and survive a power loss.
     #[must_use]
     pub fn flushed(&self) -> Bytes {
         // It is replaced whole, so a panic elsewhere leaves nothing half done.
