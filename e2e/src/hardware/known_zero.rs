@@ -18,6 +18,7 @@ pub(super) fn group() -> Group {
             case!(what_somebody_else_had_is_zeroed),
             case!(what_somebody_else_had_is_zeroed_whatever_the_indexes_say),
             case!(without_the_file_nothing_is_known),
+            case!(what_else_a_busy_node_announces_does_not_count),
             case!(free_bytes_are_swept_before_somebody_needs_them),
             case!(a_sweep_that_is_killed_anywhere_keeps_no_bytes),
             case!(an_erasure_goes_on_where_it_was_killed),
@@ -110,6 +111,20 @@ async fn without_the_file_nothing_is_known(vm: &mut TestVm) -> Result<()> {
     vm.shell(&format!("truncate --size -1 {FILE}")).await?;
     ensure!(!is_known(vm, "x", "60Mi").await?, "it was not read with a damaged file");
     delete(vm, "x").await
+}
+
+/// Each pod that starts has the kernel announce its network devices.
+async fn what_else_a_busy_node_announces_does_not_count(vm: &mut TestVm) -> Result<()> {
+    vm.shell("(while echo change >/sys/class/net/lo/uevent; do :; done) >/dev/null 2>&1 & echo $! >/tmp/noise")
+        .await?;
+    live_and_die(vm, "v", "60Mi").await?;
+    let known = [is_known(vm, "w", "28Mi").await?, is_known(vm, "x", "28Mi").await?];
+    vm.shell("kill $(cat /tmp/noise)").await?;
+    ensure!(known == [true, true], "they were read: {known:?}");
+    for name in ["w", "x"] {
+        delete(vm, name).await?;
+    }
+    Ok(())
 }
 
 /// What the driver does in the background. Returns what it says.

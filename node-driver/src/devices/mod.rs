@@ -17,6 +17,7 @@ mod quarantine;
 mod raw_bytes;
 mod required;
 mod sweep;
+mod uevents;
 
 pub use backend::{Dax, Devices, EarlierVolume, NewNamespace, VolumeDevice};
 pub use backend_args::BackendArgs;
@@ -29,3 +30,5 @@ pub use mark::{Mark, Owner, Stage, free_uuid, name as mark_name, read as owner_o
 pub use quarantine::{Pieces, cover};
 pub use raw_bytes::{RawBytes, RawFile};
 pub use sweep::sweep_id;
+pub use uevents::Announced;
+pub(crate) use uevents::{Heard, hear, listen};

@@ -14,7 +14,7 @@ use uuid::Uuid;
 /// The label areas at one moment, and what the kernel had announced before.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// How much the kernel had announced before the label areas were read, of whatever kind.
+    /// How much the kernel had announced of persistent memory before the label areas were read.
     pub announced: u64,
     /// What they held.
     pub areas: LabelAreas,

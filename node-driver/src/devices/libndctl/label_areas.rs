@@ -1,22 +1,18 @@
 //! What the label areas of a region tell of labels that were written.
 
-use std::fs;
-
 use ndctl::{Context, Dimm, LabelArea, Mapping, Region, Slot};
 use placement::{Bytes, Extent};
 use program::chain;
 
 use crate::devices::error::Source;
+use crate::devices::uevents::Announced;
 use crate::known_zero::{self, LabelAreas, Look, ModuleArea};
 
-/// Counts all that the kernel ever announced, of whatever kind (`uevent_seqnum_show` in `kernel/ksysfs.c`).
-const ANNOUNCED: &str = "/sys/kernel/uevent_seqnum";
-
 /// Looks at the region that the kernel calls so; nothing if that is not possible, or there is a module without labels.
-pub(super) fn look(region: &str) -> Option<Look> {
+pub(super) fn look(region: &str, announced: &Announced) -> Option<Look> {
     let look = || -> Result<Look, Source> {
         // First: what is announced while they are read counts.
-        let announced = fs::read_to_string(ANNOUNCED)?.trim().parse()?;
+        let announced = announced.count()?;
         let context = Context::new()?;
         let areas = label_areas(context.region(region)?)?;
         Ok(Look { announced, areas })

@@ -35,6 +35,7 @@ use crate::devices::left_disabled::{LeftDisabled, Tried};
 use crate::devices::mark::{self, Stage};
 use crate::devices::quarantine::{Pieces, cover};
 use crate::devices::raw_bytes::{RawBytes, RawFile};
+use crate::devices::uevents::Announced;
 use crate::known_zero::KnownZeros;
 use at_work::AtWork;
 use recorded::Recorded;
@@ -57,6 +58,7 @@ pub struct LibNdctl {
     left_disabled: LeftDisabled,
     recorded: Recorded,
     zeros: KnownZeros,
+    announced: Announced,
 }
 
 impl LibNdctl {
@@ -73,6 +75,7 @@ impl LibNdctl {
         Unlocked {
             recorded: &self.recorded,
             zeros: &self.zeros,
+            announced: &self.announced,
         }
     }
 
@@ -96,7 +99,7 @@ impl LibNdctl {
     fn erased(&self, inventory: &Inventory, found: &Namespace) -> Bytes {
         let region = inventory.region(&found.region).filter(|_| found.is_being_erased());
         region.zip(found.uuid).map_or(Bytes::ZERO, |(region, uuid)| {
-            let look = || label_areas::look(&region.device);
+            let look = || label_areas::look(&region.device, &self.announced);
             self.zeros.erased(&region.id, uuid, found.extent, look)
         })
     }
@@ -156,7 +159,9 @@ impl Devices for LibNdctl {
         let _lock = self.lock();
         let inventory = self.list()?;
         let found = inventory.ready_region(region)?;
-        let zero = self.zeros.free(region, || label_areas::look(&found.device));
+        let zero = self
+            .zeros
+            .free(region, || label_areas::look(&found.device, &self.announced));
         Ok(inventory.unknown(found, &zero))
     }
 
@@ -212,7 +217,7 @@ impl Devices for LibNdctl {
         let found = inventory.existing_to_erase(volume)?;
         if let (Some(uuid), Some(region)) = (found.uuid, inventory.region(&found.region)) {
             let part = Extent::new(found.extent.start, size);
-            let look = || label_areas::look(&region.device);
+            let look = || label_areas::look(&region.device, &self.announced);
             self.zeros.note_erased(&found.region, uuid, part, look);
         }
         Ok(())

@@ -12,12 +12,14 @@ use crate::devices::error::DeviceError;
 use crate::devices::inventory::{Inventory, Location, Namespace};
 use crate::devices::mark::Stage;
 use crate::devices::quarantine::Pieces;
+use crate::devices::uevents::Announced;
 use crate::known_zero::KnownZeros;
 
 /// Real persistent memory while nobody else in this process changes or lists it.
 pub(super) struct Unlocked<'a> {
     pub(super) recorded: &'a Recorded,
     pub(super) zeros: &'a KnownZeros,
+    pub(super) announced: &'a Announced,
 }
 
 impl Unlocked<'_> {
@@ -34,7 +36,7 @@ impl Unlocked<'_> {
             }
             other => failed("create", &new.volume, other.into()),
         };
-        let look = || label_areas::look(&region.device);
+        let look = || label_areas::look(&region.device, self.announced);
         let make = || create(&region.device, &label, new.footprint).map_err(failed);
         let (device, zero) = self.zeros.create(&new.region, label.uuid, look, make)?;
         offer_next(&device).map_err(failed)?;
@@ -49,7 +51,7 @@ impl Unlocked<'_> {
         let zero = Inventory::erased(found, zero);
         match (found.uuid, seen.region(&found.region)) {
             (Some(uuid), Some(region)) => {
-                let look = || label_areas::look(&region.device);
+                let look = || label_areas::look(&region.device, self.announced);
                 self.zeros.destroy(&found.region, uuid, &zero, look, destroy)?;
             }
             _ => destroy()?,
@@ -70,7 +72,7 @@ impl Unlocked<'_> {
         let region = seen.writable_region(&found.region)?;
         disable_unused(seen, found, volume)?;
         self.recorded.forget(&found.device);
-        let look = || label_areas::look(&region.device);
+        let look = || label_areas::look(&region.device, self.announced);
         let marked = self
             .zeros
             .mark(&found.region, uuid, look, || rename(&found.device, &name))
