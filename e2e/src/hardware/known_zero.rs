@@ -115,8 +115,10 @@ async fn without_the_file_nothing_is_known(vm: &mut TestVm) -> Result<()> {
 
 /// Each pod that starts has the kernel announce its network devices.
 async fn what_else_a_busy_node_announces_does_not_count(vm: &mut TestVm) -> Result<()> {
-    vm.shell("(while echo change >/sys/class/net/lo/uevent; do :; done) >/dev/null 2>&1 & echo $! >/tmp/noise")
-        .await?;
+    vm.shell(
+        "(while echo change >/sys/class/net/lo/uevent; do sleep 0.005; done) >/dev/null 2>&1 & echo $! >/tmp/noise",
+    )
+    .await?;
     live_and_die(vm, "v", "60Mi").await?;
     let known = [is_known(vm, "w", "28Mi").await?, is_known(vm, "x", "28Mi").await?];
     vm.shell("kill $(cat /tmp/noise)").await?;

@@ -6,12 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
 /// Group of the netlink socket in which the kernel itself speaks (`lib/kobject_uevent.c`).
 const KERNEL: u32 = 1;
 /// One message of the kernel (`UEVENT_BUFFER_SIZE` in `include/linux/kobject.h`, and its header).
 const MESSAGE: usize = 8192;
+/// Bytes of messages that nobody has heard yet: some five hundred.
+const ROOM: usize = 1 << 20;
 /// Stands for what was announced and lost: more than any one change announces.
 const LOST: u64 = 1 << 32;
 
@@ -23,6 +26,14 @@ pub(crate) fn listen() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
     bind(&socket, &SocketAddrNetlink::new(0, KERNEL))?;
+    Ok(socket)
+}
+
+/// The same, with room for what a busy node announces while a label is written.
+fn listen_to_many() -> io::Result<OwnedFd> {
+    let socket = listen()?;
+    // Without the right to it there is less room, and more is taken for lost.
+    let _less = set_socket_recv_buffer_size_force(&socket, ROOM);
     Ok(socket)
 }
 
@@ -77,7 +88,7 @@ impl Announced {
         let Count { socket, heard } = &mut *count;
         let socket = match socket {
             Some(socket) => socket,
-            None => socket.insert(listen()?),
+            None => socket.insert(listen_to_many()?),
         };
         loop {
             match hear(socket) {
