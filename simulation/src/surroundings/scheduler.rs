@@ -145,9 +145,9 @@ impl Scheduler {
             self.take_in_pods();
             while let Some(pod) = self.next_pod() {
                 match self.schedule(&pod).await {
-                    Ok(node) => {
+                    Ok((node, claims)) => {
                         self.placed(&pod);
-                        bindings.spawn(self.clone().bind(pod, node));
+                        bindings.spawn(self.clone().bind(pod, claims, node));
                     }
                     Err(why) => {
                         // Preemption finds no node for it either.
@@ -272,8 +272,8 @@ impl Scheduler {
         });
     }
 
-    /// The node for a pod.
-    async fn schedule(&self, pod: &Value) -> Result<String, NoNode> {
+    /// The node for a pod, and its claims.
+    async fn schedule(&self, pod: &Value) -> Result<(String, Vec<Arc<Value>>), NoNode> {
         let by_plugins = NoNode::Unschedulable { by_extender: false };
         let claims = self.claims(pod).ok_or(by_plugins)?;
         let mut nodes = self.feasible(pod, &claims);
@@ -300,7 +300,7 @@ impl Scheduler {
             self.promises.make(pod, &claims, &node, self.extender.calls().as_ref());
         }
         self.assume(&claims, &node);
-        Ok(node)
+        Ok((node, claims))
     }
 
     /// The nodes that pass the plugins. The one that the pod names is tried alone, and first (`evaluateNominatedNode`); that the
@@ -449,11 +449,11 @@ impl Scheduler {
     }
 
     /// The binding cycle: volumes first, then the pod.
-    async fn bind(self, pod: Arc<Value>, node: String) {
+    async fn bind(self, pod: Arc<Value>, claims: Vec<Arc<Value>>, node: String) {
         let uid = text(&pod, "/metadata/uid").to_owned();
         sleep(self.dice.up_to(self.manner.longest_write)).await;
         self.nominate(&pod, &node);
-        let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &node)).await;
+        let bound = timeout(BIND_TIMEOUT, self.bind_volumes(&pod, &claims, &node)).await;
         if bound != Ok(true) || !self.bind_pod(&pod, &node) {
             self.nominate(&pod, "");
             self.refused(&pod, NoNode::Error);
@@ -464,7 +464,7 @@ impl Scheduler {
     }
 
     /// False if the volumes of the pod cannot be bound for this node any more.
-    async fn bind_volumes(&self, pod: &Value, node: &str) -> bool {
+    async fn bind_volumes(&self, pod: &Value, decided: &[Arc<Value>], node: &str) -> bool {
         let claims = self.claims(pod);
         let mut volumes = self.assumed_volumes().clone();
         volumes.retain(|_, uid| claims.iter().flatten().any(|claim| text(claim, "/metadata/uid") == uid));
@@ -474,7 +474,8 @@ impl Scheduler {
             }
             None => false,
         };
-        self.forget(&claims.unwrap_or_default());
+        // Also of those that are gone: etcd may be restored to when they were there (`RevertAssumedPodVolumes`).
+        self.forget(decided);
         if !are_selected {
             return false;
         }
