@@ -19,6 +19,8 @@ struct State {
     written: BTreeMap<String, BTreeSet<u64>>,
     /// Volumes whose users gave them up.
     given_up: BTreeSet<String>,
+    /// Volumes that were retained, and whose PersistentVolumes somebody deleted before anybody wrote to them.
+    unused: BTreeSet<String>,
     /// Volumes for which DeleteVolume succeeded, and that no restored cluster knows again.
     deleted: BTreeSet<String>,
     /// How often etcd was restored.
@@ -87,6 +89,21 @@ impl Oracle {
             self.give_up(text(volume, "/spec/csi/volumeHandle"));
         }
         self.give_up(&format!("{VOLUME_PREFIX}{}", text(claim, "/metadata/uid")));
+    }
+
+    /// Somebody deleted the PersistentVolume of a volume that was retained: what nobody wrote to goes as unused.
+    pub fn deletes_retained(&self, handle: &str) {
+        let mut state = self.lock();
+        if !state.written.contains_key(handle) {
+            state.unused.insert(handle.into());
+        }
+    }
+
+    /// Whether a volume may be gone that a restored cluster knows again: nobody had anything on it.
+    #[must_use]
+    pub fn may_be_gone(&self, handle: &str) -> bool {
+        let state = self.lock();
+        state.given_up.contains(handle) || state.unused.contains(handle)
     }
 
     /// Whether the users of a volume gave it up.

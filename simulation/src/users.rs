@@ -131,6 +131,7 @@ impl UserAction {
             Self::CreateEphemeral(claims) => create_ephemeral(world, name, claims),
             Self::DeleteRetained(number) => with(api, Kind::PersistentVolume, *number, |key, volume| {
                 if text(volume, "/spec/persistentVolumeReclaimPolicy") == "Retain" {
+                    world.oracle.deletes_retained(text(volume, "/spec/csi/volumeHandle"));
                     let _ = api.delete(key);
                 }
             }),

@@ -146,7 +146,7 @@ fn serving_nodes<'a>(world: &'a World, claims: &'a [Arc<Value>]) -> impl Iterato
 /// A restored cluster may know claims again that were given up, and whose volumes were erased.
 fn was_erased(world: &World, claims: &[Arc<Value>]) -> bool {
     let volumes = claims.iter().map(|claim| text(claim, "/spec/volumeName"));
-    let mut given_up = volumes.filter(|volume| world.oracle.restored() > 0 && world.oracle.is_given_up(volume));
+    let mut given_up = volumes.filter(|volume| world.oracle.restored() > 0 && world.oracle.may_be_gone(volume));
     given_up.any(|volume| {
         let mut machines = world.nodes.iter().map(|node| node.machine.truth());
         machines.all(|truth| truth.of_volume(volume).next().is_none())
