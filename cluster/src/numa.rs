@@ -46,7 +46,7 @@ pub enum NoNumaNode {
     #[error(transparent)]
     Apart(#[from] Apart),
     /// One of its companions has no region yet.
-    #[error("volume {0}, with which it has to be on one NUMA node, has no region yet: try again")]
+    #[error("volume {0}, with which it has to be on one NUMA node, has no region that is known yet: try again")]
     NotYet(String),
     /// One of its companions is on another node, so no pod could use both.
     #[error("volume {volume}, with which it has to be on one NUMA node, is on node {node}")]

@@ -372,7 +372,8 @@ async fn volumes_that_go_do_not_count() {
 async fn a_volume_without_a_region_yet_is_waited_for() {
     let setup = setup(uneven(), silent);
     setup.server.add_volume(&volume(&name_of("log"), "n", 90));
-    let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region yet: try again";
+    let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region that is known yet: \
+                try again";
     setup.refused("data", 90, Code::Aborted, text).await;
 }
 
@@ -458,6 +459,18 @@ async fn a_companion_that_is_kept_without_object_counts() {
         assert_eq!(setup.create("data", 90).await.unwrap(), ZERO);
         assert_eq!(setup.create("log", 28).await.unwrap(), ZERO);
     }
+}
+
+/// Somebody deleted the object of a companion that is bound, and its node has not told yet that it keeps the data.
+#[tokio::test]
+async fn a_bound_companion_that_nobody_shows_is_waited_for() {
+    let setup = setup(uneven(), silent);
+    setup.index.apply(support::persistent_volume(&name_of("log"), "n"));
+    let mut log = claim("log", "together", 20);
+    log["spec"]["volumeName"] = json!(format!("pv-of-{}", name_of("log")));
+    setup.server.store(format!("{CLAIMS}/log"), log);
+    let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region that is known yet: try again";
+    setup.refused("data", 90, Code::Aborted, text).await;
 }
 
 /// Its companion was made on the other NUMA node before the node reported it.

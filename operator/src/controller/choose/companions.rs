@@ -17,6 +17,8 @@ use crate::kept_volumes::KeptPlace;
 pub struct CompanionClaims {
     /// The names of their volumes, also of those that do not exist yet.
     pub volumes: BTreeSet<String>,
+    /// Those of these volumes that a PersistentVolume names.
+    pub bound: BTreeSet<String>,
     /// Those of these volumes that were read from the API server, by name: the watch had not shown them.
     pub read: BTreeMap<String, PmemVolume>,
     /// For each pod that uses the claim, what its other unbound claims ask for, whatever they wish, by the name of the
@@ -30,7 +32,9 @@ impl CompanionClaims {
     pub fn on_node(&self, node: &str, index: &Index) -> Companions {
         let place = |name: &String| match index.newest_volume(name).or_else(|| self.read.get(name)) {
             Some(volume) => place_of(name, volume, node, index),
-            None => kept_place(name, node, index),
+            // A PersistentVolume names it, so it is somewhere: its node is still to tell where.
+            None => kept_place(name, node, index)
+                .or_else(|| self.bound.contains(name).then(|| CompanionPlace::NotYet(name.clone()))),
         };
         let to_come = |pod: &BTreeMap<String, VolumeRequest>| {
             let mut pod = pod.clone();

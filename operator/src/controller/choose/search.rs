@@ -125,6 +125,9 @@ impl Search<'_> {
             if let Some(found) = self.found(&key).filter(|_| key != *own) {
                 let volume = self.volume_of(&found.claim);
                 self.read_volume(&volume, &mut companions).await?;
+                if found.claim.persistent_volume.is_some() {
+                    companions.bound.insert(volume.clone());
+                }
                 companions.volumes.insert(volume);
             }
         }
