@@ -222,7 +222,8 @@ pub async fn work(
     parts.spawn(follow_written(Arc::clone(&layout), written, stop.clone()));
     parts.spawn(leftovers::run(Arc::clone(&worker), objects, stop.clone()));
     if let Some(after) = sweep_after {
-        parts.spawn(sweep::run(Arc::clone(&worker), after, stop.clone()));
+        let objects = Objects::new(volumes.store());
+        parts.spawn(sweep::run(Arc::clone(&worker), objects, after, stop.clone()));
     }
     parts.spawn(volumes.run(worker, reconciled, stop.clone()));
     let watching = async { Ok(watch_devices(&layout, announcements, &stop).await?) };

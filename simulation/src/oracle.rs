@@ -19,7 +19,7 @@ struct State {
     written: BTreeMap<String, BTreeSet<u64>>,
     /// Volumes whose users gave them up.
     given_up: BTreeSet<String>,
-    /// Volumes that were retained, and whose PersistentVolumes somebody deleted before anybody wrote to them.
+    /// Volumes that were retained, and whose PersistentVolume somebody deleted before anybody wrote to them.
     unused: BTreeSet<String>,
     /// Volumes for which DeleteVolume succeeded, and that no restored cluster knows again.
     deleted: BTreeSet<String>,

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::StepError;
 use super::locks::Locks;
+use super::objects::Objects;
 use super::record::Record;
 use super::worker::Worker;
 use super::zero::pass::{ZeroError, Zeroed, erase_quietly};
@@ -102,11 +103,19 @@ struct Memory {
 }
 
 /// Sweeps free bytes that have rested for `after`, until `stop`: they may belong to somebody who destroyed a namespace by mistake.
-/// What failed is repeated after another rest.
-pub(crate) async fn run<R: Record>(worker: Arc<Worker<R>>, after: Duration, stop: CancellationToken) {
+/// What failed is repeated after another rest. Without the `objects`, nobody can tell whose labels are lost.
+pub(crate) async fn run<R: Record>(
+    worker: Arc<Worker<R>>,
+    mut objects: Objects,
+    after: Duration,
+    stop: CancellationToken,
+) {
     let every = after.clamp(Duration::from_secs(1), LOOK_EVERY);
     let mut memory = Memory::default();
     while stop.run_until_cancelled(sleep(every)).await.is_some() {
+        if objects.look().is_none() {
+            continue;
+        }
         if let Err(error) = worker.sweep_all(&mut memory, after).await {
             let error = program::chain(&error);
             tracing::warn!(
