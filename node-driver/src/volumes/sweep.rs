@@ -112,10 +112,10 @@ pub(crate) async fn run<R: Record>(
 ) {
     let every = after.clamp(Duration::from_secs(1), LOOK_EVERY);
     let mut memory = Memory::default();
+    if stop.run_until_cancelled(objects.changed()).await.is_none() {
+        return;
+    }
     while stop.run_until_cancelled(sleep(every)).await.is_some() {
-        if objects.look().is_none() {
-            continue;
-        }
         if let Err(error) = worker.sweep_all(&mut memory, after).await {
             let error = program::chain(&error);
             tracing::warn!(
