@@ -343,12 +343,12 @@ impl Namespace {
         mark::read(&self.name, self.uuid)
     }
 
-    /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
     /// Whether its mark says that it is to be erased.
     pub(super) fn is_being_erased(&self) -> bool {
         matches!(self.owner(), Owner::Ours(mark) if mark.stage == Stage::Erasing)
     }
 
+    /// Whether the kernel presents its bytes in no way: without its mode, one that is enabled has a block device.
     pub(super) fn is_disabled(&self) -> bool {
         self.mode == NamespaceMode::Raw && self.block.is_none()
     }

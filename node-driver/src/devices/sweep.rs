@@ -41,8 +41,7 @@ impl Namespace {
 impl Inventory {
     /// What is swept in a region.
     pub fn sweeps<'a>(&'a self, region: &'a Region) -> impl Iterator<Item = &'a Namespace> {
-        let here = self.namespaces.iter().filter(|found| found.region == region.id);
-        here.filter(|found| found.is_sweep())
+        self.in_region(&region.id).filter(|found| found.is_sweep())
     }
 
     /// `extents` of a region with what is swept there, as if that were done.

@@ -69,7 +69,7 @@ impl Inventory {
 
     /// What is free for the kernel, in a region whose temporary namespaces are gone.
     fn holes(&self, region: &Region) -> Vec<Extent> {
-        let here = self.namespaces.iter().filter(|namespace| namespace.region == region.id);
+        let here = self.in_region(&region.id);
         let stay = here.filter(|namespace| temporary_id(namespace).is_none() && !namespace.is_sweep());
         free_between(region.size, stay.map(|namespace| namespace.extent))
     }
@@ -85,7 +85,8 @@ impl Inventory {
         self.in_region(region).filter_map(id)
     }
 
-    fn in_region<'a>(&'a self, region: &'a RegionId) -> impl Iterator<Item = &'a Namespace> {
+    /// The namespaces in a region.
+    pub(super) fn in_region<'a>(&'a self, region: &'a RegionId) -> impl Iterator<Item = &'a Namespace> {
         let all = self.namespaces.iter();
         all.filter(move |namespace| namespace.region == *region)
     }
