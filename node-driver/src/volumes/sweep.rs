@@ -160,7 +160,7 @@ impl<R: Record> Worker<R> {
     /// Sweeps one hole after the other, as long as that leaves less.
     async fn sweep_region(&self, region: &RegionId, memory: &mut Memory, after: Duration) -> Result<(), StepError> {
         let begun = Instant::now();
-        let mut before = None;
+        let (mut before, mut is_swept) = (None, false);
         loop {
             let unknown = self.unknown_in(region).await?;
             let left = size_of(&unknown);
@@ -171,13 +171,14 @@ impl<R: Record> Worker<R> {
             }
             before = Some(left);
             match self.sweep(region, &unknown, &mut memory.seen).await? {
-                Swept::All => continue,
-                Swept::NotNow => {}
-                Swept::Bad => memory.resting.begin_again(region),
+                Swept::All => is_swept = true,
+                Swept::NotNow | Swept::Bad => {
+                    memory.resting.begin_again(region);
+                    break;
+                }
             }
-            break;
         }
-        if before.is_some() {
+        if is_swept {
             memory.resting.was_swept(region, begun.elapsed(), after, Instant::now());
         }
         Ok(())
