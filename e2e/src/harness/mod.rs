@@ -10,7 +10,7 @@
 //! | a machine without Kubernetes, and what our programs see and do on it | [`test_vm`] |
 //! | virtual machines | [`vm`], and what they boot from: [`guest`] |
 //! | one run | [`sandbox`], [`listen`], [`run_dir`], [`logs`], [`client`], [`daemon`] |
-//! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`] |
+//! | programs | [`tools`] (of others), [`programs`] (ours), [`go`], [`packages`], [`cache`], [`room`] |
 //! | the smallest parts | [`command`], [`progress`], [`wait`] |
 
 pub(crate) mod api_proxy;
@@ -32,6 +32,7 @@ pub(crate) mod namespaces;
 pub(crate) mod packages;
 pub(crate) mod programs;
 pub(crate) mod progress;
+pub(crate) mod room;
 pub(crate) mod run_dir;
 pub(crate) mod sandbox;
 pub(crate) mod test_cluster;

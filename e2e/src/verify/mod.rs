@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
-use crate::harness::packages;
 use crate::harness::progress::human;
+use crate::harness::{cache, packages, room};
 use crate::soak::histories;
 use crate::{hardware, scenarios};
 
@@ -50,6 +50,7 @@ impl Options {
 /// An error names the tiers that failed; what failed in them has been printed.
 pub(crate) async fn run(options: Options) -> Result<()> {
     packages::ensure_all().await?;
+    room::make_room(&cache::folder()?)?;
     let mut failed = Vec::new();
     for tier in options.tiers() {
         let begun = Instant::now();

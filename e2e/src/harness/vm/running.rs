@@ -1,10 +1,12 @@
 //! Starting a machine, running commands in it, and ending it.
 
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use placement::Bytes;
 use tokio::time::{sleep, timeout};
 
 use super::accel::Accel;
@@ -14,6 +16,7 @@ use super::machine::{BackingFile, Machine, agent_socket};
 use super::monitor::{self, monitor_socket};
 use crate::harness::daemon::{Daemon, bound_to_harness, tail};
 use crate::harness::guest::Guest;
+use crate::harness::room;
 
 /// A node with systemd takes a minute and a half on two idle cores under software emulation.
 const BOOT_LIMIT: Duration = Duration::from_secs(20 * 60);
@@ -21,6 +24,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(20 * 60);
 const COMMAND_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// Between two looks at the console of a machine that boots.
 const CHECK_CONSOLE_EVERY: Duration = Duration::from_secs(5);
+/// What a guest may write on its root disk, which QEMU keeps in a file until the machine ends.
+const ROOT_DISK: Bytes = Bytes::gib(1);
 /// Between two looks whether QEMU still runs.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 
@@ -44,6 +49,7 @@ impl Vm {
         console: Console,
     ) -> Result<Self> {
         make_backing_files(machine, folder)?;
+        room::ensure_free(folder, may_be_written(machine, folder)?)?;
         let socket = agent_socket(folder);
         if socket.exists() {
             fs::remove_file(&socket).with_context(|| format!("removing {}", socket.display()))?;
@@ -141,6 +147,18 @@ fn make_backing_files(machine: &Machine, folder: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the files of the memory devices may still take of the disk, and what the guest may write on its root disk.
+fn may_be_written(machine: &Machine, folder: &Path) -> Result<Bytes> {
+    const BLOCK: i64 = 512;
+    let mut missing = ROOT_DISK;
+    for BackingFile { path, size } in machine.backing_files(folder) {
+        let file = fs::metadata(&path).with_context(|| format!("asking for the size of {}", path.display()))?;
+        let taken = Bytes::try_from(file.blocks())?.times(BLOCK);
+        missing = missing.plus(size.minus(taken));
+    }
+    Ok(missing)
 }
 
 fn start_qemu(name: &str, line: &[String], console: &Path) -> Result<Daemon> {
