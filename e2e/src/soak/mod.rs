@@ -48,12 +48,12 @@ pub(crate) struct Options {
     seed: Option<u64>,
     /// Put defects back that were mended, one after the other, and see that the simulation finds each
     ///
-    /// Each patch in simulation/put-back, or the one of that name, is applied to a copy of the tree, the simulation is built
-    /// there, and histories are lived through, from --seed on, until one fails or --minutes are over. What is not found is an
-    /// error. For example: `cargo soak --put-back`, `cargo soak --put-back unseen-label --minutes 2 --seed 1`.
-    #[arg(long, value_name = "NAME", num_args = 0..=1, conflicts_with = "vm")]
-    #[expect(clippy::option_option, reason = "without the option, without a name, with one")]
-    put_back: Option<Option<String>>,
+    /// Each patch in simulation/put-back, or those of these names, is applied to a copy of the tree, the simulation is built
+    /// there, and histories are lived through until one fails or --minutes are over: those that found something once, then ones
+    /// that nobody has seen before; only those from --seed on, if there is one. What is not found is an error. For example:
+    /// `cargo soak --put-back`, `cargo soak --put-back unseen-label,stays-down --minutes 2 --seed 1`.
+    #[arg(long, value_name = "NAME", num_args = 0.., value_delimiter = ',', conflicts_with = "vm")]
+    put_back: Option<Vec<String>>,
 }
 
 /// Soaks until the time is over. It is an error if anything was lost, shown, leaked or stuck.
@@ -63,7 +63,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     let time = Duration::from_secs(60 * options.minutes);
     if let Some(only) = options.put_back {
-        return histories::put_back::run(only.as_deref(), options.seed, time).await;
+        return histories::put_back::run(&only, options.seed, time).await;
     }
     histories::soak(options.seed, time).await
 }

@@ -40,16 +40,20 @@ pub(crate) async fn soak(first: Option<u64>, time: Duration) -> Result<()> {
 pub(crate) async fn verify() -> Result<()> {
     let simulation = Simulation::build().await?;
     check_repeatable(&simulation).await?;
-    let known = SEEDS
-        .lines()
-        .filter_map(|line| line.split_whitespace().next()?.parse().ok());
-    let seeds: Vec<u64> = known.chain(FIXED).collect();
+    let seeds: Vec<u64> = known_seeds().chain(FIXED).collect();
     let fixed = live_through(&simulation, seeds, None).await?;
     let outcome = report(&simulation, &fixed).await;
     if let Err(error) = soak_from(&simulation, seed_of_now(), FRESH).await {
         eprintln!("  NEW DEFECTS, of histories that nobody has seen before: {error:#}");
     }
     outcome
+}
+
+/// The histories that found something once.
+fn known_seeds() -> impl Iterator<Item = u64> {
+    SEEDS
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
 }
 
 async fn soak_from(simulation: &Simulation, first: u64, time: Duration) -> Result<()> {

@@ -17,23 +17,25 @@ use search::{Found, search};
 use table::Table;
 use tree::Tree;
 
-use super::seed_of_now;
 use super::simulation::Simulation;
+use super::{known_seeds, seed_of_now};
 
-/// Puts back each defect, or the one of that name, and lives through histories from seed `first` on until one shows it, up to
-/// `time` for each.
+/// Puts back each defect, or those of these names, and lives through histories until one shows it, up to `time` for each: those
+/// from seed `first` on, or else those that found something once, and then ones that nobody has seen before.
 ///
 /// # Errors
 /// One was not found, or its patch does not apply any more, or what it makes of the tree does not build.
-pub(crate) async fn run(only: Option<&str>, first: Option<u64>, time: Duration) -> Result<()> {
+pub(crate) async fn run(only: &[String], first: Option<u64>, time: Duration) -> Result<()> {
     let patches = patch::chosen(only)?;
+    let known: Vec<u64> = known_seeds().take_while(|_| first.is_none()).collect();
     let first = first.unwrap_or_else(seed_of_now);
-    println!("  histories from seed {first} on");
+    println!("  {} known histories, then from seed {first} on", known.len());
+    let seeds = || known.iter().copied().chain(first..);
     let tree = Tree::open()?;
     let healthy = build(&tree, "without a defect").await?;
     let mut table = Table::default();
     for patch in patches {
-        table.add(find(&tree, &healthy, patch, first, time).await?);
+        table.add(find(&tree, &healthy, patch, seeds(), time).await?);
     }
     print!("{table}");
     let missed = table.missed();
@@ -41,11 +43,17 @@ pub(crate) async fn run(only: Option<&str>, first: Option<u64>, time: Duration) 
     Ok(())
 }
 
-async fn find(tree: &Tree, healthy: &Simulation, patch: Patch, first: u64, time: Duration) -> Result<Found> {
+async fn find(
+    tree: &Tree,
+    healthy: &Simulation,
+    patch: Patch,
+    seeds: impl Iterator<Item = u64>,
+    time: Duration,
+) -> Result<Found> {
     tree.update()?;
     tree.apply(&patch).await?;
     let simulation = build(tree, &patch.name).await?;
-    let found = search(&simulation, healthy, patch, first, time).await?;
+    let found = search(&simulation, healthy, patch, seeds, time).await?;
     println!("  {found}");
     Ok(found)
 }

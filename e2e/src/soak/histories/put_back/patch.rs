@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 /// Where they are, in the checkout.
 const FOLDER: &str = "simulation/put-back";
@@ -21,19 +21,17 @@ pub(super) struct Patch {
     pub(super) path: PathBuf,
 }
 
-/// All patches, or the one of that name.
+/// All patches, or those of these names.
 ///
 /// # Errors
-/// There is none of that name.
-pub(super) fn chosen(only: Option<&str>) -> Result<Vec<Patch>> {
+/// There is none of such a name.
+pub(super) fn chosen(only: &[String]) -> Result<Vec<Patch>> {
     let mut patches = all()?;
     let names: Vec<String> = patches.iter().map(|patch| patch.name.clone()).collect();
-    patches.retain(|patch| only.is_none_or(|only| patch.name == only));
-    ensure!(
-        !patches.is_empty(),
-        "no such patch in {FOLDER}; there are: {}",
-        names.join(", ")
-    );
+    if let Some(unknown) = only.iter().find(|only| !names.contains(only)) {
+        bail!("no patch {unknown} in {FOLDER}; there are: {}", names.join(", "));
+    }
+    patches.retain(|patch| only.is_empty() || only.contains(&patch.name));
     Ok(patches)
 }
 

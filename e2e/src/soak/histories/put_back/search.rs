@@ -24,21 +24,23 @@ pub(super) async fn search(
     simulation: &Simulation,
     healthy: &Simulation,
     patch: Patch,
-    first: u64,
+    seeds: impl Iterator<Item = u64>,
     time: Duration,
 ) -> Result<Found> {
     let began = Instant::now();
-    let (mut seed, mut by) = (first, None);
-    while by.is_none() && began.elapsed() < time {
-        by = shown_by(simulation, healthy, seed)
-            .await?
-            .map(|invariant| (seed, invariant));
-        seed += 1;
+    let (mut by, mut histories) = (None, 0);
+    for seed in seeds.take_while(|_| began.elapsed() < time) {
+        let shown = shown_by(simulation, healthy, seed).await?;
+        by = shown.map(|invariant| (seed, invariant));
+        histories += 1;
+        if by.is_some() {
+            break;
+        }
     }
     Ok(Found {
         patch,
         by,
-        histories: seed - first,
+        histories,
         seconds: began.elapsed().as_secs(),
     })
 }
