@@ -6,11 +6,13 @@
 mod burst;
 mod capacity;
 mod cargo_bench;
+mod delays;
 mod erase;
 mod figure;
 mod node;
 mod placements;
 mod throughput;
+mod wake;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -44,6 +46,8 @@ enum Benchmark {
     Throughput,
     /// How long until PmemNode, index and CSIStorageCapacity show a change on a node
     Capacity,
+    /// How long until kube-scheduler queues a pod that waits once bytes are free that it could use
+    Wake,
     /// Staging a volume while others wait or are erased, on a real kernel; the memory of the node driver
     Node,
     /// Making volumes on bytes that are known to be zero, and erasing them, on a real kernel
@@ -58,6 +62,7 @@ impl Benchmark {
             Self::Burst => Box::pin(burst::measure(&options.burst)).await,
             Self::Throughput => Box::pin(throughput::measure()).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
+            Self::Wake => Box::pin(wake::measure()).await,
             Self::Node => Box::pin(node::measure()).await,
             Self::Erase => Box::pin(erase::measure()).await,
         }

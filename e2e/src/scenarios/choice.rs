@@ -14,7 +14,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::held::{held_nodes, onlooker};
+use super::held::{held_nodes, holds_nothing, onlooker};
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, claim_spec, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::progress::step;
@@ -32,9 +32,6 @@ const PORT: u16 = 10400;
 const REFUSALS: usize = 30;
 /// What a pod is offered at most (`--candidates`).
 const OFFERED: usize = 8;
-/// docs/scheduling.md: a deleted pod holds nothing after 20 s, and a second or two until that is looked at.
-const HOLDS_NOTHING: Duration = Duration::from_secs(45);
-
 /// Three equal replicas, without any affinity written, on three nodes that all have room for all of them.
 pub(super) async fn replicas_of_an_owner_are_on_nodes_of_their_own() -> Result<()> {
     HollowCluster::measure("replicas", Limits::Default, async |cluster| {
@@ -49,9 +46,36 @@ pub(super) async fn replicas_of_an_owner_are_on_nodes_of_their_own() -> Result<(
             ensure!(nodes.len() == 3, "the replicas of {set} are on {nodes:?}");
             sleep(PAUSE).await;
         }
-        Ok(())
+        rather_apart(cluster).await
     })
     .await
+}
+
+/// Pods of nobody, which say themselves that they would rather not be where another of them is. All nodes have room for all of them.
+async fn rather_apart(cluster: &mut HollowCluster) -> Result<()> {
+    for number in 0..3 {
+        let name = format!("loner-{number}");
+        make::<PersistentVolumeClaim>(&cluster.client(), &claim_object(&name, SIZE)).await?;
+        let mut pod = pod_object(&name, std::slice::from_ref(&name));
+        pod["metadata"]["labels"] = json!({ "app": "loner" });
+        pod["spec"]["affinity"] = json!({ "podAntiAffinity": { "preferredDuringSchedulingIgnoredDuringExecution": [{
+            "weight": 100,
+            "podAffinityTerm": {
+                "topologyKey": "kubernetes.io/hostname",
+                "labelSelector": { "matchLabels": { "app": "loner" } },
+            },
+        }] } });
+        make::<Pod>(&cluster.client(), &pod).await?;
+    }
+    let mut nodes = step(
+        "nodes for pods that would rather be apart",
+        nodes_of(cluster, "loner", 3),
+    )
+    .await?;
+    nodes.sort_unstable();
+    nodes.dedup();
+    ensure!(nodes.len() == 3, "the pods that would rather be apart are on {nodes:?}");
+    Ok(())
 }
 
 /// Another extender, which is asked after ours, refuses every node.
@@ -88,16 +112,7 @@ pub(super) async fn a_pod_that_comes_back_holds_one_choice_of_nodes() -> Result<
         let pods: Api<Pod> = Api::namespaced(client, NAMESPACE);
         pods.delete("comes-back", &DeleteParams::default().grace_period(0))
             .await?;
-        until(
-            "nothing is held for a pod that is gone",
-            HOLDS_NOTHING,
-            async || match held_nodes(cluster, "looks").await {
-                Ok(0) => Probe::Ready(()),
-                Ok(nodes) => Probe::NotYet(anyhow!("it is held on {nodes} nodes")),
-                Err(error) => Probe::NotYet(error),
-            },
-        )
-        .await
+        holds_nothing(cluster, "looks").await
     })
     .await
 }

@@ -9,7 +9,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, List
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::held::{held_nodes, onlooker};
+use super::held::{holds_nothing, holds_nothing_within, onlooker};
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::progress::step;
@@ -33,24 +33,18 @@ pub(super) async fn a_gang_that_fails_keeps_no_room_from_others() -> Result<()> 
         make::<Pod>(&client, &onlooker("looks")).await?;
         make_gang(&client).await?;
         refused(cluster).await?;
+        holds_nothing_within(cluster, "looks", GIVES_UP_WITHIN).await?;
         make::<PersistentVolumeClaim>(&client, &claim_object("other", SIZE)).await?;
         make::<Pod>(&client, &pod_object("other", &["other".into()])).await?;
         step("a node for the other pod", has_node(cluster, "other")).await?;
         delete_gang(&client).await?;
-        until("nothing is held", HOLDS_NOTHING, async || {
-            match held_nodes(cluster, "looks").await {
-                Ok(0) => Probe::Ready(()),
-                Ok(nodes) => Probe::NotYet(anyhow!("it is held on {nodes} nodes")),
-                Err(error) => Probe::NotYet(error),
-            }
-        })
-        .await
+        holds_nothing(cluster, "looks").await
     })
     .await
 }
 
-/// docs/scheduling.md: a deleted pod holds nothing after 20 s, and a second or two until that is looked at.
-const HOLDS_NOTHING: Duration = Duration::from_secs(45);
+/// A gang that is refused holds nothing between its cycles, which are a fraction of a second.
+const GIVES_UP_WITHIN: Duration = Duration::from_secs(5);
 
 async fn has_node(cluster: &mut HollowCluster, name: &str) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);

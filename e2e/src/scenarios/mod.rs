@@ -12,12 +12,14 @@ mod crashes;
 mod dead_node;
 mod empty_region;
 mod extender;
+mod filling;
 mod gangs;
 mod held;
 mod joint;
 mod kept;
 mod nobody_waits;
 mod numa;
+mod older_scheduler;
 mod policy;
 mod preemption;
 mod refusals;
@@ -137,6 +139,7 @@ fn hollow_cases() -> Vec<HollowCase> {
         hollow_case!(choice::a_pod_that_comes_back_holds_one_choice_of_nodes),
         hollow_case!(gangs::a_gang_that_fails_keeps_no_room_from_others),
         hollow_case!(two_schedulers::a_burst_through_both_comes_right),
+        hollow_case!(older_scheduler::a_burst_without_nominations_is_exact),
         hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
     ]
 }

@@ -442,6 +442,8 @@ enum Step {
     Name(usize, Vec<usize>, Option<usize>),
     /// The pod is deleted or bound.
     Leave(usize),
+    /// Each of these pods is decided on, as a member of one gang, for its claim and these nodes.
+    Cycle(Vec<(usize, Vec<usize>)>),
     /// Whatever is in doubt is looked at: a member of a gang that gave up, or the other scheduler is at it.
     LookCloser(bool),
 }
@@ -461,6 +463,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..4_usize, some(), prop::option::of(0..5_usize)).prop_map(|(pod, claims, node)| Step::Name(pod, claims, node)),
         1 => (0..4_usize).prop_map(Step::Leave),
         1 => any::<bool>().prop_map(Step::LookCloser),
+        2 => prop::collection::btree_map(0..4_usize, some(), 1..4).prop_map(|members| Step::Cycle(members.into_iter().collect())),
     ]
 }
 
@@ -479,10 +482,19 @@ struct Model {
     made: HashSet<&'static str>,
     /// Bound, and its volume was not shown.
     unshown: HashSet<&'static str>,
+    /// Claims that showed something, ever.
+    told: HashSet<&'static str>,
+    /// Pods that did not always ask for the same. There are none, and what is reserved for them is what they asked for first.
+    inconstant: HashSet<usize>,
+    /// What each pod asked for, ever.
+    asked: HashMap<usize, BTreeSet<&'static str>>,
+    /// Pods that name a node, for claims that showed nothing, and of which nothing else was heard since.
+    nominated: HashMap<usize, (Vec<&'static str>, &'static str)>,
 }
 
 impl Model {
     fn step(&mut self, step: &Step) {
+        self.note_nominated(step);
         let was_unshown = match step {
             Step::Assign(claim, _)
             | Step::Making(claim, _)
@@ -496,11 +508,10 @@ impl Model {
             _ => false,
         };
         match step {
-            Step::Decide(pod, claims, nodes) => {
-                self.leave(*pod, &names(claims));
-                for claim in names(claims) {
-                    let nodes = names(nodes).into_iter().collect();
-                    self.tentative.entry(claim).or_default().insert(*pod, nodes);
+            Step::Decide(pod, claims, nodes) => self.decide(*pod, &names(claims), &names(nodes)),
+            Step::Cycle(members) => {
+                for (pod, nodes) in members {
+                    self.decide(*pod, &[NAMES[*pod]], &names(nodes));
                 }
             }
             Step::Assign(claim, node) => {
@@ -534,6 +545,53 @@ impl Model {
                 }
             }
             Step::Name(..) | Step::Narrow(..) | Step::Wait(_) | Step::Leave(_) | Step::LookCloser(_) => {}
+        }
+    }
+
+    fn decide(&mut self, pod: usize, claims: &[&'static str], nodes: &[&'static str]) {
+        self.leave(pod, claims);
+        for claim in claims {
+            let nodes = nodes.iter().copied().collect();
+            self.tentative.entry(claim).or_default().insert(pod, nodes);
+        }
+    }
+
+    /// Claims of a pod follow each other, so that news of one says something of all that it ever asked for.
+    fn note_nominated(&mut self, step: &Step) {
+        match step {
+            Step::Decide(pod, claims, _) | Step::Narrow(pod, claims, _) | Step::Name(pod, claims, None) => {
+                self.asks(*pod, &names(claims));
+            }
+            Step::Name(pod, claims, Some(node)) => {
+                self.asks(*pod, &names(claims));
+                if !self.inconstant.contains(pod) {
+                    let untold = names(claims).into_iter().filter(|claim| !self.told.contains(claim));
+                    self.nominated.insert(*pod, (untold.collect(), NAMES[*node]));
+                }
+            }
+            Step::Cycle(members) => members.iter().for_each(|(pod, _)| self.asks(*pod, &[NAMES[*pod]])),
+            Step::Leave(pod) => drop(self.nominated.remove(pod)),
+            Step::Assign(claim, _)
+            | Step::Making(claim, _)
+            | Step::MakeVolume(claim, _)
+            | Step::Bind(claim, _)
+            | Step::Undecide(claim)
+            | Step::Delete(claim) => {
+                self.told.insert(NAMES[*claim]);
+                let asked = &self.asked;
+                self.nominated.retain(|pod, _| !asked[pod].contains(NAMES[*claim]));
+            }
+            Step::Wait(_) | Step::LookCloser(_) => {}
+        }
+    }
+
+    fn asks(&mut self, pod: usize, claims: &[&'static str]) {
+        self.nominated.remove(&pod);
+        let now: BTreeSet<_> = claims.iter().copied().collect();
+        let asked = self.asked.entry(pod).or_insert_with(|| now.clone());
+        if *asked != now {
+            self.inconstant.insert(pod);
+            asked.extend(now);
         }
     }
 
@@ -609,6 +667,17 @@ proptest! {
                     let finding = if *is_given_up { Finding::GivenUp } else { Finding::UnderWay };
                     ledger.doubtful(now).iter().flat_map(|doubt| ledger.settle(doubt, finding)).collect()
                 }
+                Step::Cycle(members) => {
+                    let mut changed = ChangedNodes::new();
+                    for (pod, nodes) in members {
+                        let name = format!("pod{pod}");
+                        let at = pod_at(&name, version, named.get(pod).copied().unwrap_or_default()).in_group("g");
+                        changed.append(&mut ledger.gang_asked(&at));
+                        changed.append(&mut ledger.reserve(&at, &reservations(&[NAMES[*pod]]), &names(nodes), now));
+                        changed.append(&mut ledger.gang_answered(&at));
+                    }
+                    changed
+                }
                 Step::Wait(seconds) => {
                     now += Duration::from_secs(*seconds);
                     ledger.expire(now)
@@ -621,6 +690,11 @@ proptest! {
                 for claim in &after {
                     prop_assert!(model.allows(claim, node, &went), "{claim} on {node} after {step:?}");
                     prop_assert!(ledger.nodes_of(claim).contains(node));
+                }
+            }
+            for (claims, node) in model.nominated.values() {
+                for claim in claims {
+                    prop_assert!(on(&ledger, node).iter().any(|on| on == claim), "{claim} lost {node}, which its pod names: {step:?}");
                 }
             }
             for (claim, node) in &model.assigned {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::observer::now;
+use crate::figures::delays::now;
 use crate::harness::hollow::pods::{NAMESPACE, pod_object};
 use crate::harness::wait::HANG_LIMIT;
 

@@ -7,14 +7,13 @@
 mod extender_index;
 mod observer;
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, anyhow};
 use crds::{PmemNode, TOPOLOGY_KEY, bytes_of_quantity};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 use kube::{Api, ResourceExt};
 use placement::{Bytes, MapLocation, Mode};
 
+use super::delays::{milliseconds, percentile};
 use super::figure::Figure;
 use crate::harness::hollow::pods::can_be_made;
 use crate::harness::hollow::{HollowCluster, Limits, NodeControl, Nodes};
@@ -152,33 +151,5 @@ impl Delays {
             figures.push(figure("max", 100)?);
         }
         Ok(figures)
-    }
-}
-
-fn milliseconds(from: u64, to: u64) -> Result<f64> {
-    let elapsed = to
-        .checked_sub(from)
-        .context("seen before it happened: the clock was set back")?;
-    Ok(Duration::from_nanos(elapsed).as_secs_f64() * 1000.0)
-}
-
-/// The smallest value that so many per cent of all do not exceed; `sorted` has to be.
-fn percentile(sorted: &[f64], per_cent: usize) -> Option<f64> {
-    let rank = (sorted.len() * per_cent).div_ceil(100);
-    sorted.get(rank.checked_sub(1)?).copied()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let hundred: Vec<f64> = (1..=100).map(f64::from).collect();
-        assert_eq!(percentile(&hundred, 50), Some(50.0));
-        assert_eq!(percentile(&hundred, 99), Some(99.0));
-        assert_eq!(percentile(&hundred, 100), Some(100.0));
-        assert_eq!(percentile(&[7.0], 99), Some(7.0));
-        assert_eq!(percentile(&[], 99), None);
     }
 }

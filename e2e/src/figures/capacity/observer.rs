@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, pin_mut};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::figures::delays::now;
 use crate::harness::wait::HANG_LIMIT;
 
 /// A number of bytes of each node, and when that was first seen.
@@ -55,12 +55,6 @@ impl Observer {
         let shown = shown.context("the watch has ended")?;
         shown.get(node).map(|(_, at)| *at).context("the node is gone")
     }
-}
-
-/// Nanoseconds since 1970.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 async fn note_all<K>(api: Api<K>, read: fn(&K) -> Option<(String, Bytes)>, seen: watch::Sender<Seen>)

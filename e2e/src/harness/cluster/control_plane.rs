@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use kube::Client;
 use serde_json::{Value, json};
 
 use super::pki::{IdentityFiles, Pki, Subject};
@@ -21,6 +22,8 @@ const SCHEDULER_PORT: u16 = 10259;
 const CONTROLLERS_PORT: u16 = 10257;
 /// What gangs need.
 const GANGS: &str = "GenericWorkload=true,GangScheduling=true";
+/// With it, a pod names the node that was chosen for it before it is bound; 1.32 to 1.34 do not have it.
+const NO_EXPECTATIONS: &str = "NominatedNodeNameForExpectation=false";
 
 /// A process of the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +65,7 @@ pub(crate) struct ControlPlane {
     controller_flags: Vec<String>,
     /// Whether API server and scheduler know gangs, which are alpha.
     gangs: bool,
+    expectations: bool,
     daemons: Vec<(Component, Daemon)>,
 }
 
@@ -95,6 +99,7 @@ impl ControlPlane {
             authority: pki.certificate().to_owned(),
             controller_flags,
             gangs: false,
+            expectations: true,
             daemons: Vec::new(),
             sandbox,
         };
@@ -140,6 +145,12 @@ impl ControlPlane {
         self.restart(Component::Scheduler).await
     }
 
+    /// Restarts the scheduler so that it writes no node into a pod before it binds it, as 1.32 to 1.34 do.
+    pub(crate) async fn restart_without_expectations(&mut self, config: Value) -> Result<()> {
+        self.expectations = false;
+        self.restart_scheduler(config).await
+    }
+
     /// Fails when a component has ended by itself.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.daemons.iter_mut().try_for_each(|(_, daemon)| daemon.check())
@@ -166,22 +177,31 @@ impl ControlPlane {
     }
 
     async fn wait_ready(&mut self, component: Component) -> Result<()> {
-        let (path, port) = match component {
+        let path = match component {
             // The API server cannot be ready without it.
             Component::Etcd => return Ok(()),
-            Component::ApiServer => ("/readyz", 443),
-            Component::ControllerManager => ("/healthz", CONTROLLERS_PORT),
-            Component::Scheduler => ("/readyz", SCHEDULER_PORT),
+            Component::ControllerManager => "/healthz",
+            Component::ApiServer | Component::Scheduler => "/readyz",
         };
-        let url = format!("https://{}:{port}", self.sandbox.address_from_host());
-        // Health endpoints are open to all.
-        let client = client::anonymous(&url, Some(&self.authority))?;
+        let client = self.client_of(component)?;
         let what = format!("{} to be ready", component.name());
         until(&what, HANG_LIMIT, async || match self.check() {
             Err(error) => Probe::Never(error),
             Ok(()) => client::get(&client, path).await.map(drop).into(),
         })
         .await
+    }
+
+    /// A client without credentials: health is told to all, and what kube-scheduler counts.
+    pub(crate) fn client_of(&self, component: Component) -> Result<Client> {
+        let port = match component {
+            Component::Etcd => bail!("etcd has no health of its own"),
+            Component::ApiServer => 443,
+            Component::ControllerManager => CONTROLLERS_PORT,
+            Component::Scheduler => SCHEDULER_PORT,
+        };
+        let url = format!("https://{}:{port}", self.sandbox.address_from_host());
+        client::anonymous(&url, Some(&self.authority))
     }
 
     fn etcd(&self) -> Vec<String> {
@@ -269,11 +289,16 @@ impl ControlPlane {
             flag("authentication-kubeconfig", scheduler.display()),
             flag("authorization-kubeconfig", scheduler.display()),
             flag("secure-port", SCHEDULER_PORT),
+            flag("authorization-always-allow-paths", "/readyz,/metrics"),
             flag("tls-cert-file", server.certificate.display()),
             flag("tls-private-key-file", server.key.display()),
         ];
-        let gangs = self.gangs.then(|| flag("feature-gates", GANGS));
-        own.into_iter().chain(gangs).collect()
+        let gates = [
+            self.gangs.then_some(GANGS),
+            (!self.expectations).then_some(NO_EXPECTATIONS),
+        ];
+        let gates = gates.into_iter().flatten().map(|gate| flag("feature-gates", gate));
+        own.into_iter().chain(gates).collect()
     }
 
     fn scheduler_config(&self) -> PathBuf {

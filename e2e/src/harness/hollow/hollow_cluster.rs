@@ -34,7 +34,7 @@ const KEEP_LOGS: &str = "DAXFIT_KEEP_LOGS";
 pub(crate) struct HollowCluster {
     // In the order in which they have to end.
     pub(super) parts: BTreeMap<Part, Daemon>,
-    control_plane: ControlPlane,
+    pub(super) control_plane: ControlPlane,
     pub(super) client: Client,
     pub(super) kubeconfig: PathBuf,
     pub(super) manifests: Manifests,
@@ -105,6 +105,15 @@ impl HollowCluster {
         let certificates = extender.then(|| self.certificates()).transpose()?;
         let config = limits.scheduler_config(install::scheduler_config()?, certificates.as_deref());
         self.control_plane.restart_scheduler(config).await
+    }
+
+    /// Starts the scheduler anew, connected to the extender, as schedulers before 1.35 are: no pod names a node before it is bound.
+    pub(crate) async fn restart_scheduler_without_expectations(&mut self) -> Result<()> {
+        let certificates = self.certificates()?;
+        let config = self
+            .limits
+            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        self.control_plane.restart_without_expectations(config).await
     }
 
     /// Starts the scheduler anew, connected to the extender and, after it, to another one.

@@ -11,6 +11,7 @@ use super::hollow_cluster::HollowCluster;
 use super::metrics::Samples;
 use super::part::{EXTENDER, Extender, PROVISIONER_PORT, Part};
 use crate::harness::client;
+use crate::harness::cluster::control_plane::Component;
 
 /// What a process keeps in RAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,11 @@ impl HollowCluster {
     /// What the API server counts.
     pub(crate) async fn api_server_metrics(&self) -> Result<Samples> {
         Samples::of(&self.client()).await
+    }
+
+    /// What kube-scheduler counts.
+    pub(crate) async fn scheduler_metrics(&self) -> Result<Samples> {
+        Samples::of(&self.control_plane.client_of(Component::Scheduler)?).await
     }
 
     /// What the provisioner counts, such as its calls of the operator.
