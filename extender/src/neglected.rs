@@ -33,8 +33,12 @@ pub(crate) async fn end_neglected(
                 let claim = &neglected.reservation.claim;
                 match timeout(TIME_LIMIT, look_after(&state, &reader, &recorder, &neglected)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::warn!(%claim, error = program::chain(&error), "a neglected claim"),
-                    Err(_) => tracing::warn!(%claim, "a neglected claim: the API server does not answer"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%claim, error = program::chain(&error), "not found out whether its volume is being made, trying again");
+                    }
+                    Err(_) => {
+                        tracing::warn!(%claim, "not found out whether its volume is being made: the API server does not answer");
+                    }
                 }
             }
         }

@@ -38,6 +38,8 @@ const CLAIMS: [(&str, &str); 2] = [("large", "550Mi"), ("small", "200Mi")];
 const POD: &str = "patient";
 /// Between two looks at what kube-scheduler has counted.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// A pod that nobody queued for so long is not about to be.
+const AT_REST: Duration = Duration::from_secs(3);
 
 /// Measures in a cluster of its own. If something fails, the logs are kept.
 pub(super) async fn measure() -> Result<Vec<Figure>> {
@@ -89,7 +91,7 @@ async fn one_round(cluster: &mut HollowCluster, nodes: &mut NodeControl, node: &
     }
     make::<Pod>(&client, &pod_object(POD, &CLAIMS.map(|(name, _)| name.to_owned()))).await?;
     is_refused(cluster).await?;
-    let before = queued(cluster).await?;
+    let before = queued_at_rest(cluster).await?;
     let freed = nodes.destroy(node, FREED).await?;
     let at = is_queued(cluster, before).await?;
     runs_on(cluster, node).await?;
@@ -127,16 +129,32 @@ async fn is_refused(cluster: &mut HollowCluster) -> Result<()> {
     .await
 }
 
-/// How often kube-scheduler has put a pod into a queue because of a capacity object. It takes those up that back off by itself.
+/// How often kube-scheduler has put a pod into a queue from which it takes it by itself.
 async fn queued(cluster: &HollowCluster) -> Result<f64> {
     let samples = cluster.scheduler_metrics().await?;
     let of = |queue: &str| {
-        samples.sum(
-            "scheduler_queue_incoming_pods_total",
-            &["event=\"CSIStorageCapacity", &format!("queue=\"{queue}\"")],
-        )
+        let label = format!("queue=\"{queue}\"");
+        samples.sum("scheduler_queue_incoming_pods_total", &[&label])
     };
     Ok(of("active")? + of("backoff")?)
+}
+
+/// The same, once nothing queues the pod any more.
+async fn queued_at_rest(cluster: &HollowCluster) -> Result<f64> {
+    let resting = async {
+        let mut last = queued(cluster).await?;
+        loop {
+            sleep(AT_REST).await;
+            let now = queued(cluster).await?;
+            if now <= last {
+                return Ok(now);
+            }
+            last = now;
+        }
+    };
+    timeout(HANG_LIMIT, resting)
+        .await
+        .context("the pod is queued again and again")?
 }
 
 /// Waits until kube-scheduler has counted one more, and returns when that was, in nanoseconds since 1970.

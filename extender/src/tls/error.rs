@@ -27,7 +27,7 @@ pub enum TlsError {
     },
     /// Some of the files of an administrator are there, others are not.
     #[error(
-        "{directory} has certificates that the extender did not make, but no {missing}: add it, or remove all files and let the extender make them"
+        "{directory} has certificates that the extender did not make, but no {missing}: add it, or remove ca.crt, server.* and client.* there, and the extender makes them"
     )]
     Incomplete {
         /// Where they are.
@@ -36,7 +36,9 @@ pub enum TlsError {
         missing: &'static str,
     },
     /// No certificate can be made for a key that is there: remove that key.
-    #[error("cannot make a certificate")]
+    #[error(
+        "cannot make a certificate for a key that is there: remove ca.crt, server.* and client.*, and the extender makes them"
+    )]
     Generate(#[from] rcgen::Error),
     /// No certificate in `ca.crt` can be an authority.
     #[error("ca.crt cannot be used to check clients")]

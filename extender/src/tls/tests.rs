@@ -93,7 +93,10 @@ fn files_of_an_administrator_are_used_and_never_written() {
 
     fs::remove_file(dir.path().join(SERVER_KEY)).unwrap();
     let error = renew_certificates(&directory, now).unwrap_err().to_string();
-    assert!(error.contains("no server.key: add it, or remove all files"), "{error}");
+    assert!(
+        error.contains("no server.key: add it, or remove ca.crt, server.* and client.*"),
+        "{error}"
+    );
 }
 
 #[test]

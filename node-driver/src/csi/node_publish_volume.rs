@@ -35,10 +35,10 @@ pub(super) enum NodePublishVolumeError {
     #[error(transparent)]
     Volume(#[from] VolumeError),
     /// The volume is not mounted at the staging path.
-    #[error("volume {volume} is not staged at {}: call NodeStageVolume first", staging.display())]
+    #[error("volume {volume} is not staged at {}: delete the pods on this node that use it, and it is staged for the next", staging.display())]
     NotStaged { volume: String, staging: PathBuf },
     /// Only one workload may use it, and one does.
-    #[error("access mode SINGLE_NODE_SINGLE_WRITER, but the volume is published at {} already", other.display())]
+    #[error("the claim is ReadWriteOncePod, and the volume is published at {} already", other.display())]
     SecondWriter {
         /// Where it is published.
         other: PathBuf,

@@ -39,7 +39,9 @@ pub(super) enum NodeStageVolumeError {
     #[error("{} is the mount point of another device ({device})", target.display())]
     Occupied { target: PathBuf, device: DeviceNumber },
     /// The volume is mounted there in another way.
-    #[error("the volume is staged already as {staged}, but {wanted} was asked for: unstage it first")]
+    #[error(
+        "the volume is staged already as {staged}, but {wanted} was asked for: delete the pods on this node that use it"
+    )]
     Differs { staged: String, wanted: String },
     #[error(transparent)]
     Content(#[from] ContentError),
@@ -51,7 +53,7 @@ pub(super) enum NodeStageVolumeError {
     /// The kernel does not mount it with DAX.
     #[error(
         "cannot mount {fs} of volume {volume} with {options}; dmesg on the node says why. A file system with blocks other \
-         than 4 KiB, or with inline data, has no DAX"
+         than 4 KiB, or with inline data, has no DAX; a damaged one is repaired with `e2fsck -f` or `xfs_repair` on the node"
     )]
     DaxRefused {
         fs: Filesystem,

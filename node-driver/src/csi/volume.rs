@@ -12,7 +12,7 @@ use crate::filesystem::{DeviceNumber, FilesystemError, PathTarget};
 /// Why there is no device for a volume.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum VolumeError {
-    #[error("there is no volume {0} on this node")]
+    #[error("the kernel shows no namespace of volume {0} on this node: see `kubectl describe pmemvolume {0}`")]
     Unknown(String),
     /// It may be a stranger's, or made before there were marks.
     #[error(
@@ -73,6 +73,7 @@ fn code_of_device(error: &DeviceError) -> Code {
         | DeviceError::NotCovered { .. } => Code::Unavailable,
         DeviceError::Operation { .. }
         | DeviceError::NotRecorded { .. }
+        | DeviceError::NotRecordedInUse { .. }
         | DeviceError::LeftDisabled { .. }
         | DeviceError::NotWithdrawn(_) => Code::Internal,
     }

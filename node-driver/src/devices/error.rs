@@ -21,7 +21,9 @@ pub enum DeviceError {
         name: String,
     },
     /// Several namespaces have the mark of that volume, so none of them is taken for it.
-    #[error("{count} namespaces are marked as volume {name}: destroy all but one")]
+    #[error(
+        "{count} namespaces are marked as volume {name}: look at each (`ndctl list -N`), and destroy the one that does not belong there"
+    )]
     Ambiguous {
         /// The volume.
         name: String,
@@ -29,7 +31,9 @@ pub enum DeviceError {
         count: usize,
     },
     /// A newer version of the driver marked it in a way that this one does not know.
-    #[error("namespace {label} of volume {name} was marked by a newer version of the driver: it is left alone")]
+    #[error(
+        "namespace {label} of volume {name} was marked by a newer version of the driver: it is left alone until that version is installed again"
+    )]
     Newer {
         /// The volume.
         name: String,
@@ -55,6 +59,17 @@ pub enum DeviceError {
         /// What the kernel calls it now.
         device: String,
     },
+    /// The same, and it cannot be written again while somebody uses the namespace.
+    #[error(
+        "the label of {device} is not on its modules, and cannot be written again while it is in use: {by}; do not reboot the \
+         node before: save what is in it, or delete its pod, and the label is written"
+    )]
+    NotRecordedInUse {
+        /// Its block device.
+        device: String,
+        /// All that use it, as `in_use::User` names them.
+        by: String,
+    },
     /// The kernel did not enable a namespace again that was disabled in order to be marked, or by a run that was killed.
     #[error("namespace {device} cannot be enabled, and has no block device until it is: it will be tried again")]
     LeftDisabled {
@@ -65,13 +80,17 @@ pub enum DeviceError {
         source: Source,
     },
     /// The label cannot hold the mark.
-    #[error("the id of volume {name} is too long to be marked in a label: copy its data to a new claim")]
+    #[error(
+        "the id of volume {name} is too long to be marked in a label: copy its data to a new claim, then destroy its namespace by hand"
+    )]
     NoMark {
         /// The volume.
         name: String,
     },
     /// The namespace has no block device in its mode.
-    #[error("namespace {name} has no block device: it is not configured yet, or it is disabled")]
+    #[error(
+        "volume {name} has no block device: it is not configured yet, or disabled: see `kubectl describe pmemvolume {name}`"
+    )]
     Incomplete {
         /// The name.
         name: String,

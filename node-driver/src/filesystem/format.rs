@@ -11,7 +11,7 @@ pub enum ContentError {
     /// Its start reads as zeros.
     #[error(
         "the start of the device reads as zeros, but the volume was in use: it is never formatted again. What is left of a file \
-         system may be found by `e2fsck -b 32768` or `xfs_repair` on the node; to give up the data, delete the claim"
+         system may be found on the node by `xfs_repair`, or by `e2fsck -b 32768` if the volume has 128 MiB or more; to give up the data, delete the claim"
     )]
     Blank,
     /// It has data that the driver did not make.

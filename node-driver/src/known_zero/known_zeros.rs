@@ -34,7 +34,9 @@ struct State {
 
 /// What the file says of bytes that are about to be used cannot be taken back.
 #[derive(Debug, thiserror::Error)]
-#[error("the file of bytes that are known to be zero cannot be replaced: it can be deleted, which is always safe")]
+#[error(
+    "the file `known-zeros` beside the driver's socket cannot be replaced: it can be deleted, which is always safe"
+)]
 pub struct NotWithdrawn(#[source] io::Error);
 
 impl fmt::Debug for KnownZeros {
@@ -211,7 +213,10 @@ impl KnownZeros {
 /// It is repeated before bytes are used.
 fn log(kept: Result<(), NotWithdrawn>) {
     if let Err(error) = kept {
-        tracing::warn!(error = program::chain(&error), "not kept");
+        tracing::warn!(
+            error = program::chain(&error),
+            "what is known to be zero is not kept for the next start"
+        );
     }
 }
 

@@ -66,7 +66,7 @@ fn reason_of_device(error: &DeviceError) -> &'static str {
         DeviceError::NotReady { .. } => "RegionNotReady",
         DeviceError::Newer { .. } => "NewerMark",
         DeviceError::WrongStage { .. } => "WrongStage",
-        DeviceError::NotRecorded { .. } => "NotRecorded",
+        DeviceError::NotRecorded { .. } | DeviceError::NotRecordedInUse { .. } => "NotRecorded",
         DeviceError::NoMark { .. } => "NoMark",
         DeviceError::NotCovered { .. } => "BadBlocksNotCovered",
         DeviceError::NotWithdrawn(_) => "KnownZerosNotWithdrawn",

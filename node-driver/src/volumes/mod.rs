@@ -20,6 +20,7 @@ mod record;
 mod retry;
 mod status;
 pub(crate) mod sweep;
+mod tries;
 mod turns;
 mod worker;
 mod zero;

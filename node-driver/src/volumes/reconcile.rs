@@ -88,6 +88,10 @@ async fn reconcile<R: Record>(volume: Arc<PmemVolume>, context: Arc<Context<R>>)
         }
         WorkResult::Blocked => Action::requeue(WHILE_BLOCKED),
         WorkResult::Behind => Action::requeue(WHILE_BEHIND),
+        WorkResult::Elsewhere => {
+            context.delays.succeeded(&volume);
+            Action::requeue(Duration::ZERO)
+        }
     })
 }
 

@@ -15,6 +15,7 @@ use super::plan::{Blocked, Observed, Provisioned, Step, is_choosing, is_to_be_pl
 use super::record::Record;
 use super::status;
 use super::sweep::{Sweeps, UnknownBytes};
+use super::tries::Tries;
 use super::turns::{Moment, Turns};
 use super::zero::byte_state::{ByteState, ByteStates, Location};
 use super::zero::erasures::Erasures;
@@ -34,6 +35,8 @@ pub enum WorkResult {
     Blocked,
     /// An older volume gets its space first; reconcile it again in a moment.
     Behind,
+    /// It could not be made where it was to be, and leaves that place; reconcile it again at once.
+    Elsewhere,
 }
 
 /// Brings volumes of this node to where their objects say they should be.
@@ -52,6 +55,7 @@ pub struct Worker<R> {
     pub(super) sweeps: Sweeps,
     pub(super) rates: EraseRates,
     earlier: EarlierVolumes,
+    tries: Tries,
     pub(super) stop: CancellationToken,
 }
 
@@ -80,6 +84,7 @@ impl<R: Record> Worker<R> {
             sweeps: Sweeps::default(),
             rates: EraseRates::default(),
             earlier: EarlierVolumes::default(),
+            tries: Tries::default(),
             stop,
         }
     }
@@ -118,10 +123,35 @@ impl<R: Record> Worker<R> {
         match self.take_steps(&mut current).await {
             Err(error) if error.is_about(&current) => {
                 self.record_failure(&current, &error).await?;
+                if self.tries.failed(name(&current)) && self.leave_place(&current).await? {
+                    return Ok(WorkResult::Elsewhere);
+                }
                 Err(error)
             }
-            other => other,
+            other => {
+                self.tries.succeeded(name(&current));
+                other
+            }
         }
+    }
+
+    /// A volume that nobody was handed, and that cannot be made where it was to be, leaves nothing there, and as much space is not
+    /// offered there for a while: it is made elsewhere, or refused, so that its pod goes to another node. False for any other.
+    async fn leave_place(&self, volume: &PmemVolume) -> Result<bool, StepError> {
+        let listing = self.layout.list().await?;
+        let step = self.step_in_turn(volume, &listing);
+        let (region, footprint) = match (step, listing.inventory.of_volume(name(volume))) {
+            (Some(Step::Create(new)), _) => (new.region, new.footprint),
+            (Some(Step::Scrub(_) | Step::Configure(..) | Step::Mark(_)), Ok(Some((made, Stage::Making)))) => {
+                self.destroy(name(volume)).await?;
+                (made.region.clone(), made.extent.size)
+            }
+            _ => return Ok(false),
+        };
+        let left = self.layout.list().await?;
+        tracing::warn!(volume = name(volume), %region, "it cannot be made there, and is made elsewhere");
+        self.layout.refused(&region, footprint, &left.inventory);
+        Ok(true)
     }
 
     async fn take_steps(&self, volume: &mut PmemVolume) -> Result<WorkResult, StepError> {
@@ -221,7 +251,7 @@ impl<R: Record> Worker<R> {
             }
             Step::Mark(stage) => {
                 self.note_rate(volume, stage);
-                self.mark(id, stage).await
+                self.mark(id, stage, listing).await
             }
             Step::MarkEarlier(location, stage) => self.mark_earlier(id, location, stage).await,
             Step::Destroy => self.destroy(&id).await,
@@ -279,9 +309,14 @@ impl<R: Record> Worker<R> {
         Ok(Next::Stop(WorkResult::Settled))
     }
 
-    /// What is in use by now was marked by `NodeStageVolume` since the devices were listed.
-    async fn mark(&self, id: String, stage: Stage) -> Result<Next, StepError> {
+    /// What is in use by now was marked by `NodeStageVolume` since the devices were listed. A mark that is not on the modules is
+    /// written again once nobody uses the volume.
+    async fn mark(&self, id: String, stage: Stage, listing: &Listing) -> Result<Next, StepError> {
+        let is_marked = matches!(listing.inventory.of_volume(&id), Ok(Some((_, now))) if now == stage);
         match self.on_devices(move |devices| devices.mark(&id, stage)).await {
+            Err(StepError::Device(DeviceError::InUse { device, by, .. })) if is_marked => {
+                Err(DeviceError::NotRecordedInUse { device, by }.into())
+            }
             Err(StepError::Device(DeviceError::WrongStage {
                 stage: Stage::InUse, ..
             })) if stage == Stage::HandedOut => Ok(Next::List),

@@ -41,7 +41,7 @@ async fn what_is_not_staged_cannot_be_published() {
     let refused = driver.node.node_publish_volume(driver.publish()).await;
     let refused = refused.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("NodeStageVolume first"), "{refused}");
+    assert!(refused.message().contains("is not staged at"), "{refused}");
     assert!(!driver.path("target").exists());
 }
 

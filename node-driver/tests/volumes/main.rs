@@ -6,6 +6,7 @@ mod foreign;
 mod killed;
 mod known_zero;
 mod life;
+mod made_elsewhere;
 mod marks;
 mod no_space;
 mod node;

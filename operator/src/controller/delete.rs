@@ -39,7 +39,7 @@ pub enum DeleteError {
     Changing(VolumeId),
     /// Its object was deleted by hand and is held by somebody's finalizer.
     #[error(
-        "the PmemVolume of volume {0} was deleted by hand and is vanishing; its data is kept: try again once it is gone"
+        "the PmemVolume of volume {0} was deleted by hand and is vanishing; its data is kept: once nothing in its metadata.finalizers holds it, it is tried again"
     )]
     Vanishing(VolumeId),
     /// It has no object, and it is not clear where its data is.

@@ -89,6 +89,9 @@ async fn record(recorder: &Recorder, mistaken: &MistakenClass) {
         ..ObjectReference::default()
     };
     if let Err(error) = recorder.publish(&event, &class).await {
-        warn!(error = program::chain(&error), "event not recorded");
+        warn!(
+            error = program::chain(&error),
+            "the event about a StorageClass is not recorded"
+        );
     }
 }

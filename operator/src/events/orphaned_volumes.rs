@@ -127,6 +127,9 @@ async fn record(recorder: &Recorder, index: &SharedIndex, orphaned: &OrphanedVol
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &volume.object_ref(&())).await {
-        warn!(error = program::chain(&error), "event not recorded");
+        warn!(
+            error = program::chain(&error),
+            "the event about a volume without a node is not recorded"
+        );
     }
 }

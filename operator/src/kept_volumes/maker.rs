@@ -116,7 +116,10 @@ async fn tell(recorder: &Recorder, index: &SharedIndex, volume: &PmemVolume) {
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &place_to_tell(&named)).await {
-        warn!(error = program::chain(&error), "event not recorded");
+        warn!(
+            error = program::chain(&error),
+            "the event PmemVolumeMadeAnew is not recorded"
+        );
     }
 }
 

@@ -21,7 +21,9 @@ pub struct KeptPlace<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeptPlaceError {
     /// Its node has not reported since the object vanished, or its label has a mark that the node does not know.
-    #[error("volume {volume} is on node {node}, which says neither that it is kept nor that it is erased: try again")]
+    #[error(
+        "volume {volume} is on node {node}, which says neither that it is kept nor that it is erased: see whether its driver runs"
+    )]
     NotReported {
         /// The id of the volume.
         volume: String,

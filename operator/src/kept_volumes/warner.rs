@@ -83,6 +83,6 @@ async fn record(client: &Client, index: &SharedIndex, ((node, why), volumes): &R
     // It counts a repeated event without comparing its text, so each text has a recorder of its own.
     let recorder = Recorder::new(client.clone(), Reporter::from(MANAGED_BY));
     if let Err(error) = recorder.publish(&event, &node).await {
-        warn!(error = program::chain(&error), "event not recorded");
+        warn!(error = program::chain(&error), "the event VolumesKept is not recorded");
     }
 }

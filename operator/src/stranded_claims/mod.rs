@@ -135,6 +135,9 @@ async fn give_back_one(client: &Client, recorder: &Recorder, object: &Persistent
         secondary: None,
     };
     if let Err(error) = recorder.publish(&event, &object.object_ref(&())).await {
-        warn!(error = program::chain(&error), "event not recorded");
+        warn!(
+            error = program::chain(&error),
+            "the event NodeWithoutDriver is not recorded"
+        );
     }
 }

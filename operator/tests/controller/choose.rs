@@ -137,7 +137,7 @@ async fn nothing_is_made_where_there_is_no_driver() {
         .refused(
             request(50 * MIB, &["b"]),
             Code::ResourceExhausted,
-            "node b has not reported persistent memory, with a driver in its CSINode that is not silent",
+            "node b has not reported persistent memory with a driver that answers",
         )
         .await;
     assert_eq!(setup.server.take_writes(), Vec::<String>::new());

@@ -110,7 +110,7 @@ pub fn refuses(_: &PmemVolume) -> PmemVolumeStatus {
 pub fn meets_another(_: &PmemVolume) -> PmemVolumeStatus {
     let condition = json!({
         "type": "Provisioned", "status": "False", "reason": "WrongMode", "lastTransitionTime": "2026-01-01T00:00:00Z",
-        "message": "namespace n0.0 has mode Fsdax, but the volume asks for Sector: delete the volume",
+        "message": "namespace n0.0 has mode Fsdax, but the volume asks for Sector: save what is in it, then delete its claim",
     });
     serde_json::from_value(json!({"conditions": [condition]})).unwrap()
 }
@@ -119,7 +119,7 @@ pub fn meets_another(_: &PmemVolume) -> PmemVolumeStatus {
 pub fn lost(volume: &PmemVolume) -> PmemVolumeStatus {
     let condition = json!({
         "type": "Provisioned", "status": "False", "reason": "NamespaceGone", "lastTransitionTime": "2026-01-01T00:00:00Z",
-        "message": "namespace pvc-1 is gone, and its data with it: delete the volume, or bring the namespace back",
+        "message": "namespace pvc-1 is gone: bring its labels back before its bytes are used for others, or delete its claim",
     });
     PmemVolumeStatus {
         conditions: serde_json::from_value(json!([condition])).unwrap(),

@@ -12,7 +12,9 @@ use crate::devices::NamespaceMode;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Blocked {
     /// Several namespaces have the volume's mark.
-    #[error("{count} namespaces are marked as volume {name}: destroy all but one")]
+    #[error(
+        "{count} namespaces are marked as volume {name}: look at each (`ndctl list -N`), and destroy the one that does not belong there"
+    )]
     Ambiguous { name: String, count: usize },
     /// A newer version of the driver marked it in a way that this one does not know.
     #[error("namespace {label} was marked by a newer version of the driver, and is left alone: update the driver")]
@@ -27,20 +29,24 @@ pub enum Blocked {
     #[error("nothing can be written to region {region}: {message}")]
     RegionNotReady { region: RegionId, message: String },
     /// A volume that was in use has lost its namespace.
-    #[error("namespace {name} is gone, and its data with it: delete the volume, or bring the namespace back")]
+    #[error(
+        "namespace {name} is gone: bring its labels back before its bytes are used for others, or delete its claim"
+    )]
     Vanished { name: String },
     /// The namespace of a volume that is in use has no block device.
     #[error("namespace {device} is not enabled: `ndctl enable-namespace {device}`")]
     NotConfigured { device: String },
     /// The namespace presents its bytes in another way than the volume should.
-    #[error("namespace {device} has mode {found:?}, but the volume asks for {asked:?}: delete the volume")]
+    #[error(
+        "namespace {device} has mode {found:?}, but the volume asks for {asked:?}: save what is in it, then delete its claim"
+    )]
     WrongMode {
         device: String,
         found: NamespaceMode,
         asked: VolumeMode,
     },
     /// The namespace is smaller or larger than the volume may be.
-    #[error("namespace {device} has {usable} usable, but the volume asks for {}", range(*required, *limit))]
+    #[error("namespace {device} has {usable} usable, but the volume asks for {}: save what is in it, then delete its claim", range(*required, *limit))]
     WrongSize {
         device: String,
         usable: Bytes,

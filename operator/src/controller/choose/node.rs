@@ -15,7 +15,7 @@ use crate::index::Index;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChooseError {
     /// None of them reports persistent memory and has a driver.
-    #[error("{} reported persistent memory, with a driver in its CSINode that is not silent: see \"kubectl get pmemnodes\", and whether the node driver runs", none_of(.0))]
+    #[error("{} reported persistent memory with a driver that answers: see \"kubectl get pmemnodes\", and whether the node driver runs", none_of(.0))]
     NoNodes(BTreeSet<String>),
     /// There is one such node.
     #[error("node {node}: {refusal}")]

@@ -30,7 +30,7 @@ enum ExplainError {
     Read(NotIndexed, #[source] kube::Error),
     #[error("nodes not compared")]
     Compare(#[source] tokio::task::JoinError),
-    #[error("event not recorded")]
+    #[error("the event about a pod that waits is not recorded")]
     Event(#[source] kube::Error),
 }
 
@@ -65,7 +65,7 @@ impl Explainer {
                 Ok((event, ours)) => pods.explained(&pod, event, ours),
                 Err(error) => {
                     let (pod_name, namespace) = (&pod.pod.name, &pod.pod.namespace);
-                    warn!(pod = %pod_name, %namespace, error = program::chain(&error), "trying again");
+                    warn!(pod = %pod_name, %namespace, error = program::chain(&error), "not explained why the pod waits, trying again");
                     pods.explained(&pod, event.filter(|_| error.keeps_event()), true);
                 }
             }
