@@ -91,3 +91,78 @@ fn reference(neglected: &Neglected) -> ObjectReference {
         ..ObjectReference::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use cluster::watch::Indexes;
+    use cluster::{Claim, Class, ObjectKey, Pod};
+    use crds::PmemVolume;
+    use http::{Request, Response};
+    use http_body_util::BodyExt;
+    use kube::client::Body;
+    use kube::runtime::events::{Recorder, Reporter};
+    use serde_json::Value;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::testing::{claim, class, node, selected};
+
+    /// The claim is as it was, and there is no volume.
+    struct AsBefore(PersistentVolumeClaim);
+
+    impl ObjectReader for Arc<AsBefore> {
+        async fn claim(&self, _: &ObjectKey) -> kube::Result<Option<Claim>> {
+            Ok(Some(Claim::from(&self.0)))
+        }
+
+        async fn class(&self, _: &str) -> kube::Result<Option<Class>> {
+            Ok(None)
+        }
+
+        async fn volume(&self, _: &str) -> kube::Result<Option<PmemVolume>> {
+            Ok(None)
+        }
+
+        async fn pod(&self, _: &ObjectKey) -> kube::Result<Option<Pod>> {
+            Ok(None)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_claim_gets_an_event_when_what_is_reserved_for_it_ends() {
+        let shown = selected(claim("ns", "data", "fsdax", "100Mi"), "one");
+        let state = SharedState::default();
+        state.write().apply(&node("one", 1, &[&[(0, 512)]]));
+        state.write().apply(&class("fsdax", &[]));
+        state.write().apply(&shown);
+        state.write().expire(Instant::now().into_std());
+        let (service, mut requests) = tower_test::mock::pair::<Request<Body>, Response<Body>>();
+        let recorder = Recorder::new(kube::Client::new(service, "ns"), Reporter::from("extender"));
+        let stop = CancellationToken::new();
+        let ending = end_neglected(state.clone(), Arc::new(AsBefore(shown)), recorder, stop.clone());
+        let ending = tokio::spawn(ending);
+        tokio::time::advance(NEGLECTED_AFTER - Duration::from_secs(60)).await;
+        assert_eq!(state.read().ledger().reservations_on("one").count(), 1);
+        let (request, response) = requests.next_request().await.unwrap();
+        let event = request.into_body().collect().await.unwrap().to_bytes();
+        response.send_response(Response::new(Body::from(event.to_vec())));
+        let event: Value = serde_json::from_slice(&event).unwrap();
+        assert_eq!(
+            (&event["reason"], &event["regarding"]["name"]),
+            (&"ReservationEnded".into(), &"data".into())
+        );
+        assert!(
+            event["note"]
+                .as_str()
+                .unwrap()
+                .contains("100 MiB are not reserved there any longer"),
+            "{event}"
+        );
+        assert_eq!(state.read().ledger().reservations_on("one").count(), 0);
+        stop.cancel();
+        ending.await.unwrap();
+    }
+}
