@@ -8,9 +8,9 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::json;
 
+use super::holds::holds;
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, NodeControl};
-use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 /// The node that dies, and the one that lives on.
 const DEAD: &str = "hollow-0";
@@ -69,19 +69,6 @@ fn pod() -> serde_json::Value {
 async fn pod_node(client: &Client) -> Result<Option<String>> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
     Ok(pods.get("user").await?.spec.and_then(|spec| spec.node_name))
-}
-
-/// Waits until `check` succeeds.
-async fn holds(cluster: &mut HollowCluster, what: &str, check: impl AsyncFn(&Client) -> Result<()>) -> Result<()> {
-    let client = cluster.client();
-    until(what, HANG_LIMIT, async || match cluster.check() {
-        Err(error) => Probe::Never(error),
-        Ok(()) => match check(&client).await {
-            Ok(()) => Probe::Ready(()),
-            Err(error) => Probe::NotYet(error),
-        },
-    })
-    .await
 }
 
 async fn volume_is(cluster: &mut HollowCluster, what: &str, is: impl Fn(&PmemVolume) -> bool) -> Result<()> {

@@ -15,8 +15,10 @@ mod extender;
 mod filling;
 mod gangs;
 mod held;
+mod holds;
 mod joint;
 mod kept;
+mod mistakes;
 mod nobody_waits;
 mod numa;
 mod older_scheduler;
@@ -141,6 +143,7 @@ fn hollow_cases() -> Vec<HollowCase> {
         hollow_case!(two_schedulers::a_burst_through_both_comes_right),
         hollow_case!(older_scheduler::a_burst_without_nominations_is_exact),
         hollow_case!(dead_node::what_was_half_made_there_is_made_elsewhere),
+        hollow_case!(mistakes::none_of_them_lasts),
     ]
 }
 
