@@ -56,15 +56,13 @@ async fn an_id_that_is_none_is_told(cluster: &mut HollowCluster) -> Result<()> {
         .create(&PostParams::default(), &serde_json::from_value(released("by.hand"))?)
         .await?;
     ensure!(made.spec.is_some(), "it was not made");
-    holds(cluster, "the event about the id", async |client| {
-        let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await?;
-        let told = |event: &Event| {
-            let note = event.message.as_deref().unwrap_or_default();
-            note.contains("\"by.hand\" cannot be the id of a volume") && note.contains("delete the PersistentVolume")
-        };
-        ensure!(events.items.iter().any(told), "of {} events none", events.items.len());
-        Ok(())
-    })
+    is_told(
+        cluster,
+        &[
+            "\"by.hand\" cannot be the id of a volume",
+            "delete the PersistentVolume",
+        ],
+    )
     .await?;
     volumes.delete("by.hand", &DeleteParams::default()).await?;
     let unfinalized = json!({ "metadata": { "finalizers": null } });
@@ -73,6 +71,24 @@ async fn an_id_that_is_none_is_told(cluster: &mut HollowCluster) -> Result<()> {
         .await
         .map(drop)
         .or_else(gone)
+}
+
+/// Waits for an event with all of these words.
+async fn is_told(cluster: &mut HollowCluster, words: &[&str]) -> Result<()> {
+    holds(cluster, "an event", async |client| {
+        let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await?;
+        let told = |event: &Event| {
+            let note = event.message.as_deref().unwrap_or_default();
+            words.iter().all(|word| note.contains(word))
+        };
+        ensure!(
+            events.items.iter().any(told),
+            "none of {} has {words:?}",
+            events.items.len()
+        );
+        Ok(())
+    })
+    .await
 }
 
 fn gone(error: kube::Error) -> Result<()> {
@@ -115,6 +131,8 @@ async fn a_class_that_was_made_anew_counts(cluster: &mut HollowCluster) -> Resul
     volume_is(cluster, "its volume is to be made", VolumeMode::Fsdax, false).await?;
     classes.delete(CLASS, &DeleteParams::default()).await?;
     make_class(&classes, "sector").await?;
+    // The call that is under way was made for the class as it was.
+    is_told(cluster, &["is not what is wanted now", "nobody used it"]).await?;
     nodes.drive(NODE, true).await?;
     volume_is(
         cluster,
