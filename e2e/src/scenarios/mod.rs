@@ -25,6 +25,7 @@ mod older_scheduler;
 mod policy;
 mod preemption;
 mod refusals;
+mod second_scheduler;
 mod sharing;
 mod sieve;
 mod two_schedulers;
@@ -83,6 +84,7 @@ fn cases() -> Vec<Case> {
         case!(burst::of_a_burst_exactly_those_run_that_fit),
         case!(extender::pods_that_come_while_no_extender_answers_are_placed_by_capacity),
         case!(extender::one_that_hangs_is_started_anew),
+        case!(second_scheduler::both_place_pods_side_by_side),
         case!(preemption::nobody_is_evicted_in_vain),
         case!(policy::a_driver_cannot_write_what_belongs_to_another_node),
         case!(policy::a_driver_cannot_renew_the_lease_of_another),

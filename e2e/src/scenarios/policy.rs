@@ -279,7 +279,11 @@ fn tried_line(line: &str) -> Result<Line<'_>> {
 /// Installed in another namespace, nothing names ours, and the policy that narrows writes is still bound.
 pub(super) async fn an_overlay_with_another_namespace_names_ours_nowhere(cluster: &mut TestCluster) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    install::write_overlay(folder.path(), json!({ "namespace": "other", "namePrefix": "team-" }))?;
+    install::write_overlay(
+        folder.path(),
+        "base",
+        json!({ "namespace": "other", "namePrefix": "team-" }),
+    )?;
     let path = folder.path().to_string_lossy();
     let rendered = cluster.kubectl.run(&["kustomize", &path]).await?;
     let ours: Vec<&str> = rendered

@@ -52,14 +52,14 @@ pub(crate) async fn install<'a>(
 ) -> Result<()> {
     kubectl.run(&["apply", "-k", &kinds().to_string_lossy()]).await?;
     crds_are_served(kubectl).await?;
-    let images: Vec<Value> = images.map(named).collect();
+    let images = named_all(images);
     let mut patches: Vec<Value> = match access {
         ApiAccess::Direct => Vec::new(),
         ApiAccess::Proxy => Part::ALL.map(Part::behind_proxy).into(),
     };
     // Scenarios look at namespaces and make some: nothing else may happen meanwhile.
     patches.push(Part::NodeDriver.with_environment([("SWEEP_AFTER", "0".into())]));
-    write_overlay(folder, json!({ "images": images, "patches": patches }))?;
+    write_overlay(folder, "base", json!({ "images": images, "patches": patches }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
     for part in Part::ALL {
         let workload = part.workload();
@@ -68,6 +68,19 @@ pub(crate) async fn install<'a>(
             .await?;
     }
     Ok(())
+}
+
+/// Applies `manifests/second-scheduler` with these images beside what is installed, and waits until it is up.
+pub(crate) async fn install_second_scheduler<'a>(
+    kubectl: &Kubectl,
+    images: impl Iterator<Item = &'a Image>,
+    folder: &Path,
+) -> Result<()> {
+    write_overlay(folder, "second-scheduler", json!({ "images": named_all(images) }))?;
+    kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
+    let scheduler = "deployment/daxfit-scheduler";
+    let line = ["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, scheduler];
+    kubectl.run(&line).await.map(drop)
 }
 
 /// What is removed.
@@ -102,12 +115,17 @@ pub(crate) async fn crds_are_served(kubectl: &Kubectl) -> Result<()> {
     Ok(())
 }
 
-/// Writes an overlay of `manifests/base` with these settings to `folder`.
-pub(crate) fn write_overlay(folder: &Path, mut settings: Value) -> Result<()> {
+/// Writes an overlay of a folder of `manifests` with these settings to `folder`.
+pub(crate) fn write_overlay(folder: &Path, of: &str, mut settings: Value) -> Result<()> {
     settings["apiVersion"] = json!("kustomize.config.k8s.io/v1beta1");
     settings["kind"] = json!("Kustomization");
-    settings["resources"] = json!([relative(folder, &manifests().join("base"))?]);
+    settings["resources"] = json!([relative(folder, &manifests().join(of))?]);
     fs::write(folder.join("kustomization.yaml"), settings.to_string()).context("writing the overlay")
+}
+
+/// How an overlay names these images.
+fn named_all<'a>(images: impl Iterator<Item = &'a Image>) -> Vec<Value> {
+    images.map(named).collect()
 }
 
 fn named(image: &Image) -> Value {
@@ -138,6 +156,16 @@ mod tests {
     fn the_schedulers_configuration_names_the_extender() {
         let config = scheduler_config().unwrap();
         assert_eq!(config["extenders"][0]["filterVerb"], "filter");
+    }
+
+    /// What kube-scheduler has to know of the extender stands in two files.
+    #[test]
+    fn the_second_schedulers_configuration_is_that_of_the_first() {
+        let path = manifests().join("second-scheduler/scheduler.yaml");
+        let objects: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(path).unwrap()).unwrap();
+        let map = objects.iter().find(|object| object["kind"] == "ConfigMap").unwrap();
+        let config: Value = serde_saphyr::from_str(map["data"]["config.yaml"].as_str().unwrap()).unwrap();
+        assert_eq!(config["extenders"], scheduler_config().unwrap()["extenders"]);
     }
 
     #[test]

@@ -41,6 +41,8 @@ const CONTROL_PLANE: &str = "control-plane";
 
 /// The folder of the overlay that is installed, in that of the run.
 const OVERLAY: &str = "overlay";
+/// The overlay of the second scheduler, in the folder of the run.
+const SECOND_SCHEDULER: &str = "second-scheduler";
 
 /// A running cluster; all of it is gone when this is dropped, and when the harness crashes.
 pub(crate) struct Cluster {
@@ -108,6 +110,18 @@ impl Cluster {
     async fn install_with(&self, access: ApiAccess) -> Result<()> {
         let folder = self.run.folder(OVERLAY)?;
         install::install(&self.kubectl(), self.images.all(), access, &folder).await
+    }
+
+    /// Installs the second scheduler beside the first.
+    pub(crate) async fn install_second_scheduler(&self) -> Result<()> {
+        let folder = self.run.folder(SECOND_SCHEDULER)?;
+        install::install_second_scheduler(&self.kubectl(), self.images.all(), &folder).await
+    }
+
+    /// Removes it.
+    pub(crate) async fn remove_second_scheduler(&self) -> Result<()> {
+        let folder = self.run.folder(SECOND_SCHEDULER)?;
+        install::remove(&self.kubectl(), Removal::Programs, &folder).await
     }
 
     /// What our programs see of the API server, once they are behind it.

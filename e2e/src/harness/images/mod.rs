@@ -37,6 +37,12 @@ COPY csi-provisioner /
 USER 65532:65532
 ENTRYPOINT [\"/csi-provisioner\"]
 ";
+const SCHEDULER: &str = "FROM scratch
+COPY kube-scheduler /usr/local/bin/
+USER 65532:65532
+ENTRYPOINT [\"kube-scheduler\"]
+ENV PATH=/usr/local/bin
+";
 /// The base in buildah's store.
 const BASE_IMAGE: &str = "localhost/daxfit/base";
 const ARCHIVE: &str = "image.tar";
@@ -95,7 +101,12 @@ impl Images {
             ],
             control: vec![
                 ours("daxfit/extender", "extender", Base::Library)?.ready().await?,
-                Recipe::provisioner(tools)?.ready().await?,
+                Recipe::stock(tools, Tool::CsiProvisioner, "sig-storage/csi-provisioner", PROVISIONER)?
+                    .ready()
+                    .await?,
+                Recipe::stock(tools, Tool::KubeScheduler, "kube-scheduler", SCHEDULER)?
+                    .ready()
+                    .await?,
             ],
         })
     }
@@ -128,15 +139,15 @@ impl Recipe {
         })
     }
 
-    /// The stock sidecar: a static program and nothing else.
-    fn provisioner(tools: &Tools) -> Result<Self> {
-        let program = tools.path(Tool::CsiProvisioner);
+    /// A program of others: static, and nothing else.
+    fn stock(tools: &Tools, tool: Tool, in_manifests: &'static str, containerfile: &str) -> Result<Self> {
+        let program = tools.path(tool);
         Ok(Self {
-            in_manifests: "sig-storage/csi-provisioner",
+            in_manifests,
             tag: None,
             base: None,
-            containerfile: PROVISIONER.to_owned(),
-            context: program.parent().context("the provisioner's folder")?.to_owned(),
+            containerfile: containerfile.to_owned(),
+            context: program.parent().context("the program's folder")?.to_owned(),
             // The path has the key of what it was built from.
             content: Key::new().with(program.to_string_lossy().as_bytes()),
         })
