@@ -18,6 +18,7 @@ pub(super) fn group() -> Group {
         programs: &[NODE_DRIVER, STANDALONE_VOLUME],
         cases: vec![
             case!(a_mark_in_use_is_written_again_before_the_volume_is_handed_over),
+            case!(a_mounted_volume_whose_mark_is_lost_asks_for_it_and_keeps_its_data),
             case!(a_mark_to_be_erased_is_written_again_before_the_object_goes),
         ],
     }
@@ -51,6 +52,35 @@ async fn a_mark_in_use_is_written_again_before_the_volume_is_handed_over(vm: &mu
 
     let effect = first_effect(vm, "stage --fs ext4 vol /tmp/vol").await?;
     ensure!(effect == "mark-InUse", "{effect} comes first");
+    ensure!(is_recorded(vm, "vol").await?, "the mark is not written again");
+    vm.cut_power().await?;
+    stage(vm, "vol").await?;
+    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
+    ensure!(kept == "kept\n", "{kept}");
+    delete(vm, "vol").await
+}
+
+/// As long as it is mounted, its namespace cannot be disabled, and so its label cannot be written: whoever reboots the node then loses it.
+async fn a_mounted_volume_whose_mark_is_lost_asks_for_it_and_keeps_its_data(vm: &mut TestVm) -> Result<()> {
+    let area = vm.nvdimm_labels(0)?;
+    create(vm, "--numa 0 vol 28Mi").await?;
+    let before = label_bytes::read(&area)?;
+    stage(vm, "vol").await?;
+    vm.shell("echo kept >/tmp/vol/file && sync").await?;
+    label_bytes::write(&area, &before)?;
+
+    let asked = vm.run(&format!("{VOLUME} create --numa 0 vol 28Mi")).await?;
+    let words = [
+        "is not on its modules",
+        "while it is in use: mounted at /tmp/vol",
+        "do not reboot the node before",
+    ];
+    ensure!(
+        asked.status != 0 && words.iter().all(|word| asked.stderr.contains(word)),
+        "{asked:?}"
+    );
+    vm.shell("umount /tmp/vol").await?;
+    create(vm, "--numa 0 vol 28Mi").await?;
     ensure!(is_recorded(vm, "vol").await?, "the mark is not written again");
     vm.cut_power().await?;
     stage(vm, "vol").await?;
