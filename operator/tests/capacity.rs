@@ -112,6 +112,31 @@ fn a_class_that_cannot_be_understood_has_none_and_says_why() {
     );
 }
 
+/// No claim of such a class can have a volume: whoever made it is told.
+#[test]
+fn each_mistake_of_a_class_has_its_reason() {
+    let mut foreign = class("foreign", &[]);
+    let zone = json!([{ "matchLabelExpressions": [{ "key": "zone", "values": ["a"] }] }]);
+    foreign.allowed_topologies = serde_json::from_value(zone).unwrap();
+    let mut mounted = class("mounted", &[]);
+    mounted.mount_options = Some(vec!["logdev=/dev/sda".into()]);
+    let classes = vec![foreign, mounted, class("odd", &[("csi.daxfit.dev/mode", "dax")])];
+    let index = index(vec![plain_node("n", 512)], vec![], classes);
+    let mistakes = index.read(class_mistakes);
+    let told: Vec<(&str, &str)> = mistakes
+        .iter()
+        .map(|found| (found.class.as_str(), found.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("foreign", "ForeignTopologies"),
+            ("mounted", "InvalidMountOption"),
+            ("odd", "InvalidParameter")
+        ]
+    );
+}
+
 /// A claim of it would learn that only when somebody wants to enlarge it, and wait then.
 #[test]
 fn a_class_that_promises_growth_is_told_and_has_capacity() {

@@ -52,6 +52,24 @@ fn one_claim() {
     assert_eq!(texts(&filtered.unresolvable), [NO_PMEM]);
 }
 
+/// What it reported last may not be true any more, and nobody would make a volume there.
+#[test]
+fn a_node_with_a_silent_driver_counts_as_one_without() {
+    let mut state = cluster();
+    state.apply(&claim("ns", "c", "fsdax", "100Mi"));
+    let mut silent = node("large", 2, &[&[(0, 512)]]);
+    let condition = json!({
+        "type": crds::READY, "status": "Unknown", "reason": crds::DRIVER_SILENT, "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    silent.status.as_mut().unwrap().conditions = serde_json::from_value(json!([condition])).unwrap();
+    state.apply(&silent);
+    let filtered = decide(&state, &pod(&["c"]), &["large"]);
+    assert_eq!(texts(&filtered.unresolvable), [NO_PMEM.replace("none", "large")]);
+    state.apply(&node("large", 3, &[&[(0, 512)]]));
+    assert_eq!(decide(&state, &pod(&["c"]), &["large"]).passed, ["large"]);
+}
+
 /// kube-scheduler repeats each text that differs: of thousands of nodes that would be megabytes.
 #[test]
 fn of_many_nodes_only_the_best_are_spelt_out() {
