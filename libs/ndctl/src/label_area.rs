@@ -47,6 +47,8 @@ pub struct IndexId {
     pub sequence: u32,
     /// Of the index with its list of slots.
     pub checksum: u64,
+    /// Size of an index block.
+    pub(crate) block: usize,
 }
 
 impl Dimm<'_> {
@@ -83,6 +85,19 @@ impl Dimm<'_> {
         };
         let index = self.read_index(&device, &mut Vec::new())?;
         Ok(index.map(|index| index.id()))
+    }
+
+    /// Whether the index that was read is still in force. It reads less than [`Dimm::label_index`]: firmware is slow to answer.
+    ///
+    /// # Errors
+    /// As [`Dimm::label_area`].
+    pub fn has_index(self, index: IndexId) -> Result<bool, Error> {
+        let Some(device) = self.label_device()? else {
+            return Ok(false);
+        };
+        let mut area = Vec::new();
+        self.read_on(&device, &mut area, Index::needs_to_compare(index.block))?;
+        Ok(Index::is_in_force(index, &area))
     }
 
     /// Nothing if the device has no label area.
@@ -123,11 +138,12 @@ impl Dimm<'_> {
 }
 
 impl Index {
-    fn id(&self) -> IndexId {
+    pub(crate) fn id(&self) -> IndexId {
         IndexId {
             number: self.number,
             sequence: self.sequence,
             checksum: self.checksum,
+            block: self.block(),
         }
     }
 }

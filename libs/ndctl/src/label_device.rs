@@ -4,11 +4,13 @@
 //! program ends: `ndctl_cmd_unref` frees the buffer of no command that came from another one. And it sends the offset of an extent
 //! to no device (`do_cmd`).
 
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::makedev;
 use rustix::io::Errno;
@@ -26,7 +28,7 @@ const GET_PART: Opcode = opcode::read_write::<[u32; 3]>(COMMANDS, 5);
 
 /// `struct nd_cmd_get_config_size`.
 #[repr(C)]
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct AreaSize {
     status: u32,
     size: u32,
@@ -41,6 +43,12 @@ struct AreaPart {
     status: u32,
     bytes: [u8; PART],
 }
+
+/// The sizes of label areas that were asked for.
+static SIZES: Mutex<BTreeMap<Module, AreaSize>> = Mutex::new(BTreeMap::new());
+
+/// The number of a device, and what it says it is.
+type Module = ((u32, u32), Option<String>);
 
 /// A memory device, opened.
 pub(crate) struct LabelDevice {
@@ -62,10 +70,7 @@ impl LabelDevice {
         if !found.file_type().is_char_device() || found.rdev() != makedev(major, minor) {
             return Err(Errno::NXIO.into());
         }
-        let mut area = AreaSize::default();
-        // SAFETY: this number is that of ND_IOCTL_GET_CONFIG_SIZE, for which the kernel writes a `struct nd_cmd_get_config_size`.
-        unsafe { ioctl(&file, Updater::<GET_SIZE, AreaSize>::new(&mut area)) }?;
-        require_success(area.status)?;
+        let area = size_of_area(&file, dimm)?;
         Ok(Self {
             file,
             size: length(area.size)?,
@@ -96,6 +101,25 @@ impl LabelDevice {
         }
         Ok(())
     }
+}
+
+/// Firmware is slow to answer, and each module has the size that it is made with: each is asked once.
+fn size_of_area(file: &File, dimm: Dimm) -> io::Result<AreaSize> {
+    let module: Module = (dimm.device_number(), dimm.unique_id());
+    // An entry is inserted whole, so a panic elsewhere leaves nothing half done.
+    let known = || SIZES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known().get(&module) {
+        return Ok(*known);
+    }
+    let mut area = AreaSize::default();
+    // SAFETY: this number is that of ND_IOCTL_GET_CONFIG_SIZE, for which the kernel writes a `struct nd_cmd_get_config_size`.
+    unsafe { ioctl(file, Updater::<GET_SIZE, AreaSize>::new(&mut area)) }?;
+    require_success(area.status)?;
+    // Another one may come in the place of a module that does not say what it is.
+    if module.1.is_some() {
+        known().insert(module, area);
+    }
+    Ok(area)
 }
 
 impl AreaPart {

@@ -5,6 +5,7 @@
 //! it sees what the kernel sees after a boot).
 
 use crate::label::{Label, LabelError, Slot};
+use crate::label_area::IndexId;
 
 const SIGNATURE: &[u8; 16] = b"NAMESPACE_INDEX\0";
 /// Sizes of a label, in the order in which the kernel looks for them (`nd_label_validate`).
@@ -59,6 +60,34 @@ impl Index {
             return Err(LabelError::Index);
         }
         Ok(None)
+    }
+
+    /// How many bytes of a label area [`Index::is_in_force`] needs: both headers.
+    pub(crate) fn needs_to_compare(block: usize) -> usize {
+        block + HEADER
+    }
+
+    /// Whether an index that was valid is still in force: its header is as it was, and the other one's does not come after it. One that
+    /// is half written counts as a change.
+    pub(crate) fn is_in_force(id: IndexId, area: &[u8]) -> bool {
+        let header = |number: usize| area.get(number * id.block..).filter(|rest| rest.len() >= HEADER);
+        let sequence = |header: &[u8]| u32_at(header, SEQUENCE).map(|sequence| sequence & 3);
+        let number = usize::from(id.number);
+        let is_as_it_was = header(number).is_some_and(|header| {
+            header.starts_with(SIGNATURE)
+                && sequence(header) == Some(id.sequence)
+                && u64_at(header, CHECKSUM) == Some(id.checksum)
+        });
+        let comes_after = header(1 - number).is_none_or(|other| {
+            other.starts_with(SIGNATURE)
+                && sequence(other).is_none_or(|other| other != 0 && is_next(other, id.sequence))
+        });
+        is_as_it_was && !comes_after
+    }
+
+    /// Size of an index block.
+    pub(crate) fn block(&self) -> usize {
+        self.labels_at / 2
     }
 
     /// How many slots tell of each label that was written since: those in use, and two more, of which one at least comes next
@@ -184,7 +213,11 @@ fn label_size(block: &[u8]) -> Option<usize> {
 
 /// Whether `a` comes after `b`: they count 1, 2, 3, 1, … (`best_seq`). Of two equal ones the kernel takes the second block.
 fn is_later(a: u32, b: u32) -> bool {
-    a == b || b % 3 + 1 == a
+    a == b || is_next(a, b)
+}
+
+fn is_next(a: u32, b: u32) -> bool {
+    b % 3 + 1 == a
 }
 
 /// A bit is set for each free slot.

@@ -124,6 +124,30 @@ fn a_block_that_was_cut_off_leaves_the_one_before_in_force() {
     assert_eq!((before.sequence, later.sequence), (3, 1));
 }
 
+/// By the headers alone, as by the whole blocks.
+#[test]
+fn an_index_is_in_force_until_another_one_comes_after_it() {
+    let later = V1_1.to_vec();
+    let mut before = later.clone();
+    before[0x800] ^= 1;
+    let (id_later, id_before) = (index(&later).id(), index(&before).id());
+    assert!(Index::is_in_force(id_later, &later));
+    assert!(!Index::is_in_force(id_before, &later));
+    // The block that is not in force may be damaged, or never have been written.
+    let mut damaged = later.clone();
+    let other = (1 - usize::from(id_later.number)) * id_later.block;
+    damaged[other..other + 16].fill(0);
+    assert!(Index::is_in_force(id_later, &damaged));
+    // Its own is another one, or cannot be read.
+    let own = usize::from(id_later.number) * id_later.block;
+    let mut rewritten = later.clone();
+    rewritten[own + CHECKSUM] ^= 1;
+    assert!(!Index::is_in_force(id_later, &rewritten));
+    let enough = Index::needs_to_compare(id_later.block);
+    assert!(Index::is_in_force(id_later, &later[..enough]));
+    assert!(!Index::is_in_force(id_later, &later[..enough - 1]));
+}
+
 #[test]
 fn sequence_numbers_go_round() {
     assert!(is_later(2, 1) && is_later(3, 2) && is_later(1, 3));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndctl::{Dimm, IndexId, LabelArea, Mapping, Region};
+use ndctl::{Dimm, LabelArea, Mapping, Region};
 use program::chain;
 
 use super::agreement::Part;
@@ -26,7 +26,10 @@ impl ModuleLabels {
     /// Whether the same indexes are in force as when they were read, and what could not be read still cannot.
     pub(super) fn are_unchanged(&self, regions: &[Region<'_>]) -> Result<bool, ndctl::Error> {
         let is_unchanged = |(device, module): (String, Dimm<'_>)| match self.0.get(&device) {
-            Some(Ok(area)) => module.label_index().is_ok_and(|index| index == index_of(area)),
+            Some(Ok(LabelArea::Initialised(labels))) => module.has_index(labels.index).is_ok_and(|has| has),
+            Some(Ok(LabelArea::None | LabelArea::Uninitialised)) => {
+                module.label_index().is_ok_and(|index| index.is_none())
+            }
             Some(Err(_)) => module.label_area().is_err(),
             None => false,
         };
@@ -69,11 +72,4 @@ fn modules<'ctx>(regions: &[Region<'ctx>]) -> Result<BTreeMap<String, Dimm<'ctx>
         modules.extend(dimms.map(|dimm| (dimm.device(), dimm)));
     }
     Ok(modules)
-}
-
-fn index_of(area: &LabelArea) -> Option<IndexId> {
-    match area {
-        LabelArea::None | LabelArea::Uninitialised => None,
-        LabelArea::Initialised(labels) => Some(labels.index),
-    }
 }
