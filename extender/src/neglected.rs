@@ -95,7 +95,6 @@ fn reference(neglected: &Neglected) -> ObjectReference {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
 
     use cluster::watch::Indexes;
     use cluster::{Claim, Class, ObjectKey, Pod};
@@ -144,7 +143,7 @@ mod tests {
         let stop = CancellationToken::new();
         let ending = end_neglected(state.clone(), Arc::new(AsBefore(shown)), recorder, stop.clone());
         let ending = tokio::spawn(ending);
-        tokio::time::advance(NEGLECTED_AFTER - Duration::from_secs(60)).await;
+        tokio::time::advance(NEGLECTED_AFTER / 2).await;
         assert_eq!(state.read().ledger().reservations_on("one").count(), 1);
         let (request, response) = requests.next_request().await.unwrap();
         let event = request.into_body().collect().await.unwrap().to_bytes();
