@@ -12,8 +12,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use cluster::Claim;
 use cluster::names::SELECTED_NODE;
+use cluster::watch::Indexes;
+use cluster::{Claim, ObjectKey};
 use crds::{DELETE_VOLUME, PROVISIONED, PmemNode, PmemVolumeStatus, REGION_AWAY, UNUSED};
 use daxfit_operator::controller::{Service, VolumeId};
 use daxfit_operator::index::{Index, SharedIndex};
@@ -21,6 +22,7 @@ use daxfit_operator::silent_drivers;
 use daxfit_operator::stranded_claims::{Absences, give_back, held_by_away_nodes, is_stranded};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
+use k8s_openapi::api::storage::v1::CSINode;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::events::{Recorder, Reporter};
 use serde_json::{Value, json};
@@ -245,4 +247,44 @@ async fn the_selected_node_is_taken_off_and_an_event_says_why() {
     server.store(OWN.into(), changed.clone());
     give_back(&client, &recorder, &service, &absences).await.unwrap();
     assert_eq!(server.object(OWN), Some(changed));
+}
+
+/// Somebody deletes the PmemNode of a node that is there: that says nothing of its devices. The node's going does.
+#[test]
+fn what_was_reported_before_a_restore_waits_for_its_node_without_pmem_node_too() {
+    let (shared, mut absences) = after(LONG);
+    shared.apply(volume("pvc-u", "n", 20));
+    let report = |revision: i64| {
+        let mut node = plain_node("n", 64);
+        let status = node.status.as_mut().unwrap();
+        status.layout_revision = revision;
+        status.regions[0].volumes = vec!["pvc-u".into()];
+        node
+    };
+    let may_go = |absences: &Absences| shared.read(|index| is_stranded(&claim(Some("n"), None), absences, index));
+    let no_pmem_node = || shared.update(|index| Indexes::<PmemNode>::delete(index, &ObjectKey::new("", "n")));
+    shared.apply(report(10));
+    shared.apply(report(8));
+    no_pmem_node();
+    assert!(!may_go(&absences), "deleted after the restore");
+
+    shared.apply(report(11));
+    assert!(may_go(&absences), "it reports again");
+    no_pmem_node();
+    shared.apply(report(8));
+    assert!(!may_go(&absences), "restored after it was deleted");
+
+    no_pmem_node();
+    let mut anew = report(1);
+    anew.status = None;
+    shared.apply(anew);
+    shared.apply(report(1));
+    assert!(may_go(&absences), "its driver made it anew");
+
+    shared.apply(report(0));
+    assert!(!may_go(&absences));
+    no_pmem_node();
+    shared.update(|index| Indexes::<CSINode>::delete(index, &ObjectKey::new("", "n")));
+    absences.look(&shared.read(Index::away_nodes), Instant::now() + LONG);
+    assert!(may_go(&absences), "the node is gone for good");
 }

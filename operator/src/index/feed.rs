@@ -21,12 +21,15 @@ impl Indexes<PmemNode> for Index {
 
     fn delete(&mut self, key: &ObjectKey) {
         self.nodes.remove(&key.name);
+        self.give_up_if_gone(&key.name);
         self.mark_dirty([key.name.to_string()]);
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
         self.mark_all_dirty();
+        let before: Vec<String> = self.nodes.names().cloned().collect();
         self.nodes.retain(&names(listed));
+        before.iter().for_each(|name| self.give_up_if_gone(name));
     }
 }
 
@@ -88,19 +91,24 @@ impl Indexes<StorageClass> for Index {
 
 impl Indexes<CSINode> for Index {
     fn apply(&mut self, node: &CSINode) {
+        self.csi_nodes.insert(node.name_any());
         if self.driverless.put(node) {
             self.mark_dirty([node.name_any()]);
         }
     }
 
     fn delete(&mut self, key: &ObjectKey) {
+        self.csi_nodes.remove(&*key.name);
+        self.give_up_if_gone(&key.name);
         if self.driverless.remove(&key.name) {
             self.mark_dirty([key.name.to_string()]);
         }
     }
 
     fn reset(&mut self, listed: &HashSet<ObjectKey>) {
-        for key in self.driverless.not_in(listed) {
+        let gone = self.csi_nodes.iter().map(|name| ObjectKey::new("", name));
+        let gone: Vec<ObjectKey> = gone.filter(|key| !listed.contains(key)).collect();
+        for key in gone {
             Indexes::<CSINode>::delete(self, &key);
         }
         self.csi_nodes_synced = true;
@@ -129,6 +137,15 @@ impl Indexes<CSIStorageCapacity> for Index {
 }
 
 /// The kinds here have no namespace, or are watched in one only.
+impl Index {
+    /// A node without CSINode is none: the kubelet makes it, and it goes with the Node.
+    fn give_up_if_gone(&mut self, node: &str) {
+        if !self.csi_nodes.contains(node) {
+            self.nodes.give_up(node);
+        }
+    }
+}
+
 fn names(listed: &HashSet<ObjectKey>) -> BTreeSet<&str> {
     listed.iter().map(|key| &*key.name).collect()
 }

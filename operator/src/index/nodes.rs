@@ -18,6 +18,9 @@ pub struct Nodes {
     /// The volumes of nodes whose last report is of the past, by node, as they were in the reports before: etcd was restored, or
     /// somebody wrote a report over. Until the node reports anew, they may be there.
     hidden: BTreeMap<String, BTreeSet<String>>,
+    /// The last report of nodes that are there and have no PmemNode any more: somebody deleted it, which says nothing of what is
+    /// on their devices.
+    deleted: BTreeMap<String, PmemNodeStatus>,
 }
 
 /// What a node reports of a volume.
@@ -101,9 +104,17 @@ impl Nodes {
 
     /// Takes in that a node has no PmemNode any more.
     pub fn remove(&mut self, name: &str) {
-        self.hidden.remove(name);
         self.forget(name);
-        self.store.remove(name);
+        let status = self.store.remove(name).and_then(|node| node.status);
+        self.deleted.extend(status.map(|status| (name.to_owned(), status)));
+    }
+
+    /// Takes in that a node is gone for good. What it may have had is nowhere, unless it has a PmemNode.
+    pub fn give_up(&mut self, name: &str) {
+        if self.get(name).is_none() {
+            self.hidden.remove(name);
+            self.deleted.remove(name);
+        }
     }
 
     /// A list is complete: removes all nodes whose name is not in it.
@@ -114,8 +125,7 @@ impl Nodes {
             .cloned()
             .collect();
         for name in gone {
-            self.hidden.remove(&name);
-            self.forget(&name);
+            self.remove(&name);
         }
         self.store.retain(listed);
     }
@@ -126,16 +136,31 @@ impl Nodes {
 
     /// Remembers what the node reported if `node` is of the past. What it reports after that is of now.
     fn remember(&mut self, name: &str, node: &PmemNode) {
-        let Some(before) = self.status(name) else {
-            return;
-        };
-        let now = node.status.as_ref();
-        if now.is_none_or(|now| now.layout_revision < before.layout_revision) {
-            let volumes: Vec<String> = volumes(before).map(str::to_owned).collect();
-            self.hidden.entry(name.to_owned()).or_default().extend(volumes);
-        } else if now != Some(before) && !now.is_some_and(PmemNodeStatus::is_silent) {
-            self.hidden.remove(name);
+        let shown = self.store.get(name).map(|node| node.status.clone());
+        let appears = shown.is_none();
+        let before = shown.unwrap_or_else(|| self.deleted.get(name).cloned());
+        match (before, &node.status) {
+            // It was made without a report, as a driver makes it, and that is the first one.
+            (None, Some(now)) if !appears && !now.is_silent() => {
+                self.hidden.remove(name);
+            }
+            (None, _) => return,
+            // It is made anew, and not reported to yet.
+            (Some(_), None) if appears => return,
+            (Some(before), now)
+                if now
+                    .as_ref()
+                    .is_none_or(|now| now.layout_revision < before.layout_revision) =>
+            {
+                let volumes = volumes(&before).map(str::to_owned);
+                self.hidden.entry(name.to_owned()).or_default().extend(volumes);
+            }
+            (Some(before), Some(now)) if *now != before && !now.is_silent() => {
+                self.hidden.remove(name);
+            }
+            (Some(_), _) => {}
         }
+        self.deleted.remove(name);
     }
 
     /// Forgets what the node reports.

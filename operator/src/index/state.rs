@@ -26,6 +26,8 @@ pub struct Index {
     pub(super) classes: Store<Class>,
     pub(super) capacities: Capacities,
     pub(super) driverless: DriverlessNodes,
+    /// The nodes that have a CSINode, which goes with the Node.
+    pub(super) csi_nodes: BTreeSet<String>,
     /// Whether the `CSINodes` were listed.
     pub(super) csi_nodes_synced: bool,
     /// Nodes whose CSIStorageCapacity objects may not be what they should.
