@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::driver::{create, delete, fails};
 use super::group::{Group, case};
 use super::label_bytes;
+use super::marks::stage;
 use super::ndctl::probe;
 use crate::harness::programs::{NDCTL_PROBE, NODE_DRIVER, STANDALONE_VOLUME};
 use crate::harness::test_vm::{DRIVER, TestVm, VOLUME, inventory};
@@ -26,6 +27,7 @@ pub(super) fn group() -> Group {
             case!(a_stale_label_hides_what_is_free_until_the_kernel_reads_it),
             case!(a_damaged_label_hides_what_is_free),
             case!(a_region_that_is_disabled_releases_nothing),
+            case!(labels_that_were_saved_bring_a_volume_back),
             case!(a_region_being_enabled_is_never_taken_for_empty),
         ],
     }
@@ -280,4 +282,21 @@ async fn a_region_being_enabled_is_never_taken_for_empty(vm: &mut TestVm) -> Res
         ensure!(line["free"] == Bytes::mib(448).get(), "{line}");
     }
     vm.shell(&destroy("kept")).await.map(drop)
+}
+
+/// What docs/troubleshooting.md says of a volume whose namespace somebody destroyed: the commands are those.
+async fn labels_that_were_saved_bring_a_volume_back(vm: &mut TestVm) -> Result<()> {
+    create(vm, "--numa 0 vol 28Mi").await?;
+    stage(vm, "vol").await?;
+    vm.shell("echo kept >/tmp/vol/file && umount /tmp/vol && ndctl read-labels nmem0 -o /tmp/labels")
+        .await?;
+    vm.shell(&destroy("vol")).await?;
+    ensure!(inventory(vm).await?.named("vol").is_err(), "it is still there");
+    let back = "ndctl disable-region region0 && ndctl disable-dimm nmem0 && ndctl write-labels nmem0 -i /tmp/labels && \
+                ndctl enable-dimm nmem0 && ndctl enable-region region0";
+    vm.shell(back).await?;
+    stage(vm, "vol").await?;
+    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
+    ensure!(kept.trim() == "kept", "{kept:?}");
+    delete(vm, "vol").await
 }
