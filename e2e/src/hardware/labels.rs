@@ -284,13 +284,14 @@ async fn a_region_being_enabled_is_never_taken_for_empty(vm: &mut TestVm) -> Res
     vm.shell(&destroy("kept")).await.map(drop)
 }
 
-/// What docs/troubleshooting.md says of a volume whose namespace somebody destroyed: the commands are those.
+/// Somebody initialised the label area by mistake. What docs/troubleshooting.md says of that: the commands are those.
 async fn labels_that_were_saved_bring_a_volume_back(vm: &mut TestVm) -> Result<()> {
     create(vm, "--numa 0 vol 28Mi").await?;
     stage(vm, "vol").await?;
     vm.shell("echo kept >/tmp/vol/file && umount /tmp/vol && ndctl read-labels nmem0 -o /tmp/labels")
         .await?;
-    vm.shell(&destroy("vol")).await?;
+    vm.shell("ndctl disable-region region0 && ndctl init-labels -f nmem0 && ndctl enable-region region0")
+        .await?;
     ensure!(inventory(vm).await?.named("vol").is_err(), "it is still there");
     let back = "ndctl disable-region region0 && ndctl disable-dimm nmem0 && ndctl write-labels nmem0 -i /tmp/labels && \
                 ndctl enable-dimm nmem0 && ndctl enable-region region0";

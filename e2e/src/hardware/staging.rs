@@ -100,11 +100,12 @@ async fn what_is_in_the_way_is_named(vm: &mut TestVm) -> Result<()> {
     delete(vm, "vol").await
 }
 
-/// Damage that no program repairs by itself: an entry without inode in an ext4, an xfs without a list of what is free. The volume is
+/// Damage that no program repairs by itself: a file of an ext4 without a list of its blocks, an xfs that was never finished. The volume is
 /// left as it is until a person has carried out what docs/troubleshooting.md says; then its other files are there.
 async fn a_damaged_file_system_is_told_and_can_be_repaired(vm: &mut TestVm) -> Result<()> {
-    let ext4 = "debugfs -w -R 'clri lost+found' $DEVICE && debugfs -w -R 'set_super_value state 0' $DEVICE";
-    let xfs = "dd if=/dev/zero of=$DEVICE bs=512 seek=1 count=1 conv=notrunc";
+    let ext4 =
+        "debugfs -w -R 'set_inode_field broken block[0] 0' $DEVICE && debugfs -w -R 'set_super_value state 0' $DEVICE";
+    let xfs = "xfs_db -x -c 'sb 0' -c 'write -d inprogress 1' $DEVICE";
     let cases = [
         (
             "ext4",
@@ -118,8 +119,10 @@ async fn a_damaged_file_system_is_told_and_can_be_repaired(vm: &mut TestVm) -> R
     for (fs, size, damage, told, repair) in cases {
         create(vm, &format!("vol {size}")).await?;
         stage(vm, fs).await?;
-        vm.shell(&format!("echo kept >{FOLDER}/file && umount {FOLDER}"))
-            .await?;
+        vm.shell(&format!(
+            "echo kept >{FOLDER}/file && echo lost >{FOLDER}/broken && umount {FOLDER}"
+        ))
+        .await?;
         let device = device(vm, "vol").await?;
         let on_device = |command: &str| format!("DEVICE={device}; {command}");
         vm.shell(&on_device(damage)).await?;
