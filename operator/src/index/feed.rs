@@ -29,7 +29,9 @@ impl Indexes<PmemNode> for Index {
         self.mark_all_dirty();
         let before: Vec<String> = self.nodes.names().cloned().collect();
         self.nodes.retain(&names(listed));
-        before.iter().for_each(|name| self.give_up_if_gone(name));
+        for name in before {
+            self.give_up_if_gone(&name);
+        }
     }
 }
 
