@@ -123,16 +123,12 @@ async fn has_free(client: &Client, node: &str, is_so: impl Fn(Bytes) -> bool) ->
 }
 
 async fn is_refused(cluster: &mut HollowCluster) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
-    until("the pod to be refused", HANG_LIMIT, async || {
-        match (cluster.check(), pods.get(POD).await) {
-            (Err(error), _) => Probe::Never(error),
-            (_, Ok(pod)) if waits_for_node(&pod).is_some() => Probe::Ready(()),
-            (_, Ok(_)) => Probe::NotYet(anyhow!("nothing is said of it")),
-            (_, Err(error)) => Probe::NotYet(error.into()),
-        }
-    })
-    .await
+    cluster
+        .wait_for("the pod to be refused", async |client| {
+            let pod = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get(POD).await?;
+            waits_for_node(&pod).map(drop).context("nothing is said of it")
+        })
+        .await
 }
 
 /// How often kube-scheduler has put a pod into a queue from which it takes it by itself.
@@ -175,18 +171,12 @@ async fn is_queued(cluster: &HollowCluster, before: f64) -> Result<u64> {
 }
 
 async fn runs_on(cluster: &mut HollowCluster, node: &str) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
-    let found = until("a node for the pod", HANG_LIMIT, async || {
-        match (cluster.check(), pods.get(POD).await) {
-            (Err(error), _) => Probe::Never(error),
-            (_, Ok(pod)) => match pod.spec.and_then(|spec| spec.node_name) {
-                Some(node) => Probe::Ready(node),
-                None => Probe::NotYet(anyhow!("it has none")),
-            },
-            (_, Err(error)) => Probe::NotYet(error.into()),
-        }
-    })
-    .await?;
+    let found = cluster
+        .wait_for("a node for the pod", async |client| {
+            let pod = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get(POD).await?;
+            pod.spec.and_then(|spec| spec.node_name).context("it has none")
+        })
+        .await?;
     ensure!(found == node, "{found} has it, not {node}");
     Ok(())
 }

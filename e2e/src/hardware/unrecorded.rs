@@ -40,6 +40,16 @@ async fn is_recorded(vm: &TestVm, name: &str) -> Result<bool> {
     Ok(found.is_recorded)
 }
 
+/// The mark is written again, and what was written to the volume is there after a power cut. Then it is deleted.
+async fn outlives_a_power_cut(vm: &mut TestVm) -> Result<()> {
+    ensure!(is_recorded(vm, "vol").await?, "the mark is not written again");
+    vm.cut_power().await?;
+    stage(vm, "vol").await?;
+    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
+    ensure!(kept == "kept\n", "{kept}");
+    delete(vm, "vol").await
+}
+
 /// The module gets its bytes of before the first mount, as if the label had never reached it.
 async fn a_mark_in_use_is_written_again_before_the_volume_is_handed_over(vm: &mut TestVm) -> Result<()> {
     let area = vm.nvdimm_labels(0)?;
@@ -52,12 +62,7 @@ async fn a_mark_in_use_is_written_again_before_the_volume_is_handed_over(vm: &mu
 
     let effect = first_effect(vm, "stage --fs ext4 vol /tmp/vol").await?;
     ensure!(effect == "mark-InUse", "{effect} comes first");
-    ensure!(is_recorded(vm, "vol").await?, "the mark is not written again");
-    vm.cut_power().await?;
-    stage(vm, "vol").await?;
-    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
-    ensure!(kept == "kept\n", "{kept}");
-    delete(vm, "vol").await
+    outlives_a_power_cut(vm).await
 }
 
 /// As long as it is mounted, its namespace cannot be disabled, and so its label cannot be written: whoever reboots the node then loses it.
@@ -81,12 +86,7 @@ async fn a_mounted_volume_whose_mark_is_lost_asks_for_it_and_keeps_its_data(vm: 
     );
     vm.shell("umount /tmp/vol").await?;
     create(vm, "--numa 0 vol 28Mi").await?;
-    ensure!(is_recorded(vm, "vol").await?, "the mark is not written again");
-    vm.cut_power().await?;
-    stage(vm, "vol").await?;
-    let kept = vm.shell("cat /tmp/vol/file && umount /tmp/vol").await?;
-    ensure!(kept == "kept\n", "{kept}");
-    delete(vm, "vol").await
+    outlives_a_power_cut(vm).await
 }
 
 /// The program lets the object go before it erases: then opening the bytes would come first.

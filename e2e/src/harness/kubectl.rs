@@ -66,6 +66,20 @@ impl Kubectl {
         Ok(())
     }
 
+    /// Waits until all pods of a workload of Daxfit, such as "daemonset/daxfit-extender", are up and as it says.
+    pub(crate) async fn rolled_out(&self, workload: &str) -> Result<()> {
+        // It only ends a run that hangs: a pod on the emulated node takes some 15 s.
+        let line = [
+            "rollout",
+            "status",
+            "--namespace",
+            SYSTEM_NAMESPACE,
+            "--timeout=15m",
+            workload,
+        ];
+        self.run(&line).await.map(drop)
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);

@@ -148,28 +148,18 @@ async fn wake(client: &Client) -> Result<()> {
     Ok(())
 }
 
-/// The nodes of the pods of a `StatefulSet`, once all have one.
-async fn nodes_of(cluster: &mut HollowCluster, set: &str, many: usize) -> Result<Vec<String>> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
-    let of_set = ListParams::default().labels(&format!("app={set}"));
-    until(&format!("nodes for the pods of {set}"), HANG_LIMIT, async || {
-        if let Err(error) = cluster.check() {
-            return Probe::Never(error);
-        }
-        match pods.list(&of_set).await {
-            Ok(found) => {
-                let nodes = found.items.into_iter().filter_map(|pod| pod.spec?.node_name);
-                let nodes: Vec<String> = nodes.collect();
-                if nodes.len() == many {
-                    Probe::Ready(nodes)
-                } else {
-                    Probe::NotYet(anyhow!("so far {nodes:?}"))
-                }
-            }
-            Err(error) => Probe::NotYet(error.into()),
-        }
-    })
-    .await
+/// The nodes of the pods of an app, once all have one.
+async fn nodes_of(cluster: &mut HollowCluster, app: &str, many: usize) -> Result<Vec<String>> {
+    let of_app = ListParams::default().labels(&format!("app={app}"));
+    cluster
+        .wait_for(&format!("nodes for the pods of {app}"), async |client| {
+            let found = Api::<Pod>::namespaced(client.clone(), NAMESPACE).list(&of_app).await?;
+            let nodes = found.items.into_iter().filter_map(|pod| pod.spec?.node_name);
+            let nodes: Vec<String> = nodes.collect();
+            ensure!(nodes.len() == many, "so far {nodes:?}");
+            Ok(nodes)
+        })
+        .await
 }
 
 /// Its pods come all at once: without a kubelet none becomes ready.

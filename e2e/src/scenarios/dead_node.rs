@@ -8,7 +8,6 @@ use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::holds::holds;
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, NodeControl};
 
@@ -39,12 +38,13 @@ pub(super) async fn what_was_half_made_there_is_made_elsewhere() -> Result<()> {
             volume.spec.node == ALIVE && is_made
         })
         .await?;
-        holds(cluster, "the pod is there", async |client| {
-            let node = pod_node(client).await?;
-            ensure!(node.as_deref() == Some(ALIVE), "it is on {node:?}");
-            Ok(())
-        })
-        .await?;
+        cluster
+            .wait_for("the pod is there", async |client| {
+                let node = pod_node(client).await?;
+                ensure!(node.as_deref() == Some(ALIVE), "it is on {node:?}");
+                Ok(())
+            })
+            .await?;
         drivers.drive(DEAD, true).await?;
         node_is(cluster, "it reports again", |status| !status.is_silent()).await?;
         node_is(cluster, "it has nothing of the volume", |status| {
@@ -72,38 +72,41 @@ async fn pod_node(client: &Client) -> Result<Option<String>> {
 }
 
 async fn volume_is(cluster: &mut HollowCluster, what: &str, is: impl Fn(&PmemVolume) -> bool) -> Result<()> {
-    holds(cluster, what, async |client| {
-        let volumes = Api::<PmemVolume>::all(client.clone())
-            .list(&ListParams::default())
-            .await?;
-        match &volumes.items[..] {
-            [volume] if is(volume) => Ok(()),
-            others => Err(anyhow!("{others:?}")),
-        }
-    })
-    .await
+    cluster
+        .wait_for(what, async |client| {
+            let volumes = Api::<PmemVolume>::all(client.clone())
+                .list(&ListParams::default())
+                .await?;
+            match &volumes.items[..] {
+                [volume] if is(volume) => Ok(()),
+                others => Err(anyhow!("{others:?}")),
+            }
+        })
+        .await
 }
 
 async fn node_is(cluster: &mut HollowCluster, what: &str, is: impl Fn(&PmemNodeStatus) -> bool) -> Result<()> {
-    holds(cluster, what, async |client| {
-        let status = Api::<PmemNode>::all(client.clone()).get(DEAD).await?.status;
-        ensure!(status.as_ref().is_some_and(&is), "{status:?}");
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for(what, async |client| {
+            let status = Api::<PmemNode>::all(client.clone()).get(DEAD).await?.status;
+            ensure!(status.as_ref().is_some_and(&is), "{status:?}");
+            Ok(())
+        })
+        .await
 }
 
 async fn has_no_capacity(cluster: &mut HollowCluster) -> Result<()> {
-    holds(cluster, "it has no capacity", async |client| {
-        let all = Api::<CSIStorageCapacity>::all(client.clone())
-            .list(&ListParams::default())
-            .await?;
-        let of_dead = all
-            .items
-            .iter()
-            .filter(|object| format!("{:?}", object.node_topology).contains(DEAD));
-        ensure!(of_dead.count() == 0, "it has capacity");
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for("it has no capacity", async |client| {
+            let all = Api::<CSIStorageCapacity>::all(client.clone())
+                .list(&ListParams::default())
+                .await?;
+            let of_dead = all
+                .items
+                .iter()
+                .filter(|object| format!("{:?}", object.node_topology).contains(DEAD));
+            ensure!(of_dead.count() == 0, "it has capacity");
+            Ok(())
+        })
+        .await
 }

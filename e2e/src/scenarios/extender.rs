@@ -28,10 +28,7 @@ pub(super) async fn pods_that_come_while_no_extender_answers_are_placed_by_capac
     // Whatever came of it, the next scenario finds an extender.
     be_somewhere(cluster, json!({ "daxfit.dev/nowhere": null })).await?;
     placed?;
-    cluster
-        .kubectl
-        .run(&["rollout", "status", "-n", SYSTEM_NAMESPACE, "--timeout=15m", EXTENDER])
-        .await?;
+    cluster.kubectl.rolled_out(EXTENDER).await?;
     let why = cluster.started()?.explain("waits").await?;
     ensure!(why["nodes"][0]["why"]["kind"] == "noSpace", "{why}");
     cluster.stop("large", &LARGE).await?;

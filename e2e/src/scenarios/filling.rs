@@ -1,6 +1,6 @@
 //! Bursts of as many pods as there is room for, on hollow nodes.
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::Api;
 use kube::api::ListParams;
@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::harness::hollow::HollowCluster;
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::progress::step;
-use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 pub(super) const NODES: u32 = 6;
 /// As many as there is room for: two in each region.
@@ -41,22 +40,14 @@ async fn refused_calls(cluster: &HollowCluster) -> Result<f64> {
 }
 
 async fn all_have_nodes(cluster: &mut HollowCluster) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
     let ours = ListParams::default().fields("spec.schedulerName!=nobody");
-    until("all pods have nodes", HANG_LIMIT, async || {
-        if let Err(error) = cluster.check() {
-            return Probe::Never(error);
-        }
-        match pods.list(&ours).await {
-            Ok(found) => {
-                let has_node = |pod: &&Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
-                match found.items.iter().filter(has_node).count() {
-                    PODS => Probe::Ready(()),
-                    some => Probe::NotYet(anyhow!("{some} of {PODS} pods have nodes")),
-                }
-            }
-            Err(error) => Probe::NotYet(error.into()),
-        }
-    })
-    .await
+    cluster
+        .wait_for("all pods have nodes", async |client| {
+            let found = Api::<Pod>::namespaced(client.clone(), NAMESPACE).list(&ours).await?;
+            let has_node = |pod: &&Pod| pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+            let some = found.items.iter().filter(has_node).count();
+            ensure!(some == PODS, "{some} of {PODS} pods have nodes");
+            Ok(())
+        })
+        .await
 }

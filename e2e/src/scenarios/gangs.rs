@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, ensure};
 use cluster::waits_for_node;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
@@ -13,7 +13,6 @@ use super::held::{holds_nothing, holds_nothing_within, onlooker};
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::progress::step;
-use crate::harness::wait::{HANG_LIMIT, Probe, until};
 
 /// The pods of the gang. There is room for 24 of them: one in each region of the nodes.
 const MEMBERS: usize = 32;
@@ -47,16 +46,14 @@ pub(super) async fn a_gang_that_fails_keeps_no_room_from_others() -> Result<()> 
 const GIVES_UP_WITHIN: Duration = Duration::from_secs(5);
 
 async fn has_node(cluster: &mut HollowCluster, name: &str) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
-    until("the pod has a node", HANG_LIMIT, async || {
-        match (cluster.check(), pods.get(name).await) {
-            (Err(error), _) => Probe::Never(error),
-            (_, Ok(pod)) if pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some()) => Probe::Ready(()),
-            (_, Ok(pod)) => Probe::NotYet(anyhow!("{:?}", waits_for_node(&pod))),
-            (_, Err(error)) => Probe::NotYet(error.into()),
-        }
-    })
-    .await
+    cluster
+        .wait_for("the pod has a node", async |client| {
+            let pod = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get(name).await?;
+            let has_node = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+            ensure!(has_node, "{:?}", waits_for_node(&pod));
+            Ok(())
+        })
+        .await
 }
 
 async fn delete_gang(client: &Client) -> Result<()> {
@@ -92,22 +89,13 @@ async fn make_gang(client: &Client) -> Result<()> {
 
 /// Waits until kube-scheduler has said of all members that they are not placed.
 async fn refused(cluster: &mut HollowCluster) -> Result<()> {
-    let pods: Api<Pod> = Api::namespaced(cluster.client(), NAMESPACE);
     let members = ListParams::default().labels("gang=gang");
-    until("the gang to be refused", HANG_LIMIT, async || {
-        if let Err(error) = cluster.check() {
-            return Probe::Never(error);
-        }
-        match pods.list(&members).await {
-            Ok(found) => {
-                let refused = found.items.iter().filter(|pod| waits_for_node(pod).is_some()).count();
-                match refused {
-                    MEMBERS => Probe::Ready(()),
-                    some => Probe::NotYet(anyhow!("{some} of {MEMBERS} members are refused")),
-                }
-            }
-            Err(error) => Probe::NotYet(error.into()),
-        }
-    })
-    .await
+    cluster
+        .wait_for("the gang to be refused", async |client| {
+            let found = Api::<Pod>::namespaced(client.clone(), NAMESPACE).list(&members).await?;
+            let refused = found.items.iter().filter(|pod| waits_for_node(pod).is_some()).count();
+            ensure!(refused == MEMBERS, "{refused} of {MEMBERS} members are refused");
+            Ok(())
+        })
+        .await
 }

@@ -8,7 +8,6 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::holds::holds;
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
 use crate::harness::hollow::{HollowCluster, Limits, NodeControl};
 
@@ -37,16 +36,17 @@ async fn a_report_that_was_edited_is_corrected(cluster: &mut HollowCluster) -> R
         patched.status.is_some_and(|now| now.backend == "edited"),
         "it cannot be edited"
     );
-    holds(cluster, "the report is as before", async |client| {
-        let now = Api::<PmemNode>::all(client.clone()).get(NODE).await?.status;
-        let now = now.context("no status")?;
-        ensure!(
-            (&now.backend, now.totals.free) == (&status.backend, status.totals.free),
-            "{now:?}"
-        );
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for("the report is as before", async |client| {
+            let now = Api::<PmemNode>::all(client.clone()).get(NODE).await?.status;
+            let now = now.context("no status")?;
+            ensure!(
+                (&now.backend, now.totals.free) == (&status.backend, status.totals.free),
+                "{now:?}"
+            );
+            Ok(())
+        })
+        .await
 }
 
 /// A PersistentVolume that somebody wrote by hand. Its deletion waits, and says why; without it, nothing is left.
@@ -75,20 +75,21 @@ async fn an_id_that_is_none_is_told(cluster: &mut HollowCluster) -> Result<()> {
 
 /// Waits for an event with all of these words.
 async fn is_told(cluster: &mut HollowCluster, words: &[&str]) -> Result<()> {
-    holds(cluster, "an event", async |client| {
-        let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await?;
-        let told = |event: &Event| {
-            let note = event.message.as_deref().unwrap_or_default();
-            words.iter().all(|word| note.contains(word))
-        };
-        ensure!(
-            events.items.iter().any(told),
-            "none of {} has {words:?}",
-            events.items.len()
-        );
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for("an event", async |client| {
+            let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await?;
+            let told = |event: &Event| {
+                let note = event.message.as_deref().unwrap_or_default();
+                words.iter().all(|word| note.contains(word))
+            };
+            ensure!(
+                events.items.iter().any(told),
+                "none of {} has {words:?}",
+                events.items.len()
+            );
+            Ok(())
+        })
+        .await
 }
 
 fn gone(error: kube::Error) -> Result<()> {
@@ -141,12 +142,13 @@ async fn a_class_that_was_made_anew_counts(cluster: &mut HollowCluster) -> Resul
         true,
     )
     .await?;
-    holds(cluster, "the pod is there", async |client| {
-        let pod = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get("user").await?;
-        ensure!(pod.spec.is_some_and(|spec| spec.node_name.is_some()), "it has no node");
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for("the pod is there", async |client| {
+            let pod = Api::<Pod>::namespaced(client.clone(), NAMESPACE).get("user").await?;
+            ensure!(pod.spec.is_some_and(|spec| spec.node_name.is_some()), "it has no node");
+            Ok(())
+        })
+        .await
 }
 
 async fn make_class(classes: &Api<StorageClass>, mode: &str) -> Result<()> {
@@ -164,16 +166,17 @@ async fn make_class(classes: &Api<StorageClass>, mode: &str) -> Result<()> {
 }
 
 async fn volume_is(cluster: &mut HollowCluster, what: &str, mode: VolumeMode, is_made: bool) -> Result<()> {
-    holds(cluster, what, async |client: &Client| {
-        let volumes = Api::<PmemVolume>::all(client.clone())
-            .list(&ListParams::default())
-            .await?;
-        let is_it = |volume: &PmemVolume| {
-            let usable = volume.status.as_ref().and_then(|status| status.usable);
-            volume.spec.mode == mode && usable.is_some() == is_made
-        };
-        ensure!(volumes.items.iter().any(is_it), "{:?}", volumes.items);
-        Ok(())
-    })
-    .await
+    cluster
+        .wait_for(what, async |client: &Client| {
+            let volumes = Api::<PmemVolume>::all(client.clone())
+                .list(&ListParams::default())
+                .await?;
+            let is_it = |volume: &PmemVolume| {
+                let usable = volume.status.as_ref().and_then(|status| status.usable);
+                volume.spec.mode == mode && usable.is_some() == is_made
+            };
+            ensure!(volumes.items.iter().any(is_it), "{:?}", volumes.items);
+            Ok(())
+        })
+        .await
 }

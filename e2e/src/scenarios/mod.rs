@@ -15,7 +15,6 @@ mod extender;
 mod filling;
 mod gangs;
 mod held;
-mod holds;
 mod joint;
 mod kept;
 mod mistakes;

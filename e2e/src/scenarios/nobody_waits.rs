@@ -193,15 +193,7 @@ async fn set_sweep_after(cluster: &TestCluster, seconds: &str) -> Result<()> {
     kubectl
         .run(&["set", "env", "--namespace", SYSTEM_NAMESPACE, NODE_DRIVER, &variable])
         .await?;
-    let line = [
-        "rollout",
-        "status",
-        "--namespace",
-        SYSTEM_NAMESPACE,
-        "--timeout=15m",
-        NODE_DRIVER,
-    ];
-    kubectl.run(&line).await.map(drop)
+    kubectl.rolled_out(NODE_DRIVER).await
 }
 
 /// What is left to be made zero in each region that volumes can be made in.

@@ -448,6 +448,21 @@ enum Step {
     LookCloser(bool),
 }
 
+impl Step {
+    /// The claim that the cluster shows something new of.
+    fn news_of(&self) -> Option<&'static str> {
+        match self {
+            Self::Assign(claim, _)
+            | Self::Making(claim, _)
+            | Self::MakeVolume(claim, _)
+            | Self::Bind(claim, _)
+            | Self::Undecide(claim)
+            | Self::Delete(claim) => Some(NAMES[*claim]),
+            _ => None,
+        }
+    }
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let some = || prop::collection::vec(0..5_usize, 0..4);
     prop_oneof![
@@ -495,18 +510,10 @@ struct Model {
 impl Model {
     fn step(&mut self, step: &Step) {
         self.note_nominated(step);
-        let was_unshown = match step {
-            Step::Assign(claim, _)
-            | Step::Making(claim, _)
-            | Step::MakeVolume(claim, _)
-            | Step::Bind(claim, _)
-            | Step::Undecide(claim)
-            | Step::Delete(claim) => {
-                self.made.remove(NAMES[*claim]);
-                self.unshown.remove(NAMES[*claim])
-            }
-            _ => false,
-        };
+        let was_unshown = step.news_of().is_some_and(|claim| {
+            self.made.remove(claim);
+            self.unshown.remove(claim)
+        });
         match step {
             Step::Decide(pod, claims, nodes) => self.decide(*pod, &names(claims), &names(nodes)),
             Step::Cycle(members) => {
@@ -571,17 +578,12 @@ impl Model {
             }
             Step::Cycle(members) => members.iter().for_each(|(pod, _)| self.asks(*pod, &[NAMES[*pod]])),
             Step::Leave(pod) => drop(self.nominated.remove(pod)),
-            Step::Assign(claim, _)
-            | Step::Making(claim, _)
-            | Step::MakeVolume(claim, _)
-            | Step::Bind(claim, _)
-            | Step::Undecide(claim)
-            | Step::Delete(claim) => {
-                self.told.insert(NAMES[*claim]);
-                let asked = &self.asked;
-                self.nominated.retain(|pod, _| !asked[pod].contains(NAMES[*claim]));
-            }
-            Step::Wait(_) | Step::LookCloser(_) => {}
+            _ => {}
+        }
+        if let Some(claim) = step.news_of() {
+            self.told.insert(claim);
+            let asked = &self.asked;
+            self.nominated.retain(|pod, _| !asked[pod].contains(claim));
         }
     }
 

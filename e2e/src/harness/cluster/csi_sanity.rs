@@ -32,7 +32,7 @@ pub(super) async fn report(kubectl: &Kubectl, vm: &Vm) -> Result<String> {
     // Whatever came of it, the next scenario finds the operator where it was.
     let line = ["rollout", "undo", "--namespace", SYSTEM_NAMESPACE, OPERATOR];
     kubectl.run(&line).await?;
-    rolled_out(kubectl).await.context("moving the operator back")?;
+    kubectl.rolled_out(OPERATOR).await.context("moving the operator back")?;
     let report = report?;
     Ok(report.stdout + &report.stderr)
 }
@@ -50,19 +50,7 @@ async fn move_operator(kubectl: &Kubectl) -> Result<()> {
             &patch,
         ])
         .await?;
-    rolled_out(kubectl).await
-}
-
-async fn rolled_out(kubectl: &Kubectl) -> Result<()> {
-    let line = [
-        "rollout",
-        "status",
-        "--namespace",
-        SYSTEM_NAMESPACE,
-        "--timeout=15m",
-        OPERATOR,
-    ];
-    kubectl.run(&line).await.map(drop)
+    kubectl.rolled_out(OPERATOR).await
 }
 
 /// The operator is the pod's first container and `csi` its only volume, see `manifests/base/operator.yaml`.

@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::part::Part;
 use crate::harness::images::Image;
-use crate::harness::kubectl::{Kubectl, SYSTEM_NAMESPACE};
+use crate::harness::kubectl::Kubectl;
 
 const CRDS: [&str; 2] = ["crd/pmemnodes.daxfit.dev", "crd/pmemvolumes.daxfit.dev"];
-/// Only ends a run that hangs: a pod on the emulated node takes some 15 s.
+/// Only ends a run that hangs.
 const LIMIT: &str = "--timeout=15m";
 /// What docs/install.md promises of each removal.
 const REMOVED_WITHIN: &str = "--timeout=1m";
@@ -62,10 +62,7 @@ pub(crate) async fn install<'a>(
     write_overlay(folder, "base", json!({ "images": images, "patches": patches }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
     for part in Part::ALL {
-        let workload = part.workload();
-        kubectl
-            .run(&["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, &workload])
-            .await?;
+        kubectl.rolled_out(&part.workload()).await?;
     }
     Ok(())
 }
@@ -78,9 +75,7 @@ pub(crate) async fn install_second_scheduler<'a>(
 ) -> Result<()> {
     write_overlay(folder, "second-scheduler", json!({ "images": named_all(images) }))?;
     kubectl.run(&["apply", "-k", &folder.to_string_lossy()]).await?;
-    let scheduler = "deployment/daxfit-scheduler";
-    let line = ["rollout", "status", "--namespace", SYSTEM_NAMESPACE, LIMIT, scheduler];
-    kubectl.run(&line).await.map(drop)
+    kubectl.rolled_out("deployment/daxfit-scheduler").await
 }
 
 /// What is removed.
@@ -151,6 +146,7 @@ fn relative(from: &Path, to: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::harness::kubectl::SYSTEM_NAMESPACE;
 
     #[test]
     fn the_schedulers_configuration_names_the_extender() {

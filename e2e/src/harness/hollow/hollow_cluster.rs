@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -22,6 +22,7 @@ use crate::harness::progress::step;
 use crate::harness::run_dir::RunDir;
 use crate::harness::sandbox::{GATEWAY, Sandbox};
 use crate::harness::tools::{Tool, Tools};
+use crate::harness::wait::{HANG_LIMIT, Probe, until};
 use crate::harness::{cache, client, listen, logs};
 
 /// Folders of the run.
@@ -109,19 +110,13 @@ impl HollowCluster {
 
     /// Starts the scheduler anew, connected to the extender, as schedulers before 1.35 are: no pod names a node before it is bound.
     pub(crate) async fn restart_scheduler_without_expectations(&mut self) -> Result<()> {
-        let certificates = self.certificates()?;
-        let config = self
-            .limits
-            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        let config = self.config_with(&self.certificates()?)?;
         self.control_plane.restart_without_expectations(config).await
     }
 
     /// Starts the scheduler anew, connected to the extender and, after it, to another one.
     pub(crate) async fn restart_scheduler_with(&mut self, another: Value) -> Result<()> {
-        let certificates = self.certificates()?;
-        let mut config = self
-            .limits
-            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        let mut config = self.config_with(&self.certificates()?)?;
         config["extenders"]
             .as_array_mut()
             .context("no extenders")?
@@ -144,10 +139,30 @@ impl HollowCluster {
         self.control_plane.kill(Component::Scheduler)
     }
 
+    /// Waits until `check` succeeds, and returns what it found.
+    pub(crate) async fn wait_for<T>(&mut self, what: &str, check: impl AsyncFn(&Client) -> Result<T>) -> Result<T> {
+        let client = self.client();
+        until(what, HANG_LIMIT, async || match self.check() {
+            Err(error) => Probe::Never(error),
+            Ok(()) => match check(&client).await {
+                Ok(found) => Probe::Ready(found),
+                Err(error) => Probe::NotYet(error),
+            },
+        })
+        .await
+    }
+
     /// Fails when a process has ended by itself.
     pub(crate) fn check(&mut self) -> Result<()> {
         self.control_plane.check()?;
         self.parts.values_mut().try_for_each(Daemon::check)
+    }
+
+    /// The scheduler's configuration, connected to an extender by its certificates.
+    pub(super) fn config_with(&self, certificates: &Path) -> Result<Value> {
+        Ok(self
+            .limits
+            .scheduler_config(install::scheduler_config()?, Some(certificates)))
     }
 
     /// The folder in which the extender puts its certificates.

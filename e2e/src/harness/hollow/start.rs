@@ -14,7 +14,6 @@ use super::hollow_cluster::{HollowCluster, LOGS, PROGRAMS};
 use super::part::{EXTENDER, Extender, Nodes, PROVISIONER_PORT, Part, SECOND_EXTENDER, SECOND_SCHEDULER};
 use super::pods::can_be_made;
 use crate::harness::cluster::control_plane::flag;
-use crate::harness::cluster::install;
 use crate::harness::cluster::pki::Subject;
 use crate::harness::daemon::Daemon;
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
@@ -114,9 +113,7 @@ impl HollowCluster {
     pub(crate) async fn start_second_scheduler(&mut self) -> Result<()> {
         self.run_extender(SECOND_EXTENDER).await?;
         let certificates = self.run.folder(SECOND_EXTENDER.certificates)?;
-        let mut config = self
-            .limits
-            .scheduler_config(install::scheduler_config()?, Some(&certificates));
+        let mut config = self.config_with(&certificates)?;
         config["extenders"][0]["urlPrefix"] = json!(format!("https://127.0.0.1:{}", SECOND_EXTENDER.port));
         config["profiles"] = json!([{ "schedulerName": SECOND_SCHEDULER }]);
         config["leaderElection"] = json!({ "leaderElect": false });
