@@ -21,7 +21,7 @@ pub(super) struct Decision {
     pub stage: Stage,
     /// None until the next call of [`Ledger::expire`](super::Ledger::expire).
     pub until: Option<Instant>,
-    /// When there was news of it, or of a decision before it; none until the next call of `expire`.
+    /// When there was news of it, of one of its claims, or of a decision before it; none until the next call of `expire`.
     pub heard: Option<Instant>,
     /// The nodes that passed for the pod before, in vain.
     pub tried: BTreeSet<Arc<str>>,

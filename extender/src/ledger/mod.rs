@@ -60,7 +60,7 @@ pub struct Ledger {
     by_node: ByNode,
     next: u64,
     time_limit: Duration,
-    /// This decision was seen to be carried out since the last call of [`Ledger::expire`].
+    /// This decision was seen to be carried out, at least for one claim, since the last call of [`Ledger::expire`].
     carried_out: Option<u64>,
     /// Whether pods were seen to name a node that had passed for them: kube-scheduler does that since 1.35.
     nominates: bool,
@@ -74,8 +74,8 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Nothing is reserved. Tentative reservations end `time_limit` after they were made, or after a decision that is
-    /// older was seen to be carried out: kube-scheduler writes its decisions one after the other, at a limited rate.
+    /// Nothing is reserved. Tentative reservations end `time_limit` after they were made, or after a claim of the same decision or of
+    /// an older one was seen to be written: kube-scheduler writes one after the other, at a limited rate.
     #[must_use]
     pub fn new(time_limit: Duration) -> Self {
         Self {
@@ -229,7 +229,7 @@ impl Ledger {
     pub fn expire(&mut self, now: Instant) -> ChangedNodes {
         self.expire_assigned(now);
         if let Some(number) = self.carried_out.take() {
-            for (_, decision) in self.decisions.range_mut(number + 1..) {
+            for (_, decision) in self.decisions.range_mut(number..) {
                 decision.news();
             }
         }

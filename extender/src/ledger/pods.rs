@@ -9,8 +9,8 @@ use cluster::{ObjectKey, Pod};
 use super::decision::{Decision, Stage};
 use super::{ChangedNodes, Ledger, Reservation};
 
-/// kube-scheduler writes something of a decision so long after it, or after the one before it, at the latest. After that the
-/// decision is in doubt.
+/// kube-scheduler writes something of a decision so long after it, after the one before it, or after the last claim that it wrote, at
+/// the latest. After that the decision is in doubt.
 pub const HEARD_WITHIN: Duration = Duration::from_secs(20);
 
 /// So many pods that were gone are remembered.

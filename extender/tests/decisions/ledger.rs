@@ -295,6 +295,21 @@ fn a_decision_that_was_carried_out_unseen_is_kept() {
     assert_eq!(on(&ledger, "n"), [""; 0]);
 }
 
+/// kube-scheduler writes the claims of a pod one after the other, also of one that was deleted meanwhile.
+#[test]
+fn a_decision_of_which_a_claim_is_written_is_heard_of() {
+    let (mut ledger, now) = (Ledger::new(TIME_LIMIT), Instant::now());
+    ledger.reserve(&pod_at("p", 1, ""), &reservations(&["a", "b"]), &["n"], now);
+    ledger.pod_gone("p");
+    ledger.expire(now);
+    ledger.claim_changed("a", ClaimState::Assigned("n".into(), reservation("a")));
+    ledger.expire(now + HEARD_WITHIN / 2);
+    ledger.claim_changed("a", ClaimState::HasVolume(Some("n".into())));
+    ledger.expire(now + HEARD_WITHIN);
+    assert_eq!(ledger.doubtful(now + HEARD_WITHIN), []);
+    assert_eq!(ledger.doubtful(now + HEARD_WITHIN * 2).len(), 1);
+}
+
 /// A gang whose members passed, and which another plugin refused before any of them was written.
 #[test]
 fn where_pods_name_their_nodes_silence_is_doubtful() {
