@@ -69,6 +69,14 @@ impl Setup {
         Ok(self.numa(claim))
     }
 
+    /// The claim "log" is bound to its volume.
+    fn bind_log(&self) {
+        self.index.apply(support::persistent_volume(&name_of("log"), "n"));
+        let mut log = claim("log", "together", 20);
+        log["spec"]["volumeName"] = json!(format!("pv-of-{}", name_of("log")));
+        self.server.store(format!("{CLAIMS}/log"), log);
+    }
+
     fn numa(&self, claim: &str) -> NumaChoice {
         self.server.volume(&name_of(claim)).unwrap().spec.numa
     }
@@ -345,12 +353,17 @@ async fn bound_volumes_apart_leave_no_place() {
     setup.refused("data", 90, Code::ResourceExhausted, text).await;
 }
 
+/// The volume of a claim on NUMA node 1, which is being deleted.
+fn deleted(claim: &str) -> PmemVolume {
+    let mut deleted = in_region(claim, "r1");
+    deleted.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    deleted
+}
+
 #[tokio::test]
 async fn volumes_that_go_do_not_count() {
     let setup = setup(uneven(), makes);
-    let mut deleted = in_region("log", "r1");
-    deleted.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
-    setup.server.add_volume(&deleted);
+    setup.server.add_volume(&deleted("log"));
     setup
         .server
         .store(format!("{PODS}/db"), pod("db", &["data", "log", "other"]));
@@ -465,12 +478,32 @@ async fn a_companion_that_is_kept_without_object_counts() {
 #[tokio::test]
 async fn a_bound_companion_that_nobody_shows_is_waited_for() {
     let setup = setup(uneven(), silent);
-    setup.index.apply(support::persistent_volume(&name_of("log"), "n"));
-    let mut log = claim("log", "together", 20);
-    log["spec"]["volumeName"] = json!(format!("pv-of-{}", name_of("log")));
-    setup.server.store(format!("{CLAIMS}/log"), log);
+    setup.bind_log();
     let text = "node n: volume pvc-uid-of-log, with which it has to be on one NUMA node, has no region that is known yet: try again";
     setup.refused("data", 90, Code::Aborted, text).await;
+    // Its finalizer is still to go.
+    setup.server.add_volume(&deleted("log"));
+    setup.refused("data", 90, Code::Aborted, text).await;
+}
+
+/// Its claim is unbound, and gets another one.
+#[tokio::test]
+async fn room_is_left_for_a_companion_that_was_refused() {
+    let setup = setup(uneven(), makes);
+    let refused = with_status(volume(&name_of("log"), "n", 90), json!({"phase": "Refused"}));
+    setup.server.add_volume(&refused);
+    // Alone it would go to NUMA 1.
+    assert_eq!(setup.create("data", 90).await.unwrap(), ZERO);
+}
+
+/// etcd was restored to before somebody deleted it, and the watch still shows what was before.
+#[tokio::test]
+async fn a_companion_that_is_back_counts() {
+    let setup = setup(uneven(), makes);
+    setup.bind_log();
+    setup.server.add_volume(&in_region("log", "r1"));
+    setup.index.apply(deleted("log"));
+    assert_eq!(setup.create("data", 90).await.unwrap(), ONE);
 }
 
 /// Its companion was made on the other NUMA node before the node reported it.

@@ -19,7 +19,7 @@ pub struct CompanionClaims {
     pub volumes: BTreeSet<String>,
     /// Those of these volumes that a PersistentVolume names.
     pub bound: BTreeSet<String>,
-    /// Those of these volumes that were read from the API server, by name: the watch had not shown them.
+    /// Those of these volumes that were read from the API server, by name: the watch had not shown them, or as one that goes.
     pub read: BTreeMap<String, PmemVolume>,
     /// For each pod that uses the claim, what its other unbound claims ask for, whatever they wish, by the name of the
     /// volume that each has or will have.
@@ -30,15 +30,16 @@ impl CompanionClaims {
     /// Where the companions are that have a volume, seen from `node`, and what those that have no volume yet ask for.
     #[must_use]
     pub fn on_node(&self, node: &str, index: &Index) -> Companions {
-        let place = |name: &String| match index.newest_volume(name).or_else(|| self.read.get(name)) {
-            Some(volume) => place_of(name, volume, node, index),
+        let place = |name: &String| match self.volume(name, index) {
+            Some(volume) if stays(volume) => Some(place_of(name, volume, node, index)),
+            Some(_) if !self.bound.contains(name) => None,
             // A PersistentVolume names it, so it is somewhere: its node is still to tell where.
-            None => kept_place(name, node, index)
+            _ => kept_place(name, node, index)
                 .or_else(|| self.bound.contains(name).then(|| CompanionPlace::NotYet(name.clone()))),
         };
         let to_come = |pod: &BTreeMap<String, VolumeRequest>| {
             let mut pod = pod.clone();
-            pod.retain(|volume, _| index.newest_volume(volume).is_none());
+            pod.retain(|volume, _| !index.newest_volume(volume).is_some_and(stays));
             pod
         };
         Companions {
@@ -46,18 +47,28 @@ impl CompanionClaims {
             pods: self.pods.iter().map(to_come).collect(),
         }
     }
+
+    /// A volume that goes may be what was before etcd was restored: what was read is newer.
+    fn volume<'a>(&'a self, name: &str, index: &'a Index) -> Option<&'a PmemVolume> {
+        let shown = index.newest_volume(name);
+        shown
+            .filter(|volume| stays(volume))
+            .or_else(|| self.read.get(name))
+            .or(shown)
+    }
 }
 
-fn place_of(name: &str, volume: &PmemVolume, node: &str, index: &Index) -> Option<CompanionPlace> {
-    let space = VolumeSpace::from(volume);
-    if !space.stays() {
-        return None;
-    }
-    Some(if volume.spec.node == node {
-        CompanionPlace::of(name, &space, index.node_status(node))
+/// Whether a volume is neither refused nor deleted.
+pub(super) fn stays(volume: &PmemVolume) -> bool {
+    VolumeSpace::from(volume).stays()
+}
+
+fn place_of(name: &str, volume: &PmemVolume, node: &str, index: &Index) -> CompanionPlace {
+    if volume.spec.node == node {
+        CompanionPlace::of(name, &VolumeSpace::from(volume), index.node_status(node))
     } else {
         elsewhere(name, &volume.spec.node)
-    })
+    }
 }
 
 /// Without object it may be there all the same, and its claim gets it. What nobody used is made anew where it is wanted.

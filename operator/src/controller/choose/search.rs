@@ -6,11 +6,12 @@ use cluster::{Claim, Class, Impossible, ObjectKey, OurClass, Pod, PodClaim};
 use placement::{NumaWish, VolumeRequest};
 use tonic::Code;
 
-use super::companions::CompanionClaims;
+use super::companions::{CompanionClaims, stays};
 use crate::controller::api::ApiError;
 use crate::controller::request::CreateRequest;
 use crate::controller::service::Service;
 use crate::controller::volume_id::VolumeId;
+use crate::index::Index;
 
 /// Why the companions of a claim are not known.
 #[derive(Debug, thiserror::Error)]
@@ -193,10 +194,10 @@ impl Search<'_> {
             .filter(|found| found.claim.is_meant_by(&self.pods[pod].uid, of))
     }
 
-    /// Reads a volume that the watch has not shown: it may have been written all the same.
+    /// Reads a volume that the watch has not shown, or as one that goes: it may be there all the same.
     async fn read_volume(&self, name: &str, companions: &mut CompanionClaims) -> Result<(), ApiError> {
-        let shown = self.service.index.read(|index| index.newest_volume(name).is_some());
-        let Some(id) = VolumeId::parse(name).filter(|_| !shown) else {
+        let is_shown = |index: &Index| index.newest_volume(name).is_some_and(stays);
+        let Some(id) = VolumeId::parse(name).filter(|_| !self.service.index.read(is_shown)) else {
             return Ok(());
         };
         if let Some(volume) = self.service.volumes.get(&id).await? {
