@@ -155,14 +155,13 @@ impl<R: Record> Worker<R> {
     }
 
     async fn take_steps(&self, volume: &mut PmemVolume) -> Result<WorkResult, StepError> {
-        let mut listing = self.first_listing(volume).await?;
-        let mut placing: Option<MutexGuard<'_, ()>> = None;
+        let (mut listing, mut placing) = self.first_listing(volume).await?;
         let mut is_confirmed = false;
         loop {
             let Some(step) = self.step_in_turn(volume, &listing) else {
                 return Ok(WorkResult::Behind);
             };
-            let takes_space = matches!(step, Step::Refuse(_) | Step::RecordRegion(_) | Step::Create(_));
+            let takes_space = takes_space(&step);
             if takes_space && placing.is_none() {
                 placing = Some(self.placing.lock().await);
                 listing = self.layout.list().await?;
@@ -191,13 +190,15 @@ impl<R: Record> Worker<R> {
     }
 
     /// Most calls are about volumes that are as they should be, or that wait for an older one: for them, the last listing is enough.
-    async fn first_listing(&self, volume: &PmemVolume) -> Result<Listing, StepError> {
+    /// One that seems to take space is listed for when it is its turn to.
+    async fn first_listing(&self, volume: &PmemVolume) -> Result<(Listing, Placing<'_>), StepError> {
         let last = self.layout.subscribe().borrow().listing.clone();
-        let is_enough = |listing: &Listing| matches!(self.step_in_turn(volume, listing), None | Some(Step::Nothing));
-        match last.filter(is_enough) {
-            Some(listing) => Ok(listing),
-            None => Ok(self.layout.list().await?),
-        }
+        let placing = match last.map(|listing| (self.step_in_turn(volume, &listing), listing)) {
+            Some((None | Some(Step::Nothing), listing)) => return Ok((listing, None)),
+            Some((Some(step), _)) if takes_space(&step) => Some(self.placing.lock().await),
+            Some(_) | None => None,
+        };
+        Ok((self.layout.list().await?, placing))
     }
 
     /// The next step; none if that is to choose a region, or to be refused, and an older volume comes first.
@@ -397,6 +398,13 @@ impl<R: Record> Worker<R> {
         }
         Ok(())
     }
+}
+
+/// The turn of a volume that chooses a region and takes space there, if it is its turn.
+type Placing<'a> = Option<MutexGuard<'a, ()>>;
+
+fn takes_space(step: &Step) -> bool {
+    matches!(step, Step::Refuse(_) | Step::RecordRegion(_) | Step::Create(_))
 }
 
 pub(super) fn name(volume: &PmemVolume) -> &str {
