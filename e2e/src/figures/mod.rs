@@ -6,6 +6,7 @@
 mod burst;
 mod capacity;
 mod cargo_bench;
+mod claims_throughput;
 mod delays;
 mod erase;
 mod figure;
@@ -30,7 +31,7 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    burst: burst::Scale,
+    scale: burst::Scale,
 }
 
 /// A group of figures that are measured together.
@@ -40,10 +41,12 @@ enum Benchmark {
     Extender,
     /// How full a cluster gets before a claim fails, under our policies and others
     Packing,
-    /// Thousands of pods at once on hundreds of nodes, with the extender and without it
+    /// Thousands of pods at once on hundreds of nodes, with the extender and by all that Kubernetes has by itself
     Burst,
     /// What the extender costs pods without claims, with a real scheduler at 1,000 nodes
     Throughput,
+    /// What placing pods with a claim costs kube-scheduler at 1,000 nodes, by what it has to walk through
+    ClaimsThroughput,
     /// How long until PmemNode, index and CSIStorageCapacity show a change on a node
     Capacity,
     /// How long until kube-scheduler queues a pod that waits once bytes are free that it could use
@@ -59,8 +62,9 @@ impl Benchmark {
         match self {
             Self::Extender => cargo_bench::measure("daxfit-extender", "figures").await,
             Self::Packing => cargo_bench::measure("placement", "packing").await,
-            Self::Burst => Box::pin(burst::measure(&options.burst)).await,
+            Self::Burst => Box::pin(burst::measure(&options.scale)).await,
             Self::Throughput => Box::pin(throughput::measure()).await,
+            Self::ClaimsThroughput => Box::pin(claims_throughput::measure(&options.scale)).await,
             Self::Capacity => Box::pin(capacity::measure()).await,
             Self::Wake => Box::pin(wake::measure()).await,
             Self::Node => Box::pin(node::measure()).await,

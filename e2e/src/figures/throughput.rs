@@ -23,6 +23,7 @@ use crate::harness::wait::{HANG_LIMIT, Probe, until};
 const NODES: Nodes = Nodes {
     count: 1000,
     region: "1Gi",
+    regions: 2,
 };
 /// By turns, so that a machine that becomes slower or faster meanwhile does not favour one of them.
 const WITH_EXTENDER: [bool; 4] = [true, false, false, true];

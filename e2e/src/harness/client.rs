@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use http::Request;
+use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -36,6 +37,13 @@ pub(crate) fn forwarding(url: &str, authority: &str) -> Result<Client> {
 pub(crate) async fn get(client: &Client, path: &str) -> Result<String> {
     let request = Request::get(path).body(Vec::new())?;
     Ok(client.request_text(request).await?)
+}
+
+/// The bytes at `path`. Any answer but success is an error.
+pub(crate) async fn get_bytes(client: &Client, path: &str) -> Result<Vec<u8>> {
+    let answer = client.send(Request::get(path).body(Body::empty())?).await?;
+    ensure!(answer.status().is_success(), "{path}: {}", answer.status());
+    Ok(answer.into_body().collect_bytes().await?.to_vec())
 }
 
 /// The bytes of a certificate.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{LazyLock, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
@@ -80,6 +81,14 @@ impl Daemon {
         self.child.id()
     }
 
+    /// What all threads of the process have taken of the processors so far: `utime` and `stime` in proc(5).
+    pub(crate) fn processor_time(&self) -> Result<Duration> {
+        let file = Path::new("/proc").join(self.pid().to_string()).join("stat");
+        let stat = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
+        let ticks = ticks(&stat).with_context(|| format!("{} is {stat:?}", file.display()))?;
+        Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second())?)
+    }
+
     /// Fails with the end of its log when the process has ended.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
@@ -121,6 +130,13 @@ impl Drop for Daemon {
     }
 }
 
+/// The name of the program is in brackets, and may have spaces in it.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut times = fields.split(' ').skip(11).take(2);
+    Some(times.next()?.parse::<u64>().ok()? + times.next()?.parse::<u64>().ok()?)
+}
+
 /// The only child of a process, such as what `unshare --fork` or `nsenter --pid` runs.
 pub(crate) fn only_child(pid: u32) -> Result<Option<i32>> {
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
@@ -146,4 +162,16 @@ fn append_to(log: &Path) -> Result<File> {
         OpenOptions::new().create(true).append(true).open(log)
     };
     open().with_context(|| format!("opening {}", log.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_a_process_are_read_whatever_it_is_called() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 250 17 0 0 20 0 9 0 100 0 0";
+        assert_eq!(ticks(stat), Some(267));
+        assert_eq!(ticks("7 (a"), None);
+    }
 }

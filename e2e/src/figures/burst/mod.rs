@@ -1,10 +1,11 @@
 //! A burst: thousands of pods with one to three claims each, all at once, on hundreds of nodes that they nearly fill. Once
-//! with the extender, and once with the CSIStorageCapacity objects alone.
+//! with the extender, and by all ways that Kubernetes has by itself.
 
 mod aftermath;
 mod demand;
 mod objects;
 mod run;
+mod way;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,16 +15,17 @@ use super::figure::Figure;
 use crate::harness::hollow::Nodes;
 use demand::{Supply, demand, share};
 use run::{Outcome, Run};
+use way::Way;
 
 /// How large the burst is.
 #[derive(Debug, Args)]
 pub(super) struct Scale {
-    /// burst: how many nodes
-    #[arg(long, default_value_t = 200)]
-    nodes: u32,
-    /// burst: how many pods
-    #[arg(long, default_value_t = 2000)]
-    pods: u32,
+    /// burst, claims-throughput: how many nodes [default: 200, 1000]
+    #[arg(long)]
+    pub(super) nodes: Option<u32>,
+    /// burst, claims-throughput: how many pods [default: 2000, 100]
+    #[arg(long)]
+    pub(super) pods: Option<u32>,
     /// burst: the share of all bytes that the volumes of all pods take
     #[arg(long, default_value_t = 0.95)]
     fill: f64,
@@ -38,41 +40,45 @@ pub(super) struct Scale {
 /// Each node has two of them.
 const REGION: (&str, Bytes) = ("1Gi", Bytes::gib(1));
 
-/// Both bursts, one after the other, each in a cluster of its own.
+/// One burst for each way, one after the other, each in a cluster of its own.
 pub(super) async fn measure(options: &Scale) -> Result<Vec<Figure>> {
+    let (nodes, pods) = (options.nodes.unwrap_or(200), options.pods.unwrap_or(2000));
     let supply = Supply {
-        regions: 2 * options.nodes,
+        regions: 2 * nodes,
         region: REGION.1,
         fill: options.fill,
     };
-    let pods = demand(options.pods, supply, options.seed)?;
-    let claims: usize = pods.iter().map(Vec::len).sum();
+    let demand = demand(pods, supply, options.seed)?;
+    let claims: usize = demand.iter().map(Vec::len).sum();
     eprintln!(
-        "burst: {} nodes with 2 × {}, {} pods with {claims} claims for {} of all bytes; client limits lifted",
-        options.nodes, REGION.0, options.pods, options.fill
+        "burst: {nodes} nodes with 2 × {}, {pods} pods with {claims} claims for {} of all bytes; client limits lifted",
+        REGION.0, options.fill
     );
     let nodes = Nodes {
-        count: options.nodes,
+        count: nodes,
         region: REGION.0,
+        regions: 2,
     };
-    let with = Run {
-        nodes,
-        pods: &pods,
-        extender: true,
+    let ways = if options.only_with_extender {
+        &Way::ALL[..1]
+    } else {
+        Way::ALL
     };
-    let mut figures = with.figures("burst", &Box::pin(with.measure()).await?)?;
-    if !options.only_with_extender {
-        let without = Run {
-            extender: false,
-            ..with
+    let mut figures = Vec::new();
+    for way in ways {
+        let run = Run {
+            nodes,
+            pods: &demand,
+            way: *way,
         };
-        figures.extend(without.figures("burst_without_extender", &Box::pin(without.measure()).await?)?);
+        figures.extend(run.figures(&Box::pin(run.measure()).await?)?);
     }
     Ok(figures)
 }
 
 impl Run<'_> {
-    fn figures(&self, prefix: &str, outcome: &Outcome) -> Result<Vec<Figure>> {
+    fn figures(&self, outcome: &Outcome) -> Result<Vec<Figure>> {
+        let (prefix, goals) = (self.way.prefix(), self.way == Way::Extender);
         let figure = |name: &str, value: f64, unit: &str| Figure::new(&format!("{prefix}_{name}"), value, unit);
         let count = |name: &str, count: usize, unit: &str| -> Result<Figure> {
             let count = u32::try_from(count).context("too many to count")?;
@@ -85,8 +91,8 @@ impl Run<'_> {
         let volumes = f64::from(u32::try_from(aftermath.volumes)?);
         let seconds = outcome.took.as_secs_f64();
         let mut figures = vec![
-            if self.extender { refused.at_most(0.0) } else { refused },
-            if self.extender { fitting.at_most(0.0) } else { fitting },
+            if goals { refused.at_most(0.0) } else { refused },
+            if goals { fitting.at_most(0.0) } else { fitting },
             figure("create_volume_succeeded", outcome.calls.succeeded, "calls"),
             figure("create_volume_failed_otherwise", outcome.calls.otherwise, "calls"),
             placed,

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::aftermath::{Aftermath, Objects};
 use super::demand::ClaimDemand;
 use super::objects;
+use super::way::Way;
 use crate::figures::placements::Placements;
 use crate::harness::hollow::pods::NAMESPACE;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes, Part, ResidentMemory, Samples};
@@ -26,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(7200);
 pub(super) struct Run<'a> {
     pub(super) nodes: Nodes,
     pub(super) pods: &'a [Vec<ClaimDemand>],
-    pub(super) extender: bool,
+    pub(super) way: Way,
 }
 
 /// What was counted.
@@ -52,12 +53,10 @@ pub(super) struct Calls {
 impl Run<'_> {
     /// Runs it in a cluster of its own. If something fails, the logs are kept.
     pub(super) async fn measure(&self) -> Result<Outcome> {
-        let name = if self.extender {
-            "burst"
-        } else {
-            "burst-without-extender"
-        };
-        HollowCluster::measure(name, Limits::Lifted, async |cluster| self.measure_in(cluster).await).await
+        HollowCluster::measure(self.way.prefix(), Limits::Lifted, async |cluster| {
+            self.measure_in(cluster).await
+        })
+        .await
     }
 
     async fn measure_in(&self, cluster: &mut HollowCluster) -> Result<Outcome> {
@@ -83,16 +82,13 @@ impl Run<'_> {
     }
 
     fn ours(&self) -> impl Iterator<Item = (&'static str, Part)> {
-        let extender = self.extender.then_some(("extender", Part::Extender));
+        let extender = (self.way == Way::Extender).then_some(("extender", Part::Extender));
         std::iter::once(("operator", Part::Operator)).chain(extender)
     }
 
     async fn prepare(&self, cluster: &mut HollowCluster) -> Result<()> {
         cluster.start_daxfit(self.nodes).await?;
-        if self.extender {
-            cluster.start_extender().await?;
-        }
-        cluster.restart_scheduler(Limits::Lifted, self.extender).await
+        self.way.start(cluster).await
     }
 
     /// Waits until every pod has a node or cannot get one.

@@ -77,6 +77,7 @@ async fn prepare(cluster: &mut HollowCluster) -> Result<Observers> {
     let nodes = Nodes {
         count: NODES,
         region: REGION.0,
+        regions: 2,
     };
     cluster.start_nodes(nodes)?;
     cluster.start_extender().await?;

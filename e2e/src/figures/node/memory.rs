@@ -19,6 +19,7 @@ const VOLUMES: u32 = 300;
 const NODE: Nodes = Nodes {
     count: 1,
     region: "16Gi",
+    regions: 2,
 };
 /// "resident memory: node-driver <= 15 MiB"
 const GOAL: f64 = 15.0;

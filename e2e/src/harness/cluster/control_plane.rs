@@ -4,6 +4,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use kube::Client;
@@ -20,10 +21,12 @@ use crate::harness::wait::{HANG_LIMIT, Probe, until};
 const SERVICES: &str = "10.96.0.0/24";
 const SCHEDULER_PORT: u16 = 10259;
 const CONTROLLERS_PORT: u16 = 10257;
+/// The version of the scheduler's configuration.
+pub(crate) const SCHEDULER_CONFIG: &str = "kubescheduler.config.k8s.io/v1";
 /// What gangs need.
 const GANGS: &str = "GenericWorkload=true,GangScheduling=true";
-/// With it, a pod names the node that was chosen for it before it is bound; 1.32 to 1.34 do not have it.
-const NO_EXPECTATIONS: &str = "NominatedNodeNameForExpectation=false";
+/// What is always allowed to ask the scheduler for, beside its health.
+const OPEN_PATHS: &str = "/readyz,/metrics,/debug/pprof/profile";
 
 /// A process of the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,24 @@ impl Component {
     }
 }
 
+/// A feature gate of the scheduler that is not as 1.36 has it by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SchedulerGate {
+    /// No pod names the node that was chosen for it before it is bound, as in 1.32 to 1.34.
+    NoExpectations,
+    /// It scores by CSIStorageCapacity (KEP-4049), as 1.37 does by default.
+    StorageCapacityScoring,
+}
+
+impl SchedulerGate {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::NoExpectations => "NominatedNodeNameForExpectation=false",
+            Self::StorageCapacityScoring => "StorageCapacityScoring=true",
+        }
+    }
+}
+
 /// The control plane of one run.
 #[derive(Debug)]
 pub(crate) struct ControlPlane {
@@ -65,7 +86,7 @@ pub(crate) struct ControlPlane {
     controller_flags: Vec<String>,
     /// Whether API server and scheduler know gangs, which are alpha.
     gangs: bool,
-    expectations: bool,
+    scheduler_gate: Option<SchedulerGate>,
     daemons: Vec<(Component, Daemon)>,
 }
 
@@ -99,7 +120,7 @@ impl ControlPlane {
             authority: pki.certificate().to_owned(),
             controller_flags,
             gangs: false,
-            expectations: true,
+            scheduler_gate: None,
             daemons: Vec::new(),
             sandbox,
         };
@@ -145,10 +166,17 @@ impl ControlPlane {
         self.restart(Component::Scheduler).await
     }
 
-    /// Restarts the scheduler so that it writes no node into a pod before it binds it, as 1.32 to 1.34 do.
-    pub(crate) async fn restart_without_expectations(&mut self, config: Value) -> Result<()> {
-        self.expectations = false;
+    /// Restarts the scheduler with this gate.
+    pub(crate) async fn restart_scheduler_with_gate(&mut self, config: Value, gate: SchedulerGate) -> Result<()> {
+        self.scheduler_gate = Some(gate);
         self.restart_scheduler(config).await
+    }
+
+    /// What each component has taken of the processors so far.
+    pub(crate) fn processor_times(&self) -> Result<Vec<(&'static str, Duration)>> {
+        let each = self.daemons.iter();
+        each.map(|(component, daemon)| Ok((component.name(), daemon.processor_time()?)))
+            .collect()
     }
 
     /// Fails when a component has ended by itself.
@@ -289,13 +317,13 @@ impl ControlPlane {
             flag("authentication-kubeconfig", scheduler.display()),
             flag("authorization-kubeconfig", scheduler.display()),
             flag("secure-port", SCHEDULER_PORT),
-            flag("authorization-always-allow-paths", "/readyz,/metrics"),
+            flag("authorization-always-allow-paths", OPEN_PATHS),
             flag("tls-cert-file", server.certificate.display()),
             flag("tls-private-key-file", server.key.display()),
         ];
         let gates = [
             self.gangs.then_some(GANGS),
-            (!self.expectations).then_some(NO_EXPECTATIONS),
+            self.scheduler_gate.map(SchedulerGate::setting),
         ];
         let gates = gates.into_iter().flatten().map(|gate| flag("feature-gates", gate));
         own.into_iter().chain(gates).collect()
@@ -306,7 +334,7 @@ impl ControlPlane {
     }
 
     fn write_scheduler_config(&self, mut config: Value) -> Result<()> {
-        config["apiVersion"] = json!("kubescheduler.config.k8s.io/v1");
+        config["apiVersion"] = json!(SCHEDULER_CONFIG);
         config["kind"] = json!("KubeSchedulerConfiguration");
         config["leaderElection"] = json!({"leaderElect": false});
         config["clientConnection"]["kubeconfig"] = json!(self.files.scheduler);

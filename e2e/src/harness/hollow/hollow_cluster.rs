@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use kube::Client;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::config::Limits;
 use super::manifests::Manifests;
 use super::part::{self, Part};
-use crate::harness::cluster::control_plane::{Component, ControlPlane};
+use crate::harness::cluster::control_plane::{Component, ControlPlane, SCHEDULER_CONFIG, SchedulerGate};
 use crate::harness::cluster::install;
 use crate::harness::cluster::pki::{Pki, Subject};
 use crate::harness::daemon::Daemon;
@@ -111,7 +111,17 @@ impl HollowCluster {
     /// Starts the scheduler anew, connected to the extender, as schedulers before 1.35 are: no pod names a node before it is bound.
     pub(crate) async fn restart_scheduler_without_expectations(&mut self) -> Result<()> {
         let config = self.config_with(&self.certificates()?)?;
-        self.control_plane.restart_without_expectations(config).await
+        let gate = SchedulerGate::NoExpectations;
+        self.control_plane.restart_scheduler_with_gate(config, gate).await
+    }
+
+    /// Starts the scheduler anew without an extender; it prefers nodes by how full they are, as `shape` says.
+    pub(crate) async fn restart_scheduler_scoring(&mut self, shape: &Value) -> Result<()> {
+        let mut config = self.limits.scheduler_config(install::scheduler_config()?, None);
+        let arguments = json!({ "kind": "VolumeBindingArgs", "apiVersion": SCHEDULER_CONFIG, "shape": shape });
+        config["profiles"] = json!([{ "pluginConfig": [{ "name": "VolumeBinding", "args": arguments }] }]);
+        let gate = SchedulerGate::StorageCapacityScoring;
+        self.control_plane.restart_scheduler_with_gate(config, gate).await
     }
 
     /// Starts the scheduler anew, connected to the extender and, after it, to another one.

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::{Client, Config};
 use placement::Bytes;
 
-use super::hollow_cluster::HollowCluster;
+use super::hollow_cluster::{HollowCluster, LOGS};
 use super::metrics::Samples;
 use super::part::{EXTENDER, Extender, PROVISIONER_PORT, Part};
 use crate::harness::client;
@@ -53,6 +54,30 @@ impl HollowCluster {
     /// What kube-scheduler counts.
     pub(crate) async fn scheduler_metrics(&self) -> Result<Samples> {
         Samples::of(&self.control_plane.client_of(Component::Scheduler)?).await
+    }
+
+    /// Watches for so many seconds where the scheduler's processor time goes. The file has what `go tool pprof` reads.
+    pub(crate) fn scheduler_profile(&self, seconds: u32) -> Result<impl Future<Output = Result<PathBuf>> + use<>> {
+        let scheduler = self.control_plane.client_of(Component::Scheduler)?;
+        let file = self.run.folder(LOGS)?.join("kube-scheduler.pprof");
+        Ok(async move {
+            let path = format!("/debug/pprof/profile?seconds={seconds}");
+            let answer = client::get_bytes(&scheduler, &path).await?;
+            fs::write(&file, answer).with_context(|| format!("writing {}", file.display()))?;
+            Ok(file)
+        })
+    }
+
+    /// What each process of the cluster, but those of the nodes, has taken of the processors so far, by name.
+    pub(crate) fn processor_times(&self) -> Result<Vec<(&'static str, Duration)>> {
+        let parts = self.parts.iter().filter(|(part, _)| **part != Part::Nodes);
+        let parts = parts.map(|(part, daemon)| Ok((part.name(), daemon.processor_time()?)));
+        self.control_plane
+            .processor_times()?
+            .into_iter()
+            .map(Ok)
+            .chain(parts)
+            .collect()
     }
 
     /// What the provisioner counts, such as its calls of the operator.

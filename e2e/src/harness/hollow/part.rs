@@ -60,6 +60,8 @@ impl Part {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Nodes {
     pub(crate) count: u32,
-    /// The size of each of the two regions, such as "1Gi". Each is on a NUMA node of its own.
+    /// The size of each region, such as "1Gi".
     pub(crate) region: &'static str,
+    /// How many regions each has, every one on a NUMA node of its own.
+    pub(crate) regions: u32,
 }

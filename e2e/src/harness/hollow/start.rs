@@ -29,8 +29,8 @@ const SOCKET_IN_POD: &str = "/csi/csi.sock";
 /// Persistent memory of the nodes: the sandbox has a tmpfs there, so that nothing is written to the disk of this machine.
 const NODES_FOLDER: &str = "/run/hollow-nodes";
 
-/// Classes of the manifests times NUMA nodes of a node.
-const CAPACITIES_PER_NODE: u32 = 6;
+/// The classes of the manifests: a node publishes an object for each of them and each of its NUMA nodes.
+const CLASSES: u32 = 3;
 
 impl HollowCluster {
     /// Starts all but the extender, and waits until the capacity of all nodes is published and pods can be made.
@@ -38,7 +38,7 @@ impl HollowCluster {
         self.start_operator()?;
         self.start_provisioner()?;
         self.start_nodes(nodes)?;
-        let expected = usize::try_from(nodes.count * CAPACITIES_PER_NODE)?;
+        let expected = usize::try_from(nodes.count * nodes.regions * CLASSES)?;
         until("capacity of all nodes", HANG_LIMIT, async || {
             match (self.check(), capacities(&self.client()).await) {
                 (Err(error), _) => Probe::Never(error),
@@ -53,7 +53,11 @@ impl HollowCluster {
 
     /// Starts all with so many nodes of two regions of 1 GiB, and the extender, which no scheduler asks yet.
     pub(crate) async fn start_with_extender(&mut self, count: u32) -> Result<()> {
-        let nodes = Nodes { count, region: "1Gi" };
+        let nodes = Nodes {
+            count,
+            region: "1Gi",
+            regions: 2,
+        };
         step("starting operator, provisioner and nodes", self.start_daxfit(nodes)).await?;
         self.start_extender().await
     }
@@ -136,8 +140,7 @@ impl HollowCluster {
             .arg(flag("kubeconfig", self.kubeconfig.display()))
             .arg(flag("nodes", nodes.count))
             .arg(flag("folder", NODES_FOLDER))
-            .arg(flag("region", format!("{}@0", nodes.region)))
-            .arg(flag("region", format!("{}@1", nodes.region)))
+            .args((0..nodes.regions).map(|numa| flag("region", format!("{}@{numa}", nodes.region))))
             .arg(flag("record", self.run.path().join("devices.jsonl").display()))
             .arg(flag("control", self.node_control().display()));
         self.spawn(Part::Nodes, command)
