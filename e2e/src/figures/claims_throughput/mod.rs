@@ -81,7 +81,7 @@ fn figures(all: &[Measured]) -> Result<Vec<Figure>> {
         let ratio = figure("scheduler_ratio", measured.scheduler() / today, "ratio");
         figures.push(figure("scheduler_per_pod", measured.scheduler() * 1e3, "ms"));
         figures.push(match measured.walk {
-            Walk::Nothing => ratio.at_most(GOAL),
+            Walk::Nothing | Walk::NothingOfAll => ratio.at_most(GOAL),
             _ => ratio,
         });
         figures.push(figure("pods_per_second", measured.mean(Round::pods_per_second), "1/s"));

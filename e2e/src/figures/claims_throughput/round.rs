@@ -11,8 +11,8 @@ use kube::Client;
 use super::profile;
 use crate::figures::delays::percentile;
 use crate::figures::placements::Placements;
+use crate::harness::hollow::HollowCluster;
 use crate::harness::hollow::pods::{NAMESPACE, PARALLEL, claim_object, make, pod_object};
-use crate::harness::hollow::{HollowCluster, Limits};
 
 /// The process that this is about.
 pub(super) const SCHEDULER: &str = "kube-scheduler";
@@ -34,7 +34,6 @@ pub(super) struct Round {
 impl Round {
     /// Makes `pods` pods whose names begin with `name`, and waits for their nodes.
     pub(super) async fn run(cluster: &mut HollowCluster, name: &str, pods: u32) -> Result<Self> {
-        cluster.restart_scheduler(Limits::Lifted, true).await?;
         let client = cluster.client();
         let placements = Placements::watch(&client, NAMESPACE);
         let there = listed(cluster, &client, &placements).await?;

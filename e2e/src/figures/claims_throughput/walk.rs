@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::harness::hollow::HollowCluster;
+use crate::harness::hollow::{HollowCluster, Limits};
 use crate::harness::kubectl::SYSTEM_NAMESPACE;
 
 /// A state of the cluster.
@@ -19,6 +19,8 @@ pub(super) enum Walk {
     Coarse,
     /// `CSIDriver.spec.storageCapacity: false`: it walks through nothing.
     Nothing,
+    /// The same, and the extender is asked about all nodes: nothing else knows which of them are full.
+    NothingOfAll,
     /// An object for each node and class.
     Nodes,
 }
@@ -30,7 +32,7 @@ const CLASSES: [&str; 3] = ["daxfit-ext4", "daxfit-xfs", "daxfit-sector"];
 
 impl Walk {
     /// What is measured where nodes have two NUMA nodes. The first is what all is compared with.
-    pub(super) const OF_TWO: &[Self] = &[Self::NumaNodes, Self::Coarse, Self::Nothing];
+    pub(super) const OF_TWO: &[Self] = &[Self::NumaNodes, Self::Coarse, Self::Nothing, Self::NothingOfAll];
     /// What is measured where nodes have one.
     pub(super) const OF_ONE: &[Self] = &[Self::Nodes];
 
@@ -40,18 +42,24 @@ impl Walk {
             Self::NumaNodes => "numa_nodes",
             Self::Coarse => "coarse",
             Self::Nothing => "nothing",
+            Self::NothingOfAll => "nothing_of_all",
             Self::Nodes => "nodes",
         }
     }
 
-    /// Brings the cluster there.
-    pub(super) async fn enter(self, cluster: &HollowCluster) -> Result<()> {
+    /// Brings the cluster there, and starts the scheduler anew.
+    pub(super) async fn enter(self, cluster: &mut HollowCluster) -> Result<()> {
         let client = cluster.client();
-        track(&client, self != Self::Nothing).await?;
+        track(&client, !matches!(self, Self::Nothing | Self::NothingOfAll)).await?;
         remove_coarse(&client).await?;
+        if self == Self::Coarse {
+            make_coarse(&client).await?;
+        }
         match self {
-            Self::Coarse => make_coarse(&client).await,
-            Self::NumaNodes | Self::Nothing | Self::Nodes => Ok(()),
+            Self::NothingOfAll => cluster.restart_scheduler_over_all_nodes().await,
+            Self::NumaNodes | Self::Coarse | Self::Nothing | Self::Nodes => {
+                cluster.restart_scheduler(Limits::Lifted, true).await
+            }
         }
     }
 }

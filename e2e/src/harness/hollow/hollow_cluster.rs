@@ -124,6 +124,13 @@ impl HollowCluster {
         self.control_plane.restart_scheduler_with_gate(config, gate).await
     }
 
+    /// Starts the scheduler anew, connected to the extender. It asks about all nodes that will do, not only about the first of them.
+    pub(crate) async fn restart_scheduler_over_all_nodes(&mut self) -> Result<()> {
+        let mut config = self.config_with(&self.certificates()?)?;
+        config["percentageOfNodesToScore"] = json!(100);
+        self.control_plane.restart_scheduler(config).await
+    }
+
     /// Starts the scheduler anew, connected to the extender and, after it, to another one.
     pub(crate) async fn restart_scheduler_with(&mut self, another: Value) -> Result<()> {
         let mut config = self.config_with(&self.certificates()?)?;
