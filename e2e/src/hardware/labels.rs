@@ -34,13 +34,25 @@ pub(super) fn group() -> Group {
 }
 
 /// Makes a namespace and prints nothing.
-fn make(region: &str, name: &str, mib: u32) -> String {
+pub(super) fn make(region: &str, name: &str, mib: u32) -> String {
     format!("ndctl create-namespace --region {region} --mode raw --size {mib}M --name {name} >/dev/null")
 }
 
 /// What destroys the namespace of a name.
-fn destroy(name: &str) -> String {
+pub(super) fn destroy(name: &str) -> String {
     format!("ndctl destroy-namespace --force {} >/dev/null 2>&1", device(name))
+}
+
+/// Gives the namespace of a name another one, as the driver does when it changes a mark.
+pub(super) fn rename(name: &str, other: &str) -> String {
+    format!(
+        "set -e
+        device={}
+        ndctl disable-namespace $device >/dev/null
+        echo {other} >/sys/bus/nd/devices/$device/alt_name
+        ndctl enable-namespace $device >/dev/null",
+        device(name)
+    )
 }
 
 /// The kernel's name of the namespace, as a word of a shell.
@@ -82,19 +94,11 @@ async fn labels_are_those_that_were_written(vm: &mut TestVm) -> Result<()> {
     };
     vm.shell(&initialise("1.2")).await?;
     for region in ["region0", "region1"] {
-        let rename = format!(
-            "set -e
-            device={}
-            ndctl disable-namespace $device >/dev/null
-            echo second.renamed >/sys/bus/nd/devices/$device/alt_name
-            ndctl enable-namespace $device >/dev/null",
-            device("second")
-        );
         for step in [
             make(region, "first", 16),
             make(region, "second", 32),
             make(region, "third", 48),
-            rename,
+            rename("second", "second.renamed"),
             destroy("first"),
         ] {
             vm.shell(&step).await?;
@@ -136,21 +140,13 @@ async fn a_label_of_another_name_is_not_recorded(vm: &mut TestVm) -> Result<()> 
     let area = vm.nvdimm_labels(0)?;
     vm.shell(&make("region0", "vol", 64)).await?;
     let before = label_bytes::read(&area)?;
-    let rename = |name: &str| {
-        format!(
-            "set -e
-            ndctl disable-namespace namespace0.0 >/dev/null
-            echo {name} >/sys/bus/nd/devices/namespace0.0/alt_name
-            ndctl enable-namespace namespace0.0 >/dev/null"
-        )
-    };
-    vm.shell(&rename("other")).await?;
+    vm.shell(&rename("vol", "other")).await?;
     ensure!(inventory(vm).await?.named("other")?.is_recorded, "renamed");
     label_bytes::write(&area, &before)?;
     let seen = inventory(vm).await?;
     ensure!(!seen.named("other")?.is_recorded, "{seen:?}");
     // Written from what the kernel remembers.
-    vm.shell(&rename("vol")).await?;
+    vm.shell(&rename("other", "vol")).await?;
     ensure!(inventory(vm).await?.named("vol")?.is_recorded, "renamed again");
     vm.shell("ndctl destroy-namespace --force all").await.map(drop)
 }

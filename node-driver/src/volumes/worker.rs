@@ -301,7 +301,10 @@ impl<R: Record> Worker<R> {
 
     /// A living volume was held by an earlier version of the driver.
     async fn release(&self, volume: &PmemVolume) -> Result<Next, StepError> {
-        self.record.remove_finalizer(volume).await?;
+        match self.record.remove_finalizer(volume).await {
+            Err(error) if error.is_conflict() => return self.plan_anew(volume).await,
+            removed => removed?,
+        }
         if volume.metadata.deletion_timestamp.is_some() {
             self.bytes.forget(name(volume));
             return Ok(Next::Stop(WorkResult::Released));
@@ -363,7 +366,10 @@ impl<R: Record> Worker<R> {
             log_blocked(volume, blocked);
         }
         let written = if is_new {
-            self.record.write_status(volume, status).await?
+            match self.record.write_status(volume, status).await {
+                Err(error) if error.is_conflict() => return self.plan_anew(volume).await,
+                written => written?,
+            }
         } else {
             volume.clone()
         };
@@ -371,6 +377,11 @@ impl<R: Record> Worker<R> {
             Some(_) => Next::Stop(WorkResult::Blocked),
             None => Next::Plan(Box::new(written)),
         })
+    }
+
+    /// The watch is behind: what a step would have written follows from a version of long ago.
+    async fn plan_anew(&self, volume: &PmemVolume) -> Result<Next, StepError> {
+        Ok(Next::Plan(Box::new(self.confirm(volume).await?)))
     }
 
     pub(super) async fn on_devices(
@@ -384,6 +395,16 @@ impl<R: Record> Worker<R> {
 
     /// Writes a failure into the volume's conditions, and logs it, if it is new.
     async fn record_failure(&self, volume: &PmemVolume, error: &StepError) -> Result<(), StepError> {
+        match self.write_failure(volume, error).await {
+            Err(StepError::Record(conflict)) if conflict.is_conflict() => {
+                let now = self.confirm(volume).await?;
+                self.write_failure(&now, error).await
+            }
+            written => written,
+        }
+    }
+
+    async fn write_failure(&self, volume: &PmemVolume, error: &StepError) -> Result<(), StepError> {
         let before = volume.status.clone().unwrap_or_default();
         let is_deleted = volume.metadata.deletion_timestamp.is_some();
         let message = program::chain(error);

@@ -46,5 +46,6 @@ fn without_mark(observed: &Observed<'_>) -> Result<Step, Blocked> {
     }
     // Whatever the phase says: somebody may have written it over. What was refused has no region.
     observed.shows_its_region()?;
+    observed.has_no_unseen()?;
     Ok(Step::RemoveFinalizer)
 }

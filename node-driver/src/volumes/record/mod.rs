@@ -21,7 +21,11 @@ pub trait Record: Send + Sync + 'static {
     /// All volumes of this node. It may lag behind what others wrote.
     fn all(&self) -> Vec<Arc<PmemVolume>>;
 
-    /// Replaces the volume's status, unless another object has its name by now. Returns the object as written.
+    /// Replaces the volume's status. Returns the object as written.
+    ///
+    /// # Errors
+    /// Among others, if the object has changed since `volume` was read, or another one has its name by now
+    /// ([`RecordError::is_conflict`]).
     fn write_status(
         &self,
         volume: &PmemVolume,
@@ -47,6 +51,14 @@ pub struct RecordError {
     /// What the API server answered.
     #[source]
     pub source: Box<kube::Error>,
+}
+
+impl RecordError {
+    /// Whether the object has changed since it was read, or is another one.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(&*self.source, kube::Error::Api(status) if status.code == 409)
+    }
 }
 
 /// The volumes of this node in the cluster.
@@ -97,10 +109,15 @@ impl Record for ClusterRecord {
     }
 
     async fn write_status(&self, volume: &PmemVolume, status: PmemVolumeStatus) -> Result<PmemVolume, RecordError> {
+        // A status that follows from an older version of the object would take away what was recorded since.
         let patch = json!({
             "apiVersion": "daxfit.dev/v1alpha1",
             "kind": "PmemVolume",
-            "metadata": { "name": volume.metadata.name, "uid": volume.metadata.uid },
+            "metadata": {
+                "name": volume.metadata.name,
+                "uid": volume.metadata.uid,
+                "resourceVersion": volume.metadata.resource_version,
+            },
             "status": status,
         });
         let parameters = PatchParams::apply(FIELD_MANAGER).force();

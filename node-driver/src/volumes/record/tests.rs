@@ -51,6 +51,7 @@ async fn a_status_is_applied_to_the_same_object_only() {
     );
     assert!(request.uri.contains("fieldManager=daxfit-node-driver") && request.uri.contains("force=true"));
     assert_eq!(request.body["metadata"]["uid"], "u");
+    assert_eq!(request.body["metadata"]["resourceVersion"], "7");
     assert_eq!(request.body["status"]["layoutRevision"], 3);
     assert_eq!(request.body["spec"], Value::Null);
 }
@@ -119,6 +120,22 @@ async fn what_was_written_is_known_before_the_watch_shows_it() {
     another.metadata.uid = Some("of another".into());
     watch.apply_watcher_event(&Event::Apply(another));
     assert_eq!(shown(&record), "8");
+}
+
+/// Somebody else wrote since, and the watch is behind.
+#[tokio::test]
+async fn a_conflict_is_told_from_other_errors() {
+    let (record, mut server) = record();
+    let refusal =
+        |code: u16| move |_: &ReceivedRequest| json!({ "kind": "Status", "code": code, "reason": "Conflict" });
+    for (code, is_conflict) in [(409, true), (403, false)] {
+        let (volume, status) = (volume(), PmemVolumeStatus::default());
+        let (written, _) = tokio::join!(
+            record.write_status(&volume, status),
+            server.respond(code, refusal(code))
+        );
+        assert_eq!(written.unwrap_err().is_conflict(), is_conflict);
+    }
 }
 
 #[tokio::test]

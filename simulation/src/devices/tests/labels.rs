@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crds::{RegionState, VolumeMode};
+use crds::{PmemVolume, RegionState, VolumeMode};
 use node_driver::devices::{DeviceError, Stage};
 use node_driver::volumes::WorkResult;
 use rstest::rstest;
@@ -209,6 +209,24 @@ async fn what_is_there_after_a_reboot_is_a_reason_not_to_make_a_second(#[case] i
     let made = worker.reconcile(node.record.get("v").unwrap()).await.unwrap();
     assert_eq!(made, WorkResult::Settled);
     node.is_fine();
+}
+
+/// Its status tells nothing, because somebody wrote it over.
+#[tokio::test]
+async fn a_deleted_volume_is_not_released_while_a_label_of_it_is_in_a_disabled_region() {
+    let node = handed_out().await;
+    let region = node.only("v").0.namespace.region;
+    let volume = node.record.get("v").unwrap();
+    node.record.put(PmemVolume { status: None, ..volume });
+    node.delete("v");
+    node.machine.disable(&region.0, true);
+    let worker = node.worker(&Fuse::new());
+    let deleted = || node.record.get("v").unwrap();
+    assert_eq!(worker.reconcile(deleted()).await.unwrap(), WorkResult::Blocked);
+    node.machine.disable(&region.0, false);
+    assert_eq!(worker.reconcile(deleted()).await.unwrap(), WorkResult::Released);
+    worker.clear("v").await.unwrap();
+    assert!(node.machine.truth().namespaces.is_empty());
 }
 
 /// A power loss would bring a volume in use back, with zeros instead of its data.
