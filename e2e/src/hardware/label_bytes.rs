@@ -27,3 +27,29 @@ pub(super) fn write(area: &DeviceBytes, bytes: &[u8]) -> Result<()> {
     file.write_all_at(bytes, area.start.get_u64())
         .context("writing a label area")
 }
+
+/// An empty label area with room for a few labels only: both blocks of its index say that it has so many slots, of which the kernel
+/// keeps one for updates (`struct nd_namespace_index` in `drivers/nvdimm/label.h`).
+pub(super) fn with_slots(empty: &[u8], slots: u32) -> Result<Vec<u8>> {
+    let size = empty.get(32..40).context("no index")?;
+    let size = usize::try_from(u64::from_le_bytes(size.try_into()?))?;
+    let mut area = empty.to_vec();
+    for block in area.chunks_exact_mut(size).take(2) {
+        block[56..60].copy_from_slice(&slots.to_le_bytes());
+        block[64..72].fill(0);
+        let sum = checksum(block);
+        block[64..72].copy_from_slice(&sum.to_le_bytes());
+    }
+    Ok(area)
+}
+
+/// `nd_fletcher64` in `drivers/nvdimm/core.c`.
+fn checksum(block: &[u8]) -> u64 {
+    let (words, _) = block.as_chunks();
+    let (mut low, mut high) = (0_u32, 0_u32);
+    for word in words {
+        low = low.wrapping_add(u32::from_le_bytes(*word));
+        high = high.wrapping_add(low);
+    }
+    u64::from(high) << 32 | u64::from(low)
+}

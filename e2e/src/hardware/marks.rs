@@ -26,7 +26,7 @@ pub(super) fn group() -> Group {
 }
 
 /// Names and modes of all namespaces, as ndctl shows them.
-async fn labels(vm: &TestVm) -> Result<String> {
+pub(super) async fn labels(vm: &TestVm) -> Result<String> {
     let list = "ndctl list --namespaces | jq --raw-output 'if type == \"array\" then .[] else . end | .name + \" \" + .mode' | sort";
     Ok(vm.shell(list).await?.lines().collect::<Vec<_>>().join(", "))
 }

@@ -18,6 +18,7 @@ mod left_disabled;
 mod marks;
 mod ndctl;
 mod ndctl_odd;
+mod remedies;
 mod sequences;
 mod smoke;
 mod staging;
@@ -43,6 +44,7 @@ fn groups() -> Vec<Group> {
         labels::group(),
         left_disabled::group(),
         unrecorded::group(),
+        remedies::group(),
         unarmed::group(),
         cxl::group(),
         in_use::group(),
