@@ -1,11 +1,12 @@
 //! What people do to objects that they had better left alone. On a hollow node.
 
 use anyhow::{Context, Result, ensure};
-use crds::{PmemNode, PmemVolume, TOPOLOGY_KEY, VolumeMode};
+use crds::{PmemNode, PmemVolume, RegionState, RegionStatus, TOPOLOGY_KEY, VolumeMode};
 use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use placement::RegionId;
 use serde_json::{Value, json};
 
 use crate::harness::hollow::pods::{NAMESPACE, claim_object, make, pod_object};
@@ -19,6 +20,7 @@ pub(super) async fn none_of_them_lasts() -> Result<()> {
         cluster.start_with_extender(1).await?;
         cluster.restart_scheduler(Limits::Default, true).await?;
         a_report_that_was_edited_is_corrected(cluster).await?;
+        a_region_that_was_taken_out_is_forgotten(cluster).await?;
         an_id_that_is_none_is_told(cluster).await?;
         a_class_that_was_made_anew_counts(cluster).await
     })
@@ -44,6 +46,49 @@ async fn a_report_that_was_edited_is_corrected(cluster: &mut HollowCluster) -> R
                 (&now.backend, now.totals.free) == (&status.backend, status.totals.free),
                 "{now:?}"
             );
+            Ok(())
+        })
+        .await
+}
+
+/// A module with a volume was taken out for good while the driver was away. Its region is forgotten as docs/troubleshooting.md has it: a
+/// driver that runs when the report is deleted writes it again as it was.
+async fn a_region_that_was_taken_out_is_forgotten(cluster: &mut HollowCluster) -> Result<()> {
+    let mut drivers = NodeControl::connect(&cluster.node_control()).await?;
+    let nodes: Api<PmemNode> = Api::all(cluster.client());
+    drivers.drive(NODE, false).await?;
+    let mut regions = nodes.get(NODE).await?.status.context("no status")?.regions;
+    let mut taken_out = regions.first().context("no region")?.clone();
+    taken_out.id = RegionId("taken-out".into());
+    taken_out.volumes = vec!["was-there".into()];
+    regions.push(taken_out);
+    let reported = json!({ "status": { "regions": regions } });
+    nodes
+        .patch_status(NODE, &PatchParams::default(), &Patch::Merge(&reported))
+        .await?;
+    drivers.drive(NODE, true).await?;
+    regions_are(cluster, "the region is said to be away", |regions| {
+        let away = regions.iter().filter(|region| region.state == RegionState::NotSeen);
+        let mut told = away.map(|region| region.message.contains("any more, which held volumes"));
+        (told.next(), told.next()) == (Some(true), None)
+    })
+    .await?;
+
+    drivers.drive(NODE, false).await?;
+    nodes.delete(NODE, &DeleteParams::default()).await?;
+    drivers.drive(NODE, true).await?;
+    regions_are(cluster, "the region is forgotten", |regions| {
+        regions.len() == 2 && regions.iter().all(|region| region.state == RegionState::Ready)
+    })
+    .await
+}
+
+async fn regions_are(cluster: &mut HollowCluster, what: &str, are: impl Fn(&[RegionStatus]) -> bool) -> Result<()> {
+    cluster
+        .wait_for(what, async |client| {
+            let now = Api::<PmemNode>::all(client.clone()).get(NODE).await?.status;
+            let regions = now.context("no status")?.regions;
+            ensure!(are(&regions), "{regions:?}");
             Ok(())
         })
         .await
