@@ -110,7 +110,7 @@ fn away(region: &RegionStatus) -> RegionStatus {
         state: RegionState::NotSeen,
         message: format!(
             "the kernel does not show {} any more, which held volumes: is a module missing? If it was taken out for good, delete \
-             the claims of its volumes, this PmemNode and the node's driver pod",
+             the claims of its volumes, and this PmemNode while no driver runs on the node",
             region.device
         ),
         free: Vec::new(),
