@@ -34,5 +34,7 @@ pub const MANAGED_BY_LABEL: &str = "csi.storage.k8s.io/managed-by";
 /// Label of a CSIStorageCapacity object: the CSI driver that it is about.
 pub const DRIVER_LABEL: &str = "csi.storage.k8s.io/drivername";
 
-/// Field selector of the pods that have no node and have not ended.
-pub const PODS_WITHOUT_NODE: &str = "spec.nodeName=,status.phase=Pending";
+/// Field selector of the pods that have no node and have not ended: those that kube-scheduler knows (`NewInformerFactory` in
+/// `pkg/scheduler/scheduler.go`). Not all of them are Pending: after a restore of etcd, a kubelet may write of a pod that it
+/// runs, and that has no node any more.
+pub const PODS_WITHOUT_NODE: &str = "spec.nodeName=,status.phase!=Succeeded,status.phase!=Failed";

@@ -1,20 +1,27 @@
-//! Label and field selectors: equalities, all of which have to hold.
+//! Label and field selectors: what is and is not equal, all of which has to hold.
 
 use serde_json::Value;
 
-/// Equalities that all have to hold.
+/// What all has to hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
-    labels: Vec<(String, String)>,
+    labels: Vec<Term>,
     /// By path; what is missing equals the empty text.
-    fields: Vec<(String, String)>,
+    fields: Vec<Term>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    key: String,
+    is_equal: bool,
+    value: String,
 }
 
 impl Selector {
     pub(super) fn new(labels: &str, fields: &str) -> Self {
         Self {
-            labels: equalities(labels),
-            fields: equalities(fields),
+            labels: terms(labels),
+            fields: terms(fields),
         }
     }
 
@@ -26,14 +33,46 @@ impl Selector {
             let value = path.split('.').fold(object, |value, key| &value[key]);
             value.as_str().unwrap_or_default()
         };
-        self.labels.iter().all(|(key, value)| label(key) == value)
-            && self.fields.iter().all(|(path, value)| field(path) == value)
+        self.labels.iter().all(|term| term.holds(label(&term.key)))
+            && self.fields.iter().all(|term| term.holds(field(&term.key)))
     }
 }
 
-fn equalities(text: &str) -> Vec<(String, String)> {
-    let parts = text.split(',').filter_map(|part| part.split_once('='));
-    parts
-        .map(|(key, value)| (key.into(), value.trim_start_matches('=').into()))
-        .collect()
+impl Term {
+    fn holds(&self, found: &str) -> bool {
+        (found == self.value) == self.is_equal
+    }
+}
+
+fn terms(text: &str) -> Vec<Term> {
+    text.split(',').filter_map(term).collect()
+}
+
+/// `key=value`, `key==value` or `key!=value`.
+fn term(text: &str) -> Option<Term> {
+    let (key, value) = text.split_once('=')?;
+    let unequal = key.strip_suffix('!');
+    Some(Term {
+        key: unequal.unwrap_or(key).into(),
+        is_equal: unequal.is_none(),
+        value: value.trim_start_matches('=').into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn all_terms_have_to_hold() {
+        let waits = Selector::new("", "spec.nodeName=,status.phase!=Failed");
+        assert!(waits.matches(&json!({ "status": { "phase": "Running" } })));
+        assert!(!waits.matches(&json!({ "status": { "phase": "Failed" } })));
+        assert!(!waits.matches(&json!({ "spec": { "nodeName": "n" } })));
+        let labelled = Selector::new("a==b", "");
+        assert!(labelled.matches(&json!({ "metadata": { "labels": { "a": "b" } } })));
+        assert!(!labelled.matches(&json!({})));
+    }
 }
