@@ -173,10 +173,13 @@ impl<R: Record> Worker<R> {
                 is_confirmed = true;
                 continue;
             }
-            match self.carry_out(step, volume, &listing).await? {
-                Next::Plan(next) => *volume = *next,
-                Next::List => listing = self.layout.list().await?,
-                Next::Stop(result) => return Ok(result),
+            match self.carry_out(step, volume, &listing).await {
+                Ok(Next::Plan(next)) => *volume = *next,
+                Ok(Next::List) => listing = self.layout.list().await?,
+                Ok(Next::Stop(result)) => return Ok(result),
+                // The watch is behind: the step followed from a version of long ago.
+                Err(StepError::Record(error)) if error.is_conflict() => *volume = self.confirm(volume).await?,
+                Err(error) => return Err(error),
             }
         }
     }
@@ -301,10 +304,7 @@ impl<R: Record> Worker<R> {
 
     /// A living volume was held by an earlier version of the driver.
     async fn release(&self, volume: &PmemVolume) -> Result<Next, StepError> {
-        match self.record.remove_finalizer(volume).await {
-            Err(error) if error.is_conflict() => return self.plan_anew(volume).await,
-            removed => removed?,
-        }
+        self.record.remove_finalizer(volume).await?;
         if volume.metadata.deletion_timestamp.is_some() {
             self.bytes.forget(name(volume));
             return Ok(Next::Stop(WorkResult::Released));
@@ -366,10 +366,7 @@ impl<R: Record> Worker<R> {
             log_blocked(volume, blocked);
         }
         let written = if is_new {
-            match self.record.write_status(volume, status).await {
-                Err(error) if error.is_conflict() => return self.plan_anew(volume).await,
-                written => written?,
-            }
+            self.record.write_status(volume, status).await?
         } else {
             volume.clone()
         };
@@ -377,11 +374,6 @@ impl<R: Record> Worker<R> {
             Some(_) => Next::Stop(WorkResult::Blocked),
             None => Next::Plan(Box::new(written)),
         })
-    }
-
-    /// The watch is behind: what a step would have written follows from a version of long ago.
-    async fn plan_anew(&self, volume: &PmemVolume) -> Result<Next, StepError> {
-        Ok(Next::Plan(Box::new(self.confirm(volume).await?)))
     }
 
     pub(super) async fn on_devices(
