@@ -20,7 +20,7 @@ const BESIDE_GOAL: f64 = 1.5;
 const MEASURE: &str = "mkdir -p /run/known && /mnt/files/zero-space --folder /run/known";
 
 pub(super) async fn measure() -> Result<Vec<Figure>> {
-    let mut machines = Machines::with(&[ZERO_SPACE]).await?;
+    let machines = Machines::with(&[ZERO_SPACE]).await?;
     let vm = machines.start(Machine::light("figures-erase")).await?;
     let printed = step("making and erasing volumes", vm.shell(MEASURE)).await?;
     let measured = serde_json::from_str(&printed).with_context(|| format!("nothing that was measured: {printed}"))?;

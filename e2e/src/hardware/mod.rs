@@ -1,7 +1,8 @@
 //! The hardware tier: tests on a real kernel with emulated persistent memory, without Kubernetes.
 //!
 //! A test is an async function on a [`TestVm`]: a machine whose label areas are initialised and empty. The tests of a
-//! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine.
+//! [`Group`] share one machine, one after the other; one that fails or leaves a namespace behind costs a new machine. Two
+//! groups run side by side.
 //! To add a test, write a function beside others like it and name it in their group; a new group is listed in [`groups`].
 
 mod bad_blocks;
@@ -25,14 +26,22 @@ mod staging;
 mod unarmed;
 mod unrecorded;
 
+use std::iter::Sum;
+
 use anyhow::{Result, ensure};
+use futures::{StreamExt, stream};
 
 use crate::harness::programs::Program;
 use crate::harness::test_vm::{Machines, TestVm};
 use group::{Case, Group};
 
+/// How many groups run side by side: a machine that is emulated keeps little more than one processor busy.
+const AT_A_TIME: usize = 2;
+
+/// In the order in which they start; the longest first, so that none works alone in the end.
 fn groups() -> Vec<Group> {
     vec![
+        interruptions::group(),
         smoke::group(),
         ndctl::group(),
         ndctl_odd::group(),
@@ -40,7 +49,6 @@ fn groups() -> Vec<Group> {
         driver::group(),
         marks::group(),
         staging::group(),
-        interruptions::group(),
         labels::group(),
         left_disabled::group(),
         unrecorded::group(),
@@ -77,31 +85,41 @@ impl Tally {
     }
 }
 
+impl Sum for Tally {
+    fn sum<I: Iterator<Item = Self>>(tallies: I) -> Self {
+        tallies.fold(Self::default(), |sum, next| Self {
+            passed: sum.passed + next.passed,
+            failed: sum.failed + next.failed,
+        })
+    }
+}
+
 /// Runs the tests whose full name contains `filter`, and prints a line for each and their number. It is an error if a test
 /// fails or none has such a name.
 pub(crate) async fn run(filter: &str) -> Result<()> {
     let chosen: Vec<Group> = groups().into_iter().filter_map(|group| group.only(filter)).collect();
     ensure!(!chosen.is_empty(), "no hardware test has {filter:?} in its name");
-    let mut machines = Machines::with(&programs_of(&chosen)).await?;
-    let mut tally = Tally::default();
-    for group in &chosen {
-        run_group(group, &mut machines, &mut tally).await;
-    }
+    let machines = Machines::with(&programs_of(&chosen)).await?;
+    let groups = stream::iter(&chosen).map(|group| run_group(group, &machines));
+    let tallies: Vec<Tally> = groups.buffer_unordered(AT_A_TIME).collect().await;
+    let tally: Tally = tallies.into_iter().sum();
     println!("{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.failed == 0, "{} hardware tests failed", tally.failed);
     Ok(())
 }
 
-async fn run_group(group: &Group, machines: &mut Machines, tally: &mut Tally) {
+async fn run_group(group: &Group, machines: &Machines) -> Tally {
+    let mut tally = Tally::default();
     let mut vm = None;
     for case in &group.cases {
         let outcome = run_case(group, case, machines, &mut vm).await;
         tally.record(&case.full_name(group.name), &outcome);
     }
+    tally
 }
 
 /// The machine stays in `vm` for the next test only when this one succeeded and left nothing on it.
-async fn run_case(group: &Group, case: &Case, machines: &mut Machines, vm: &mut Option<TestVm>) -> Result<()> {
+async fn run_case(group: &Group, case: &Case, machines: &Machines, vm: &mut Option<TestVm>) -> Result<()> {
     let mut taken = match vm.take() {
         Some(vm) => vm,
         None => machines.start((group.machine)()).await?,

@@ -30,7 +30,7 @@ pub(super) async fn run(options: &Options) -> Result<()> {
     packages::ensure_all().await?;
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..SEEDS));
     println!("seed {seed}");
-    let mut machines = Machines::with(&[NODE_DRIVER, STANDALONE_VOLUME]).await?;
+    let machines = Machines::with(&[NODE_DRIVER, STANDALONE_VOLUME]).await?;
     let vm = machines.start(Machine::light("soak")).await?;
     let mut session = Session::new(vm, seed, Log::begin(seed)?);
     let mut report = Report::begin(Duration::from_secs(60 * options.minutes))?;

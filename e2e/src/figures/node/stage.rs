@@ -20,7 +20,7 @@ const ASK_GOAL: f64 = 5.0;
 const MEASURE: &str = "mkdir -p /run/staged && /mnt/files/stage-beside --directory /run/staged";
 
 pub(super) async fn measure() -> Result<Vec<Figure>> {
-    let mut machines = Machines::with(&[STAGE_BESIDE]).await?;
+    let machines = Machines::with(&[STAGE_BESIDE]).await?;
     let vm = machines.start(Machine::light("figures-node")).await?;
     let printed = step("staging a volume beside others", vm.shell(MEASURE)).await?;
     let times = serde_json::from_str(&printed).with_context(|| format!("not times: {printed}"))?;

@@ -1,5 +1,7 @@
 //! The machines of one run.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Result;
 use placement::Bytes;
 
@@ -17,7 +19,7 @@ pub(crate) struct Machines {
     run: RunDir,
     /// The programs that they find in `/mnt/files`.
     files: Disk,
-    started: usize,
+    started: AtomicUsize,
 }
 
 impl Machines {
@@ -38,16 +40,16 @@ impl Machines {
             guest,
             run,
             files,
-            started: 0,
+            started: AtomicUsize::new(0),
         })
     }
 
     /// A machine with new DIMMs.
-    pub(crate) async fn start(&mut self, mut machine: Machine) -> Result<TestVm> {
-        self.started += 1;
+    pub(crate) async fn start(&self, mut machine: Machine) -> Result<TestVm> {
+        let number = 1 + self.started.fetch_add(1, Ordering::Relaxed);
         machine.disks.push(self.files.clone());
         // A short path: it becomes that of a socket, which has at most 107 bytes.
-        let folder = self.run.folder(&format!("vm{}", self.started))?;
-        TestVm::start(&self.guest, machine, folder, self.started).await
+        let folder = self.run.folder(&format!("vm{number}"))?;
+        TestVm::start(&self.guest, machine, folder, number).await
     }
 }
