@@ -126,28 +126,12 @@ pub(crate) async fn build_alone(program: Program) -> Result<PathBuf> {
     executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
 }
 
-/// The crates of this workspace that are compiled longest for the simulation.
-const LARGE: [&str; 5] = [
-    "cluster",
-    "daxfit-extender",
-    "daxfit-node-driver",
-    "daxfit-operator",
-    "simulation",
-];
-
-/// Builds a program of another copy of the workspace, and returns where it is. What is compiled of the copy itself is optimised
-/// less, and again only as far as it changed: a program that lives for some minutes is soon built rather than fast.
-pub(crate) async fn build_quickly_in(workspace: &Path, target: &Path, program: Program, why: &str) -> Result<PathBuf> {
+/// Builds a program of another copy of the workspace, and returns where it is.
+pub(crate) async fn build_in(workspace: &Path, target: &Path, program: Program) -> Result<PathBuf> {
     let name = program.name;
     let mut command = release_build(workspace, &[program]);
-    command
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true");
-    for package in LARGE {
-        let set = |what: &str| format!("profile.release.package.{package}.{what}");
-        command.args(["--config", &set("opt-level=1"), "--config", &set("codegen-units=64")]);
-    }
-    let messages = step(&format!("building {name}, {why}"), capture(command)).await?;
+    command.env("CARGO_TARGET_DIR", target);
+    let messages = step(&format!("building {name} of {}", workspace.display()), capture(command)).await?;
     executable(&messages, name).with_context(|| format!("cargo does not say where {name} is"))
 }
 

@@ -46,11 +46,11 @@ pub(crate) struct Options {
     /// Draw the sequence of an earlier run again
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Put defects back that were mended, one after the other, and see that the simulation finds each
+    /// Put defects back that were mended, and see that the simulation finds each
     ///
-    /// Each patch in simulation/put-back, or those of these names, is applied to a copy of the tree, the simulation is built
-    /// there, and histories are lived through until one fails or --minutes are over: those that found something once, then ones
-    /// that nobody has seen before; only those from --seed on, if there is one. What is not found is an error. For example:
+    /// The simulation is built once in a copy of the tree, with each patch in simulation/put-back, or those of these names, behind
+    /// a switch. For each, histories are lived through until one fails or --minutes are over: those that found something once,
+    /// then ones that nobody has seen before; only those from --seed on, if there is one. What is not found is an error. For example:
     /// `cargo soak --put-back`, `cargo soak --put-back unseen-label,stays-down --minutes 2 --seed 1`.
     #[arg(long, value_name = "NAME", num_args = 0.., value_delimiter = ',', conflicts_with = "vm")]
     put_back: Option<Vec<String>>,

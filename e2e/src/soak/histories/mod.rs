@@ -79,14 +79,13 @@ async fn live_through(
     seeds: impl IntoIterator<Item = u64>,
     until: Option<Instant>,
 ) -> Result<Tally> {
-    let at_a_time = std::thread::available_parallelism().map_or(1, usize::from);
     let begun = Instant::now();
     let is_time = || until.is_none_or(|until| Instant::now() < until);
     let mut seeds = seeds.into_iter();
     let next = std::iter::from_fn(|| is_time().then(|| seeds.next()).flatten());
     let lives =
         stream::iter(next).map(|seed| async move { Ok::<_, anyhow::Error>((seed, simulation.live(seed, &[]).await?)) });
-    let mut lives = lives.buffer_unordered(at_a_time);
+    let mut lives = lives.buffer_unordered(at_a_time());
     let mut tally = Tally::default();
     while let Some(lived) = lives.next().await {
         let (seed, outcome) = lived?;
@@ -94,6 +93,11 @@ async fn live_through(
     }
     tally.took(begun.elapsed());
     Ok(tally)
+}
+
+/// As many as there are processors: a history is one thread.
+fn at_a_time() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The counts, and each history that failed, as small as it gets.

@@ -19,6 +19,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 pub(super) struct Simulation {
     program: PathBuf,
+    /// Variables of its environment, and what they say.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Simulation {
@@ -28,7 +30,18 @@ impl Simulation {
 
     /// The one that was built there.
     pub(super) fn of(program: PathBuf) -> Self {
-        Self { program }
+        Self {
+            program,
+            variables: Vec::new(),
+        }
+    }
+
+    /// The same program with a variable in its environment.
+    pub(super) fn with(&self, variable: &'static str, says: &str) -> Self {
+        Self {
+            program: self.program.clone(),
+            variables: vec![(variable, says.to_owned())],
+        }
     }
 
     /// Lives through the history of a seed without some of its steps.
@@ -58,6 +71,7 @@ impl Simulation {
             .arg(seed.to_string())
             .stdin(Stdio::null())
             .env_remove("RUST_LOG")
+            .envs(self.variables.iter().map(|(variable, says)| (variable, says)))
             .kill_on_drop(true);
         if !left_out.is_empty() {
             let numbers: Vec<String> = left_out.iter().map(ToString::to_string).collect();

@@ -1,8 +1,10 @@
 //! Puts a defect back that was mended once, and sees whether the simulation finds it again.
 //!
-//! Each patch in `simulation/put-back` is applied to a copy of the tree. The simulation is built there, and histories are lived
-//! through until one fails that the simulation without the patch lives through.
+//! Each patch in `simulation/put-back` is applied to a copy of the tree. The simulation is built there once, with the code of all
+//! patches; which of them is back, its environment says. Histories are lived through until one fails that the simulation lives
+//! through without the patch.
 
+mod bodies;
 mod patch;
 mod search;
 mod table;
@@ -11,6 +13,7 @@ mod tree;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use patch::Patch;
 use search::{Found, search};
@@ -18,7 +21,7 @@ use table::Table;
 use tree::Tree;
 
 use super::simulation::Simulation;
-use super::{known_seeds, seed_of_now};
+use super::{at_a_time, known_seeds, seed_of_now};
 
 /// Puts back each defect, or those of these names, and lives through histories until one shows it, up to `time` for each: those
 /// from seed `first` on, or else those that found something once, and then ones that nobody has seen before.
@@ -32,33 +35,19 @@ pub(crate) async fn run(only: &[String], first: Option<u64>, time: Duration) -> 
     println!("  {} known histories, then from seed {first} on", known.len());
     let seeds = || known.iter().copied().chain(first..);
     let tree = Tree::open()?;
-    let healthy = build(&tree, "without a defect").await?;
-    let mut table = Table::default();
-    for patch in patches {
-        table.add(find(&tree, &healthy, patch, seeds(), time).await?);
-    }
+    tree.put_back(&patches).await?;
+    let healthy = Simulation::of(tree.build().await?);
+    let finds = stream::iter(patches).map(|patch| find(&healthy, patch, seeds(), time));
+    let table = Table(finds.buffered(at_a_time()).try_collect().await?);
     print!("{table}");
     let missed = table.missed();
     ensure!(missed.is_empty(), "not found: {}", missed.join(", "));
     Ok(())
 }
 
-async fn find(
-    tree: &Tree,
-    healthy: &Simulation,
-    patch: Patch,
-    seeds: impl Iterator<Item = u64>,
-    time: Duration,
-) -> Result<Found> {
-    tree.update()?;
-    tree.apply(&patch).await?;
-    let simulation = build(tree, &patch.name).await?;
+async fn find(healthy: &Simulation, patch: Patch, seeds: impl Iterator<Item = u64>, time: Duration) -> Result<Found> {
+    let simulation = healthy.with(bodies::VARIABLE, &patch.name);
     let found = search(&simulation, healthy, patch, seeds, time).await?;
     println!("  {found}");
     Ok(found)
-}
-
-/// The program as the tree is now, which changes with the next patch.
-async fn build(tree: &Tree, name: &str) -> Result<Simulation> {
-    Ok(Simulation::of(tree.build(name).await?))
 }

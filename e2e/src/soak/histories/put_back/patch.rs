@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 const FOLDER: &str = "simulation/put-back";
 /// What follows the words.
 const FIRST_FILE: &str = "diff --git ";
+/// What is before the name of a file that changes.
+const CHANGES: &str = "+++ b/";
 
 /// A patch that puts a defect back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(super) struct Patch {
     pub(super) defect: String,
     /// Its file.
     pub(super) path: PathBuf,
+    /// What it changes, from the checkout on.
+    pub(super) changes: Vec<PathBuf>,
 }
 
 /// All patches, or those of these names.
@@ -54,7 +58,13 @@ fn read(path: PathBuf) -> Result<Patch> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let defect =
         defect(&text).with_context(|| format!("{name}.patch does not begin with the defect that it puts back"))?;
-    Ok(Patch { name, defect, path })
+    let changes = changes(&text).map(PathBuf::from).collect();
+    Ok(Patch {
+        name,
+        defect,
+        path,
+        changes,
+    })
 }
 
 /// The words before the first file, in one line.
@@ -62,6 +72,10 @@ fn defect(text: &str) -> Option<String> {
     let (words, _) = text.split_once(FIRST_FILE)?;
     let words: Vec<&str> = words.split_whitespace().collect();
     (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn changes(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| line.strip_prefix(CHANGES))
 }
 
 /// The folder with the workspace's Cargo.toml.

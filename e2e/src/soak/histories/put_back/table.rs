@@ -5,14 +5,10 @@ use std::fmt;
 use super::search::Found;
 
 /// How long each defect took.
-#[derive(Debug, Default)]
-pub(super) struct Table(Vec<Found>);
+#[derive(Debug)]
+pub(super) struct Table(pub(super) Vec<Found>);
 
 impl Table {
-    pub(super) fn add(&mut self, found: Found) {
-        self.0.push(found);
-    }
-
     /// The names of those that no history showed.
     pub(super) fn missed(&self) -> Vec<&str> {
         let missed = self.0.iter().filter(|found| found.by.is_none());
@@ -46,6 +42,7 @@ mod tests {
             name: name.into(),
             defect: "It was lost.".into(),
             path: name.into(),
+            changes: Vec::new(),
         };
         Found {
             patch,
@@ -57,9 +54,10 @@ mod tests {
 
     #[test]
     fn what_was_not_found_is_told() {
-        let mut table = Table::default();
-        table.add(found("one", Some((4, "nothing is lost".into()))));
-        table.add(found("other", None));
+        let table = Table(vec![
+            found("one", Some((4, "nothing is lost".into()))),
+            found("other", None),
+        ]);
         let text = table.to_string();
         assert!(
             text.contains("| `one` | It was lost. | nothing is lost | 3 | 1 |"),

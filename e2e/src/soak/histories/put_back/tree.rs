@@ -1,16 +1,17 @@
 //! A copy of the tree, in which defects are put back: the checkout itself is never touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::bodies::{Version, side_by_side};
 use super::patch::{Patch, checkout};
 use crate::harness::cache;
 use crate::harness::command::run;
-use crate::harness::programs::{SIMULATION, build_quickly_in};
+use crate::harness::programs::{SIMULATION, build_in};
 
 /// Where cargo puts what it builds, unless it is told.
 const TARGET_DIR: &str = "CARGO_TARGET_DIR";
@@ -18,8 +19,6 @@ const TARGET_DIR: &str = "CARGO_TARGET_DIR";
 /// The copy. It stays, so that the next run builds only what changed.
 pub(super) struct Tree {
     folder: PathBuf,
-    /// The programs that were built.
-    programs: PathBuf,
 }
 
 impl Tree {
@@ -28,12 +27,9 @@ impl Tree {
     /// # Errors
     /// It cannot be written, or the checkout is none of git's.
     pub(super) fn open() -> Result<Self> {
-        let place = cache::folder()?.join("put-back");
-        let (folder, programs) = (place.join("tree"), place.join("programs"));
-        for new in [&folder, &programs] {
-            fs::create_dir_all(new).with_context(|| format!("creating {}", new.display()))?;
-        }
-        let tree = Self { folder, programs };
+        let folder = cache::folder()?.join("put-back/tree");
+        fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+        let tree = Self { folder };
         tree.update()?;
         Ok(tree)
     }
@@ -42,7 +38,7 @@ impl Tree {
     ///
     /// # Errors
     /// As [`Tree::open`].
-    pub(super) fn update(&self) -> Result<()> {
+    fn update(&self) -> Result<()> {
         let wanted = tracked()?;
         for file in &wanted {
             copy(&checkout().join(file), &self.folder.join(file))?;
@@ -50,11 +46,29 @@ impl Tree {
         remove_others(&self.folder, &self.folder, &wanted)
     }
 
-    /// Puts a defect back.
+    /// Puts these defects back, each behind its switch ([`side_by_side`]).
     ///
     /// # Errors
-    /// The patch does not apply.
-    pub(super) async fn apply(&self, patch: &Patch) -> Result<()> {
+    /// A patch does not apply, or changes more than the bodies of functions.
+    pub(super) async fn put_back(&self, patches: &[Patch]) -> Result<()> {
+        let mut versions: BTreeMap<&Path, Vec<Version>> = BTreeMap::new();
+        for patch in patches {
+            self.apply(patch).await?;
+            for file in &patch.changes {
+                let (name, text) = (patch.name.clone(), read(&self.folder.join(file))?);
+                versions.entry(file).or_default().push(Version { name, text });
+                copy(&checkout().join(file), &self.folder.join(file))?;
+            }
+        }
+        for (file, versions) in versions {
+            let path = self.folder.join(file);
+            let merged = side_by_side(&read(&path)?, &versions).with_context(|| file.display().to_string())?;
+            fs::write(&path, merged).with_context(|| format!("writing {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    async fn apply(&self, patch: &Patch) -> Result<()> {
         let mut command = tokio::process::Command::new("git");
         command.current_dir(&self.folder).arg("apply").arg(&patch.path);
         // Below a repository, git would look for the files there, and leave out what it does not find.
@@ -70,14 +84,18 @@ impl Tree {
     ///
     /// # Errors
     /// It does not build.
-    pub(super) async fn build(&self, name: &str) -> Result<PathBuf> {
+    pub(super) async fn build(&self) -> Result<PathBuf> {
         let target = env::var_os(TARGET_DIR).map_or_else(|| checkout().join("target"), PathBuf::from);
-        let built = build_quickly_in(&self.folder, &target, SIMULATION, name).await?;
+        let built = build_in(&self.folder, &target, SIMULATION).await?;
         // Cargo uses the place again, for whoever builds next.
-        let program = self.programs.join(name.replace(' ', "-"));
+        let program = self.folder.with_file_name(SIMULATION.name);
         fs::copy(&built, &program).with_context(|| format!("copying {}", built.display()))?;
         Ok(program)
     }
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))
 }
 
 /// The files of the checkout that git knows, or would add.
