@@ -42,6 +42,7 @@ const AT_A_TIME: usize = 2;
 fn groups() -> Vec<Group> {
     vec![
         interruptions::group(),
+        known_zero::group(),
         smoke::group(),
         ndctl::group(),
         ndctl_odd::group(),
@@ -58,7 +59,6 @@ fn groups() -> Vec<Group> {
         in_use::group(),
         host_rules::group(),
         bad_blocks::group(),
-        known_zero::group(),
     ]
 }
 
