@@ -12,6 +12,7 @@ mod erase;
 mod figure;
 mod node;
 mod placements;
+mod scale;
 mod throughput;
 mod wake;
 
@@ -31,7 +32,9 @@ pub(crate) struct Options {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    scale: burst::Scale,
+    scale: scale::Scale,
+    #[command(flatten)]
+    burst: burst::Asked,
 }
 
 /// A group of figures that are measured together.
@@ -62,7 +65,7 @@ impl Benchmark {
         match self {
             Self::Extender => cargo_bench::measure("daxfit-extender", "figures").await,
             Self::Packing => cargo_bench::measure("placement", "packing").await,
-            Self::Burst => Box::pin(burst::measure(&options.scale)).await,
+            Self::Burst => Box::pin(burst::measure(&options.scale, &options.burst)).await,
             Self::Throughput => Box::pin(throughput::measure()).await,
             Self::ClaimsThroughput => Box::pin(claims_throughput::measure(&options.scale)).await,
             Self::Capacity => Box::pin(capacity::measure()).await,

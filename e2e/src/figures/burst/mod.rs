@@ -12,20 +12,15 @@ use clap::Args;
 use placement::Bytes;
 
 use super::figure::Figure;
+use super::scale::Scale;
 use crate::harness::hollow::Nodes;
 use demand::{Supply, demand, share};
 use run::{Outcome, Run};
 use way::Way;
 
-/// How large the burst is.
+/// What the pods ask for, and by which ways they are placed.
 #[derive(Debug, Args)]
-pub(super) struct Scale {
-    /// burst, claims-throughput: how many nodes [default: 200, 1000]
-    #[arg(long)]
-    pub(super) nodes: Option<u32>,
-    /// burst, claims-throughput: how many pods [default: 2000, 100]
-    #[arg(long)]
-    pub(super) pods: Option<u32>,
+pub(super) struct Asked {
     /// burst: the share of all bytes that the volumes of all pods take
     #[arg(long, default_value_t = 0.95)]
     fill: f64,
@@ -41,8 +36,8 @@ pub(super) struct Scale {
 const REGION: (&str, Bytes) = ("1Gi", Bytes::gib(1));
 
 /// One burst for each way, one after the other, each in a cluster of its own.
-pub(super) async fn measure(options: &Scale) -> Result<Vec<Figure>> {
-    let (nodes, pods) = (options.nodes.unwrap_or(200), options.pods.unwrap_or(2000));
+pub(super) async fn measure(scale: &Scale, options: &Asked) -> Result<Vec<Figure>> {
+    let (nodes, pods) = scale.or(200, 2000);
     let supply = Supply {
         regions: 2 * nodes,
         region: REGION.1,

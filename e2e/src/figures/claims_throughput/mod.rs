@@ -10,8 +10,8 @@ mod walk;
 
 use anyhow::{Context, Result};
 
-use super::burst::Scale;
 use super::figure::Figure;
+use super::scale::Scale;
 use crate::harness::hollow::{HollowCluster, Limits, Nodes};
 use crate::harness::progress::step;
 use round::Round;
@@ -27,8 +27,8 @@ struct Measured {
 }
 
 /// Two clusters: with two NUMA nodes on each node, and with one.
-pub(super) async fn measure(options: &Scale) -> Result<Vec<Figure>> {
-    let (nodes, pods) = (options.nodes.unwrap_or(1000), options.pods.unwrap_or(100));
+pub(super) async fn measure(scale: &Scale) -> Result<Vec<Figure>> {
+    let (nodes, pods) = scale.or(1000, 100);
     let mut all = Vec::new();
     for (regions, walks) in [(2, Walk::OF_TWO), (1, Walk::OF_ONE)] {
         let nodes = Nodes {
