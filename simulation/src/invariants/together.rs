@@ -7,7 +7,7 @@ use node_driver::devices::Stage;
 use placement::NumaNode;
 
 use super::{Named, name};
-use crate::api_server::Kind;
+use crate::api_server::{Key, Kind};
 use crate::surroundings::{claims_of, text};
 use crate::world::World;
 
@@ -45,7 +45,8 @@ fn claims_are_together(world: &World) -> Vec<String> {
     wrong
 }
 
-/// The node and the NUMA node of each volume that was made.
+/// The node and the NUMA node of each volume that was made. What an earlier try left on another node than the object's, its node
+/// erases.
 fn numa_nodes(world: &World) -> BTreeMap<String, (String, Option<NumaNode>)> {
     let mut places = BTreeMap::new();
     for node in &world.nodes {
@@ -54,6 +55,10 @@ fn numa_nodes(world: &World) -> BTreeMap<String, (String, Option<NumaNode>)> {
             let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
                 continue;
             };
+            let object = world.api.get(&Key::of(Kind::PmemVolume, volume));
+            if object.is_some_and(|object| text(&object, "/spec/node") != node.name) {
+                continue;
+            }
             let region = truth
                 .regions
                 .iter()

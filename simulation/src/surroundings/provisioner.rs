@@ -69,7 +69,8 @@ struct Provisioner {
 /// What to do after a call.
 enum Next {
     Done,
-    /// Repeat it, even if the claim is gone: the last call may have made a volume.
+    /// Repeat it, even if the claim is gone: the last call may have made a volume. A claim that is there counts as it is by then
+    /// (`syncClaimHandler`).
     Repeat,
     /// Repeat it while the claim is there.
     RepeatIfWanted,
@@ -128,20 +129,17 @@ impl Provisioner {
         let mut pause = FIRST_RETRY;
         let key = Key::in_namespace(Kind::PersistentVolumeClaim, "default", text(&claim, "/metadata/name"));
         loop {
-            match self.provision_once(&uid, &key, &claim).await {
-                Next::Done => break,
-                Next::Repeat => {}
-                Next::RepeatIfWanted => {
-                    let now = self.api.get(&key).filter(|now| text(now, "/metadata/uid") == uid);
-                    if now.is_none_or(|now| !self.is_to_provision(&now)) {
-                        break;
-                    }
-                }
+            let next = self.provision_once(&uid, &key, &claim).await;
+            if matches!(next, Next::Done) {
+                break;
             }
             sleep(pause).await;
             pause = (pause * 2).min(LAST_RETRY);
-            if let Some(now) = self.api.get(&key).filter(|now| text(now, "/metadata/uid") == uid) {
-                claim = now;
+            let now = self.api.get(&key).filter(|now| text(now, "/metadata/uid") == uid);
+            match (now, next) {
+                (Some(now), _) if self.is_to_provision(&now) => claim = now,
+                (None, Next::Repeat) => {}
+                _ => break,
             }
         }
         self.end(&uid);
