@@ -45,18 +45,18 @@ fn claims_are_together(world: &World) -> Vec<String> {
     wrong
 }
 
-/// The node and the NUMA node of each volume that was made. What an earlier try left on another node than the object's, its node
-/// erases.
+/// The node and the NUMA node of each volume that was made. What an earlier try left unused on another node than the
+/// object's, that node erases.
 fn numa_nodes(world: &World) -> BTreeMap<String, (String, Option<NumaNode>)> {
     let mut places = BTreeMap::new();
     for node in &world.nodes {
         let truth = node.machine.truth();
         for namespace in &truth.namespaces {
-            let Some((volume, Stage::HandedOut | Stage::InUse)) = namespace.volume() else {
+            let Some((volume, stage @ (Stage::HandedOut | Stage::InUse))) = namespace.volume() else {
                 continue;
             };
             let object = world.api.get(&Key::of(Kind::PmemVolume, volume));
-            if object.is_some_and(|object| text(&object, "/spec/node") != node.name) {
+            if stage == Stage::HandedOut && object.is_some_and(|object| text(&object, "/spec/node") != node.name) {
                 continue;
             }
             let region = truth

@@ -19,8 +19,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(300);
 
 pub(super) struct Simulation {
     program: PathBuf,
-    /// Variables of its environment, and what they say.
-    variables: Vec<(&'static str, String)>,
+    /// A variable of its environment, and what it says.
+    variable: Option<(&'static str, String)>,
 }
 
 impl Simulation {
@@ -32,7 +32,7 @@ impl Simulation {
     pub(super) fn of(program: PathBuf) -> Self {
         Self {
             program,
-            variables: Vec::new(),
+            variable: None,
         }
     }
 
@@ -40,7 +40,7 @@ impl Simulation {
     pub(super) fn with(&self, variable: &'static str, says: &str) -> Self {
         Self {
             program: self.program.clone(),
-            variables: vec![(variable, says.to_owned())],
+            variable: Some((variable, says.to_owned())),
         }
     }
 
@@ -71,7 +71,7 @@ impl Simulation {
             .arg(seed.to_string())
             .stdin(Stdio::null())
             .env_remove("RUST_LOG")
-            .envs(self.variables.iter().map(|(variable, says)| (variable, says)))
+            .envs(self.variable.clone())
             .kill_on_drop(true);
         if !left_out.is_empty() {
             let numbers: Vec<String> = left_out.iter().map(ToString::to_string).collect();
